@@ -1,0 +1,242 @@
+/* The public functions: check the arguments, call, translate. */
+#include "buffers.h"
+#include "element.h"
+
+#include <fenv.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REQUIRE(argument)                                                                        \
+    do {                                                                                         \
+        if (!(argument))                                                                         \
+            return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s: " #argument " is NULL", __func__);   \
+    } while (0)
+
+/* ---- Devices and contexts ---------------------------------------------------------------------------------------- */
+
+int64_t dcnv4_device_count(void) {
+    return dcnv4i_device_count();
+}
+
+/* Hands *from over as the version of the struct that the caller of size `to->size` knows. */
+static void hand_over(dcnv4_device_info *to, dcnv4_device_info *from) {
+    from->size = to->size;
+    memcpy(to, from, to->size < sizeof *from ? to->size : sizeof *from);
+}
+
+static dcnv4_status check_size(const char *name, size_t size, size_t oldest) {
+    if (size >= oldest)
+        return DCNV4_SUCCESS;
+    return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s.size is %zu, at least %zu is needed; start from its _INIT macro", name,
+                       size, oldest);
+}
+
+dcnv4_status dcnv4_device_info_get(int64_t index, dcnv4_device_info *info) {
+    REQUIRE(info);
+    dcnv4_device_info found = DCNV4_DEVICE_INFO_INIT;
+    dcnv4_status status = check_size("dcnv4_device_info", info->size, sizeof found);
+    if (status == DCNV4_SUCCESS)
+        status = dcnv4i_device_info(index, &found);
+    if (status == DCNV4_SUCCESS)
+        hand_over(info, &found);
+    return status;
+}
+
+dcnv4_status dcnv4_context_create(const char *device, dcnv4_context **context) {
+    REQUIRE(context);
+    *context = NULL;
+    REQUIRE(device);
+    return dcnv4i_context_open(device, context);
+}
+
+dcnv4_status dcnv4_context_set_threads(dcnv4_context *context, int32_t threads) {
+    REQUIRE(context);
+    if (threads < 0 || threads > 1024)
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "threads is %" PRId32 ", 0 to 1024 are possible", threads);
+    const dcnv4i_backend *backend = context->backend;
+    return backend->device_set_threads ? backend->device_set_threads(context->device, threads) : DCNV4_SUCCESS;
+}
+
+dcnv4_status dcnv4_context_info(const dcnv4_context *context, dcnv4_device_info *info) {
+    REQUIRE(context);
+    REQUIRE(info);
+    dcnv4_device_info found = DCNV4_DEVICE_INFO_INIT;
+    const dcnv4_status status = check_size("dcnv4_device_info", info->size, sizeof found);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    context->backend->device_describe(context->device, &found);
+    hand_over(info, &found);
+    return DCNV4_SUCCESS;
+}
+
+dcnv4_status dcnv4_synchronize(dcnv4_context *context) {
+    REQUIRE(context);
+    const dcnv4i_backend *backend = context->backend;
+    return backend->device_synchronize ? backend->device_synchronize(context->device) : DCNV4_SUCCESS;
+}
+
+void dcnv4_context_destroy(dcnv4_context *context) {
+    if (context)
+        dcnv4i_context_release(context);
+}
+
+/* ---- Problems and plans ------------------------------------------------------------------------------------------ */
+
+dcnv4_status dcnv4_problem_sizes(const dcnv4_problem *problem, dcnv4_sizes *sizes) {
+    REQUIRE(problem);
+    REQUIRE(sizes);
+    dcnv4i_problem checked;
+    dcnv4_status status = check_size("dcnv4_sizes", sizes->size, sizeof *sizes);
+    if (status == DCNV4_SUCCESS)
+        status = dcnv4i_problem_check(problem, &checked);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    sizes->points = checked.points;
+    sizes->channels = checked.channels;
+    sizes->output_height = checked.output_height;
+    sizes->output_width = checked.output_width;
+    sizes->offset_mask_row = checked.asked.offset_mask_row;
+    sizes->value = checked.tensors[DCNV4I_VALUE].bytes;
+    sizes->offset_mask = checked.tensors[DCNV4I_OFFSET_MASK].bytes;
+    sizes->output = checked.tensors[DCNV4I_OUTPUT].bytes;
+    sizes->grad_output = checked.tensors[DCNV4I_GRAD_OUTPUT].bytes;
+    sizes->grad_value = checked.tensors[DCNV4I_GRAD_VALUE].bytes;
+    sizes->grad_offset_mask = checked.tensors[DCNV4I_GRAD_OFFSET_MASK].bytes;
+    return DCNV4_SUCCESS;
+}
+
+dcnv4_status dcnv4_plan_create(dcnv4_context *context, const dcnv4_problem *problem, dcnv4_plan **plan) {
+    REQUIRE(plan);
+    *plan = NULL;
+    REQUIRE(context);
+    REQUIRE(problem);
+    return dcnv4i_plan_open(context, problem, plan);
+}
+
+static bool has_pass(const dcnv4_plan *plan, dcnv4_pass pass) {
+    return pass == DCNV4_PASS_FORWARD || (pass == DCNV4_PASS_BACKWARD && !plan->problem.asked.forward_only);
+}
+
+size_t dcnv4_plan_workspace_size(const dcnv4_plan *plan, dcnv4_pass pass) {
+    if (!plan || !has_pass(plan, pass))
+        return 0;
+    return plan->context->backend->workspace_size(plan->program, pass);
+}
+
+void dcnv4_plan_destroy(dcnv4_plan *plan) {
+    if (plan)
+        dcnv4i_plan_close(plan);
+}
+
+/* ---- Runs -------------------------------------------------------------------------------------------------------- */
+
+static dcnv4_status run(const dcnv4_plan *plan, dcnv4_pass pass, const dcnv4_buffers *given, void *stream) {
+    dcnv4_buffers buffers = DCNV4_BUFFERS_INIT;
+    const dcnv4i_backend *backend = plan->context->backend;
+    dcnv4_status status = dcnv4i_versioned_copy("dcnv4_buffers", &buffers, sizeof buffers, sizeof buffers, given);
+    if (status == DCNV4_SUCCESS)
+        status = dcnv4i_buffers_check(plan, pass, &buffers);
+    if (status != DCNV4_SUCCESS || !backend->on_host)
+        return status == DCNV4_SUCCESS ? backend->run(plan->program, pass, &buffers, stream) : status;
+    /* The caller may round otherwise, flush subnormals or trap exceptions; the result must not depend on it. */
+    fenv_t callers;
+    fegetenv(&callers);
+    fesetenv(FE_DFL_ENV);
+    status = backend->run(plan->program, pass, &buffers, stream);
+    fesetenv(&callers);
+    return status;
+}
+
+dcnv4_status dcnv4_forward(const dcnv4_plan *plan, const dcnv4_buffers *buffers, void *stream) {
+    REQUIRE(plan);
+    REQUIRE(buffers);
+    return run(plan, DCNV4_PASS_FORWARD, buffers, stream);
+}
+
+dcnv4_status dcnv4_backward(const dcnv4_plan *plan, const dcnv4_buffers *buffers, void *stream) {
+    REQUIRE(plan);
+    REQUIRE(buffers);
+    if (!has_pass(plan, DCNV4_PASS_BACKWARD))
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_backward: the plan was made with forward_only 1");
+    return run(plan, DCNV4_PASS_BACKWARD, buffers, stream);
+}
+
+/* ---- Memory ------------------------------------------------------------------------------------------------------ */
+
+dcnv4_status dcnv4_buffer_create(dcnv4_context *context, size_t length, dcnv4_buffer *buffer) {
+    REQUIRE(buffer);
+    *buffer = (dcnv4_buffer){NULL, 0, 0};
+    REQUIRE(context);
+    if (length == 0)
+        return DCNV4_SUCCESS;
+    void *handle = NULL;
+    if (!context->backend->on_host) {
+        const dcnv4_status status = context->backend->buffer_create(context->device, length, &handle);
+        if (status != DCNV4_SUCCESS)
+            return status;
+    } else if (!(handle = malloc(length))) {
+        return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a buffer of %zu bytes", length);
+    }
+    *buffer = (dcnv4_buffer){handle, 0, length};
+    return DCNV4_SUCCESS;
+}
+
+void dcnv4_buffer_destroy(dcnv4_context *context, dcnv4_buffer *buffer) {
+    if (!context || !buffer)
+        return;
+    if (context->backend->on_host)
+        free(buffer->handle);
+    else if (buffer->handle)
+        context->backend->buffer_destroy(context->device, buffer->handle);
+    *buffer = (dcnv4_buffer){NULL, 0, 0};
+}
+
+static dcnv4_status check_copy(const char *function, const dcnv4_buffer *buffer, size_t length) {
+    if (length > 0 && !buffer->handle)
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s: the buffer is empty, %zu bytes were asked for", function, length);
+    if (buffer->length < length)
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s: the buffer has %zu bytes, %zu were asked for", function,
+                           buffer->length, length);
+    return DCNV4_SUCCESS;
+}
+
+dcnv4_status dcnv4_upload(dcnv4_context *context, const dcnv4_buffer *buffer, const void *source, size_t length) {
+    REQUIRE(context);
+    REQUIRE(buffer);
+    const dcnv4_status status = check_copy(__func__, buffer, length);
+    if (status != DCNV4_SUCCESS || length == 0)
+        return status;
+    REQUIRE(source);
+    if (!context->backend->on_host)
+        return context->backend->upload(context->device, buffer, source, length);
+    memcpy(dcnv4i_host_pointer(buffer), source, length);
+    return DCNV4_SUCCESS;
+}
+
+dcnv4_status dcnv4_download(dcnv4_context *context, const dcnv4_buffer *buffer, void *target, size_t length) {
+    REQUIRE(context);
+    REQUIRE(buffer);
+    const dcnv4_status status = check_copy(__func__, buffer, length);
+    if (status != DCNV4_SUCCESS || length == 0)
+        return status;
+    REQUIRE(target);
+    if (!context->backend->on_host)
+        return context->backend->download(context->device, buffer, target, length);
+    memcpy(target, dcnv4i_host_pointer(buffer), length);
+    return DCNV4_SUCCESS;
+}
+
+dcnv4_status dcnv4_convert(int32_t from, const void *source, int32_t to, void *target, size_t count) {
+    const size_t from_size = dcnv4i_dtype_size(from), to_size = dcnv4i_dtype_size(to);
+    if (from_size == 0 || to_size == 0)
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_convert: dtype is %" PRId32 ", known are 0 to %d",
+                           from_size == 0 ? from : to, DCNV4_FLOAT64);
+    if (count == 0)
+        return DCNV4_SUCCESS;
+    REQUIRE(source);
+    REQUIRE(target);
+    for (size_t i = 0; i < count; ++i)
+        dcnv4i_element_write(to, target, (int64_t)i, dcnv4i_element_read(from, source, (int64_t)i));
+    return DCNV4_SUCCESS;
+}

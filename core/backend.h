@@ -1,0 +1,58 @@
+/* The one door between core and the backends: a small table of functions. Core has checked every argument before it
+ * calls; a backend checks none of it again. A backend's `device` is what it made of a device name, its `program` what it
+ * made of a problem on that device; both are the backend's own and opaque to core. */
+#ifndef DCNV4I_BACKEND_H
+#define DCNV4I_BACKEND_H
+
+#include "problem.h"
+
+#include <stdbool.h>
+
+typedef struct dcnv4i_backend {
+    const char *name;
+
+    /* Runs on the host: core then provides the memory of buffers, and the default floating-point environment. */
+    bool on_host;
+    /* Handles are addresses, so that different ones can overlap. */
+    bool pointer_handles;
+
+    /* How many devices to list, at least 1: a backend that finds none lists a missing one with the reason. */
+    int64_t (*device_count)(void);
+    /* Fills in the zeroed *info (size apart) of device number index. */
+    void (*device_info)(int64_t index, dcnv4_device_info *info);
+    /* Whether "auto" may take this backend's first device: it is there, and no slower than those of the backends before
+     * it in backends.def. */
+    bool (*automatic)(void);
+
+    /* selector is what follows the colon of a device name, or "". *device is set on success alone. */
+    dcnv4_status (*device_open)(const char *selector, void **device);
+    void (*device_close)(void *device);
+    void (*device_describe)(const void *device, dcnv4_device_info *info);
+    dcnv4_status (*device_set_threads)(void *device, int32_t threads); /* (optional) */
+    dcnv4_status (*device_synchronize)(void *device);                  /* (optional) */
+
+    /* Makes a problem ready to run. *program is set on success alone. */
+    dcnv4_status (*program_create)(void *device, const dcnv4i_problem *problem, void **program);
+    void (*program_destroy)(void *program);
+    size_t (*workspace_size)(const void *program, dcnv4_pass pass);
+    /* Runs a pass; several threads may call it at once with one program. */
+    dcnv4_status (*run)(const void *program, dcnv4_pass pass, const dcnv4_buffers *buffers, void *stream);
+
+    /* Memory, for backends that are not on_host. buffer_create sets *handle for length ≥ 1 bytes. */
+    dcnv4_status (*buffer_create)(void *device, size_t length, void **handle);
+    void (*buffer_destroy)(void *device, void *handle);
+    dcnv4_status (*upload)(void *device, const dcnv4_buffer *buffer, const void *source, size_t length);
+    dcnv4_status (*download)(void *device, const dcnv4_buffer *buffer, void *target, size_t length);
+} dcnv4i_backend;
+
+/* Where a host buffer begins. */
+static inline void *dcnv4i_host_pointer(const dcnv4_buffer *buffer) {
+    return buffer->handle ? (char *)buffer->handle + buffer->offset : NULL;
+}
+
+/* One table a backend, named after its folder. */
+#define DCNV4I_BACKEND(name) extern const dcnv4i_backend dcnv4i_backend_##name;
+#include "../backends/backends.def"
+#undef DCNV4I_BACKEND
+
+#endif

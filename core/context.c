@@ -1,0 +1,89 @@
+#include "context.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const dcnv4i_backend *const backends[] = {
+#define DCNV4I_BACKEND(name) &dcnv4i_backend_##name,
+#include "../backends/backends.def"
+#undef DCNV4I_BACKEND
+};
+
+enum { BACKENDS = sizeof backends / sizeof *backends };
+
+int64_t dcnv4i_device_count(void) {
+    int64_t count = 0;
+    for (int b = 0; b < BACKENDS; ++b)
+        count += backends[b]->device_count();
+    return count;
+}
+
+dcnv4_status dcnv4i_device_info(int64_t index, dcnv4_device_info *info) {
+    int64_t first = 0;
+    for (int b = 0; b < BACKENDS && index >= 0; ++b) {
+        const int64_t count = backends[b]->device_count();
+        if (index < first + count) {
+            backends[b]->device_info(index - first, info);
+            return DCNV4_SUCCESS;
+        }
+        first += count;
+    }
+    return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "there is no device number %" PRId64 ", there are %" PRId64, index, first);
+}
+
+/* The last backend of the list that has a device for "auto". */
+static const dcnv4i_backend *automatic(void) {
+    int b = BACKENDS - 1;
+    while (b > 0 && !backends[b]->automatic())
+        --b;
+    return backends[b];
+}
+
+/* The backend that a device name begins with; *selector is what follows its colon. */
+static const dcnv4i_backend *named(const char *name, const char **selector) {
+    const size_t length = strcspn(name, ":");
+    *selector = name[length] == ':' ? name + length + 1 : "";
+    for (int b = 0; b < BACKENDS; ++b)
+        if (strlen(backends[b]->name) == length && strncmp(backends[b]->name, name, length) == 0)
+            return backends[b];
+    return NULL;
+}
+
+static dcnv4_status unknown_device(const char *name) {
+    char known[128] = "auto";
+    for (int b = 0; b < BACKENDS; ++b) {
+        strncat(known, ", ", sizeof known - strlen(known) - 1);
+        strncat(known, backends[b]->name, sizeof known - strlen(known) - 1);
+    }
+    return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "there is no device \"%.64s\"; a name starts with one of %s", name, known);
+}
+
+dcnv4_status dcnv4i_context_open(const char *name, dcnv4_context **context) {
+    const char *selector = "";
+    const dcnv4i_backend *backend = strcmp(name, "auto") == 0 ? automatic() : named(name, &selector);
+    if (!backend)
+        return unknown_device(name);
+    dcnv4_context *made = malloc(sizeof *made);
+    if (!made)
+        return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a context of %zu bytes", sizeof *made);
+    made->backend = backend;
+    atomic_init(&made->holders, 1);
+    const dcnv4_status status = backend->device_open(selector, &made->device);
+    if (status == DCNV4_SUCCESS)
+        *context = made;
+    else
+        free(made);
+    return status;
+}
+
+void dcnv4i_context_hold(dcnv4_context *context) {
+    atomic_fetch_add(&context->holders, 1);
+}
+
+void dcnv4i_context_release(dcnv4_context *context) {
+    if (atomic_fetch_sub(&context->holders, 1) != 1)
+        return;
+    context->backend->device_close(context->device);
+    free(context);
+}

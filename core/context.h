@@ -1,0 +1,27 @@
+/* A device to run on; finding devices, and why one is missing. */
+#ifndef DCNV4I_CONTEXT_H
+#define DCNV4I_CONTEXT_H
+
+#include "backend.h"
+
+#include <stdatomic.h>
+
+struct dcnv4_context {
+    const dcnv4i_backend *backend;
+    void *device;
+    atomic_int_fast32_t holders; /* the caller, until it destroys the context, and each plan */
+};
+
+int64_t dcnv4i_device_count(void);
+
+/* *info is zeroed but for its size. DCNV4_INVALID_ARGUMENT if there is no device of that number. */
+dcnv4_status dcnv4i_device_info(int64_t index, dcnv4_device_info *info);
+
+dcnv4_status dcnv4i_context_open(const char *name, dcnv4_context **context);
+
+void dcnv4i_context_hold(dcnv4_context *context);
+
+/* Lets go of one hold; the last one closes the device. */
+void dcnv4i_context_release(dcnv4_context *context);
+
+#endif

@@ -1,0 +1,16 @@
+/* How it will be done: a checked problem and the backend's program for it. */
+#ifndef DCNV4I_PLAN_H
+#define DCNV4I_PLAN_H
+
+#include "context.h"
+
+struct dcnv4_plan {
+    dcnv4_context *context;
+    dcnv4i_problem problem;
+    void *program;
+};
+
+dcnv4_status dcnv4i_plan_open(dcnv4_context *context, const dcnv4_problem *asked, dcnv4_plan **plan);
+void dcnv4i_plan_close(dcnv4_plan *plan);
+
+#endif
