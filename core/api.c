@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REQUIRE(argument)                                                                        \
-    do {                                                                                         \
-        if (!(argument))                                                                         \
-            return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s: " #argument " is NULL", __func__);   \
+#define REQUIRE(argument)                                                                      \
+    do {                                                                                       \
+        if (!(argument))                                                                       \
+            return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s: " #argument " is NULL", __func__); \
     } while (0)
 
 /* ---- Devices and contexts ---------------------------------------------------------------------------------------- */
@@ -28,8 +28,8 @@ static void hand_over(dcnv4_device_info *to, dcnv4_device_info *from) {
 static dcnv4_status check_size(const char *name, size_t size, size_t oldest) {
     if (size >= oldest)
         return DCNV4_SUCCESS;
-    return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s.size is %zu, at least %zu is needed; start from its _INIT macro", name,
-                       size, oldest);
+    return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s.size is %zu, at least %zu is needed; start from its _INIT macro",
+                       name, size, oldest);
 }
 
 dcnv4_status dcnv4_device_info_get(int64_t index, dcnv4_device_info *info) {
@@ -194,7 +194,8 @@ void dcnv4_buffer_destroy(dcnv4_context *context, dcnv4_buffer *buffer) {
 
 static dcnv4_status check_copy(const char *function, const dcnv4_buffer *buffer, size_t length) {
     if (length > 0 && !buffer->handle)
-        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s: the buffer is empty, %zu bytes were asked for", function, length);
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s: the buffer is empty, %zu bytes were asked for", function,
+                           length);
     if (buffer->length < length)
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s: the buffer has %zu bytes, %zu were asked for", function,
                            buffer->length, length);

@@ -48,8 +48,9 @@ static dcnv4_status check_region(region *part, bool pointer_handles) {
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s at offset %zu with %zu bytes reaches past the end of memory",
                            part->name, buffer->offset, buffer->length);
     if (part->begin % part->alignment != 0)
-        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s begins %zu bytes past a multiple of its element size, which is %zu",
-                           part->name, (size_t)(part->begin % part->alignment), part->alignment);
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT,
+                           "%s begins %zu bytes past a multiple of its element size, which is %zu", part->name,
+                           (size_t)(part->begin % part->alignment), part->alignment);
     return DCNV4_SUCCESS;
 }
 

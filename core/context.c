@@ -29,7 +29,8 @@ dcnv4_status dcnv4i_device_info(int64_t index, dcnv4_device_info *info) {
         }
         first += count;
     }
-    return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "there is no device number %" PRId64 ", there are %" PRId64, index, first);
+    return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "there is no device number %" PRId64 ", there are %" PRId64, index,
+                       first);
 }
 
 /* The last backend of the list that has a device for "auto". */
@@ -56,7 +57,8 @@ static dcnv4_status unknown_device(const char *name) {
         strncat(known, ", ", sizeof known - strlen(known) - 1);
         strncat(known, backends[b]->name, sizeof known - strlen(known) - 1);
     }
-    return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "there is no device \"%.64s\"; a name starts with one of %s", name, known);
+    return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "there is no device \"%.64s\"; a name starts with one of %s", name,
+                       known);
 }
 
 dcnv4_status dcnv4i_context_open(const char *name, dcnv4_context **context) {

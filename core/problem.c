@@ -29,8 +29,9 @@ dcnv4_status dcnv4i_versioned_copy(const char *name, void *copy, size_t known, s
                            name, size, oldest);
     for (size_t i = known; i < size; ++i)
         if (((const unsigned char *)given)[i] != 0)
-            return dcnv4i_fail(DCNV4_UNSUPPORTED, "%s.size is %zu and a field after byte %zu is set; this library is %s",
-                               name, size, known, dcnv4_version());
+            return dcnv4i_fail(DCNV4_UNSUPPORTED,
+                               "%s.size is %zu and a field after byte %zu is set; this library is %s", name, size,
+                               known, dcnv4_version());
     memcpy(copy, given, size < known ? size : known);
     memcpy(copy, &known, sizeof known);
     return DCNV4_SUCCESS;
@@ -55,19 +56,28 @@ static bool multiply(int64_t a, int64_t b, int64_t *product) {
 /* ---- The checks -------------------------------------------------------------------------------------------------- */
 
 static dcnv4_status too_large(const char *what, int64_t a, int64_t b) {
-    return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s overflows: %" PRId64 " times %" PRId64 " is past what can be addressed",
-                       what, a, b);
+    return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
+                       "%s overflows: %" PRId64 " times %" PRId64 " is past what can be addressed", what, a, b);
 }
 
 static dcnv4_status check_ranges(const dcnv4_problem *p) {
-    const struct { const char *name; int64_t number, least; } fields[] = {
-        {"batch", p->batch, 0},           {"height", p->height, 0},
-        {"width", p->width, 0},           {"groups", p->groups, 1},
+    const struct {
+        const char *name;
+        int64_t number, least;
+    } fields[] = {
+        {"batch", p->batch, 0},
+        {"height", p->height, 0},
+        {"width", p->width, 0},
+        {"groups", p->groups, 1},
         {"group_channels", p->group_channels, 1},
-        {"kernel_h", p->kernel_h, 1},     {"kernel_w", p->kernel_w, 1},
-        {"stride_h", p->stride_h, 1},     {"stride_w", p->stride_w, 1},
-        {"pad_h", p->pad_h, 0},           {"pad_w", p->pad_w, 0},
-        {"dilation_h", p->dilation_h, 1}, {"dilation_w", p->dilation_w, 1},
+        {"kernel_h", p->kernel_h, 1},
+        {"kernel_w", p->kernel_w, 1},
+        {"stride_h", p->stride_h, 1},
+        {"stride_w", p->stride_w, 1},
+        {"pad_h", p->pad_h, 0},
+        {"pad_w", p->pad_w, 0},
+        {"dilation_h", p->dilation_h, 1},
+        {"dilation_w", p->dilation_w, 1},
         {"offset_mask_row", p->offset_mask_row, 0},
         {"value_stride", p->value_stride, 0},
         {"offset_mask_stride", p->offset_mask_stride, 0},
@@ -78,15 +88,21 @@ static dcnv4_status check_ranges(const dcnv4_problem *p) {
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; ++i)
         if (fields[i].number < fields[i].least)
-            return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s is %" PRId64 ", at least %" PRId64 " is needed", fields[i].name,
-                               fields[i].number, fields[i].least);
-    const struct { const char *name; int32_t number; } flags[] = {
-        {"remove_center", p->remove_center}, {"softmax", p->softmax},
-        {"deterministic", p->deterministic}, {"forward_only", p->forward_only},
+            return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s is %" PRId64 ", at least %" PRId64 " is needed",
+                               fields[i].name, fields[i].number, fields[i].least);
+    const struct {
+        const char *name;
+        int32_t number;
+    } flags[] = {
+        {"remove_center", p->remove_center},
+        {"softmax", p->softmax},
+        {"deterministic", p->deterministic},
+        {"forward_only", p->forward_only},
     };
     for (size_t i = 0; i < sizeof flags / sizeof *flags; ++i)
         if (flags[i].number != 0 && flags[i].number != 1)
-            return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s is %" PRId32 ", it must be 0 or 1", flags[i].name, flags[i].number);
+            return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s is %" PRId32 ", it must be 0 or 1", flags[i].name,
+                               flags[i].number);
     if (p->reserved != 0)
         return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "reserved is %" PRId32 ", it must be 0", p->reserved);
     if (dcnv4i_dtype_size(p->dtype) == 0)
@@ -99,31 +115,32 @@ static dcnv4_status check_axis(const char *lines, const char *axis, int64_t inpu
                                int64_t dilation, int64_t stride, int64_t *output) {
     int64_t span, padded;
     if (!multiply(dilation, kernel - 1, &span) || !add(span, 1, &span))
-        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "kernel_%s %" PRId64 " with dilation_%s %" PRId64 " spans too many %s",
-                           axis, kernel, axis, dilation, lines);
+        return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
+                           "kernel_%s %" PRId64 " with dilation_%s %" PRId64 " spans too many %s", axis, kernel, axis,
+                           dilation, lines);
     if (!multiply(pad, 2, &padded) || !add(padded, input, &padded))
-        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "pad_%s is %" PRId64 ", which with %" PRId64 " %s of input overflows", axis,
-                           pad, input, lines);
+        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "pad_%s is %" PRId64 ", which with %" PRId64 " %s of input overflows",
+                           axis, pad, input, lines);
     if (span <= padded)
         *output = (padded - span) / stride + 1;
     else if (input == 0)
         *output = 0;
     else
-        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "the kernel spans %" PRId64 " %s, the padded input has %" PRId64, span, lines,
-                           padded);
+        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "the kernel spans %" PRId64 " %s, the padded input has %" PRId64,
+                           span, lines, padded);
     return DCNV4_SUCCESS;
 }
 
 /* Fills in tensor id of count[0]·count[1]·count[2] pixels; *stride is 0 for dense and becomes a number. */
-static dcnv4_status check_tensor(dcnv4i_problem *problem, dcnv4i_tensor_id id, int64_t height, int64_t width, int64_t row,
-                                 int64_t *stride) {
+static dcnv4_status check_tensor(dcnv4i_problem *problem, dcnv4i_tensor_id id, int64_t height, int64_t width,
+                                 int64_t row, int64_t *stride) {
     const char *name = dcnv4i_tensor_name(id);
     dcnv4i_tensor *tensor = &problem->tensors[id];
     if (*stride == 0)
         *stride = row;
     if (*stride < row)
-        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s_stride is %" PRId64 ", a pixel's row has %" PRId64 " elements", name,
-                           *stride, row);
+        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s_stride is %" PRId64 ", a pixel's row has %" PRId64 " elements",
+                           name, *stride, row);
     int64_t image, elements, bytes, item = (int64_t)problem->item;
     tensor->row = row;
     tensor->stride = *stride;
@@ -153,8 +170,9 @@ static dcnv4_status check_rows(dcnv4i_problem *problem) {
     if (p->offset_mask_row == 0)
         p->offset_mask_row = (needed + 7) / 8 * 8;
     if (p->offset_mask_row < needed)
-        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "offset_mask row has %" PRId64 " elements, 3·groups·K = %" PRId64
-                           " are needed", p->offset_mask_row, needed);
+        return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
+                           "offset_mask row has %" PRId64 " elements, 3·groups·K = %" PRId64 " are needed",
+                           p->offset_mask_row, needed);
     return DCNV4_SUCCESS;
 }
 
@@ -168,7 +186,10 @@ dcnv4_status dcnv4i_problem_check(const dcnv4_problem *asked, dcnv4i_problem *pr
         return status;
     problem->item = dcnv4i_dtype_size(p->dtype);
     int64_t *const out_h = &problem->output_height, *const out_w = &problem->output_width;
-    const struct { dcnv4i_tensor_id id; int64_t *stride; } tensors[] = {
+    const struct {
+        dcnv4i_tensor_id id;
+        int64_t *stride;
+    } tensors[] = {
         {DCNV4I_VALUE, &p->value_stride},           {DCNV4I_OFFSET_MASK, &p->offset_mask_stride},
         {DCNV4I_OUTPUT, &p->output_stride},         {DCNV4I_GRAD_OUTPUT, &p->grad_output_stride},
         {DCNV4I_GRAD_VALUE, &p->grad_value_stride}, {DCNV4I_GRAD_OFFSET_MASK, &p->grad_offset_mask_stride},

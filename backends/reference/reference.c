@@ -18,10 +18,10 @@ typedef struct run_state {
 /* Where one point of one block looks, and what it found out about the cell it is in. */
 typedef struct sample {
     bool counts;
-    double fx, fy;        /* where in the cell: 0 ≤ fx, fy < 1 */
-    int64_t corner[4];    /* pixel numbers of (y, x), (y, x+1), (y+1, x), (y+1, x+1); −1 outside the image */
-    double weight[4];     /* bilinear weights of the corners */
-    double along_x[4];    /* their derivatives by x, and by y */
+    double fx, fy;     /* where in the cell: 0 ≤ fx, fy < 1 */
+    int64_t corner[4]; /* pixel numbers of (y, x), (y, x+1), (y+1, x), (y+1, x+1); −1 outside the image */
+    double weight[4];  /* bilinear weights of the corners */
+    double along_x[4]; /* their derivatives by x, and by y */
     double along_y[4];
 } sample;
 
@@ -213,7 +213,8 @@ static bool automatic(void) {
 
 static dcnv4_status device_open(const char *selector, void **device) {
     if (*selector)
-        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "there is no device \"reference:%.64s\", only \"reference\"", selector);
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "there is no device \"reference:%.64s\", only \"reference\"",
+                           selector);
     *device = NULL;
     return DCNV4_SUCCESS;
 }
@@ -226,8 +227,9 @@ static dcnv4_status program_create(void *device, const dcnv4i_problem *problem, 
     (void)device;
     const int64_t pixels = problem->tensors[DCNV4I_VALUE].pixels, most = PTRDIFF_MAX / (int64_t)sizeof(double) - 1;
     if (problem->channels > 0 && pixels > most / problem->channels)
-        return dcnv4i_fail(DCNV4_UNSUPPORTED, "the reference needs %" PRId64 " times %" PRId64
-                           " float64 sums, past what can be addressed", pixels, problem->channels);
+        return dcnv4i_fail(DCNV4_UNSUPPORTED,
+                           "the reference needs %" PRId64 " times %" PRId64 " float64 sums, past what can be addressed",
+                           pixels, problem->channels);
     dcnv4i_problem *copy = malloc(sizeof *copy);
     if (!copy)
         return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a program of %zu bytes", sizeof *copy);
