@@ -1,1 +1,55 @@
-# The install rules.
+# The install rules: header, library, the command with its manual page, CMake package, pkg-config file, licence.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+install(TARGETS dcnv4 EXPORT dcnv4Targets
+  RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/dcnv4 DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+# ---- The CMake package: find_package(dcnv4 CONFIG) gives dcnv4::dcnv4 ----
+
+get_target_property(dcnv4_type dcnv4 TYPE)
+set(dcnv4_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/dcnv4)
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/dcnv4Config.cmake.in
+  ${PROJECT_BINARY_DIR}/cmake/dcnv4Config.cmake INSTALL_DESTINATION ${dcnv4_package_dir}
+  NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/cmake/dcnv4ConfigVersion.cmake COMPATIBILITY SameMajorVersion)
+install(EXPORT dcnv4Targets NAMESPACE dcnv4:: DESTINATION ${dcnv4_package_dir})
+install(FILES ${PROJECT_BINARY_DIR}/cmake/dcnv4Config.cmake ${PROJECT_BINARY_DIR}/cmake/dcnv4ConfigVersion.cmake
+  DESTINATION ${dcnv4_package_dir})
+
+# ---- pkg-config: dcnv4 ----
+
+# Everything hangs on where the file itself lies, so that an installation can be moved, unless a folder is absolute.
+set(dcnv4_pc_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+set(dcnv4_pc_prefix "${CMAKE_INSTALL_PREFIX}")
+if(NOT IS_ABSOLUTE "${dcnv4_pc_dir}")
+  string(REGEX REPLACE "[^/]+" ".." dcnv4_pc_prefix "${dcnv4_pc_dir}")
+  string(PREPEND dcnv4_pc_prefix "\${pcfiledir}/")
+endif()
+foreach(folder INCLUDEDIR LIBDIR)
+  set(dcnv4_pc_${folder} "${CMAKE_INSTALL_${folder}}")
+  if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_${folder}}")
+    string(PREPEND dcnv4_pc_${folder} "\${prefix}/")
+  endif()
+endforeach()
+# What the library itself links: pkg-config gives it with --static, and always if there is no shared library.
+set(dcnv4_pc_system "-lpthread")
+foreach(name IN LISTS CMAKE_DL_LIBS)
+  string(APPEND dcnv4_pc_system " -l${name}")
+endforeach()
+if(DCNV4_LIBM)
+  string(PREPEND dcnv4_pc_system "-lm ")
+endif()
+set(dcnv4_pc_libs "")
+set(dcnv4_pc_cflags "")
+if(dcnv4_type STREQUAL "STATIC_LIBRARY")
+  set(dcnv4_pc_libs " ${dcnv4_pc_system}")
+  set(dcnv4_pc_cflags " -DDCNV4_STATIC")
+endif()
+configure_file(${PROJECT_SOURCE_DIR}/cmake/dcnv4.pc.in ${PROJECT_BINARY_DIR}/cmake/dcnv4.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/cmake/dcnv4.pc DESTINATION ${dcnv4_pc_dir})
