@@ -1,0 +1,115 @@
+/* Every golden case on every device: float64 against the golden numbers, the other dtypes against the reference in float64
+ * on the same rounded inputs. */
+#include "../support/golden.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const folders[] = {GOLDEN_FOLDERS};
+enum { FOLDERS = sizeof folders / sizeof *folders };
+
+static const int results[] = {OUTPUT, GRAD_VALUE, GRAD_OFFSET_MASK};
+
+static void against_the_numbers(void **state) {
+    (void)state;
+    for (const char *const *device = devices_to_try(); *device; ++device)
+        for (int f = 0; f < FOLDERS && takes_dtype(*device, DCNV4_FLOAT64); ++f) {
+            test_layer layer = golden_layer(folders[f], DCNV4_FLOAT64);
+            layer_both(&layer, *device);
+            for (int i = 0; i < 3; ++i) {
+                const int64_t count = layer_pixels(&layer, results[i]) * layer_row(&layer, results[i]);
+                double *expected = golden_read(folders[f], tensor_names[results[i]], count);
+                double *numbers = layer_read(&layer, results[i]);
+                char what[512];
+                snprintf(what, sizeof what, "%s, %s, %s", *device, folders[f], tensor_names[results[i]]);
+                assert_close(numbers, expected, count, 1e-12, what);
+                free(numbers);
+                free(expected);
+            }
+            layer_free(&layer);
+        }
+}
+
+static void against_the_reference(void **state) {
+    (void)state;
+    for (const char *const *device = devices_to_try(); *device; ++device)
+        for (EACH_DTYPE(dtype))
+            for (int f = 0; f < FOLDERS && takes_dtype(*device, dtype); ++f) {
+                test_layer layer = golden_layer(folders[f], dtype);
+                test_layer expected = layer_as(&layer, DCNV4_FLOAT64);
+                layer_both(&expected, "reference");
+                layer_both(&layer, *device);
+                char what[512];
+                snprintf(what, sizeof what, "%s, %s, %s", *device, dtype_name(dtype), folders[f]);
+                for (int i = 0; i < 3; ++i)
+                    assert_tensor_close(&layer, &expected, results[i], dtype_bound(dtype), what);
+                layer_free(&layer);
+                layer_free(&expected);
+            }
+}
+
+/* Random problems have sizes that the golden ones have not; the reference, certified above, is the measure. */
+static dcnv4_problem draw_problem(uint64_t *seed, int32_t dtype) {
+    static const int64_t sizes[] = {1, 2, 3, 5, 8, 11, 13, 17};
+    static const double scales[] = {0.5, 1, 1, 2};
+    dcnv4_problem p = DCNV4_PROBLEM_INIT;
+    p.dtype = dtype;
+    p.batch = draw_integer(seed, 1, 3);
+    p.height = sizes[draw_integer(seed, 0, 7)], p.width = sizes[draw_integer(seed, 0, 7)];
+    p.groups = draw_integer(seed, 1, 5), p.group_channels = draw_integer(seed, 1, 37);
+    p.kernel_h = draw_integer(seed, 1, 7), p.kernel_w = draw_integer(seed, 1, 7);
+    p.stride_h = draw_integer(seed, 1, 3), p.stride_w = draw_integer(seed, 1, 3);
+    p.dilation_h = draw_integer(seed, 1, 3), p.dilation_w = draw_integer(seed, 1, 3);
+    p.pad_h = draw_integer(seed, 0, 3) + (p.dilation_h * (p.kernel_h - 1) + 1) / 2;
+    p.pad_w = draw_integer(seed, 0, 3) + (p.dilation_w * (p.kernel_w - 1) + 1) / 2;
+    p.remove_center = p.kernel_h * p.kernel_w > 1 && draw_integer(seed, 0, 1);
+    p.softmax = (int32_t)draw_integer(seed, 0, 1);
+    p.offset_scale = scales[draw_integer(seed, 0, 3)];
+    dcnv4_sizes s = DCNV4_SIZES_INIT;
+    ASSERT_SUCCESS(dcnv4_problem_sizes(&p, &s));
+    const int64_t tight = 3 * p.groups * s.points;
+    p.offset_mask_row = draw_integer(seed, 0, 1) ? 0 : tight + draw_integer(seed, 0, 5);
+    ASSERT_SUCCESS(dcnv4_problem_sizes(&p, &s));
+    if (draw_integer(seed, 0, 1)) {
+        p.value_stride = s.channels + draw_integer(seed, 0, 9), p.output_stride = s.channels + draw_integer(seed, 0, 9);
+        p.offset_mask_stride = s.offset_mask_row + draw_integer(seed, 0, 9);
+        p.grad_output_stride = s.channels + draw_integer(seed, 0, 9);
+        p.grad_value_stride = s.channels + draw_integer(seed, 0, 9);
+        p.grad_offset_mask_stride = s.offset_mask_row + draw_integer(seed, 0, 9);
+    }
+    return p;
+}
+
+static void random_problems(void **state) {
+    (void)state;
+    for (uint64_t number = 0; number < 60; ++number) {
+        uint64_t seed = number;
+        const int32_t dtype = (int32_t)(number % 4);
+        const dcnv4_problem problem = draw_problem(&seed, dtype);
+        test_layer layer = layer_make(&problem);
+        layer_fill(&layer, seed, 3);
+        test_layer expected = layer_as(&layer, DCNV4_FLOAT64);
+        layer_both(&expected, "reference");
+        for (const char *const *device = devices_to_try(); *device; ++device) {
+            if (!takes_dtype(*device, dtype))
+                continue;
+            layer_clear(&layer);
+            layer_both(&layer, *device);
+            char what[128];
+            snprintf(what, sizeof what, "%s, %s, random problem %d", *device, dtype_name(dtype), (int)number);
+            for (int i = 0; i < 3; ++i)
+                assert_tensor_close(&layer, &expected, results[i], dtype_bound(dtype), what);
+        }
+        layer_free(&layer);
+        layer_free(&expected);
+    }
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(against_the_numbers),
+        cmocka_unit_test(against_the_reference),
+        cmocka_unit_test(random_problems),
+    };
+    return HARNESS_RUN(argc, argv, tests);
+}

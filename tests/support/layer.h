@@ -1,0 +1,79 @@
+/* One problem with its six tensors, to be run on any device. */
+#ifndef TESTS_LAYER_H
+#define TESTS_LAYER_H
+
+#include "harness.h"
+
+enum { VALUE, OFFSET_MASK, OUTPUT, GRAD_OUTPUT, GRAD_VALUE, GRAD_OFFSET_MASK, TENSORS };
+
+/* tensors[i] has exactly bytes[i] bytes of its own. */
+typedef struct test_layer {
+    dcnv4_problem problem;
+    dcnv4_sizes sizes;
+    void *tensors[TENSORS];
+    size_t bytes[TENSORS];
+} test_layer;
+
+extern const char *const tensor_names[TENSORS];
+
+/* Every byte of an output that no pass has written yet. */
+enum { UNTOUCHED = 0xa5 };
+
+/* A small problem with nothing left at its default that can differ: the start of most tests. */
+dcnv4_problem small_problem(int32_t dtype);
+
+/* Makes the tensors of a legal problem; the inputs are bytes of UNTOUCHED too until they are filled. */
+test_layer layer_make(const dcnv4_problem *problem);
+void layer_free(test_layer *layer);
+
+/* Draws the inputs: values, weights and grad_output from ±1; positions from up to `reach` around the grid's, all with
+ * fractions within [0.1, 0.9] before rounding to the dtype where offset_scale is 1. */
+void layer_fill(test_layer *layer, uint64_t seed, double reach);
+
+/* Fills the outputs with UNTOUCHED. */
+void layer_clear(test_layer *layer);
+
+/* Another layer with the same numbers in another dtype and dense tensors; outputs are cleared. */
+test_layer layer_as(const test_layer *layer, int32_t dtype);
+
+/* Rows and elements of a row. */
+int64_t layer_pixels(const test_layer *layer, int tensor);
+int64_t layer_row(const test_layer *layer, int tensor);
+int64_t layer_stride(const test_layer *layer, int tensor);
+
+/* A tensor's numbers as float64 without what lies between rows, to be freed; and back, each rounded to the dtype. */
+double *layer_read(const test_layer *layer, int tensor);
+void layer_write(test_layer *layer, int tensor, const double *numbers);
+
+/* One number of row `pixel`. */
+double layer_get(const test_layer *layer, int tensor, int64_t pixel, int64_t element);
+void layer_set(test_layer *layer, int tensor, int64_t pixel, int64_t element, double number);
+
+/* The buffers of a layer in host memory, without a workspace. */
+dcnv4_buffers layer_buffers(const test_layer *layer);
+
+/* Runs one pass, or both, on a device of this name or on a context; through its own memory if it has its own. */
+dcnv4_status layer_forward(test_layer *layer, const char *device);
+dcnv4_status layer_backward(test_layer *layer, const char *device);
+dcnv4_status layer_run(test_layer *layer, dcnv4_context *context, dcnv4_pass pass);
+void layer_both(test_layer *layer, const char *device);
+
+/* Whether a device takes problems of this dtype. */
+bool takes_dtype(const char *device, int32_t dtype);
+
+/* How far results in a dtype may be from the reference's on the same inputs, as a share of the largest number: the
+ * rounding of the result, and some of the float32 arithmetic (float64: of the order of the sums). */
+double dtype_bound(int32_t dtype);
+const char *dtype_name(int32_t dtype);
+#define EACH_DTYPE(dtype) int32_t dtype = DCNV4_FLOAT32; dtype <= DCNV4_FLOAT64; ++dtype
+
+/* Fails unless every number is within bound·(the largest expected magnitude) of the expected one. what says whose. */
+void assert_close(const double *numbers, const double *expected, int64_t count, double bound, const char *what);
+
+/* assert_close for a tensor of two layers. */
+void assert_tensor_close(const test_layer *layer, const test_layer *expected, int tensor, double bound, const char *what);
+
+/* Fails unless the bytes of a tensor are the same, what lies between rows counted in. */
+void assert_same_bits(const test_layer *layer, const test_layer *expected, int tensor, const char *what);
+
+#endif
