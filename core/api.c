@@ -237,7 +237,11 @@ dcnv4_status dcnv4_convert(int32_t from, const void *source, int32_t to, void *t
         return DCNV4_SUCCESS;
     REQUIRE(source);
     REQUIRE(target);
+    fenv_t callers; /* as for a run: rounding does not depend on the caller's mode */
+    fegetenv(&callers);
+    fesetenv(FE_DFL_ENV);
     for (size_t i = 0; i < count; ++i)
         dcnv4i_element_write(to, target, (int64_t)i, dcnv4i_element_read(from, source, (int64_t)i));
+    fesetenv(&callers);
     return DCNV4_SUCCESS;
 }
