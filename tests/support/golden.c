@@ -14,12 +14,23 @@ static FILE *open_in(const char *folder, const char *name) {
 }
 
 static void set_field(dcnv4_problem *p, const char *key, double number) {
-    const struct { const char *name; int64_t *field; } fields[] = {
-        {"batch", &p->batch},           {"height", &p->height},         {"width", &p->width},
-        {"groups", &p->groups},         {"group_channels", &p->group_channels},
-        {"kernel_h", &p->kernel_h},     {"kernel_w", &p->kernel_w},     {"stride_h", &p->stride_h},
-        {"stride_w", &p->stride_w},     {"pad_h", &p->pad_h},           {"pad_w", &p->pad_w},
-        {"dilation_h", &p->dilation_h}, {"dilation_w", &p->dilation_w},
+    const struct {
+        const char *name;
+        int64_t *field;
+    } fields[] = {
+        {"batch", &p->batch},
+        {"height", &p->height},
+        {"width", &p->width},
+        {"groups", &p->groups},
+        {"group_channels", &p->group_channels},
+        {"kernel_h", &p->kernel_h},
+        {"kernel_w", &p->kernel_w},
+        {"stride_h", &p->stride_h},
+        {"stride_w", &p->stride_w},
+        {"pad_h", &p->pad_h},
+        {"pad_w", &p->pad_w},
+        {"dilation_h", &p->dilation_h},
+        {"dilation_w", &p->dilation_w},
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; ++i)
         if (strcmp(fields[i].name, key) == 0) {
@@ -85,7 +96,8 @@ test_layer golden_layer(const char *folder, int32_t dtype) {
     static const int inputs[] = {VALUE, OFFSET_MASK, GRAD_OUTPUT};
     for (int i = 0; i < 3; ++i) {
         const int tensor = inputs[i];
-        double *numbers = golden_read(folder, tensor_names[tensor], layer_pixels(&made, tensor) * layer_row(&made, tensor));
+        double *numbers = golden_read(folder, tensor_names[tensor],
+                                      layer_pixels(&made, tensor) * layer_row(&made, tensor));
         layer_write(&made, tensor, numbers);
         free(numbers);
     }

@@ -108,6 +108,15 @@ int64_t draw_integer(uint64_t *seed, int64_t low, int64_t high) {
     return low + (int64_t)(draw_bits(seed) % (uint64_t)(high - low + 1));
 }
 
+const char *dtype_name(int32_t dtype) {
+    static const char *const words[] = {"float32", "float16", "bfloat16", "float64"};
+    return words[dtype];
+}
+
+size_t item_size(int32_t dtype) {
+    return dtype == DCNV4_FLOAT64 ? 8 : dtype == DCNV4_FLOAT32 ? 4 : 2;
+}
+
 void *allocate(size_t bytes) {
     void *memory = malloc(bytes ? bytes : 1);
     if (!memory)

@@ -39,6 +39,14 @@ uint64_t draw_bits(uint64_t *seed);
 double draw_between(uint64_t *seed, double low, double high);
 int64_t draw_integer(uint64_t *seed, int64_t low, int64_t high); /* both can come up */
 
+/* for (EACH_DTYPE(dtype)) … */
+#define EACH_DTYPE(dtype)          \
+    int32_t dtype = DCNV4_FLOAT32; \
+    dtype <= DCNV4_FLOAT64;        \
+    ++dtype
+const char *dtype_name(int32_t dtype);
+size_t item_size(int32_t dtype);
+
 /* malloc that fails the test instead of returning NULL; 0 bytes give a pointer too. */
 void *allocate(size_t bytes);
 

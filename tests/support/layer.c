@@ -24,7 +24,8 @@ test_layer layer_make(const dcnv4_problem *problem) {
     test_layer made = {.problem = *problem, .sizes = DCNV4_SIZES_INIT};
     ASSERT_SUCCESS(dcnv4_problem_sizes(problem, &made.sizes));
     const dcnv4_sizes *s = &made.sizes;
-    const size_t bytes[TENSORS] = {s->value, s->offset_mask, s->output, s->grad_output, s->grad_value, s->grad_offset_mask};
+    const size_t bytes[TENSORS] = {s->value,       s->offset_mask, s->output,
+                                   s->grad_output, s->grad_value,  s->grad_offset_mask};
     memcpy(made.bytes, bytes, sizeof bytes);
     for (int i = 0; i < TENSORS; ++i) {
         made.tensors[i] = allocate(bytes[i]);
@@ -67,10 +68,6 @@ int64_t layer_stride(const test_layer *layer, int tensor) {
     return strides[tensor] ? strides[tensor] : layer_row(layer, tensor);
 }
 
-static size_t item_size(int32_t dtype) {
-    return dtype == DCNV4_FLOAT64 ? 8 : dtype == DCNV4_FLOAT32 ? 4 : 2;
-}
-
 static char *row_at(const test_layer *layer, int tensor, int64_t pixel) {
     const size_t distance = (size_t)(pixel * layer_stride(layer, tensor)) * item_size(layer->problem.dtype);
     return (char *)layer->tensors[tensor] + distance;
@@ -98,12 +95,14 @@ static char *element_at(const test_layer *layer, int tensor, int64_t pixel, int6
 
 double layer_get(const test_layer *layer, int tensor, int64_t pixel, int64_t element) {
     double number = 0;
-    ASSERT_SUCCESS(dcnv4_convert(layer->problem.dtype, element_at(layer, tensor, pixel, element), DCNV4_FLOAT64, &number, 1));
+    ASSERT_SUCCESS(
+        dcnv4_convert(layer->problem.dtype, element_at(layer, tensor, pixel, element), DCNV4_FLOAT64, &number, 1));
     return number;
 }
 
 void layer_set(test_layer *layer, int tensor, int64_t pixel, int64_t element, double number) {
-    ASSERT_SUCCESS(dcnv4_convert(DCNV4_FLOAT64, &number, layer->problem.dtype, element_at(layer, tensor, pixel, element), 1));
+    ASSERT_SUCCESS(
+        dcnv4_convert(DCNV4_FLOAT64, &number, layer->problem.dtype, element_at(layer, tensor, pixel, element), 1));
 }
 
 void layer_fill(test_layer *layer, uint64_t seed, double reach) {
@@ -151,7 +150,8 @@ dcnv4_buffers layer_buffers(const test_layer *layer) {
 
 /* ---- Runs -------------------------------------------------------------------------------------------------------- */
 
-static dcnv4_status run_plan(test_layer *layer, dcnv4_context *context, const dcnv4_plan *plan, dcnv4_pass pass, bool host) {
+static dcnv4_status run_plan(test_layer *layer, dcnv4_context *context, const dcnv4_plan *plan, dcnv4_pass pass,
+                             bool host) {
     dcnv4_buffers buffers = layer_buffers(layer);
     dcnv4_buffer *const each[TENSORS] = {&buffers.value,       &buffers.offset_mask, &buffers.output,
                                          &buffers.grad_output, &buffers.grad_value,  &buffers.grad_offset_mask};
@@ -161,8 +161,8 @@ static dcnv4_status run_plan(test_layer *layer, dcnv4_context *context, const dc
     }
     const size_t workspace = dcnv4_plan_workspace_size(plan, pass);
     ASSERT_SUCCESS(dcnv4_buffer_create(context, workspace, &buffers.workspace));
-    const dcnv4_status status =
-        pass == DCNV4_PASS_FORWARD ? dcnv4_forward(plan, &buffers, NULL) : dcnv4_backward(plan, &buffers, NULL);
+    const dcnv4_status status = pass == DCNV4_PASS_FORWARD ? dcnv4_forward(plan, &buffers, NULL)
+                                                           : dcnv4_backward(plan, &buffers, NULL);
     for (int i = 0; i < TENSORS && !host; ++i) {
         ASSERT_SUCCESS(dcnv4_download(context, each[i], layer->tensors[i], layer->bytes[i]));
         dcnv4_buffer_destroy(context, each[i]);
@@ -228,11 +228,6 @@ double dtype_bound(int32_t dtype) {
     }
 }
 
-const char *dtype_name(int32_t dtype) {
-    static const char *const names[] = {"float32", "float16", "bfloat16", "float64"};
-    return dtype >= 0 && dtype <= DCNV4_FLOAT64 ? names[dtype] : "no dtype";
-}
-
 void assert_close(const double *numbers, const double *expected, int64_t count, double bound, const char *what) {
     double largest = 0;
     for (int64_t i = 0; i < count; ++i)
@@ -243,13 +238,14 @@ void assert_close(const double *numbers, const double *expected, int64_t count, 
     for (int64_t i = 0; i < count; ++i) {
         const double error = fabs(numbers[i] - expected[i]);
         if (!(error <= bound * largest))
-            fail_msg("%s: element %lld is %.17g, expected %.17g; the error %.3g is over %.3g", what, (long long)i, numbers[i],
-                     expected[i], error, bound * largest);
+            fail_msg("%s: element %lld is %.17g, expected %.17g; the error %.3g is over %.3g", what, (long long)i,
+                     numbers[i], expected[i], error, bound * largest);
     }
     count_case();
 }
 
-void assert_tensor_close(const test_layer *layer, const test_layer *expected, int tensor, double bound, const char *what) {
+void assert_tensor_close(const test_layer *layer, const test_layer *expected, int tensor, double bound,
+                         const char *what) {
     double *numbers = layer_read(layer, tensor), *wanted = layer_read(expected, tensor);
     char name[160];
     snprintf(name, sizeof name, "%s, %s", what, tensor_names[tensor]);
@@ -263,7 +259,7 @@ void assert_same_bits(const test_layer *layer, const test_layer *expected, int t
     const unsigned char *a = layer->tensors[tensor], *b = expected->tensors[tensor];
     for (size_t i = 0; i < layer->bytes[tensor]; ++i)
         if (a[i] != b[i])
-            fail_msg("%s: byte %zu of %zu of %s is %02x, expected %02x", what, i, layer->bytes[tensor], tensor_names[tensor],
-                     a[i], b[i]);
+            fail_msg("%s: byte %zu of %zu of %s is %02x, expected %02x", what, i, layer->bytes[tensor],
+                     tensor_names[tensor], a[i], b[i]);
     count_case();
 }

@@ -64,14 +64,13 @@ bool takes_dtype(const char *device, int32_t dtype);
 /* How far results in a dtype may be from the reference's on the same inputs, as a share of the largest number: the
  * rounding of the result, and some of the float32 arithmetic (float64: of the order of the sums). */
 double dtype_bound(int32_t dtype);
-const char *dtype_name(int32_t dtype);
-#define EACH_DTYPE(dtype) int32_t dtype = DCNV4_FLOAT32; dtype <= DCNV4_FLOAT64; ++dtype
 
 /* Fails unless every number is within bound·(the largest expected magnitude) of the expected one. what says whose. */
 void assert_close(const double *numbers, const double *expected, int64_t count, double bound, const char *what);
 
 /* assert_close for a tensor of two layers. */
-void assert_tensor_close(const test_layer *layer, const test_layer *expected, int tensor, double bound, const char *what);
+void assert_tensor_close(const test_layer *layer, const test_layer *expected, int tensor, double bound,
+                         const char *what);
 
 /* Fails unless the bytes of a tensor are the same, what lies between rows counted in. */
 void assert_same_bits(const test_layer *layer, const test_layer *expected, int tensor, const char *what);
