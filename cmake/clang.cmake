@@ -1,0 +1,17 @@
+# Makes clang the compiler, whatever number its name ends in: -DCMAKE_TOOLCHAIN_FILE=cmake/clang.cmake. A CC in the
+# environment goes first.
+if(NOT DEFINED ENV{CC})
+  set(names clang)
+  foreach(number RANGE 40 11 -1)
+    list(APPEND names clang-${number})
+  endforeach()
+  find_program(DCNV4_CLANG NAMES ${names})
+  if(NOT DCNV4_CLANG)
+    message(FATAL_ERROR "clang is needed, under the name clang or clang-11 to clang-40, or as CC in the environment")
+  endif()
+  set(CMAKE_C_COMPILER ${DCNV4_CLANG})
+  string(REGEX REPLACE "clang(-[0-9]+)?$" "clang++\\1" clang_cxx ${DCNV4_CLANG})
+  if(EXISTS ${clang_cxx} AND NOT DEFINED ENV{CXX})
+    set(CMAKE_CXX_COMPILER ${clang_cxx})
+  endif()
+endif()
