@@ -1,0 +1,49 @@
+/* The dcnv4 command: reads the command line, calls the command, and ends with its verdict. */
+#include "commands.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A file that is opened must never become stdin, stdout or stderr, should one of them be closed. */
+static void fill_standard_descriptors(void) {
+    for (int descriptor = 0; descriptor >= 0 && descriptor <= STDERR_FILENO;)
+        if (fcntl(descriptor, F_GETFD) != -1 || open("/dev/null", O_RDWR) == descriptor)
+            ++descriptor;
+        else
+            break;
+}
+
+static dcnv4i_exit run(const dcnv4i_settings *settings) {
+    static dcnv4i_exit (*const commands[DCNV4I_COMMANDS])(const dcnv4i_settings *) = {
+        [DCNV4I_INFO] = dcnv4i_info,   [DCNV4I_FORWARD] = dcnv4i_run_pass, [DCNV4I_BACKWARD] = dcnv4i_run_pass,
+    };
+    if (!commands[settings->command])
+        return dcnv4i_verdict(DCNV4I_BROKEN, "this version has no such command");
+    return commands[settings->command](settings);
+}
+
+int main(int count, char **arguments) {
+    fill_standard_descriptors();
+    signal(SIGXFSZ, SIG_IGN); /* a file over the limit is then an error of the write that says so */
+    if (count < 2) {
+        dcnv4i_options_usage(stderr);
+        return DCNV4I_REFUSED;
+    }
+    dcnv4i_settings settings;
+    dcnv4i_wish wish;
+    dcnv4i_exit verdict = dcnv4i_options_parse(count, arguments, &wish, &settings);
+    if (verdict == DCNV4I_DONE && wish == DCNV4I_HELP)
+        dcnv4i_options_help(stdout, settings.command);
+    else if (verdict == DCNV4I_DONE && wish == DCNV4I_VERSION)
+        printf("dcnv4 %s\n", dcnv4_version());
+    else if (verdict == DCNV4I_DONE)
+        verdict = run(&settings);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && verdict == DCNV4I_DONE)
+        verdict = dcnv4i_verdict(DCNV4I_BROKEN, "stdout: %s", strerror(errno));
+    if (verdict != DCNV4I_DONE)
+        fprintf(stderr, "dcnv4: %s\n", dcnv4i_verdict_line());
+    return verdict;
+}

@@ -1,0 +1,47 @@
+/* The table of options that options.c parses by and help.c prints. */
+#ifndef DCNV4I_OPTION_TABLE_H
+#define DCNV4I_OPTION_TABLE_H
+
+#include "options.h"
+
+#include <stddef.h>
+
+typedef enum dcnv4i_option_kind {
+    DCNV4I_FLAG,
+    DCNV4I_TEXT,
+    DCNV4I_LIST,   /* may be repeated */
+    DCNV4I_CHOICE, /* a word of choices */
+    DCNV4I_NUMBER, /* least to most */
+    DCNV4I_PAIR,   /* "A" or "AxB", height first */
+    DCNV4I_TRIPLE, /* "AxBxC" */
+    DCNV4I_REAL    /* any number, nan and inf counted in */
+} dcnv4i_option_kind;
+
+typedef struct dcnv4i_choice {
+    const char *word; /* NULL after the last */
+    int64_t number;
+} dcnv4i_choice;
+
+typedef struct dcnv4i_option {
+    const char *name, *argument, *help;
+    unsigned commands; /* those that take it, as bits 1 << dcnv4i_command */
+    unsigned needed;   /* those that cannot do without it */
+    dcnv4i_option_kind kind;
+    size_t field;         /* of dcnv4i_settings */
+    const char *standard; /* what it is if left out, in the option's own words, or NULL */
+    int64_t least, most;
+    const dcnv4i_choice *choices;
+    bool problem; /* belongs to PROBLEM */
+} dcnv4i_option;
+
+typedef struct dcnv4i_command_text {
+    const char *name, *summary, *about;
+} dcnv4i_command_text;
+
+/* Ends with a row without a name. */
+extern const dcnv4i_option dcnv4i_option_table[];
+enum { DCNV4I_OPTIONS_MOST = 64 };
+
+extern const dcnv4i_command_text dcnv4i_command_texts[DCNV4I_COMMANDS];
+
+#endif

@@ -1,0 +1,206 @@
+#include "option_table.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Texts to numbers: nothing but the number, and no locale ------------------------------------------------------ */
+
+/* Reads digits up to `end` and moves on *text; false if there are none or too many. */
+static bool read_digits(const char **text, int64_t *number) {
+    const char *at = *text;
+    *number = 0;
+    for (; *at >= '0' && *at <= '9'; ++at) {
+        const int digit = *at - '0';
+        if (*number > (INT64_MAX - digit) / 10)
+            return false;
+        *number = *number * 10 + digit;
+    }
+    const bool any = at > *text;
+    *text = at;
+    return any;
+}
+
+/* least to most numbers with 'x' between them; returns how many, 0 if it is not that. */
+static int read_sizes(const char *text, int most, int64_t *numbers) {
+    for (int count = 0; count < most; ++text) {
+        if (!read_digits(&text, &numbers[count++]))
+            return 0;
+        if (*text == '\0')
+            return count;
+        if (*text != 'x')
+            return 0;
+    }
+    return 0;
+}
+
+/* The program never calls setlocale, so that strtod has a point for the fraction. */
+static bool read_real(const char *text, double *number) {
+    static const char *const words[] = {"nan", "-nan", "inf", "-inf", "+inf"};
+    bool plain = strspn(text, "0123456789.eE+-") == strlen(text);
+    for (size_t i = 0; i < sizeof words / sizeof *words; ++i)
+        plain = plain || strcmp(text, words[i]) == 0;
+    char *end;
+    errno = 0;
+    *number = strtod(text, &end);
+    const bool overflows = errno == ERANGE && fabs(*number) > 1;
+    return plain && end != text && *end == '\0' && !overflows;
+}
+
+/* ---- One option's argument ----------------------------------------------------------------------------------------- */
+
+static dcnv4i_exit refuse_range(const dcnv4i_option *option, const char *text) {
+    static const char *const shapes[] = {
+        [DCNV4I_NUMBER] = "a whole number",
+        [DCNV4I_PAIR] = "a whole number, or two as HEIGHTxWIDTH, each",
+        [DCNV4I_TRIPLE] = "NxHxW, each",
+    };
+    return dcnv4i_verdict(DCNV4I_REFUSED, "%s is \"%s\"; %s from %" PRId64 " to %" PRId64 " is needed", option->name, text,
+                          shapes[option->kind], option->least, option->most);
+}
+
+static dcnv4i_exit set_sizes(const dcnv4i_option *option, const char *text, int64_t *field) {
+    const int most = option->kind == DCNV4I_TRIPLE ? 3 : option->kind == DCNV4I_PAIR ? 2 : 1;
+    int64_t numbers[3];
+    int count = read_sizes(text, most, numbers);
+    if (count == 1 && most == 2)
+        numbers[count++] = numbers[0];
+    if (count != most)
+        return refuse_range(option, text);
+    for (int i = 0; i < most; ++i)
+        if (numbers[i] < option->least || numbers[i] > option->most)
+            return refuse_range(option, text);
+    memcpy(field, numbers, (size_t)most * sizeof *field);
+    return DCNV4I_DONE;
+}
+
+static dcnv4i_exit set_choice(const dcnv4i_option *option, const char *text, int64_t *field) {
+    char known[128] = "";
+    for (const dcnv4i_choice *choice = option->choices; choice->word; ++choice) {
+        if (strcmp(choice->word, text) == 0) {
+            *field = choice->number;
+            return DCNV4I_DONE;
+        }
+        strncat(known, choice == option->choices ? "" : choice[1].word ? ", " : " or ", sizeof known - strlen(known) - 1);
+        strncat(known, choice->word, sizeof known - strlen(known) - 1);
+    }
+    return dcnv4i_verdict(DCNV4I_REFUSED, "%s is \"%s\"; %s is needed", option->name, text, known);
+}
+
+static dcnv4i_exit set_option(const dcnv4i_option *option, const char *text, dcnv4i_settings *settings) {
+    char *const field = (char *)settings + option->field;
+    if (option->kind == DCNV4I_FLAG) {
+        *(bool *)field = true;
+        return DCNV4I_DONE;
+    }
+    if (*text == '\0')
+        return dcnv4i_verdict(DCNV4I_REFUSED, "%s is empty; %s is needed", option->name, option->argument);
+    switch (option->kind) {
+    case DCNV4I_FLAG: break;
+    case DCNV4I_TEXT: *(const char **)field = text; break;
+    case DCNV4I_LIST: {
+        dcnv4i_list *list = (dcnv4i_list *)field;
+        if (list->count == DCNV4I_LIST_MOST)
+            return dcnv4i_verdict(DCNV4I_REFUSED, "%s is given more than %d times", option->name, DCNV4I_LIST_MOST);
+        list->items[list->count++] = text;
+        break;
+    }
+    case DCNV4I_CHOICE: return set_choice(option, text, (int64_t *)field);
+    case DCNV4I_NUMBER:
+    case DCNV4I_PAIR:
+    case DCNV4I_TRIPLE: return set_sizes(option, text, (int64_t *)field);
+    case DCNV4I_REAL:
+        if (!read_real(text, (double *)field))
+            return dcnv4i_verdict(DCNV4I_REFUSED, "%s is \"%s\"; a number is needed", option->name, text);
+        break;
+    }
+    return DCNV4I_DONE;
+}
+
+/* ---- The command line ---------------------------------------------------------------------------------------------- */
+
+static dcnv4i_command find_command(const char *word) {
+    int command = 0;
+    while (command < DCNV4I_COMMANDS && strcmp(dcnv4i_command_texts[command].name, word) != 0)
+        ++command;
+    return (dcnv4i_command)command;
+}
+
+/* The option of this command whose name is the first length characters of word. */
+static const dcnv4i_option *find_option(dcnv4i_command command, const char *word, size_t length) {
+    for (const dcnv4i_option *option = dcnv4i_option_table; option->name; ++option)
+        if (option->commands >> command & 1 && strlen(option->name) == length && memcmp(option->name, word, length) == 0)
+            return option;
+    return NULL;
+}
+
+static dcnv4i_exit set_standards(dcnv4i_settings *settings) {
+    for (const dcnv4i_option *option = dcnv4i_option_table; option->name; ++option)
+        if (option->standard && option->commands >> settings->command & 1 &&
+            set_option(option, option->standard, settings) != DCNV4I_DONE)
+            return DCNV4I_REFUSED;
+    return DCNV4I_DONE;
+}
+
+/* Reads the option at arguments[*at] and moves *at on to the next one. */
+static dcnv4i_exit read_option(int count, char *const *arguments, int *at, bool *given, dcnv4i_settings *settings) {
+    const char *command = dcnv4i_command_texts[settings->command].name, *word = arguments[*at];
+    const size_t length = strcspn(word, "=");
+    if (strncmp(word, "--", 2) != 0)
+        return dcnv4i_verdict(DCNV4I_REFUSED, "%s takes no argument \"%s\"; dcnv4 %s --help lists its options", command, word,
+                              command);
+    const dcnv4i_option *option = find_option(settings->command, word, length);
+    if (!option)
+        return dcnv4i_verdict(DCNV4I_REFUSED, "%s has no option \"%.*s\"; dcnv4 %s --help lists those that it has", command,
+                              (int)length, word, command);
+    bool *seen = &given[option - dcnv4i_option_table];
+    if (*seen && option->kind != DCNV4I_LIST)
+        return dcnv4i_verdict(DCNV4I_REFUSED, "%s is given twice", option->name);
+    *seen = true;
+    settings->problem_given = settings->problem_given || option->problem;
+    ++*at;
+    const char *text = word[length] == '=' ? word + length + 1 : NULL;
+    if (option->kind == DCNV4I_FLAG && text)
+        return dcnv4i_verdict(DCNV4I_REFUSED, "%s takes no value, \"%s\" is given", option->name, text);
+    if (option->kind != DCNV4I_FLAG && !text) {
+        if (*at == count || strncmp(arguments[*at], "--", 2) == 0)
+            return dcnv4i_verdict(DCNV4I_REFUSED, "%s needs %s after it, there is %s", option->name, option->argument,
+                                  *at == count ? "nothing" : arguments[*at]);
+        text = arguments[(*at)++];
+    }
+    return set_option(option, text, settings);
+}
+
+static dcnv4i_exit read_options(int count, char *const *arguments, dcnv4i_settings *settings) {
+    bool given[DCNV4I_OPTIONS_MOST] = {false};
+    dcnv4i_exit verdict = set_standards(settings);
+    for (int at = 2; at < count && verdict == DCNV4I_DONE;)
+        verdict = read_option(count, arguments, &at, given, settings);
+    for (const dcnv4i_option *option = dcnv4i_option_table; option->name && verdict == DCNV4I_DONE; ++option)
+        if (option->needed >> settings->command & 1 && !given[option - dcnv4i_option_table])
+            verdict = dcnv4i_verdict(DCNV4I_REFUSED, "%s needs %s %s: %s", dcnv4i_command_texts[settings->command].name,
+                                     option->name, option->argument, option->help);
+    return verdict;
+}
+
+dcnv4i_exit dcnv4i_options_parse(int count, char *const *arguments, dcnv4i_wish *wish, dcnv4i_settings *settings) {
+    *settings = (dcnv4i_settings){.command = DCNV4I_COMMANDS, .dtype = DCNV4I_NO_DTYPE};
+    *wish = DCNV4I_RUN;
+    if (count < 2)
+        return dcnv4i_verdict(DCNV4I_REFUSED, "a command is needed");
+    settings->command = find_command(arguments[1]);
+    for (int i = 1; i < count; ++i)
+        if (strcmp(arguments[i], "--help") == 0 || (i == 1 && strcmp(arguments[i], "-h") == 0)) {
+            *wish = DCNV4I_HELP;
+            return DCNV4I_DONE;
+        }
+    if (strcmp(arguments[1], "--version") == 0 && count == 2) {
+        *wish = DCNV4I_VERSION;
+        return DCNV4I_DONE;
+    }
+    if (settings->command == DCNV4I_COMMANDS)
+        return dcnv4i_verdict(DCNV4I_REFUSED, "there is no command \"%s\"; dcnv4 --help lists them", arguments[1]);
+    return read_options(count, arguments, settings);
+}
