@@ -1,0 +1,9 @@
+/* Kernels in double arithmetic, in plain C. */
+#define REAL_IS_DOUBLE
+#include "vector_scalar.h"
+#include "kernels.inl"
+
+void dcnv4i_fill_float64(dcnv4i_kernels *kernels) {
+    kernels->forward64 = forward;
+    kernels->backward64 = backward;
+}

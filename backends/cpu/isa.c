@@ -1,0 +1,23 @@
+/* The instruction sets of this architecture, and what of them this processor has. */
+#include "kernels.h"
+
+static bool always(void) {
+    return true;
+}
+
+#if defined(__x86_64__)
+static bool has_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
+#endif
+
+const dcnv4i_isa dcnv4i_isas[] = {
+    {"portable", always, dcnv4i_fill_portable},
+#if defined(__x86_64__)
+    {"avx2", has_avx2, dcnv4i_fill_avx2},
+#elif defined(__aarch64__)
+    {"neon", always, dcnv4i_fill_neon},
+#endif
+};
+
+const int dcnv4i_isa_count = sizeof dcnv4i_isas / sizeof *dcnv4i_isas;

@@ -1,0 +1,71 @@
+/* What the cpu backend's kernels are given, and the table of kernels that fits the processor. */
+#ifndef DCNV4I_CPU_KERNELS_H
+#define DCNV4I_CPU_KERNELS_H
+
+#include "../../core/problem.h"
+
+#include <stdbool.h>
+
+/* Converts count elements of a storage type to or from the type of arithmetic: float, or double for float64. */
+typedef void dcnv4i_read_row(const void *storage, void *real, int64_t count);
+typedef void dcnv4i_write_row(const void *real, void *storage, int64_t count);
+
+/* A problem as the kernels see it. */
+typedef struct dcnv4i_layer {
+    const dcnv4i_problem *problem;
+    const void *grid_x, *grid_y; /* [K] real: the point's place in the kernel, measured from its middle */
+    dcnv4i_read_row *read;       /* NULL where storage and arithmetic are of one type */
+    dcnv4i_write_row *write;     /* likewise */
+} dcnv4i_layer;
+
+/* Half of what a kernel spans along one axis, rounded down. */
+static inline int64_t dcnv4i_half_span(int64_t kernel, int64_t dilation) {
+    return dilation * (kernel - 1) >> 1;
+}
+
+/* The tensors of a run. */
+typedef struct dcnv4i_tensors {
+    const char *value, *offset_mask, *grad_output;
+    char *output, *grad_value, *grad_offset_mask;
+} dcnv4i_tensors;
+
+/* A piece of work. A piece of forward is a band of output rows. A piece of backward is some groups: it adds up a band of
+ * grad_value's rows and writes a band of grad_offset_mask's, each in an order that does not depend on the bands. */
+typedef struct dcnv4i_piece {
+    int64_t image;
+    int64_t first_group, last_group;   /* … and up to the one before last */
+    int64_t first_output, last_output; /* output rows */
+    int64_t first_input, last_input;   /* forward: the rows of value that scratch has; backward: grad_value's rows */
+    void *scratch;                     /* reals, where `read` is set; see work.h */
+} dcnv4i_piece;
+
+typedef void dcnv4i_kernel(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, const dcnv4i_piece *piece);
+
+/* The best kernels that a processor has: a table that is filled with the portable ones first and then overridden. */
+typedef struct dcnv4i_kernels {
+    dcnv4i_kernel *forward32, *backward32; /* in float arithmetic, see most_pixels */
+    dcnv4i_kernel *forward64, *backward64; /* in double arithmetic */
+    int64_t most_pixels;                   /* of an image, for the kernels in float arithmetic */
+    dcnv4i_read_row *read_float16, *read_bfloat16;
+    dcnv4i_write_row *write_float16, *write_bfloat16;
+} dcnv4i_kernels;
+
+/* An instruction set: whether this processor has it, and what overrides the table with what there is for it. */
+typedef struct dcnv4i_isa {
+    const char *name;
+    bool (*supported)(void);
+    void (*fill)(dcnv4i_kernels *kernels);
+} dcnv4i_isa;
+
+/* Those of this architecture, from the plainest, "portable", to the best. */
+extern const dcnv4i_isa dcnv4i_isas[];
+extern const int dcnv4i_isa_count;
+
+/* Each in the file of its name; float64 belongs to the portable ones. */
+void dcnv4i_fill_portable(dcnv4i_kernels *kernels);
+void dcnv4i_fill_float64(dcnv4i_kernels *kernels);
+void dcnv4i_fill_avx2(dcnv4i_kernels *kernels);
+void dcnv4i_fill_avx512(dcnv4i_kernels *kernels);
+void dcnv4i_fill_neon(dcnv4i_kernels *kernels);
+
+#endif

@@ -1,0 +1,9 @@
+/* One set of kernels. The file that includes this has included a vector_*.h, which says in what arithmetic and with which
+ * instructions; all that is made here is static. */
+#include "kernels.h"
+
+#include <string.h>
+
+#include "cells.inl"
+#include "forward.inl"
+#include "backward.inl"

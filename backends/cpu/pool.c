@@ -1,0 +1,190 @@
+#if defined(__linux__)
+#define _GNU_SOURCE /* sched_getaffinity */
+#include <sched.h>
+#endif
+
+#include "pool.h"
+
+#include <fenv.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+typedef struct worker {
+    dcnv4i_pool *pool;
+    pthread_t thread;
+    int number; /* from 1: 0 is the caller */
+} worker;
+
+struct dcnv4i_pool {
+    int threads;
+    int started; /* workers that run, at most threads − 1 */
+    worker *workers;
+    atomic_long owner; /* the process that the workers run in */
+    atomic_bool busy;  /* a caller has the workers */
+    pthread_mutex_t lock;
+    pthread_cond_t begun, ended;
+    /* Under lock: */
+    uint64_t round; /* counts the jobs, so that a worker knows a new one */
+    int working;    /* workers that have not finished this job */
+    bool closing;
+    /* The job, constant while it runs: */
+    dcnv4i_task *task;
+    void *argument;
+    int64_t tasks;
+    atomic_int_fast64_t next;
+};
+
+int dcnv4i_pool_processors(void) {
+#if defined(__linux__)
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+        return CPU_COUNT(&set);
+#endif
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online < 1 ? 1 : online > 1024 ? 1024 : (int)online;
+}
+
+static void do_tasks(dcnv4i_pool *pool, int number) {
+    int64_t task;
+    while ((task = atomic_fetch_add(&pool->next, 1)) < pool->tasks)
+        pool->task(pool->argument, task, number);
+}
+
+static void *work(void *argument) {
+    const worker *self = argument;
+    dcnv4i_pool *pool = self->pool;
+    uint64_t seen = 0;
+    fesetenv(FE_DFL_ENV); /* a thread inherits its maker's */
+    pthread_mutex_lock(&pool->lock);
+    for (;;) {
+        while (pool->round == seen && !pool->closing)
+            pthread_cond_wait(&pool->begun, &pool->lock);
+        if (pool->closing)
+            break;
+        seen = pool->round;
+        pthread_mutex_unlock(&pool->lock);
+        do_tasks(pool, self->number);
+        pthread_mutex_lock(&pool->lock);
+        if (--pool->working == 0)
+            pthread_cond_signal(&pool->ended);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return NULL;
+}
+
+/* Starts the workers of a pool that has none in this process; returns whether all could be. The owner is set by the
+ * caller, since in a forked child that says when others may use the pool. */
+static bool start(dcnv4i_pool *pool) {
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->begun, NULL);
+    pthread_cond_init(&pool->ended, NULL);
+    pool->round = 0;
+    pool->closing = false;
+    for (pool->started = 0; pool->started < pool->threads - 1; ++pool->started) {
+        worker *next = &pool->workers[pool->started];
+        *next = (worker){.pool = pool, .number = pool->started + 1};
+        if (pthread_create(&next->thread, NULL, work, next) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Ends the workers, if there are any. Those of another process are not ours to join: after a fork() they are not there. */
+static void stop(dcnv4i_pool *pool) {
+    if (atomic_exchange(&pool->owner, 0) != (long)getpid())
+        return;
+    pthread_mutex_lock(&pool->lock);
+    pool->closing = true;
+    pthread_cond_broadcast(&pool->begun);
+    pthread_mutex_unlock(&pool->lock);
+    for (int i = 0; i < pool->started; ++i)
+        pthread_join(pool->workers[i].thread, NULL);
+    pthread_cond_destroy(&pool->ended);
+    pthread_cond_destroy(&pool->begun);
+    pthread_mutex_destroy(&pool->lock);
+}
+
+dcnv4_status dcnv4i_pool_resize(dcnv4i_pool *pool, int threads) {
+    if (threads == 0)
+        threads = dcnv4i_pool_processors();
+    stop(pool);
+    free(pool->workers);
+    pool->threads = 1;
+    pool->workers = calloc((size_t)threads, sizeof *pool->workers);
+    if (!pool->workers)
+        return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for %d threads", threads);
+    pool->threads = threads;
+    const bool all = start(pool);
+    atomic_store(&pool->owner, (long)getpid());
+    if (all)
+        return DCNV4_SUCCESS;
+    const int started = pool->started;
+    stop(pool);
+    pool->threads = 1;
+    return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "only %d of %d threads could be started", started + 1, threads);
+}
+
+dcnv4_status dcnv4i_pool_create(int threads, dcnv4i_pool **pool) {
+    dcnv4i_pool *made = calloc(1, sizeof *made);
+    if (!made)
+        return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a pool of %zu bytes", sizeof *made);
+    const dcnv4_status status = dcnv4i_pool_resize(made, threads);
+    if (status == DCNV4_SUCCESS)
+        *pool = made;
+    else
+        dcnv4i_pool_destroy(made);
+    return status;
+}
+
+void dcnv4i_pool_destroy(dcnv4i_pool *pool) {
+    if (!pool)
+        return;
+    stop(pool);
+    free(pool->workers);
+    free(pool);
+}
+
+int dcnv4i_pool_threads(const dcnv4i_pool *pool) {
+    return pool->threads;
+}
+
+/* Takes the workers for one caller. In a child that was forked they are first started anew, whatever state the fork left
+ * the locks in, by the one caller that changes the owner; the child does with as many as start. */
+static bool take(dcnv4i_pool *pool) {
+    const long self = (long)getpid(), starting = -self;
+    long owner = atomic_load(&pool->owner);
+    if (owner == self)
+        return !atomic_exchange(&pool->busy, true);
+    if (owner == starting || !atomic_compare_exchange_strong(&pool->owner, &owner, starting))
+        return false;
+    start(pool);
+    atomic_store(&pool->busy, true);
+    atomic_store(&pool->owner, self);
+    return true;
+}
+
+void dcnv4i_pool_run(dcnv4i_pool *pool, dcnv4i_task *task, void *argument, int64_t tasks) {
+    if (pool->threads == 1 || tasks < 2 || !take(pool)) {
+        for (int64_t i = 0; i < tasks; ++i)
+            task(argument, i, 0);
+        return;
+    }
+    pthread_mutex_lock(&pool->lock);
+    pool->task = task;
+    pool->argument = argument;
+    pool->tasks = tasks;
+    atomic_store(&pool->next, 0);
+    pool->working = pool->started;
+    ++pool->round;
+    pthread_cond_broadcast(&pool->begun);
+    pthread_mutex_unlock(&pool->lock);
+    do_tasks(pool, 0);
+    pthread_mutex_lock(&pool->lock);
+    while (pool->working > 0)
+        pthread_cond_wait(&pool->ended, &pool->lock);
+    pthread_mutex_unlock(&pool->lock);
+    atomic_store(&pool->busy, false);
+}

@@ -1,0 +1,36 @@
+/* The scalar words of the kernels for REAL, which is float, or double where REAL_IS_DOUBLE is defined. */
+#ifndef DCNV4I_CPU_REAL_H
+#define DCNV4I_CPU_REAL_H
+
+#include <math.h>
+
+#if defined(__GNUC__)
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#else
+#define ALWAYS_INLINE inline
+#endif
+
+#ifdef REAL_IS_DOUBLE
+typedef double real;
+static inline real real_floor(real a) { return floor(a); }
+static inline real real_exp(real a) { return exp(a); }
+static inline real real_next(real a) { return nextafter(a, INFINITY); }
+#else
+typedef float real;
+static inline real real_floor(real a) { return floorf(a); }
+static inline real real_exp(real a) { return expf(a); }
+static inline real real_next(real a) { return nextafterf(a, INFINITY); }
+#endif
+
+/* a·b + c, in one rounding where the processor has an instruction for it. */
+static inline real real_fma(real a, real b, real c) {
+#if defined(REAL_IS_DOUBLE) && (defined(__FMA__) || defined(__ARM_FEATURE_FMA))
+    return fma(a, b, c);
+#elif defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    return fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+#endif

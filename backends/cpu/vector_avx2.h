@@ -1,0 +1,140 @@
+/* The vector vocabulary (see vector_scalar.h) for AVX2 with FMA and F16C: eight floats. */
+#ifndef DCNV4I_CPU_VECTOR_AVX2_H
+#define DCNV4I_CPU_VECTOR_AVX2_H
+
+#include "real.h"
+
+#include <immintrin.h>
+#include <stdint.h>
+
+enum { LANES = 8, BLOCK = 4, HALF_BLOCK = 2 };
+
+typedef __m256 vec;
+typedef int32_t point_index;
+typedef __m256 quad; /* twice, once in each half */
+
+static inline vec vload(const float *from) { return _mm256_loadu_ps(from); }
+static inline void vstore(float *to, vec a) { _mm256_storeu_ps(to, a); }
+static inline vec vset(float a) { return _mm256_set1_ps(a); }
+static inline vec vadd(vec a, vec b) { return _mm256_add_ps(a, b); }
+static inline vec vsub(vec a, vec b) { return _mm256_sub_ps(a, b); }
+static inline vec vmul(vec a, vec b) { return _mm256_mul_ps(a, b); }
+static inline vec vfma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
+static inline vec vfloor(vec a) { return _mm256_floor_ps(a); }
+
+static inline __m256i first_lanes(int count) {
+    static const int32_t mask[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256((const __m256i *)(mask + 8 - count));
+}
+
+static inline vec vload_part(const float *from, int count) { return _mm256_maskload_ps(from, first_lanes(count)); }
+static inline void vstore_part(float *to, vec a, int count) { _mm256_maskstore_ps(to, first_lanes(count), a); }
+
+static inline vec join_low(vec a, vec b) { return _mm256_permute2f128_ps(a, b, 0x20); }
+static inline vec join_high(vec a, vec b) { return _mm256_permute2f128_ps(a, b, 0x31); }
+
+static inline void vload_pairs(const float *from, vec *even, vec *odd) {
+    const vec a = vload(from), b = vload(from + 8), low = join_low(a, b), high = join_high(a, b);
+    *even = _mm256_shuffle_ps(low, high, 0x88);
+    *odd = _mm256_shuffle_ps(low, high, 0xdd);
+}
+
+static inline void vstore_pairs(float *to, vec even, vec odd) {
+    const vec low = _mm256_unpacklo_ps(even, odd), high = _mm256_unpackhi_ps(even, odd);
+    vstore(to, join_low(low, high));
+    vstore(to + 8, join_high(low, high));
+}
+
+static inline void vstore_quads(float *to, vec a, vec b, vec c, vec d) {
+    const vec ab_low = _mm256_unpacklo_ps(a, b), ab_high = _mm256_unpackhi_ps(a, b);
+    const vec cd_low = _mm256_unpacklo_ps(c, d), cd_high = _mm256_unpackhi_ps(c, d);
+    const vec q04 = _mm256_shuffle_ps(ab_low, cd_low, 0x44), q15 = _mm256_shuffle_ps(ab_low, cd_low, 0xee);
+    const vec q26 = _mm256_shuffle_ps(ab_high, cd_high, 0x44), q37 = _mm256_shuffle_ps(ab_high, cd_high, 0xee);
+    vstore(to, join_low(q04, q15));
+    vstore(to + 8, join_low(q26, q37));
+    vstore(to + 16, join_high(q04, q15));
+    vstore(to + 24, join_high(q26, q37));
+}
+
+static inline void vload_quads(const float *from, vec *a, vec *b, vec *c, vec *d) {
+    const vec q01 = vload(from), q23 = vload(from + 8), q45 = vload(from + 16), q67 = vload(from + 24);
+    const vec q04 = join_low(q01, q45), q15 = join_high(q01, q45), q26 = join_low(q23, q67), q37 = join_high(q23, q67);
+    const vec ab_low = _mm256_unpacklo_ps(q04, q15), cd_low = _mm256_unpackhi_ps(q04, q15);
+    const vec ab_high = _mm256_unpacklo_ps(q26, q37), cd_high = _mm256_unpackhi_ps(q26, q37);
+    *a = _mm256_shuffle_ps(ab_low, ab_high, 0x44);
+    *b = _mm256_shuffle_ps(ab_low, ab_high, 0xee);
+    *c = _mm256_shuffle_ps(cd_low, cd_high, 0x44);
+    *d = _mm256_shuffle_ps(cd_low, cd_high, 0xee);
+}
+
+/* Numbers are spread to the lanes from a register: a load for each would take the place of a load of value. */
+static inline quad quad_load(const float *from) { return _mm256_broadcast_ps((const __m128 *)from); }
+static inline vec quad_0(quad q) { return _mm256_permute_ps(q, 0x00); }
+static inline vec quad_1(quad q) { return _mm256_permute_ps(q, 0x55); }
+static inline vec quad_2(quad q) { return _mm256_permute_ps(q, 0xaa); }
+static inline vec quad_3(quad q) { return _mm256_permute_ps(q, 0xff); }
+
+static inline void quad_store_sums(float *to, vec a, vec b, vec c, vec d) {
+    const vec ab = vadd(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+    const vec cd = vadd(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+    const vec abcd = vadd(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
+    _mm_storeu_ps(to, _mm_add_ps(_mm256_castps256_ps128(abcd), _mm256_extractf128_ps(abcd, 1)));
+}
+
+typedef struct inner_cells {
+    float column_end, row_begin, row_end;
+    int64_t first_row, width;
+} inner_cells;
+
+/* a is within [low, high). */
+static inline vec between(vec a, float low, float high) {
+    return _mm256_and_ps(_mm256_cmp_ps(a, vset(low), _CMP_GE_OQ), _mm256_cmp_ps(a, vset(high), _CMP_LT_OQ));
+}
+
+static inline void vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
+    const vec in_place = _mm256_and_ps(between(x, 0, inner->column_end), between(y, inner->row_begin, inner->row_end));
+    const vec finite = _mm256_cmp_ps(vsub(m, m), _mm256_setzero_ps(), _CMP_EQ_OQ);
+    const vec is_inner = _mm256_and_ps(in_place, finite);
+    const __m256i columns = _mm256_cvttps_epi32(_mm256_and_ps(column, is_inner));
+    const __m256i rows = _mm256_sub_epi32(_mm256_cvttps_epi32(_mm256_and_ps(row, is_inner)),
+                                          _mm256_set1_epi32((int32_t)inner->first_row));
+    const __m256i index = _mm256_add_epi32(_mm256_mullo_epi32(rows, _mm256_set1_epi32((int32_t)inner->width)), columns);
+    /* What is not inner has all bits set, which is −1. */
+    const vec outer = _mm256_xor_ps(is_inner, _mm256_castsi256_ps(_mm256_set1_epi32(-1)));
+    _mm256_storeu_si256((__m256i *)to, _mm256_or_si256(index, _mm256_castps_si256(outer)));
+}
+
+static inline vec vkeep_counting(vec a, vec x, vec y, float width, float height) {
+    const vec below = _mm256_and_ps(_mm256_cmp_ps(x, vset(width), _CMP_LT_OQ), _mm256_cmp_ps(y, vset(height), _CMP_LT_OQ));
+    const vec above = _mm256_and_ps(_mm256_cmp_ps(x, vset(-1), _CMP_GT_OQ), _mm256_cmp_ps(y, vset(-1), _CMP_GT_OQ));
+    return _mm256_and_ps(a, _mm256_and_ps(below, above));
+}
+
+/* ---- 16-bit storage ---------------------------------------------------------------------------------------------- */
+
+static inline vec vload_float16(const uint16_t *from) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)from)); }
+
+static inline void vstore_float16(uint16_t *to, vec a) {
+    _mm_storeu_si128((__m128i *)to, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+static inline vec vload_bfloat16(const uint16_t *from) {
+    const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)from));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+
+/* To nearest, ties to even, by adding just under half of what is cut off, or half if what stays is odd. A NaN is made
+ * quiet instead, since the sum could carry it into an infinity. */
+static inline void vstore_bfloat16(uint16_t *to, vec a) {
+    const __m256i bits = _mm256_castps_si256(a), top = _mm256_srli_epi32(bits, 16);
+    const __m256i odd = _mm256_and_si256(top, _mm256_set1_epi32(1));
+    const __m256i rounded =
+        _mm256_srli_epi32(_mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16);
+    const __m256i quiet = _mm256_or_si256(top, _mm256_set1_epi32(0x40));
+    const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+    const __m256i words = _mm256_blendv_epi8(rounded, quiet, is_nan);
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(words, words), 0x08);
+    _mm_storeu_si128((__m128i *)to, _mm256_castsi256_si128(packed));
+}
+
+#endif
