@@ -139,33 +139,67 @@ test_layer layer_as(const test_layer *given, int32_t dtype) {
     return made;
 }
 
+dcnv4_buffer *buffer_of(dcnv4_buffers *buffers, int tensor) {
+    dcnv4_buffer *const each[TENSORS + 1] = {&buffers->value,       &buffers->offset_mask, &buffers->output,
+                                             &buffers->grad_output, &buffers->grad_value,  &buffers->grad_offset_mask,
+                                             &buffers->workspace};
+    return each[tensor];
+}
+
 dcnv4_buffers layer_buffers(const test_layer *layer) {
     dcnv4_buffers buffers = DCNV4_BUFFERS_INIT;
-    dcnv4_buffer *const each[TENSORS] = {&buffers.value,       &buffers.offset_mask, &buffers.output,
-                                         &buffers.grad_output, &buffers.grad_value,  &buffers.grad_offset_mask};
     for (int i = 0; i < TENSORS; ++i)
-        *each[i] = dcnv4_host_buffer(layer->tensors[i], layer->bytes[i]);
+        *buffer_of(&buffers, i) = dcnv4_host_buffer(layer->tensors[i], layer->bytes[i]);
     return buffers;
 }
 
 /* ---- Runs -------------------------------------------------------------------------------------------------------- */
 
+bool pass_writes(dcnv4_pass pass, int tensor) {
+    if (tensor == WORKSPACE)
+        return true;
+    return pass == DCNV4_PASS_FORWARD ? tensor == OUTPUT : tensor == GRAD_VALUE || tensor == GRAD_OFFSET_MASK;
+}
+
+bool pass_uses(dcnv4_pass pass, int tensor) {
+    if (tensor == VALUE || tensor == OFFSET_MASK)
+        return true;
+    return pass_writes(pass, tensor) || (pass == DCNV4_PASS_BACKWARD && tensor == GRAD_OUTPUT);
+}
+
+dcnv4_status run_pass(const dcnv4_plan *plan, dcnv4_pass pass, const dcnv4_buffers *buffers) {
+    return pass == DCNV4_PASS_FORWARD ? dcnv4_forward(plan, buffers, NULL) : dcnv4_backward(plan, buffers, NULL);
+}
+
+host_run host_run_make(const test_layer *layer, const char *device) {
+    host_run run = {NULL, NULL, layer_buffers(layer)};
+    ASSERT_SUCCESS(dcnv4_context_create(device, &run.context));
+    ASSERT_SUCCESS(dcnv4_plan_create(run.context, &layer->problem, &run.plan));
+    const size_t forward = dcnv4_plan_workspace_size(run.plan, DCNV4_PASS_FORWARD);
+    const size_t backward = dcnv4_plan_workspace_size(run.plan, DCNV4_PASS_BACKWARD);
+    ASSERT_SUCCESS(dcnv4_buffer_create(run.context, forward > backward ? forward : backward, &run.buffers.workspace));
+    return run;
+}
+
+void host_run_free(host_run *run) {
+    dcnv4_buffer_destroy(run->context, &run->buffers.workspace);
+    dcnv4_plan_destroy(run->plan);
+    dcnv4_context_destroy(run->context);
+}
+
 static dcnv4_status run_plan(test_layer *layer, dcnv4_context *context, const dcnv4_plan *plan, dcnv4_pass pass,
                              bool host) {
     dcnv4_buffers buffers = layer_buffers(layer);
-    dcnv4_buffer *const each[TENSORS] = {&buffers.value,       &buffers.offset_mask, &buffers.output,
-                                         &buffers.grad_output, &buffers.grad_value,  &buffers.grad_offset_mask};
     for (int i = 0; i < TENSORS && !host; ++i) {
-        ASSERT_SUCCESS(dcnv4_buffer_create(context, layer->bytes[i], each[i]));
-        ASSERT_SUCCESS(dcnv4_upload(context, each[i], layer->tensors[i], layer->bytes[i]));
+        ASSERT_SUCCESS(dcnv4_buffer_create(context, layer->bytes[i], buffer_of(&buffers, i)));
+        ASSERT_SUCCESS(dcnv4_upload(context, buffer_of(&buffers, i), layer->tensors[i], layer->bytes[i]));
     }
     const size_t workspace = dcnv4_plan_workspace_size(plan, pass);
     ASSERT_SUCCESS(dcnv4_buffer_create(context, workspace, &buffers.workspace));
-    const dcnv4_status status = pass == DCNV4_PASS_FORWARD ? dcnv4_forward(plan, &buffers, NULL)
-                                                           : dcnv4_backward(plan, &buffers, NULL);
+    const dcnv4_status status = run_pass(plan, pass, &buffers);
     for (int i = 0; i < TENSORS && !host; ++i) {
-        ASSERT_SUCCESS(dcnv4_download(context, each[i], layer->tensors[i], layer->bytes[i]));
-        dcnv4_buffer_destroy(context, each[i]);
+        ASSERT_SUCCESS(dcnv4_download(context, buffer_of(&buffers, i), layer->tensors[i], layer->bytes[i]));
+        dcnv4_buffer_destroy(context, buffer_of(&buffers, i));
     }
     dcnv4_buffer_destroy(context, &buffers.workspace);
     return status;

@@ -58,6 +58,30 @@ dcnv4_status layer_backward(test_layer *layer, const char *device);
 dcnv4_status layer_run(test_layer *layer, dcnv4_context *context, dcnv4_pass pass);
 void layer_both(test_layer *layer, const char *device);
 
+/* A layer made ready on a host device: a plan, and buffers with a workspace that is enough for either pass. */
+typedef struct host_run {
+    dcnv4_context *context;
+    dcnv4_plan *plan;
+    dcnv4_buffers buffers;
+} host_run;
+host_run host_run_make(const test_layer *layer, const char *device);
+void host_run_free(host_run *run);
+
+/* dcnv4_forward or dcnv4_backward. */
+dcnv4_status run_pass(const dcnv4_plan *plan, dcnv4_pass pass, const dcnv4_buffers *buffers);
+#define EACH_PASS(pass)                   \
+    dcnv4_pass pass = DCNV4_PASS_FORWARD; \
+    pass <= DCNV4_PASS_BACKWARD;          \
+    pass = (dcnv4_pass)(pass + 1)
+
+/* The members of *buffers in the order of a layer's tensors, then the workspace. */
+dcnv4_buffer *buffer_of(dcnv4_buffers *buffers, int tensor);
+enum { WORKSPACE = TENSORS };
+
+/* Whether a pass uses a tensor, and whether it writes it. */
+bool pass_uses(dcnv4_pass pass, int tensor);
+bool pass_writes(dcnv4_pass pass, int tensor);
+
 /* Whether a device takes problems of this dtype. */
 bool takes_dtype(const char *device, int32_t dtype);
 

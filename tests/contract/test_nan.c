@@ -1,0 +1,283 @@
+/* The truth table of numbers that are none: NaN, infinities and 1e30 at every kind of place, with what must come of it
+ * stated here, and every device compared with the reference in NaN-ness, infinity and sign, and in the finite rest. */
+#include "../support/layer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const double poisons[] = {NAN, INFINITY, -INFINITY, 1e30, -1e30};
+enum { POISONS = sizeof poisons / sizeof *poisons };
+static const int results[] = {OUTPUT, GRAD_VALUE, GRAD_OFFSET_MASK};
+
+/* Values, weights and grad_output within (0.5, 1.5), so that no order of summation makes a NaN of one infinity. */
+static test_layer positive_layer(int32_t dtype, int32_t softmax) {
+    dcnv4_problem problem = small_problem(dtype);
+    problem.softmax = softmax;
+    test_layer layer = layer_make(&problem);
+    layer_fill(&layer, 23, 1);
+    const int64_t block = 3 * layer.sizes.points;
+    static const int inputs[] = {VALUE, OFFSET_MASK, GRAD_OUTPUT};
+    for (int i = 0; i < 3; ++i)
+        for (int64_t pixel = 0; pixel < layer_pixels(&layer, inputs[i]); ++pixel)
+            for (int64_t e = 0; e < layer_row(&layer, inputs[i]); ++e)
+                if (inputs[i] != OFFSET_MASK || e % block >= 2 * layer.sizes.points)
+                    layer_set(&layer, inputs[i], pixel, e, 0.75 + fabs(layer_get(&layer, inputs[i], pixel, e)) / 2);
+    return layer;
+}
+
+typedef enum kind { FINITE, NOT_A_NUMBER, PLUS_INFINITY, MINUS_INFINITY } kind;
+static const char *const kind_names[] = {"finite", "NaN", "+Inf", "-Inf"};
+
+static kind kind_of(double number) {
+    return isnan(number) ? NOT_A_NUMBER : isfinite(number) ? FINITE : number > 0 ? PLUS_INFINITY : MINUS_INFINITY;
+}
+
+/* Compares all three results of a run with the reference's in the same dtype. */
+static void assert_same_kinds(const test_layer *layer, const test_layer *expected, const char *what) {
+    for (int i = 0; i < 3; ++i) {
+        const int64_t count = layer_pixels(layer, results[i]) * layer_row(layer, results[i]);
+        double *numbers = layer_read(layer, results[i]), *wanted = layer_read(expected, results[i]);
+        for (int64_t e = 0; e < count; ++e) {
+            if (kind_of(numbers[e]) != kind_of(wanted[e]))
+                fail_msg("%s: element %lld of %s is %s (%g), the reference has %s (%g)", what, (long long)e,
+                         tensor_names[results[i]], kind_names[kind_of(numbers[e])], numbers[e],
+                         kind_names[kind_of(wanted[e])], wanted[e]);
+            if (kind_of(wanted[e]) == FINITE && !(fabs(numbers[e] - wanted[e]) <= 0x1p-6 * (1 + fabs(wanted[e]))))
+                fail_msg("%s: element %lld of %s is %g, the reference has %g", what, (long long)e,
+                         tensor_names[results[i]], numbers[e], wanted[e]);
+        }
+        count_case();
+        free(numbers);
+        free(wanted);
+    }
+}
+
+/* Runs a layer on every device and compares. The layer then holds the reference's results. */
+static void compare_devices(test_layer *layer, const char *what) {
+    test_layer expected = layer_as(layer, layer->problem.dtype);
+    layer_both(&expected, "reference");
+    for (const char *const *device = devices_to_try(); *device; ++device) {
+        if (!takes_dtype(*device, layer->problem.dtype))
+            continue;
+        char name[160];
+        snprintf(name, sizeof name, "%s, %s, %s", *device, dtype_name(layer->problem.dtype), what);
+        layer_clear(layer);
+        layer_both(layer, *device);
+        assert_same_kinds(layer, &expected, name);
+    }
+    layer_free(&expected);
+    layer_both(layer, "reference");
+}
+
+static int64_t count_kind(const test_layer *layer, int tensor, kind wanted) {
+    int64_t found = 0;
+    const int64_t count = layer_pixels(layer, tensor) * layer_row(layer, tensor);
+    double *numbers = layer_read(layer, tensor);
+    for (int64_t e = 0; e < count; ++e)
+        found += kind_of(numbers[e]) == wanted;
+    free(numbers);
+    return found;
+}
+
+static void assert_all_finite(const test_layer *layer) {
+    for (int i = 0; i < 3; ++i) {
+        const int64_t count = layer_pixels(layer, results[i]) * layer_row(layer, results[i]);
+        assert_int_equal(count_kind(layer, results[i], FINITE), count);
+    }
+}
+
+#define EACH_TABLE(dtype, softmax) EACH_DTYPE(dtype)) for (int32_t softmax = 0; softmax < 2; ++softmax
+
+/* A point at no place does not count: its weight might as well be 0, and its gradients are. */
+static void offsets(void **state) {
+    (void)state;
+    for (EACH_TABLE(dtype, softmax))
+        for (int i = 0; i < POISONS; ++i)
+            for (int axis = 0; axis < 2; ++axis) {
+                test_layer layer = positive_layer(dtype, softmax);
+                const int64_t block = 3 * layer.sizes.points, pixel = 9, point = 2, at = block + 2 * point;
+                layer_set(&layer, OFFSET_MASK, pixel, at + axis, poisons[i]);
+                compare_devices(&layer, "a poisoned offset");
+                assert_all_finite(&layer);
+                assert_true(layer_get(&layer, GRAD_OFFSET_MASK, pixel, at) == 0);
+                assert_true(layer_get(&layer, GRAD_OFFSET_MASK, pixel, at + 1) == 0);
+                if (!softmax) {
+                    assert_true(layer_get(&layer, GRAD_OFFSET_MASK, pixel, block + 2 * layer.sizes.points + point) ==
+                                0);
+                    test_layer without = layer_as(&layer, dtype);
+                    layer_set(&without, OFFSET_MASK, pixel, block + 2 * layer.sizes.points + point, 0);
+                    layer_both(&without, "reference");
+                    assert_same_bits(&layer, &without, OUTPUT, "a point that does not count");
+                    assert_same_bits(&layer, &without, GRAD_VALUE, "a point that does not count");
+                    layer_free(&without);
+                }
+                layer_free(&layer);
+            }
+}
+
+/* No point counts with a scale that is not finite, nor with one that throws all points out of the image. */
+static void offset_scales(void **state) {
+    (void)state;
+    for (EACH_TABLE(dtype, softmax))
+        for (int i = 0; i < POISONS; ++i) {
+            test_layer layer = positive_layer(dtype, softmax);
+            layer.problem.offset_scale = poisons[i];
+            compare_devices(&layer, "a poisoned offset_scale");
+            for (int r = 0; r < 3; ++r) {
+                double *numbers = layer_read(&layer, results[r]);
+                for (int64_t e = 0; e < layer_pixels(&layer, results[r]) * layer_row(&layer, results[r]); ++e)
+                    assert_true(numbers[e] == 0);
+                free(numbers);
+            }
+            layer_free(&layer);
+        }
+}
+
+/* A weight whose point counts passes on what it is; that of a point which does not count is not looked at, apart from
+ * softmax, where it belongs to the sum. */
+static void weights(void **state) {
+    (void)state;
+    for (EACH_TABLE(dtype, softmax))
+        for (int i = 0; i < POISONS; ++i)
+            for (int counts = 0; counts < 2; ++counts) {
+                test_layer layer = positive_layer(dtype, softmax);
+                const int64_t points = layer.sizes.points, pixel = 16, point = 3;
+                const int64_t ox = pixel % layer.sizes.output_width, oy = pixel / layer.sizes.output_width;
+                const dcnv4_problem *p = &layer.problem;
+                /* Into the middle of the image, or far out of it. */
+                const double x = (double)(ox * p->stride_w - p->pad_w + point / p->kernel_h * p->dilation_w);
+                const double y = (double)(oy * p->stride_h - p->pad_h + point % p->kernel_h * p->dilation_h);
+                layer_set(&layer, OFFSET_MASK, pixel, 2 * point, 1.5 - x + (counts ? 0 : 100));
+                layer_set(&layer, OFFSET_MASK, pixel, 2 * point + 1, 2.25 - y);
+                layer_set(&layer, OFFSET_MASK, pixel, 2 * points + point, poisons[i]);
+                compare_devices(&layer, counts ? "a poisoned weight" : "a poisoned weight that does not count");
+                const kind expected = kind_of(layer_get(&layer, OFFSET_MASK, pixel, 2 * points + point));
+                if (!counts && !softmax)
+                    assert_all_finite(&layer);
+                else if (expected == NOT_A_NUMBER || (counts && !softmax && expected != FINITE))
+                    assert_int_equal(count_kind(&layer, OUTPUT, expected), p->group_channels);
+                if (counts && !softmax && expected != FINITE) /* its four corners */
+                    assert_int_equal(count_kind(&layer, GRAD_VALUE, expected), 4 * p->group_channels);
+                layer_free(&layer);
+            }
+}
+
+static void values(void **state) {
+    (void)state;
+    for (EACH_TABLE(dtype, softmax))
+        for (int i = 0; i < POISONS; ++i)
+            for (int64_t pixel = 0; pixel < 35; pixel += 17) { /* a corner, the middle, the last but one */
+                test_layer layer = positive_layer(dtype, softmax);
+                const int64_t channel = 7;
+                layer_set(&layer, VALUE, pixel, channel, poisons[i]);
+                compare_devices(&layer, "a poisoned value");
+                const kind expected = kind_of(layer_get(&layer, VALUE, pixel, channel));
+                const int64_t found = count_kind(&layer, OUTPUT, expected);
+                assert_true(found > 0);
+                /* Only in its own channel, and never in grad_value. */
+                for (int64_t row = 0; row < layer_pixels(&layer, OUTPUT); ++row)
+                    for (int64_t c = 0; c < layer_row(&layer, OUTPUT); ++c)
+                        assert_true(c == channel || isfinite(layer_get(&layer, OUTPUT, row, c)));
+                assert_int_equal(count_kind(&layer, GRAD_VALUE, FINITE),
+                                 layer_pixels(&layer, GRAD_VALUE) * layer_row(&layer, GRAD_VALUE));
+                layer_free(&layer);
+            }
+}
+
+static void output_gradients(void **state) {
+    (void)state;
+    for (EACH_TABLE(dtype, softmax))
+        for (int i = 0; i < POISONS; ++i) {
+            test_layer layer = positive_layer(dtype, softmax);
+            const int64_t pixel = 16, channel = 3, block = 3 * layer.sizes.points;
+            layer_set(&layer, GRAD_OUTPUT, pixel, channel, poisons[i]);
+            compare_devices(&layer, "a poisoned grad_output");
+            /* Only the block of its own group and pixel is touched. */
+            for (int64_t row = 0; row < layer_pixels(&layer, OFFSET_MASK); ++row)
+                for (int64_t e = 0; e < layer_row(&layer, OFFSET_MASK); ++e)
+                    assert_true((row == pixel && e < block) || isfinite(layer_get(&layer, GRAD_OFFSET_MASK, row, e)));
+            if (isnan(poisons[i]))
+                assert_true(count_kind(&layer, GRAD_VALUE, NOT_A_NUMBER) > 0);
+            layer_free(&layer);
+        }
+}
+
+/* The image is infinite everywhere: every output is infinite or, where no point counts, 0. A corner outside that was read
+ * from a neighbour and multiplied by 0 would make a NaN. */
+static void corners_outside(void **state) {
+    (void)state;
+    for (EACH_DTYPE(dtype))
+        for (int i = 0; i < 3; ++i)
+            for (int reach = 1; reach <= 9; reach += 4) {
+                test_layer layer = positive_layer(dtype, 0);
+                test_layer wide = layer_as(&layer, dtype);
+                layer_fill(&wide, 29, reach);
+                const int64_t block = 3 * layer.sizes.points;
+                for (int64_t row = 0; row < layer_pixels(&layer, OFFSET_MASK); ++row)
+                    for (int64_t e = 0; e < 3 * block; ++e)
+                        if (e % block < 2 * layer.sizes.points)
+                            layer_set(&layer, OFFSET_MASK, row, e, layer_get(&wide, OFFSET_MASK, row, e));
+                for (int64_t row = 0; row < layer_pixels(&layer, VALUE); ++row)
+                    for (int64_t c = 0; c < layer_row(&layer, VALUE); ++c)
+                        layer_set(&layer, VALUE, row, c, poisons[i]);
+                compare_devices(&layer, "an image of poison");
+                const int64_t outputs = layer_pixels(&layer, OUTPUT) * layer_row(&layer, OUTPUT);
+                const int64_t poisoned = count_kind(&layer, OUTPUT, kind_of(poisons[i]));
+                assert_true(poisoned > 0);
+                assert_int_equal(poisoned + count_kind(&layer, OUTPUT, FINITE), outputs);
+                layer_free(&wide);
+                layer_free(&layer);
+            }
+}
+
+/* Whole positions on and around the border, where one of two corners has the weight 0, and the image's edge is poison. */
+static void whole_positions(void **state) {
+    (void)state;
+    for (EACH_DTYPE(dtype))
+        for (int i = 0; i < 3; ++i) {
+            test_layer layer = positive_layer(dtype, 0);
+            const int64_t block = 3 * layer.sizes.points, width = layer.problem.width, height = layer.problem.height;
+            uint64_t seed = 31;
+            for (int64_t row = 0; row < layer_pixels(&layer, OFFSET_MASK); ++row)
+                for (int64_t e = 0; e < 3 * block; ++e)
+                    if (e % block < 2 * layer.sizes.points)
+                        layer_set(&layer, OFFSET_MASK, row, e, (double)draw_integer(&seed, -3, 3));
+            for (int64_t row = 0; row < layer_pixels(&layer, VALUE); ++row) {
+                const int64_t x = row % width, y = row / width % height;
+                for (int64_t c = 0;
+                     c < layer_row(&layer, VALUE) && (x == 0 || y == 0 || x == width - 1 || y == height - 1); ++c)
+                    layer_set(&layer, VALUE, row, c, poisons[i]);
+            }
+            compare_devices(&layer, "whole positions");
+            layer_free(&layer);
+        }
+}
+
+/* What lies behind the blocks of a row, and between rows, is nobody's business. */
+static void padding(void **state) {
+    (void)state;
+    for (EACH_TABLE(dtype, softmax)) {
+        test_layer layer = positive_layer(dtype, softmax);
+        const int64_t used = 9 * layer.sizes.points;
+        assert_true(used < layer.sizes.offset_mask_row);
+        for (int64_t row = 0; row < layer_pixels(&layer, OFFSET_MASK); ++row)
+            for (int64_t e = used; e < layer.sizes.offset_mask_row; ++e)
+                layer_set(&layer, OFFSET_MASK, row, e, NAN);
+        compare_devices(&layer, "poisoned padding");
+        assert_all_finite(&layer);
+        for (int64_t row = 0; row < layer_pixels(&layer, OFFSET_MASK); ++row)
+            for (int64_t e = used; e < layer.sizes.offset_mask_row; ++e)
+                assert_true(layer_get(&layer, GRAD_OFFSET_MASK, row, e) == 0);
+        layer_free(&layer);
+    }
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(offsets), cmocka_unit_test(offset_scales),    cmocka_unit_test(weights),
+        cmocka_unit_test(values),  cmocka_unit_test(output_gradients), cmocka_unit_test(corners_outside),
+        cmocka_unit_test(padding), cmocka_unit_test(whole_positions),
+    };
+    return HARNESS_RUN(argc, argv, tests);
+}
