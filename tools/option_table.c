@@ -14,7 +14,7 @@ enum {
     PROBLEMS = LAYERS | CHECK | BENCH, /* those that take PROBLEM */
 };
 
-static const dcnv4i_choice dtypes[] = {
+const dcnv4i_choice dcnv4i_dtype_choices[] = {
     {"f16", DCNV4_FLOAT16}, {"bf16", DCNV4_BFLOAT16}, {"f32", DCNV4_FLOAT32}, {"f64", DCNV4_FLOAT64}, {NULL, 0},
 };
 
@@ -76,13 +76,13 @@ const dcnv4i_option dcnv4i_option_table[] = {
     OPTION(LIST, devices, "--device", "D|all", .commands = BENCH,
            .help = "the device, such as cpu or cpu:portable, or all; may be repeated, or a list with commas, to compare; auto "
                    "if left out"),
-    OPTION(CHOICE, dtype, "--dtype", "T", .commands = PASSES, .choices = dtypes,
+    OPTION(CHOICE, dtype, "--dtype", "T", .commands = PASSES, .choices = dcnv4i_dtype_choices,
            .help = "f16, bf16, f32 or f64: what to convert the inputs to; results have it too, those of bf16 are written as "
                    "float32; the dtype of the inputs if left out"),
-    OPTION(CHOICE, dtype, "--dtype", "T", .commands = CHECK, .choices = dtypes,
+    OPTION(CHOICE, dtype, "--dtype", "T", .commands = CHECK, .choices = dcnv4i_dtype_choices,
            .help = "f16, bf16, f32 or f64; if left out, the dtype of the tensors or, for random problems, each that the "
                    "device has"),
-    OPTION(CHOICE, dtype, "--dtype", "T", .commands = BENCH, .choices = dtypes, .standard = "f32",
+    OPTION(CHOICE, dtype, "--dtype", "T", .commands = BENCH, .choices = dcnv4i_dtype_choices, .standard = "f32",
            .help = "f16, bf16, f32 or f64"),
     OPTION(NUMBER, threads, "--threads", "N", .commands = PASSES | CHECK | BENCH, .least = 1, .most = 1024,
            .help = "threads of the cpu, 1 to 1024; as many as there are if left out"),

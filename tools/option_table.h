@@ -38,6 +38,8 @@ typedef struct dcnv4i_command_text {
     const char *name, *summary, *about;
 } dcnv4i_command_text;
 
+extern const dcnv4i_choice dcnv4i_dtype_choices[];
+
 /* Ends with a row without a name. */
 extern const dcnv4i_option dcnv4i_option_table[];
 enum { DCNV4I_OPTIONS_MOST = 64 };

@@ -119,6 +119,13 @@ static dcnv4i_exit set_option(const dcnv4i_option *option, const char *text, dcn
     return DCNV4I_DONE;
 }
 
+const char *dcnv4i_dtype_word(int32_t dtype) {
+    const dcnv4i_choice *choice = dcnv4i_dtype_choices;
+    while (choice->word && choice->number != dtype)
+        ++choice;
+    return choice->word ? choice->word : "unknown";
+}
+
 /* ---- The command line ---------------------------------------------------------------------------------------------- */
 
 static dcnv4i_command find_command(const char *word) {

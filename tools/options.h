@@ -53,6 +53,9 @@ typedef enum dcnv4i_wish { DCNV4I_RUN, DCNV4I_HELP, DCNV4I_VERSION } dcnv4i_wish
  * (DCNV4I_COMMANDS: for the program as a whole). */
 dcnv4i_exit dcnv4i_options_parse(int count, char *const *arguments, dcnv4i_wish *wish, dcnv4i_settings *settings);
 
+/* "f16", …: the word that --dtype has for a dcnv4_dtype. */
+const char *dcnv4i_dtype_word(int32_t dtype);
+
 /* The lines of --help for one command, or for the program (DCNV4I_COMMANDS). */
 void dcnv4i_options_help(FILE *file, dcnv4i_command command);
 

@@ -49,6 +49,7 @@ dcnv4i_exit dcnv4i_runner_open(const char *device, int64_t threads, const dcnv4_
     verdict = dcnv4i_verdict_library(status, device);
     if (verdict != DCNV4I_DONE)
         dcnv4i_runner_close(runner);
+    runner->status = status;
     return verdict;
 }
 

@@ -7,6 +7,7 @@
 typedef struct dcnv4i_runner {
     dcnv4_context *context;
     dcnv4_plan *plan;
+    dcnv4_status status; /* what the library answered to dcnv4i_runner_open */
     dcnv4_sizes sizes;
     dcnv4_buffers buffers; /* the device's memory for all six tensors; for three of them if the problem is forward_only */
 } dcnv4i_runner;
