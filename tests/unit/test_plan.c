@@ -60,15 +60,17 @@ static void no_such_device_number(void **state) {
 
 static void no_such_device_name(void **state) {
     (void)state;
-    static const char *const wrong[] = {"",        ":",       "cpp",         "cpux",     "cpu:nonsense", "CPU",
-                                        "auto:0",  " cpu",    "cpu ",        "vulkan:0", "reference:0",  "refer",
-                                        "cpu:cpu", "cpu,gpu", "reference\n", "\xff\xfe", "reference:cpu"};
+    static const char *const wrong[] = {"",       ":",       "cpp",         "cpux",     "CPU",
+                                        "auto:0", " cpu",    "cpu ",        "vulkan:0", "reference:0",
+                                        "refer",  "cpu,gpu", "reference\n", "\xff\xfe", "reference:cpu"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i) {
         dcnv4_context *context = (dcnv4_context *)&context;
         assert_refused(dcnv4_context_create(wrong[i], &context), DCNV4_INVALID_ARGUMENT, wrong[i]);
         assert_null(context);
     }
     dcnv4_context *context = NULL;
+    assert_refused(dcnv4_context_create("cpu:nonsense", &context), DCNV4_DEVICE_UNAVAILABLE, "cpu:nonsense");
+    assert_null(context);
     assert_refused(dcnv4_context_create("cpu", NULL), DCNV4_INVALID_ARGUMENT, "context is NULL");
     assert_refused(dcnv4_context_create(NULL, &context), DCNV4_INVALID_ARGUMENT, "device is NULL");
 }
