@@ -1,0 +1,246 @@
+/* Tensors at the ends of what sizes can be: none, one, and more than 2^31 elements; and batches in another order. */
+#define _GNU_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
+#include "../support/layer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static bool all_zero(const test_layer *layer, int tensor) {
+    double *numbers = layer_read(layer, tensor);
+    bool zero = true;
+    for (int64_t i = 0; i < layer_pixels(layer, tensor) * layer_row(layer, tensor); ++i)
+        zero = zero && numbers[i] == 0;
+    free(numbers);
+    return zero;
+}
+
+/* Whatever is empty is a success, and the rest is zeros: no point is inside an image of no pixels. */
+static void empty_tensors(void **state) {
+    (void)state;
+    for (const char *const *device = devices_to_try(); *device; ++device)
+        for (EACH_DTYPE(dtype))
+            for (int empty = 1; empty < 8; ++empty)
+                for (int pad = 0; pad < 2; ++pad) {
+                    if (!takes_dtype(*device, dtype))
+                        continue;
+                    dcnv4_problem problem = small_problem(dtype);
+                    problem.pad_h = problem.pad_w = 4 * pad;
+                    if (empty & 1)
+                        problem.batch = 0;
+                    if (empty & 2)
+                        problem.height = 0;
+                    if (empty & 4)
+                        problem.width = 0;
+                    test_layer layer = layer_make(&problem);
+                    layer_fill(&layer, 3, 2);
+                    layer_both(&layer, *device);
+                    assert_int_equal(layer.bytes[VALUE], 0);
+                    assert_int_equal(layer.bytes[GRAD_VALUE], 0);
+                    if (!(empty & 1) && pad)
+                        assert_true(layer.bytes[OUTPUT] > 0 && layer.bytes[GRAD_OFFSET_MASK] > 0);
+                    assert_true(all_zero(&layer, OUTPUT) && all_zero(&layer, GRAD_OFFSET_MASK));
+                    count_case();
+                    layer_free(&layer);
+                }
+}
+
+/* An input that no output pixel looks at: the kernel of no output is empty, and grad_value is zeros all the same. */
+static void gradients_without_outputs(void **state) {
+    (void)state;
+    for (const char *const *device = devices_to_try(); *device; ++device)
+        for (EACH_DTYPE(dtype)) {
+            if (!takes_dtype(*device, dtype))
+                continue;
+            dcnv4_problem problem = small_problem(dtype);
+            problem.kernel_h = problem.kernel_w = 1, problem.remove_center = 1;
+            test_layer layer = layer_make(&problem);
+            layer_fill(&layer, 3, 2);
+            assert_int_equal(layer.sizes.points, 0);
+            layer_both(&layer, *device);
+            assert_true(layer.bytes[GRAD_VALUE] > 0 && all_zero(&layer, GRAD_VALUE) && all_zero(&layer, OUTPUT));
+            assert_true(all_zero(&layer, GRAD_OFFSET_MASK));
+            count_case();
+            layer_free(&layer);
+            /* A width of 0 leaves no output, but an H of some rows. */
+            problem = small_problem(dtype);
+            problem.width = 0, problem.pad_w = 0;
+            layer = layer_make(&problem);
+            layer_both(&layer, *device);
+            count_case();
+            layer_free(&layer);
+        }
+}
+
+/* Permuting the batch permutes the results, bit for bit, at sizes that divide nothing. */
+static void batches_in_another_order(void **state) {
+    (void)state;
+    enum { BATCH = 5 };
+    static const int64_t order[BATCH] = {3, 0, 4, 2, 1};
+    for (const char *const *device = devices_to_try(); *device; ++device)
+        for (EACH_DTYPE(dtype)) {
+            if (!takes_dtype(*device, dtype))
+                continue;
+            dcnv4_problem problem = small_problem(dtype);
+            problem.batch = BATCH, problem.height = 11, problem.width = 13, problem.groups = 5,
+            problem.group_channels = 7;
+            test_layer layer = layer_make(&problem), other = layer_make(&problem), expected = layer_make(&problem);
+            layer_fill(&layer, 37, 3);
+            for (int i = 0; i < TENSORS; ++i)
+                for (int64_t n = 0; n < BATCH; ++n) {
+                    const size_t image = layer.bytes[i] / BATCH;
+                    memcpy((char *)other.tensors[i] + (size_t)n * image,
+                           (char *)layer.tensors[i] + (size_t)order[n] * image, image);
+                }
+            layer_both(&layer, *device);
+            layer_both(&other, *device);
+            static const int results[] = {OUTPUT, GRAD_VALUE, GRAD_OFFSET_MASK};
+            for (int r = 0; r < 3; ++r) {
+                const size_t image = layer.bytes[results[r]] / BATCH;
+                for (int64_t n = 0; n < BATCH; ++n)
+                    memcpy((char *)expected.tensors[results[r]] + (size_t)n * image,
+                           (char *)layer.tensors[results[r]] + (size_t)order[n] * image, image);
+                assert_same_bits(&other, &expected, results[r], *device);
+            }
+            layer_free(&layer);
+            layer_free(&other);
+            layer_free(&expected);
+        }
+}
+
+/* ---- Beyond 2^31 elements ---------------------------------------------------------------------------------------- */
+
+/* A layer whose tensors are mapped without memory of their own: pages appear where rows are touched. */
+static test_layer sparse_layer(const dcnv4_problem *problem) {
+    test_layer made = {.problem = *problem, .sizes = DCNV4_SIZES_INIT};
+    ASSERT_SUCCESS(dcnv4_problem_sizes(problem, &made.sizes));
+    const dcnv4_sizes *s = &made.sizes;
+    const size_t bytes[TENSORS] = {s->value,       s->offset_mask, s->output,
+                                   s->grad_output, s->grad_value,  s->grad_offset_mask};
+    for (int i = 0; i < TENSORS; ++i) {
+        made.bytes[i] = bytes[i];
+        made.tensors[i] = mmap(NULL, bytes[i], PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+                               0);
+        if (made.tensors[i] == MAP_FAILED)
+            fail_msg("%zu bytes of address space could not be had", bytes[i]);
+    }
+    return made;
+}
+
+static void sparse_free(test_layer *layer) {
+    for (int i = 0; i < TENSORS; ++i)
+        munmap(layer->tensors[i], layer->bytes[i]);
+}
+
+/* The small problem with this pixel stride everywhere must give the bits of the dense one. */
+static void check_stride(const char *device, int32_t dtype, int64_t stride) {
+    dcnv4_problem problem = small_problem(dtype);
+    problem.batch = 1, problem.height = 3, problem.width = 4;
+    test_layer dense = layer_make(&problem);
+    layer_fill(&dense, 43, 2);
+    layer_both(&dense, device);
+    problem.value_stride = problem.offset_mask_stride = problem.output_stride = stride;
+    problem.grad_output_stride = problem.grad_value_stride = problem.grad_offset_mask_stride = stride;
+    test_layer sparse = sparse_layer(&problem);
+    static const int inputs[] = {VALUE, OFFSET_MASK, GRAD_OUTPUT}, results[] = {OUTPUT, GRAD_VALUE, GRAD_OFFSET_MASK};
+    for (int i = 0; i < 3; ++i) {
+        double *numbers = layer_read(&dense, inputs[i]);
+        layer_write(&sparse, inputs[i], numbers);
+        free(numbers);
+    }
+    layer_both(&sparse, device);
+    char what[128];
+    snprintf(what, sizeof what, "%s, a pixel stride of %lld", device, (long long)stride);
+    for (int r = 0; r < 3; ++r)
+        assert_tensor_close(&sparse, &dense, results[r], 0, what);
+    layer_free(&dense);
+    sparse_free(&sparse);
+}
+
+static void beyond_2_31_elements(void **state) {
+    (void)state;
+    /* The whole tensor just at and past 2^31 and 2^32 elements; a single stride of 2^31 and more. */
+    static const int64_t strides[] = {(1LL << 31) / 12, (1LL << 31) / 11 + 1, (1LL << 32) / 11 + 1, (1LL << 31) - 1,
+                                      1LL << 31,        (1LL << 31) + 1,      (1LL << 32) - 1,      1LL << 32,
+                                      (1LL << 32) + 5};
+    for (const char *const *device = devices_to_try(); *device; ++device)
+        for (size_t i = 0; i < sizeof strides / sizeof *strides && on_host(*device); ++i) {
+            check_stride(*device, DCNV4_FLOAT16, strides[i]);
+            check_stride(*device, DCNV4_FLOAT32, strides[i]);
+        }
+}
+
+/* A row of offset_mask of more than 2^31 elements, of which 3·G·K are used and the rest is padding that backward zeroes:
+ * so forward only. */
+static void a_long_row(void **state) {
+    (void)state;
+    for (const char *const *device = devices_to_try(); *device; ++device) {
+        if (!on_host(*device))
+            continue;
+        dcnv4_problem problem = small_problem(DCNV4_FLOAT16);
+        problem.batch = 1, problem.height = 3, problem.width = 4;
+        test_layer dense = layer_make(&problem);
+        layer_fill(&dense, 43, 2);
+        assert_status(layer_forward(&dense, *device), DCNV4_SUCCESS, *device);
+        problem.offset_mask_row = (1LL << 31) + 3;
+        problem.forward_only = 1;
+        test_layer sparse = sparse_layer(&problem);
+        const size_t item = item_size(problem.dtype), row = (size_t)dense.sizes.offset_mask_row * item;
+        memcpy(sparse.tensors[VALUE], dense.tensors[VALUE], dense.bytes[VALUE]);
+        for (int64_t pixel = 0; pixel < layer_pixels(&dense, OFFSET_MASK); ++pixel)
+            memcpy((char *)sparse.tensors[OFFSET_MASK] + (size_t)(pixel * problem.offset_mask_row) * item,
+                   (char *)dense.tensors[OFFSET_MASK] + (size_t)pixel * row, row);
+        assert_status(layer_forward(&sparse, *device), DCNV4_SUCCESS, *device);
+        assert_same_bits(&sparse, &dense, OUTPUT, *device);
+        layer_free(&dense);
+        sparse_free(&sparse);
+    }
+}
+
+/* An image of more than 2^31 pixels, of which the kernel's few output pixels look at some. */
+static void a_wide_image(void **state) {
+    (void)state;
+    for (const char *const *device = devices_to_try(); *device; ++device) {
+        if (!on_host(*device))
+            continue;
+        dcnv4_problem problem = DCNV4_PROBLEM_INIT;
+        problem.dtype = DCNV4_FLOAT16;
+        problem.batch = 1, problem.height = 1, problem.width = (1LL << 32) + 5, problem.group_channels = 1;
+        problem.kernel_h = 1, problem.kernel_w = 1, problem.pad_h = problem.pad_w = 0;
+        problem.stride_w = 1LL << 31;
+        problem.forward_only = 1;
+        test_layer layer = sparse_layer(&problem);
+        assert_int_equal(layer.sizes.output_width, 3);
+        for (int64_t ox = 0; ox < 3; ++ox) {
+            layer_set(&layer, VALUE, ox << 31, 0, (double)(ox + 1));
+            layer_set(&layer, OFFSET_MASK, ox, 2, 0.5);
+        }
+        dcnv4_context *context = NULL;
+        ASSERT_SUCCESS(dcnv4_context_create(*device, &context));
+        dcnv4_plan *plan = NULL;
+        ASSERT_SUCCESS(dcnv4_plan_create(context, &problem, &plan));
+        /* A conversion of the whole image would take its memory; that a device may refuse. */
+        if (dcnv4_plan_workspace_size(plan, DCNV4_PASS_FORWARD) < (size_t)1 << 30) {
+            assert_status(layer_forward(&layer, *device), DCNV4_SUCCESS, *device);
+            for (int64_t ox = 0; ox < 3; ++ox)
+                assert_true(layer_get(&layer, OUTPUT, ox, 0) == 0.5 * (double)(ox + 1));
+            count_case();
+        }
+        dcnv4_plan_destroy(plan);
+        dcnv4_context_destroy(context);
+        sparse_free(&layer);
+    }
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(empty_tensors),
+        cmocka_unit_test(gradients_without_outputs),
+        cmocka_unit_test(batches_in_another_order),
+        cmocka_unit_test(beyond_2_31_elements),
+        cmocka_unit_test(a_long_row),
+        cmocka_unit_test(a_wide_image),
+    };
+    return HARNESS_RUN(argc, argv, tests);
+}
