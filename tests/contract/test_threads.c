@@ -1,0 +1,277 @@
+/* The same bits for every number of threads, for several callers at once, and in a forked child. */
+#include "../support/layer.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static const int results[] = {OUTPUT, GRAD_VALUE, GRAD_OFFSET_MASK};
+
+/* Large enough that each thread has something to do, and of sizes that no number of threads divides. */
+static dcnv4_problem threads_problem(int32_t dtype, int number) {
+    dcnv4_problem problem = small_problem(dtype);
+    problem.height = 23, problem.width = 19;
+    if (number == 1)
+        problem.batch = 1, problem.groups = 1, problem.group_channels = 17, problem.softmax = 1;
+    return problem;
+}
+
+static test_layer made_and_filled(const dcnv4_problem *problem) {
+    test_layer layer = layer_make(problem);
+    layer_fill(&layer, 47, 3);
+    return layer;
+}
+
+static void any_number_of_threads(void **state) {
+    (void)state;
+    for (const char *const *device = devices_to_try(); *device; ++device)
+        for (EACH_DTYPE(dtype))
+            for (int number = 0; number < 2; ++number) {
+                const dcnv4_problem problem = threads_problem(dtype, number);
+                test_layer layer = made_and_filled(&problem), expected = made_and_filled(&problem);
+                dcnv4_context *context = NULL;
+                ASSERT_SUCCESS(dcnv4_context_create(*device, &context));
+                static const int32_t counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 61, 0};
+                for (size_t i = 0; i < sizeof counts / sizeof *counts; ++i) {
+                    test_layer *to = i == 0 ? &expected : &layer;
+                    layer_clear(to);
+                    ASSERT_SUCCESS(dcnv4_context_set_threads(context, counts[i]));
+                    for (EACH_PASS(pass))
+                        ASSERT_SUCCESS(layer_run(to, context, pass));
+                    char what[64];
+                    snprintf(what, sizeof what, "%s with %d threads", *device, counts[i]);
+                    for (int r = 0; r < 3; ++r)
+                        assert_same_bits(to, &expected, results[r], what);
+                }
+                dcnv4_context_destroy(context);
+                layer_free(&layer);
+                layer_free(&expected);
+            }
+}
+
+/* The same result again and again. */
+static void every_run(void **state) {
+    (void)state;
+    for (const char *const *device = devices_to_try(); *device; ++device) {
+        const dcnv4_problem problem = threads_problem(DCNV4_FLOAT32, 0);
+        test_layer layer = made_and_filled(&problem), expected = made_and_filled(&problem);
+        layer_both(&expected, *device);
+        host_run run = host_run_make(&layer, *device);
+        for (int i = 0; i < 20; ++i) {
+            layer_clear(&layer);
+            for (EACH_PASS(pass))
+                ASSERT_SUCCESS(run_pass(run.plan, pass, &run.buffers));
+            for (int r = 0; r < 3; ++r)
+                assert_same_bits(&layer, &expected, results[r], *device);
+        }
+        host_run_free(&run);
+        layer_free(&layer);
+        layer_free(&expected);
+    }
+}
+
+/* ---- Several callers --------------------------------------------------------------------------------------------- */
+
+/* One caller: its own outputs and workspace, and the context and plan that all share; it also makes plans of its own. */
+typedef struct caller {
+    dcnv4_context *context;
+    const dcnv4_plan *plan;
+    test_layer layer;
+    void *workspace;
+    int failures;
+} caller;
+
+enum { CALLERS = 4, ROUNDS = 6 };
+
+static void *call(void *argument) {
+    caller *self = argument;
+    dcnv4_buffers buffers = layer_buffers(&self->layer);
+    for (int round = 0; round < ROUNDS; ++round) {
+        dcnv4_plan *own = NULL;
+        if (round % 2)
+            self->failures += dcnv4_plan_create(self->context, &self->layer.problem, &own) != DCNV4_SUCCESS;
+        const dcnv4_plan *plan = own ? own : self->plan;
+        for (EACH_PASS(pass)) {
+            buffers.workspace = dcnv4_host_buffer(self->workspace, dcnv4_plan_workspace_size(plan, pass));
+            self->failures += run_pass(plan, pass, &buffers) != DCNV4_SUCCESS;
+        }
+        dcnv4_plan_destroy(own);
+    }
+    return NULL;
+}
+
+static void callers_at_once(void **state) {
+    (void)state;
+    for (const char *const *device = devices_to_try(); *device; ++device)
+        for (int32_t threads = 1; threads <= 3; threads += 2) {
+            const dcnv4_problem problem = threads_problem(DCNV4_FLOAT16, 0);
+            test_layer expected = made_and_filled(&problem);
+            layer_both(&expected, *device);
+            dcnv4_context *context = NULL;
+            dcnv4_plan *plan = NULL;
+            ASSERT_SUCCESS(dcnv4_context_create(*device, &context));
+            ASSERT_SUCCESS(dcnv4_context_set_threads(context, threads));
+            ASSERT_SUCCESS(dcnv4_plan_create(context, &problem, &plan));
+            caller callers[CALLERS];
+            pthread_t ids[CALLERS];
+            const size_t workspace = dcnv4_plan_workspace_size(plan, DCNV4_PASS_FORWARD) +
+                                     dcnv4_plan_workspace_size(plan, DCNV4_PASS_BACKWARD);
+            for (int i = 0; i < CALLERS; ++i) {
+                callers[i] = (caller){context, plan, made_and_filled(&problem), allocate(workspace), 0};
+                assert_int_equal(pthread_create(&ids[i], NULL, call, &callers[i]), 0);
+            }
+            for (int i = 0; i < CALLERS; ++i) {
+                assert_int_equal(pthread_join(ids[i], NULL), 0);
+                assert_int_equal(callers[i].failures, 0);
+                for (int r = 0; r < 3; ++r)
+                    assert_same_bits(&callers[i].layer, &expected, results[r], *device);
+                free(callers[i].workspace);
+                layer_free(&callers[i].layer);
+            }
+            dcnv4_plan_destroy(plan);
+            dcnv4_context_destroy(context);
+            layer_free(&expected);
+        }
+}
+
+/* ---- fork() ------------------------------------------------------------------------------------------------------ */
+
+/* What a child found, as its exit status. */
+enum { CHILD_RIGHT = 0, CHILD_FAILED = 3, CHILD_WRONG = 4, CHILD_SECONDS = 60 };
+
+static bool same_results(const test_layer *layer, const test_layer *expected) {
+    for (int r = 0; r < 3; ++r)
+        if (memcmp(layer->tensors[results[r]], expected->tensors[results[r]], layer->bytes[results[r]]) != 0)
+            return false;
+    return true;
+}
+
+/* Runs the parent's plan, another on the parent's context, and one on a context of the child's own. */
+static int run_in_child(test_layer *layer, const test_layer *expected, const host_run *run, const char *device) {
+    dcnv4_context *own = NULL;
+    dcnv4_plan *plans[3] = {run->plan, NULL, NULL};
+    if (dcnv4_plan_create(run->context, &layer->problem, &plans[1]) != DCNV4_SUCCESS ||
+        dcnv4_context_create(device, &own) != DCNV4_SUCCESS || dcnv4_context_set_threads(own, 3) != DCNV4_SUCCESS ||
+        dcnv4_plan_create(own, &layer->problem, &plans[2]) != DCNV4_SUCCESS)
+        return CHILD_FAILED;
+    for (int i = 0; i < 3; ++i) {
+        layer_clear(layer);
+        for (EACH_PASS(pass))
+            if (run_pass(plans[i], pass, &run->buffers) != DCNV4_SUCCESS)
+                return CHILD_FAILED;
+        if (!same_results(layer, expected))
+            return CHILD_WRONG;
+    }
+    dcnv4_plan_destroy(plans[2]);
+    dcnv4_context_destroy(own);
+    dcnv4_plan_destroy(plans[1]);
+    dcnv4_plan_destroy(plans[0]);
+    dcnv4_context_destroy(run->context);
+    return CHILD_RIGHT;
+}
+
+static pid_t fork_child(test_layer *layer, const test_layer *expected, const host_run *run, const char *device) {
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(CHILD_SECONDS); /* a child that hangs dies of it */
+        _exit(run_in_child(layer, expected, run, device));
+    }
+    return child;
+}
+
+static void assert_child_right(pid_t child, const char *device) {
+    int ended = 0;
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &ended, 0), child);
+    if (WIFSIGNALED(ended))
+        fail_msg("%s: the child died of signal %d%s", device, WTERMSIG(ended),
+                 WTERMSIG(ended) == SIGALRM ? ", it hung" : "");
+    if (WEXITSTATUS(ended) != CHILD_RIGHT)
+        fail_msg("%s: the child found status %d (3: a call failed, 4: other bits)", device, WEXITSTATUS(ended));
+    count_case();
+}
+
+static void fork_after_use(void **state) {
+    (void)state;
+    for (const char *const *device = devices_to_try(); *device; ++device) {
+        const dcnv4_problem problem = threads_problem(DCNV4_BFLOAT16, 0);
+        test_layer layer = made_and_filled(&problem), expected = made_and_filled(&problem);
+        layer_both(&expected, *device);
+        host_run run = host_run_make(&layer, *device);
+        for (EACH_PASS(pass))
+            ASSERT_SUCCESS(run_pass(run.plan, pass, &run.buffers));
+        const pid_t first = fork_child(&layer, &expected, &run, *device);
+        const pid_t second = fork_child(&layer, &expected, &run, *device);
+        /* The parent goes on meanwhile. */
+        layer_clear(&layer);
+        for (EACH_PASS(pass))
+            ASSERT_SUCCESS(run_pass(run.plan, pass, &run.buffers));
+        assert_child_right(first, *device);
+        assert_child_right(second, *device);
+        for (int r = 0; r < 3; ++r)
+            assert_same_bits(&layer, &expected, results[r], *device);
+        host_run_free(&run);
+        layer_free(&layer);
+        layer_free(&expected);
+    }
+}
+
+typedef struct busy_thread {
+    const host_run *run;
+    atomic_bool stop;
+    int failures;
+} busy_thread;
+
+static void *keep_running(void *argument) {
+    busy_thread *self = argument;
+    while (!atomic_load(&self->stop))
+        for (EACH_PASS(pass))
+            self->failures += run_pass(self->run->plan, pass, &self->run->buffers) != DCNV4_SUCCESS;
+    return NULL;
+}
+
+/* The child is made at any moment of another thread's run on the same context. */
+static void fork_during_use(void **state) {
+    (void)state;
+    for (const char *const *device = devices_to_try(); *device; ++device) {
+        const dcnv4_problem problem = threads_problem(DCNV4_FLOAT32, 0);
+        test_layer layer = made_and_filled(&problem), others = made_and_filled(&problem);
+        test_layer expected = made_and_filled(&problem);
+        layer_both(&expected, *device);
+        host_run run = host_run_make(&layer, *device), shared = run;
+        const dcnv4_buffer workspace = run.buffers.workspace;
+        shared.buffers = layer_buffers(&others);
+        shared.buffers.workspace = dcnv4_host_buffer(allocate(workspace.length), workspace.length);
+        busy_thread busy = {.run = &shared};
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, keep_running, &busy), 0);
+        for (int i = 0; i < 10; ++i) {
+            const struct timespec moment = {0, 700000L * i};
+            nanosleep(&moment, NULL);
+            assert_child_right(fork_child(&layer, &expected, &run, *device), *device);
+        }
+        atomic_store(&busy.stop, true);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(busy.failures, 0);
+        assert_true(same_results(&others, &expected));
+        free(shared.buffers.workspace.handle);
+        host_run_free(&run);
+        layer_free(&layer);
+        layer_free(&others);
+        layer_free(&expected);
+    }
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_number_of_threads), cmocka_unit_test(every_run),       cmocka_unit_test(callers_at_once),
+        cmocka_unit_test(fork_after_use),        cmocka_unit_test(fork_during_use),
+    };
+    return HARNESS_RUN(argc, argv, tests);
+}
