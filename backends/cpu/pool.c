@@ -47,8 +47,11 @@ int dcnv4i_pool_processors(void) {
     return online < 1 ? 1 : online > 1024 ? 1024 : (int)online;
 }
 
+/* A worker whose number is past the tasks' does none: there may be scratch for as many workers as tasks alone. */
 static void do_tasks(dcnv4i_pool *pool, int number) {
     int64_t task;
+    if (number >= pool->tasks)
+        return;
     while ((task = atomic_fetch_add(&pool->next, 1)) < pool->tasks)
         pool->task(pool->argument, task, number);
 }

@@ -7,7 +7,8 @@
 
 typedef struct dcnv4i_pool dcnv4i_pool;
 
-/* Does task number `task`; worker is a number below the pool's threads that no other task has at the same time. */
+/* Does task number `task`; worker is a number that no other task has at the same time, below both the number of tasks and
+ * the pool's threads. */
 typedef void dcnv4i_task(void *argument, int64_t task, int worker);
 
 /* Makes a pool of this many threads, the calling one counted in; 0 for as many as the process may run on.

@@ -162,9 +162,14 @@ static int run_in_child(test_layer *layer, const test_layer *expected, const hos
         return CHILD_FAILED;
     for (int i = 0; i < 3; ++i) {
         layer_clear(layer);
-        for (EACH_PASS(pass))
-            if (run_pass(plans[i], pass, &run->buffers) != DCNV4_SUCCESS)
+        for (EACH_PASS(pass)) {
+            dcnv4_buffers buffers = run->buffers;
+            const size_t workspace = dcnv4_plan_workspace_size(plans[i], pass);
+            if (dcnv4_buffer_create(run->context, workspace, &buffers.workspace) != DCNV4_SUCCESS ||
+                run_pass(plans[i], pass, &buffers) != DCNV4_SUCCESS)
                 return CHILD_FAILED;
+            dcnv4_buffer_destroy(run->context, &buffers.workspace);
+        }
         if (!same_results(layer, expected))
             return CHILD_WRONG;
     }
