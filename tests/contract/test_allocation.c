@@ -1,0 +1,185 @@
+/* Every allocation can fail: the first, then the second, and so on until none is left. Each time the call that needed it
+ * answers DCNV4_OUT_OF_MEMORY, nothing leaks, and what was there before still works. The linker passes the library's own
+ * calls through the functions here (--wrap). */
+#include "../support/layer.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Allocations and threads begun since fail_at was called; the one of number failing fails. */
+static atomic_long begun, failing = -1;
+static atomic_long alive; /* blocks of memory not given back */
+
+static bool next_fails(void) {
+    return atomic_fetch_add(&begun, 1) == atomic_load(&failing);
+}
+
+/* Lets allocation number n fail from now on; −1 for none. */
+static void fail_at(long n) {
+    atomic_store(&begun, 0);
+    atomic_store(&failing, n);
+}
+
+static bool has_failed(void) {
+    return atomic_load(&failing) >= 0 && atomic_load(&begun) > atomic_load(&failing);
+}
+
+static void *counted(void *memory) {
+    if (memory)
+        atomic_fetch_add(&alive, 1);
+    return memory;
+}
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+int __real_posix_memalign(void **memory, size_t alignment, size_t size);
+void __real_free(void *memory);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument);
+
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
+void __wrap_free(void *memory);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument);
+
+void *__wrap_malloc(size_t size) {
+    return next_fails() ? NULL : counted(__real_malloc(size));
+}
+
+void *__wrap_calloc(size_t count, size_t size) {
+    return next_fails() ? NULL : counted(__real_calloc(count, size));
+}
+
+void *__wrap_realloc(void *memory, size_t size) {
+    if (next_fails())
+        return NULL;
+    return memory ? __real_realloc(memory, size) : counted(__real_realloc(NULL, size));
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size) {
+    return next_fails() ? NULL : counted(__real_aligned_alloc(alignment, size));
+}
+
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size) {
+    const int failed = next_fails() ? 12 /* ENOMEM */ : __real_posix_memalign(memory, alignment, size);
+    if (!failed)
+        counted(*memory);
+    return failed;
+}
+
+void __wrap_free(void *memory) {
+    if (memory)
+        atomic_fetch_sub(&alive, 1);
+    __real_free(memory);
+}
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument) {
+    return next_fails() ? 11 /* EAGAIN */ : __real_pthread_create(thread, attributes, start, argument);
+}
+
+/* A failure is what it should be, has a message, and left nothing behind where the result would be. */
+static void assert_out_of_memory(dcnv4_status status, const void *result) {
+    assert_status(status, DCNV4_OUT_OF_MEMORY, "a call without memory");
+    assert_true(has_failed() && *dcnv4_last_message());
+    assert_null(result);
+}
+
+/* All that a caller does that may allocate; true if nothing failed. */
+static bool whole_life(test_layer *layer, const char *device) {
+    dcnv4_context *context = NULL;
+    dcnv4_plan *plan = NULL;
+    dcnv4_buffers buffers = layer_buffers(layer);
+    dcnv4_status status = dcnv4_context_create(device, &context);
+    if (status != DCNV4_SUCCESS) {
+        assert_out_of_memory(status, context);
+        return false;
+    }
+    bool all = true;
+    status = dcnv4_context_set_threads(context, 4);
+    if (status != DCNV4_SUCCESS) {
+        /* The context goes on with one thread. */
+        assert_out_of_memory(status, NULL);
+        all = false;
+    }
+    status = dcnv4_plan_create(context, &layer->problem, &plan);
+    if (status != DCNV4_SUCCESS) {
+        assert_out_of_memory(status, plan);
+        dcnv4_context_destroy(context);
+        return false;
+    }
+    for (EACH_PASS(pass)) {
+        const size_t workspace = dcnv4_plan_workspace_size(plan, pass);
+        status = dcnv4_buffer_create(context, workspace, &buffers.workspace);
+        if (status != DCNV4_SUCCESS) {
+            assert_out_of_memory(status, buffers.workspace.handle);
+            assert_int_equal(buffers.workspace.length, 0);
+            all = false;
+            continue;
+        }
+        const long before = atomic_load(&begun);
+        ASSERT_SUCCESS(run_pass(plan, pass, &buffers));
+        assert_int_equal(atomic_load(&begun), before); /* "Nothing is allocated." */
+        dcnv4_buffer_destroy(context, &buffers.workspace);
+    }
+    dcnv4_plan_destroy(plan);
+    dcnv4_context_destroy(context);
+    return all;
+}
+
+static void every_allocation(void **state) {
+    (void)state;
+    static const int results[] = {OUTPUT, GRAD_VALUE, GRAD_OFFSET_MASK};
+    for (const char *const *device = devices_to_try(); *device; ++device)
+        for (EACH_DTYPE(dtype)) {
+            const dcnv4_problem problem = small_problem(dtype);
+            test_layer layer = layer_make(&problem), expected = layer_make(&problem);
+            layer_fill(&layer, 59, 2);
+            layer_fill(&expected, 59, 2);
+            layer_both(&expected, *device);
+            bool all = false;
+            long n = 0;
+            for (; !all; ++n) {
+                const long before = atomic_load(&alive);
+                fail_at(n);
+                layer_clear(&layer);
+                all = whole_life(&layer, *device);
+                assert_true(all != has_failed());
+                fail_at(-1);
+                if (atomic_load(&alive) != before)
+                    fail_msg("%s: %ld blocks leak when allocation %ld fails", *device, atomic_load(&alive) - before, n);
+                count_case();
+            }
+            assert_true(n >
+                        3); /* a context, a plan, a program or a workspace: fewer would mean that nothing was wrapped */
+            for (int r = 0; r < 3; ++r)
+                assert_same_bits(&layer, &expected, results[r], *device);
+            layer_free(&layer);
+            layer_free(&expected);
+        }
+}
+
+/* More than there is. */
+static void too_large_a_buffer(void **state) {
+    (void)state;
+    for (const char *const *device = devices_to_try(); *device; ++device) {
+        dcnv4_context *context = NULL;
+        ASSERT_SUCCESS(dcnv4_context_create(*device, &context));
+        dcnv4_buffer buffer = {&buffer, 1, 2};
+        assert_refused(dcnv4_buffer_create(context, SIZE_MAX / 2, &buffer), DCNV4_OUT_OF_MEMORY,
+                       "9223372036854775807 bytes");
+        assert_true(!buffer.handle && buffer.offset == 0 && buffer.length == 0);
+        dcnv4_context_destroy(context);
+    }
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation), cmocka_unit_test(too_large_a_buffer)};
+    return HARNESS_RUN(argc, argv, tests);
+}
