@@ -8,14 +8,15 @@ typedef struct target {
     int64_t first_row, last_row;
 } target;
 
-/* A piece at work. first_channel is that of its first group; value and grad begin there. */
+/* A piece at work. value, grad and their channels begin at that of the piece's first group. */
 typedef struct backward_run {
     const dcnv4i_layer *layer;
     const dcnv4i_tensors *tensors;
+    image_frame frame;
     view value;
     target grad;
     int64_t first_channel;
-    inner_cells inner;
+    real *row; /* room for the channels of grad_output of a pixel, where they are converted */
 } backward_run;
 
 /* What is added up for the corners of a chunk's points: quads of Σ over the channels of grad_output·value. */
@@ -24,94 +25,177 @@ typedef struct corner_dots {
     real by_m[POINTS_ROOM];
 } corner_dots;
 
-/* One block of channels of one group and pixel: grad_value gets m·weight·grad_output, and dots what it says. Corners outside
- * the image are read as zeros; what is not in the target's rows is added to a sink. */
-static ALWAYS_INLINE void spread_block(const backward_run *run, const point_chunk *chunk, int64_t first, int64_t points, int64_t c,
-                                       const int vectors, const int part, const real *grad_output, corner_dots *dots) {
+/* The points of a group and pixel that are not all inner ones, looked up one by one: those that count, with where their
+ * corners are in value and in grad_value. Corners outside the image are read as zeros, and what is not for the target's rows
+ * is added to a sink. */
+typedef struct gradient_lookup {
+    int64_t count;
+    int64_t number[POINTS]; /* in the chunk */
+    const real *corner[POINTS][4];
+    real *grad[POINTS][4];
+    real weights[4 * POINTS];
+    real sink[BLOCK * LANES];
+} gradient_lookup;
+
+static NOINLINE void look_up_gradients(const backward_run *run, const point_chunk *chunk, int64_t first, int64_t points,
+                                       int64_t c, gradient_lookup *found) {
     const dcnv4_problem *p = &run->layer->problem->asked;
-    const int64_t below = p->width * run->value.stride, grad_below = p->width * run->grad.stride;
-    const int64_t grad_zero = run->grad.first_row * p->width;
-    const bool more = c % p->group_channels > 0;
-    real sink[BLOCK * LANES] = {0};
-    vec out[BLOCK];
-    for (int v = 0; v < vectors; ++v)
-        out[v] = part ? vload_part(grad_output, part) : vload(grad_output + v * LANES);
+    const target *grad = &run->grad;
+    const int64_t below = p->width * grad->stride;
+    int64_t n = 0;
+    for (int i = 0; i < BLOCK * LANES; ++i)
+        found->sink[i] = 0;
     for (int64_t point = first; point < first + points; ++point) {
-        const real *corner[4];
-        real *grad[4];
-        const point_index index = chunk->at[point];
+        real **const to = found->grad[n];
+        const int64_t index = chunk->at[point];
         if (index >= 0) {
-            corner[0] = run->value.pixels + index * run->value.stride + c;
-            corner[1] = corner[0] + run->value.stride;
-            corner[2] = corner[0] + below;
-            corner[3] = corner[2] + run->value.stride;
-            grad[0] = run->grad.pixels + (index - grad_zero) * run->grad.stride + c;
-            grad[1] = grad[0] + run->grad.stride;
-            grad[2] = grad[0] + grad_below;
-            grad[3] = grad[2] + run->grad.stride;
+            find_inner_corners(&run->value, index, c, p, found->corner[n]);
+            to[0] = grad->pixels - grad->first_row * below + index * grad->stride + c;
+            to[1] = to[0] + grad->stride;
+            to[2] = to[0] + below;
+            to[3] = to[2] + grad->stride;
         } else {
-            const corners at = look(chunk, point, p);
-            if (!at.counts || !find_corners(&run->value, &at, c, p, corner)) {
-                for (int i = 0; i < 4; ++i)
-                    dots->corners[4 * point + i] = 0;
+            const cell at = look(chunk, point, &run->frame);
+            if (!at.counts || !find_corners(&run->value, &at, c, p, found->corner[n]))
                 continue;
-            }
             for (int i = 0; i < 4; ++i) {
-                const int64_t column = at.column + (i & 1), row = at.row + (i >> 1);
-                const bool ours = inside(&at, i, p) && row >= run->grad.first_row && row < run->grad.last_row;
-                grad[i] = ours ? run->grad.pixels + ((row - run->grad.first_row) * p->width + column) * run->grad.stride + c
-                               : sink;
+                const int64_t column = at.column + (i & 1), row = at.row + (i >> 1) - grad->first_row;
+                const bool ours = inside(&at, i, p) && row >= 0 && row < grad->last_row - grad->first_row;
+                to[i] = ours ? grad->pixels + row * below + column * grad->stride + c : found->sink;
             }
         }
-        const quad weights = quad_load(chunk->corners + 4 * point);
-        const vec weight[4] = {quad_0(weights), quad_1(weights), quad_2(weights), quad_3(weights)};
-        vec dot[4];
-        for (int i = 0; i < 4; ++i)
-            for (int v = 0; v < vectors; ++v) {
-                const vec read = part ? vload_part(corner[i], part) : vload(corner[i] + v * LANES);
-                dot[i] = v == 0 ? vmul(out[v], read) : vfma(out[v], read, dot[i]);
-                real *to = grad[i] + v * LANES;
-                if (part)
-                    vstore_part(to, vfma(weight[i], out[v], vload_part(to, part)), part);
-                else
-                    vstore(to, vfma(weight[i], out[v], vload(to)));
+        memcpy(found->weights + 4 * n, chunk->corners + 4 * point, 4 * sizeof(real));
+        found->number[n++] = point;
+    }
+    found->count = n;
+}
+
+/* What is spread: points first, first + 1, … of a chunk for each of some groups, one after the other. They are all inner
+ * ones; or there is one group, whose points were looked up. */
+typedef struct spreading {
+    const backward_run *run;
+    const point_chunk *chunk;
+    const gradient_lookup *found;
+    int64_t first, points, groups;
+    int64_t depth; /* channels from one group to the next */
+    real *dots;    /* as corner_dots says, of the whole chunk */
+} spreading;
+
+/* vectors of channels of grad_output from c on (or part of one vector) of one pixel: grad_value gets m·weight·grad_output,
+ * and dots what it says, which is added to what is there where `more` says so. */
+static ALWAYS_INLINE void spread_block(const spreading *spread, const gradient_lookup *found, int64_t c, const int vectors,
+                                       const int part, const real *grad_output, bool more) {
+    const backward_run *run = spread->run;
+    const int64_t width = run->frame.inner.width, stride = run->value.stride, grad_stride = run->grad.stride;
+    const int64_t below = width * stride, grad_below = width * grad_stride;
+    const int64_t count = found ? found->count : spread->points;
+    const real *weights = found ? found->weights : spread->chunk->corners + 4 * spread->first;
+    const real *origin = run->value.pixels + c;
+    real *grad_origin = run->grad.pixels - run->grad.first_row * grad_below + c, *dots = spread->dots + 4 * spread->first;
+    const point_index *index = spread->chunk->at + spread->first;
+    for (int64_t g = 0; g < spread->groups; ++g) {
+        vec out[BLOCK];
+        for (int v = 0; v < vectors; ++v)
+            out[v] = part ? vload_part(grad_output, part) : vload(grad_output + v * LANES);
+        for (int64_t k = 0; k < count; ++k) {
+            const real *const upper = origin + index[k] * stride, *const lower = upper + below;
+            real *const grad_upper = grad_origin + index[k] * grad_stride, *const grad_lower = grad_upper + grad_below;
+            const real *const inner[4] = {upper, upper + stride, lower, lower + stride};
+            real *const grad_inner[4] = {grad_upper, grad_upper + grad_stride, grad_lower, grad_lower + grad_stride};
+            const quad four = quad_load(weights + 4 * k);
+            const vec weight[4] = {quad_0(four), quad_1(four), quad_2(four), quad_3(four)};
+            vec dot[4];
+            for (int i = 0; i < 4; ++i) {
+                const real *const from = found ? found->corner[k][i] : inner[i];
+                real *const to = found ? found->grad[k][i] : grad_inner[i];
+                for (int v = 0; v < vectors; ++v) {
+                    const vec read = part ? vload_part(from, part) : vload(from + v * LANES);
+                    dot[i] = v == 0 ? vmul(out[v], read) : vfma(out[v], read, dot[i]);
+                    if (part)
+                        vstore_part(to, vfma(weight[i], out[v], vload_part(to, part)), part);
+                    else
+                        vstore(to + v * LANES, vfma(weight[i], out[v], vload(to + v * LANES)));
+                }
             }
-        real *const sums = dots->corners + 4 * point;
-        real before[4] = {0, 0, 0, 0};
-        for (int i = 0; more && i < 4; ++i)
-            before[i] = sums[i];
-        quad_store_sums(sums, dot[0], dot[1], dot[2], dot[3]);
-        for (int i = 0; more && i < 4; ++i)
-            sums[i] += before[i];
+            quad_store_sums(dots + 4 * (found ? found->number[k] - spread->first : k), dot[0], dot[1], dot[2], dot[3], more);
+        }
+        weights += 4 * count;
+        index += count;
+        dots += 4 * count;
+        origin += spread->depth;
+        grad_origin += spread->depth;
+        grad_output += spread->depth;
     }
 }
 
-static void spread_group(const backward_run *run, const point_chunk *chunk, int64_t first, const place *at, int64_t points,
-                         corner_dots *dots) {
-    const dcnv4i_problem *problem = run->layer->problem;
-    const int64_t depth = problem->asked.group_channels, channel = at->group * depth;
-    const char *row = run->tensors->grad_output +
-                      (at->pixel * problem->asked.grad_output_stride + channel) * (int64_t)problem->item;
-    const int64_t from = channel - run->first_channel;
-#define BODY(c, vectors, part)                                                                                         \
-    do {                                                                                                               \
-        const char *at_ = row + (c) * (int64_t)problem->item;                                                          \
-        const real *grad_output = (const real *)at_;                                                                   \
-        real converted[BLOCK * LANES];                                                                                 \
-        if (run->layer->read) {                                                                                        \
-            run->layer->read(at_, converted, (part) ? (part) : (vectors) * LANES);                                     \
-            grad_output = converted;                                                                                   \
-        }                                                                                                              \
-        spread_block(run, chunk, first, points, from + (c), vectors, part, grad_output, dots);                         \
-    } while (0)
-    FOR_CHANNEL_BLOCKS(depth, BODY);
+/* One function for each number of vectors, so that the compiler gives each the registers it needs. */
+#define SPREAD(name, vectors, part)                                                                                    \
+    static NOINLINE void spread_inner_##name(const spreading *spread, int64_t c, int part_, const real *grad_output,   \
+                                             bool more) {                                                              \
+        (void)part_;                                                                                                   \
+        spread_block(spread, NULL, c, vectors, part, grad_output, more);                                               \
+    }                                                                                                                  \
+    static NOINLINE void spread_found_##name(const spreading *spread, int64_t c, int part_, const real *grad_output,   \
+                                             bool more) {                                                              \
+        (void)part_;                                                                                                   \
+        spread_block(spread, spread->found, c, vectors, part, grad_output, more);                                      \
+    }
+SPREAD(block, BLOCK, 0)
+SPREAD(half, HALF_BLOCK, 0)
+SPREAD(vector, 1, 0)
+SPREAD(part, 1, part_)
+#undef SPREAD
+
+/* channel counts from that of the piece's first group. */
+static void spread_inner(const spreading *spread, int64_t channel, const real *grad_output) {
+#define BODY(c, vectors, part) \
+    CHOOSE(spread_inner_, vectors, part)(spread, channel + (c), part, grad_output + (c), (c) > 0)
+    FOR_CHANNEL_BLOCKS(spread->depth, BODY);
 #undef BODY
 }
 
+/* The same for one group, whatever its points are. */
+static void spread_any(const spreading *spread, int64_t channel, const real *grad_output) {
+    gradient_lookup found;
+    spreading one = *spread;
+    one.found = &found;
+    one.groups = 1;
+    for (int64_t i = 4 * spread->first; i < 4 * (spread->first + spread->points); ++i)
+        spread->dots[i] = 0;
+#define BODY(c, vectors, part)                                                                                         \
+    do {                                                                                                               \
+        look_up_gradients(spread->run, spread->chunk, spread->first, spread->points, channel + (c), &found);           \
+        CHOOSE(spread_found_, vectors, part)(&one, channel + (c), part, grad_output + (c), (c) > 0);                   \
+    } while (0)
+    FOR_CHANNEL_BLOCKS(spread->depth, BODY);
+#undef BODY
+}
+
+/* Spreads the gradients of one pixel's groups in a box. */
+static void spread_pixel(spreading *spread, const place *at, int64_t pixel, int64_t groups) {
+    const backward_run *run = spread->run;
+    const dcnv4i_layer *layer = run->layer;
+    const int64_t depth = spread->depth, channel = at->group * depth, item = (int64_t)layer->problem->item;
+    const char *from = run->tensors->grad_output + (pixel * layer->problem->asked.grad_output_stride + channel) * item;
+    const real *grad_output = layer->read ? run->row : (const real *)from;
+    if (layer->read)
+        layer->read(from, run->row, groups * depth);
+    if (spread->chunk->all_inner) {
+        spread->groups = groups;
+        spread_inner(spread, channel - run->first_channel, grad_output);
+        spread->first += groups * spread->points;
+        return;
+    }
+    spread->groups = 1;
+    for (int64_t g = 0; g < groups; ++g, spread->first += spread->points)
+        (inner_points(spread->chunk, spread->first, spread->points) ? spread_inner : spread_any)(
+            spread, channel - run->first_channel + g * depth, grad_output + g * depth);
+}
+
 /* Turns dots into gradients: chunk->x and y become those of the offsets, dots->by_m those of the weights. */
-static void finish_dots(const dcnv4_problem *p, point_chunk *chunk, corner_dots *dots, int64_t count) {
-    const vec one = vset(1), scale = vset((real)p->offset_scale);
-    const real width = real_above(p->width), height = real_above(p->height);
+static void finish_dots(const image_frame *frame, point_chunk *chunk, corner_dots *dots, int64_t count) {
+    const vec one = vset(1), scale = vset(frame->scale);
+    const real width = frame->width, height = frame->height;
     for (int64_t i = 0; i < count; i += LANES) {
         const vec x = vload(chunk->x + i), y = vload(chunk->y + i);
         const vec right = vsub(x, vfloor(x)), lower = vsub(y, vfloor(y));
@@ -128,26 +212,34 @@ static void finish_dots(const dcnv4_problem *p, point_chunk *chunk, corner_dots 
     }
 }
 
-/* Writes the gradients of one group and pixel, which are the chunk's from number `from` on. */
-static void write_points(const backward_run *run, const place *at, int64_t count, const point_chunk *chunk, int64_t from,
-                         const corner_dots *dots) {
+/* Writes the gradients of a box of pixels, which are the chunk's, to grad_offset_mask. */
+static void write_box(const backward_run *run, const place *at, const point_box *box, const point_chunk *chunk,
+                      const corner_dots *dots) {
     const dcnv4i_layer *layer = run->layer;
     const dcnv4_problem *p = &layer->problem->asked;
-    const int64_t points = layer->problem->points, item = (int64_t)layer->problem->item;
-    char *block = run->tensors->grad_offset_mask + (at->pixel * p->grad_offset_mask_stride + at->group * 3 * points) * item;
-    char *pairs_at = block + 2 * at->point * item, *weights_at = block + (2 * points + at->point) * item;
+    const int64_t points = layer->problem->points, item = (int64_t)layer->problem->item, count = box->points;
+    char *row = run->tensors->grad_offset_mask + (at->pixel * p->grad_offset_mask_stride + at->group * 3 * points) * item;
     real staged[2 * POINTS];
-    real *pairs = layer->write ? staged : (real *)pairs_at;
-    int64_t k = 0;
-    for (; k + LANES <= count; k += LANES)
-        vstore_pairs(pairs + 2 * k, vload(chunk->x + from + k), vload(chunk->y + from + k));
-    for (; k < count; ++k)
-        pairs[2 * k] = chunk->x[from + k], pairs[2 * k + 1] = chunk->y[from + k];
-    if (layer->write) {
-        layer->write(staged, pairs_at, 2 * count);
-        layer->write(dots->by_m + from, weights_at, count);
-    } else {
-        memcpy(weights_at, dots->by_m + from, (size_t)count * sizeof(real));
+    for (int64_t i = 0, from = 0; i < box->pixels; ++i, row += p->grad_offset_mask_stride * item) {
+        char *block = row;
+        for (int64_t g = 0; g < box->groups; ++g, block += 3 * points * item, from += count) {
+            char *const pairs_at = block + 2 * at->point * item, *const weights_at = block + (2 * points + at->point) * item;
+            real *const pairs = layer->write ? staged : (real *)pairs_at;
+            int64_t k = 0;
+            for (; k + LANES <= count; k += LANES)
+                vstore_pairs(pairs + 2 * k, vload(chunk->x + from + k), vload(chunk->y + from + k));
+            for (; k < count; ++k)
+                pairs[2 * k] = chunk->x[from + k], pairs[2 * k + 1] = chunk->y[from + k];
+            if (layer->write) {
+                layer->write(staged, pairs_at, 2 * count);
+                layer->write(dots->by_m + from, weights_at, count);
+                continue;
+            }
+            for (k = 0; k + LANES <= count; k += LANES)
+                vstore((real *)weights_at + k, vload(dots->by_m + from + k));
+            for (; k < count; ++k)
+                ((real *)weights_at)[k] = dots->by_m[from + k];
+        }
     }
 }
 
@@ -169,18 +261,17 @@ static real weighted_sum(const point_chunk *chunk, const corner_dots *dots, int6
 }
 
 /* Finds a box and spreads its gradients; false if the box does not concern the piece. */
-static bool spread_box(const backward_run *run, const place *at, const point_box *box, bool ours, point_chunk *chunk, corner_dots *dots) {
+static bool spread_box(const backward_run *run, const place *at, const point_box *box, bool ours, point_chunk *chunk,
+                       corner_dots *dots) {
     const int64_t count = box->pixels * box->groups * box->points;
-    find_box(run->layer, run->tensors, *at, box, &run->inner, chunk);
+    spreading spread = {run, chunk, NULL, 0, box->points, 1, run->layer->problem->asked.group_channels, dots->corners};
+    read_box(&run->frame, at, box, chunk);
     if (!ours && !reaches(run, chunk, count))
         return false;
-    place group_at = *at;
-    for (int64_t i = 0, first = 0; i < box->pixels; ++i, ++group_at.pixel)
-        for (int64_t g = 0; g < box->groups; ++g, first += box->points) {
-            group_at.group = at->group + g;
-            spread_group(run, chunk, first, &group_at, box->points, dots);
-        }
-    finish_dots(&run->layer->problem->asked, chunk, dots, count);
+    find_cells(chunk, count, &run->frame.inner);
+    for (int64_t i = 0; i < box->pixels; ++i)
+        spread_pixel(&spread, at, at->pixel + i, box->groups);
+    finish_dots(&run->frame, chunk, dots, count);
     return true;
 }
 
@@ -189,7 +280,7 @@ static real mean_of_large_block(const backward_run *run, place at, point_chunk *
     const int64_t points = run->layer->problem->points;
     backward_run dry = *run;
     dry.grad.first_row = dry.grad.last_row = 0;
-    dry.inner = inner_cells_of(0, 0, 0, run->layer->problem->asked.width);
+    dry.frame = make_frame(run->layer, run->tensors, 0, 0, 0);
     real mean = 0;
     for (; at.point < points; at.point += POINTS) {
         const point_box box = {1, 1, smaller(POINTS, points - at.point)};
@@ -199,23 +290,19 @@ static real mean_of_large_block(const backward_run *run, place at, point_chunk *
     return mean;
 }
 
-static void backward_box(const backward_run *run, const place *at, const point_box *box, bool ours, real large_mean, point_chunk *chunk,
-                         corner_dots *dots) {
+static void backward_box(const backward_run *run, const place *at, const point_box *box, bool ours, real large_mean,
+                         point_chunk *chunk, corner_dots *dots) {
     const dcnv4i_problem *problem = run->layer->problem;
     if (!spread_box(run, at, box, ours, chunk, dots) || !ours)
         return;
-    place group_at = *at;
-    for (int64_t i = 0, from = 0; i < box->pixels; ++i, ++group_at.pixel)
-        for (int64_t g = 0; g < box->groups; ++g, from += box->points) {
-            group_at.group = at->group + g;
-            if (problem->asked.softmax) {
-                const bool whole = box->points == problem->points;
-                const real mean = whole ? weighted_sum(chunk, dots, from, box->points) : large_mean;
-                for (int64_t k = from; k < from + box->points; ++k)
-                    dots->by_m[k] = chunk->m[k] * (dots->by_m[k] - mean);
-            }
-            write_points(run, &group_at, box->points, chunk, from, dots);
-        }
+    const int64_t count = box->pixels * box->groups * box->points;
+    for (int64_t from = 0; problem->asked.softmax && from < count; from += box->points) {
+        const bool whole = box->points == problem->points;
+        const real mean = whole ? weighted_sum(chunk, dots, from, box->points) : large_mean;
+        for (int64_t k = from; k < from + box->points; ++k)
+            dots->by_m[k] = chunk->m[k] * (dots->by_m[k] - mean);
+    }
+    write_box(run, at, box, chunk, dots);
 }
 
 /* Zeroes the padding of grad_offset_mask behind the last group, in the piece's output rows. */
@@ -237,18 +324,18 @@ static void backward_rows(const backward_run *run, const dcnv4i_piece *piece) {
     const int64_t width = problem->output_width, points = problem->points;
     const point_box largest = largest_box(width, piece->last_group - piece->first_group, points);
     const bool split = points > largest.points;
-    point_chunk cells;
-    corner_dots sums;
+    point_chunk chunk;
+    corner_dots dots;
     for (int64_t oy = 0; oy < problem->output_height; ++oy) {
         const bool ours = oy >= piece->first_output && oy < piece->last_output;
         for (int64_t ox = 0; ox < width; ox += largest.pixels)
             for (int64_t group = piece->first_group; group < piece->last_group; group += largest.groups) {
                 place at = {(piece->image * problem->output_height + oy) * width + ox, oy, ox, group, 0};
-                const real mean = split && ours && problem->asked.softmax ? mean_of_large_block(run, at, &cells, &sums) : 0;
+                const real mean = split && ours && problem->asked.softmax ? mean_of_large_block(run, at, &chunk, &dots) : 0;
                 do {
                     const point_box box = {smaller(largest.pixels, width - ox), smaller(largest.groups, piece->last_group - group),
                                      smaller(largest.points, points - at.point)};
-                    backward_box(run, &at, &box, ours, mean, &cells, &sums);
+                    backward_box(run, &at, &box, ours, mean, &chunk, &dots);
                     at.point += largest.points;
                 } while (at.point < points);
             }
@@ -263,17 +350,18 @@ static void backward(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, c
     const int64_t pixels = (piece->last_input - piece->first_input) * p->width;
     const int64_t first_pixel = (piece->image * p->height + piece->first_input) * p->width;
     char *const rows = tensors->grad_value + (first_pixel * p->grad_value_stride + first) * item;
-    real *const scratch_value = piece->scratch;
+    real *const row = piece->scratch, *const scratch_value = row + channels;
     real *const scratch_grad = layer->read ? scratch_value + p->height * p->width * channels : NULL;
     const char *image = tensors->value + piece->image * p->height * p->width * p->value_stride * item;
     backward_run run = {
         .layer = layer,
         .tensors = tensors,
-        .value = see(layer, image, 0, p->height, first, channels, scratch_value),
+        .frame = make_frame(layer, tensors, piece->first_input, piece->last_input, 0),
+        .value = see(layer, image, 0, p->height, first, channels, layer->read ? scratch_value : NULL),
         .grad = {layer->write ? scratch_grad : (real *)rows, layer->write ? channels : p->grad_value_stride,
                  piece->first_input, piece->last_input},
         .first_channel = first,
-        .inner = inner_cells_of(piece->first_input, piece->last_input, 0, p->width),
+        .row = row,
     };
     for (int64_t i = 0; i < pixels; ++i)
         memset(run.grad.pixels + i * run.grad.stride, 0, (size_t)channels * sizeof(real));

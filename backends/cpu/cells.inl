@@ -11,13 +11,22 @@ typedef struct point_chunk {
     real m[POINTS_ROOM];                              /* weights */
     point_index at[POINTS_ROOM];                      /* the cell, see vstore_index */
     real corners[4 * POINTS_ROOM];                    /* quads of m·bilinear weight */
+    bool all_inner;                                   /* every cell is an inner one */
 } point_chunk;
 
 /* How a piece of work is cut into chunks: boxes of pixels × groups × points. All points of a pixel are in one box where
- * they fit; otherwise a box is a part of one pixel. */
+ * they fit; otherwise a box is a part of one pixel. Point k of group g of pixel i of a box is number
+ * (i·groups + g)·points + k of its chunk. */
 typedef struct point_box {
     int64_t pixels, groups, points;
 } point_box;
+
+/* Where a box begins. */
+typedef struct place {
+    int64_t pixel; /* row number of offset_mask and output */
+    int64_t oy, ox;
+    int64_t group, point;
+} place;
 
 /* Channels are worked on in blocks of vectors: body(c, vectors, part) for channels c, c + 1, …, with vectors a constant and
  * part 0, or the number of channels that are left at the end. */
@@ -33,6 +42,13 @@ typedef struct point_box {
         if (c_ < (channels))                                                                                           \
             body(c_, 1, (int)((channels) - c_));                                                                       \
     } while (0)
+
+/* The function for such a block among those whose names begin alike. */
+#define CHOOSE(begin, vectors_, part_)                                                                                 \
+    ((part_)                    ? begin##part                                                                          \
+     : (vectors_) == BLOCK      ? begin##block                                                                         \
+     : (vectors_) == HALF_BLOCK ? begin##half                                                                          \
+                                : begin##vector)
 
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -51,121 +67,193 @@ static real real_above(int64_t n) {
     return near < (real)9e18 && (int64_t)near < n ? real_next(near) : near;
 }
 
-/* Cells among rows first to last − 1 of an image, numbered from row zero on. */
-static inner_cells inner_cells_of(int64_t first, int64_t last, int64_t zero, int64_t width) {
-    return (inner_cells){real_above(width - 1), real_above(first), real_above(last - 1), zero, width};
+/* What the points of a piece of work are held against. */
+typedef struct image_frame {
+    const dcnv4i_layer *layer;
+    const char *offset_mask;
+    real scale;
+    real width, height; /* of value, as real_above */
+    inner_cells inner;
+} image_frame;
+
+/* The inner cells are among rows first to last − 1, and numbered from row `zero` on. */
+static image_frame make_frame(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, int64_t first, int64_t last, int64_t zero) {
+    const dcnv4_problem *p = &layer->problem->asked;
+    return (image_frame){
+        .layer = layer,
+        .offset_mask = tensors->offset_mask,
+        .scale = (real)p->offset_scale,
+        .width = real_above(p->width),
+        .height = real_above(p->height),
+        .inner = {real_above(p->width - 1), real_above(first), real_above(last - 1), zero, p->width},
+    };
 }
 
-/* A box's part of one output pixel in one row. */
-typedef struct place {
-    int64_t pixel;                    /* row number of offset_mask and output */
-    int64_t oy, ox;
-    int64_t group, point;             /* the first of the box */
-} place;
-
-/* m = exp(raw − largest) / sum over the K weights of a block, of which only `part` may be in m now. */
-static void softmax(const dcnv4i_layer *layer, const char *block, real *m, int64_t part) {
-    const dcnv4i_problem *problem = layer->problem;
-    const int64_t points = problem->points;
-    const char *weights = block + 2 * points * (int64_t)problem->item;
+/* m = exp(raw − largest) / sum over the K weights of a block, of which m has count now. */
+static NOINLINE void softmax(const dcnv4i_layer *layer, const char *block, real *m, int64_t count) {
+    const int64_t points = layer->problem->points, item = (int64_t)layer->problem->item;
+    const char *weights = block + 2 * points * item;
     real staged[POINTS], largest = -INFINITY, sum = 0;
     for (int pass = 0; pass < 2; ++pass)
         for (int64_t k = 0; k < points; k += POINTS) {
-            const int64_t count = smaller(points - k, POINTS);
-            const real *raw = part == points ? m : staged;
+            const int64_t part = smaller(points - k, POINTS);
+            const real *raw = count == points ? m : staged;
             if (raw == staged && layer->read)
-                layer->read(weights + k * (int64_t)problem->item, staged, count);
+                layer->read(weights + k * item, staged, part);
             else if (raw == staged)
-                memcpy(staged, weights + k * (int64_t)problem->item, (size_t)count * sizeof(real));
-            for (int64_t i = 0; i < count; ++i)
+                memcpy(staged, weights + k * item, (size_t)part * sizeof(real));
+            for (int64_t i = 0; i < part; ++i)
                 if (pass == 0)
                     largest = raw[i] > largest ? raw[i] : largest;
                 else
                     sum += real_exp(raw[i] - largest);
         }
-    for (int64_t i = 0; i < part; ++i)
+    for (int64_t i = 0; i < count; ++i)
         m[i] = real_exp(m[i] - largest) / sum;
 }
 
-/* Reads the points of one group and pixel into chunk->x, y and m from number `to` on. */
-static void read_points(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, const place *at, int64_t count, point_chunk *chunk,
-                        int64_t to) {
-    const dcnv4_problem *p = &layer->problem->asked;
-    const int64_t points = layer->problem->points, item = (int64_t)layer->problem->item;
-    const char *block = tensors->offset_mask + (at->pixel * p->offset_mask_stride + at->group * 3 * points) * item;
-    const char *pairs_at = block + 2 * at->point * item, *weights_at = block + (2 * points + at->point) * item;
-    real staged[3 * POINTS];
-    const real *pairs = (const real *)pairs_at, *weights = (const real *)weights_at;
-    if (layer->read) {
-        pairs = staged, weights = staged + 2 * count;
-        layer->read(pairs_at, staged, count == points ? 3 * count : 2 * count);
-        if (count < points)
-            layer->read(weights_at, staged + 2 * count, count);
-    }
-    const int64_t half_w = dcnv4i_half_span(p->kernel_w, p->dilation_w);
-    const int64_t half_h = dcnv4i_half_span(p->kernel_h, p->dilation_h);
-    const real base_x = (real)(at->ox * p->stride_w - p->pad_w + half_w);
-    const real base_y = (real)(at->oy * p->stride_h - p->pad_h + half_h), scale = (real)p->offset_scale;
-    const real *grid_x = (const real *)layer->grid_x + at->point, *grid_y = (const real *)layer->grid_y + at->point;
+/* Places count points of a block: x = base + scale·(grid + dx), where base and grid are whole numbers. */
+static inline void place_points(real scale, const real *grid_x, const real *grid_y, const real *pairs, const real *weights,
+                                int64_t count, real base_x, real base_y, real *x, real *y, real *m) {
     int64_t k = 0;
     for (; k + LANES <= count; k += LANES) {
         vec dx, dy;
         vload_pairs(pairs + 2 * k, &dx, &dy);
-        vstore(chunk->x + to + k, vfma(vset(scale), vadd(vload(grid_x + k), dx), vset(base_x)));
-        vstore(chunk->y + to + k, vfma(vset(scale), vadd(vload(grid_y + k), dy), vset(base_y)));
-        vstore(chunk->m + to + k, vload(weights + k));
+        vstore(x + k, vfma(vset(scale), vadd(vload(grid_x + k), dx), vset(base_x)));
+        vstore(y + k, vfma(vset(scale), vadd(vload(grid_y + k), dy), vset(base_y)));
+        vstore(m + k, vload(weights + k));
     }
     for (; k < count; ++k) {
-        chunk->x[to + k] = real_fma(scale, grid_x[k] + pairs[2 * k], base_x);
-        chunk->y[to + k] = real_fma(scale, grid_y[k] + pairs[2 * k + 1], base_y);
-        chunk->m[to + k] = weights[k];
+        x[k] = real_fma(scale, grid_x[k] + pairs[2 * k], base_x);
+        y[k] = real_fma(scale, grid_y[k] + pairs[2 * k + 1], base_y);
+        m[k] = weights[k];
     }
-    if (p->softmax)
-        softmax(layer, block, chunk->m + to, count);
+}
+
+/* Reads a box's points into chunk->x, y and m. */
+static void read_box(const image_frame *frame, const place *at, const point_box *box, point_chunk *chunk) {
+    const dcnv4i_layer *const layer = frame->layer;
+    const dcnv4_problem *const p = &layer->problem->asked;
+    const int64_t points = layer->problem->points, item = (int64_t)layer->problem->item, count = box->points;
+    const int64_t groups = box->groups, block_size = 3 * points * item, row_size = p->offset_mask_stride * item;
+    const int64_t pairs_at = 2 * at->point * item, weights_at = (2 * points + at->point) * item;
+    const real scale = frame->scale, *const grid_x = (const real *)layer->grid_x + at->point;
+    const real *const grid_y = (const real *)layer->grid_y + at->point;
+    const real base_y = (real)(at->oy * p->stride_h - p->pad_h + dcnv4i_half_span(p->kernel_h, p->dilation_h));
+    int64_t column = at->ox * p->stride_w - p->pad_w + dcnv4i_half_span(p->kernel_w, p->dilation_w);
+    real *x = chunk->x, *y = chunk->y, *m = chunk->m, staged[3 * POINTS];
+    const char *row = frame->offset_mask + at->pixel * row_size + at->group * block_size;
+    for (const char *const end = row + box->pixels * row_size; row != end; row += row_size, column += p->stride_w) {
+        const real base_x = (real)column;
+        const char *block = row;
+        if (layer->read && count == points)
+            layer->read(row, staged, 3 * points * groups);
+        for (int64_t g = 0; g < groups; ++g, block += block_size, x += count, y += count, m += count) {
+            const real *pairs = (const real *)(block + pairs_at), *weights = (const real *)(block + weights_at);
+            if (layer->read && count == points) {
+                pairs = staged + 3 * points * g, weights = pairs + 2 * points;
+            } else if (layer->read) {
+                pairs = staged, weights = staged + 2 * count;
+                layer->read(block + pairs_at, staged, 2 * count);
+                layer->read(block + weights_at, staged + 2 * count, count);
+            }
+            place_points(scale, grid_x, grid_y, pairs, weights, count, base_x, base_y, x, y, m);
+            if (p->softmax)
+                softmax(layer, block, m, count);
+        }
+    }
 }
 
 /* Fills in the rest of a chunk of count points. */
 static void find_cells(point_chunk *chunk, int64_t count, const inner_cells *inner) {
     const vec one = vset(1);
-    for (int64_t i = count; i < POINTS_ROOM && i < count + LANES - 1; ++i)
-        chunk->x[i] = chunk->y[i] = -2, chunk->m[i] = 0;
+    vmask inner_ones = vmask_all();
+    /* Whole vectors are worked on: what is behind the last point is as inner as the last point. */
+    for (int64_t i = count; count > 0 && i < count + LANES - 1; ++i)
+        chunk->x[i] = chunk->x[count - 1], chunk->y[i] = chunk->y[count - 1], chunk->m[i] = chunk->m[count - 1];
     for (int64_t i = 0; i < count; i += LANES) {
         const vec x = vload(chunk->x + i), y = vload(chunk->y + i), m = vload(chunk->m + i);
         const vec column = vfloor(x), row = vfloor(y);
         const vec right = vsub(x, column), lower = vsub(y, row);
         const vec left = vsub(one, right), below = vmul(m, lower), above = vmul(m, vsub(one, lower));
-        vstore_index(chunk->at + i, x, y, column, row, m, inner);
+        inner_ones = vmask_and(inner_ones, vstore_index(chunk->at + i, x, y, column, row, m, inner));
         vstore_quads(chunk->corners + 4 * i, vmul(above, left), vmul(above, right), vmul(below, left), vmul(below, right));
     }
+    chunk->all_inner = vmask_full(inner_ones);
 }
 
-/* Reads a box and finds its cells; the place is the box's first. Point k of group g of pixel i of the box is number
- * (i·groups + g)·points + k of the chunk. */
-static void find_box(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, place at, const point_box *box,
-                     const inner_cells *inner, point_chunk *chunk) {
-    int64_t count = 0;
-    for (int64_t i = 0; i < box->pixels; ++i, ++at.pixel, ++at.ox) {
-        place group_at = at;
-        for (int64_t g = 0; g < box->groups; ++g, ++group_at.group, count += box->points)
-            read_points(layer, tensors, &group_at, box->points, chunk, count);
-    }
-    find_cells(chunk, count, inner);
+/* Whether count points from `first` on are all inner ones. */
+static inline bool inner_points(const point_chunk *chunk, int64_t first, int64_t count) {
+    point_index any = 0;
+    for (int64_t point = first; point < first + count; ++point)
+        any |= chunk->at[point];
+    return any >= 0;
 }
 
-/* Where a point is whose four corners are not all plain to be had: the slow and careful way. */
-typedef struct corners {
+/* ---- Points whose four corners are not all plain to be had: one by one ------------------------------------------- */
+
+typedef struct cell {
     bool counts;
     int64_t column, row; /* of the upper left corner: ≥ −1 */
-} corners;
+} cell;
 
-static inline corners look(const point_chunk *chunk, int64_t point, const dcnv4_problem *p) {
+static inline cell look(const point_chunk *chunk, int64_t point, const image_frame *frame) {
     const real x = chunk->x[point], y = chunk->y[point];
-    if (!(x > -1 && x < real_above(p->width) && y > -1 && y < real_above(p->height)))
-        return (corners){false, 0, 0};
-    return (corners){true, (int64_t)real_floor(x), (int64_t)real_floor(y)};
+    if (!(x > -1 && x < frame->width && y > -1 && y < frame->height))
+        return (cell){false, 0, 0};
+    return (cell){true, (int64_t)real_floor(x), (int64_t)real_floor(y)};
 }
 
-static inline bool inside(const corners *at, int corner, const dcnv4_problem *p) {
+/* Whether corner number `corner` of a cell is inside the image. */
+static inline bool inside(const cell *at, int corner, const dcnv4_problem *p) {
     const int64_t column = at->column + (corner & 1), row = at->row + (corner >> 1);
     return column >= 0 && column < p->width && row >= 0 && row < p->height;
+}
+
+/* Rows of value as reals: the tensor itself, or what was converted of it. */
+typedef struct view {
+    const real *pixels; /* of first_row */
+    int64_t stride;     /* reals from one pixel to the next */
+    int64_t first_row, last_row;
+    const char *storage; /* the whole image, from the view's first channel on */
+} view;
+
+/* Makes a view of rows first to last − 1 of an image's channels, converting them into scratch where they are not reals. */
+static view see(const dcnv4i_layer *layer, const char *image, int64_t first, int64_t last, int64_t channel, int64_t channels,
+                real *scratch) {
+    const dcnv4_problem *p = &layer->problem->asked;
+    const int64_t item = (int64_t)layer->problem->item, stride = p->value_stride * item;
+    const char *const storage = image + channel * item, *const pixel = storage + first * p->width * stride;
+    if (!layer->read)
+        return (view){(const real *)pixel, p->value_stride, first, last, storage};
+    const int64_t at_once = p->value_stride == channels ? p->width : 1;
+    for (int64_t i = 0; i < (last - first) * p->width; i += at_once)
+        layer->read(pixel + i * stride, scratch + i * channels, at_once * channels);
+    return (view){scratch, channels, first, last, storage};
+}
+
+static const real zeros[BLOCK * LANES];
+
+/* Where the corners of inner cell number `index` are, from channel c of the view on. */
+static inline void find_inner_corners(const view *value, int64_t index, int64_t c, const dcnv4_problem *p,
+                                      const real *corner[4]) {
+    corner[0] = value->pixels + index * value->stride + c;
+    corner[1] = corner[0] + value->stride;
+    corner[2] = corner[0] + p->width * value->stride;
+    corner[3] = corner[2] + value->stride;
+}
+
+/* Whether a cell is all in the view, but for what is outside the image; then corner[] are where its corners are, from
+ * channel c of the view on, those outside the image being zeros. */
+static inline bool find_corners(const view *value, const cell *at, int64_t c, const dcnv4_problem *p, const real *corner[4]) {
+    for (int i = 0; i < 4; ++i) {
+        const int64_t column = at->column + (i & 1), row = at->row + (i >> 1);
+        if (!inside(at, i, p))
+            corner[i] = zeros;
+        else if (row >= value->first_row && row < value->last_row)
+            corner[i] = value->pixels + ((row - value->first_row) * p->width + column) * value->stride + c;
+        else
+            return false;
+    }
+    return true;
 }

@@ -1,22 +1,13 @@
 /* value, offset_mask → a band of output rows. One group of one output pixel is added up in registers over all points of its
  * chunk and stored once. */
 
-/* Rows of value as reals: the tensor itself, or what was converted of it. */
-typedef struct view {
-    const real *pixels; /* of first_row */
-    int64_t stride;     /* reals from one pixel to the next */
-    int64_t first_row, last_row;
-    const char *storage; /* the whole image */
-} view;
-
-static const real zeros[BLOCK * LANES];
-
 /* mixed = Σ over the corners inside the image of their bilinear weight times count channels of value from c on: for the
  * points whose weight is not finite, which must be multiplied last, and those that look outside the view. */
-static void mix_slowly(const dcnv4i_layer *layer, const view *value, const point_chunk *chunk, int64_t point, int64_t c, int count,
+static void mix_slowly(const image_frame *frame, const view *value, const point_chunk *chunk, int64_t point, int64_t c, int count,
                        real *mixed) {
+    const dcnv4i_layer *layer = frame->layer;
     const dcnv4_problem *p = &layer->problem->asked;
-    const corners at = look(chunk, point, p);
+    const cell at = look(chunk, point, frame);
     const real right = chunk->x[point] - (real)at.column, lower = chunk->y[point] - (real)at.row;
     for (int i = 0; i < count; ++i)
         mixed[i] = 0;
@@ -37,134 +28,185 @@ static void mix_slowly(const dcnv4i_layer *layer, const view *value, const point
     }
 }
 
-/* Whether the cell of a point is all in the view, but for what is outside the image; then corner[] are where its corners
- * are, those outside the image being zeros. */
-static inline bool find_corners(const view *value, const corners *at, int64_t c, const dcnv4_problem *p, const real *corner[4]) {
-    for (int i = 0; i < 4; ++i) {
-        const int64_t column = at->column + (i & 1), row = at->row + (i >> 1);
-        if (!inside(at, i, p))
-            corner[i] = zeros;
-        else if (row >= value->first_row && row < value->last_row)
-            corner[i] = value->pixels + ((row - value->first_row) * p->width + column) * value->stride + c;
-        else
-            return false;
-    }
-    return true;
-}
+/* The points of a group and pixel that are not all inner ones, looked up one by one: those that count and have a finite
+ * weight, with where their corners are, and the others that count, whose numbers stand at the end. */
+typedef struct lookup {
+    int64_t plain, slow;
+    int64_t number[POINTS]; /* in the chunk */
+    const real *corner[POINTS][4];
+    real weights[4 * POINTS];
+} lookup;
 
-/* vectors (or one vector of which only part lanes are) of channels of one group and pixel, whose points in the chunk are
- * first, first + 1, …; added to what is in out already where `more` says so. c counts from value's first channel. */
-static ALWAYS_INLINE void mix_block(const dcnv4i_layer *layer, const view *value, const point_chunk *chunk, int64_t first,
-                                    int64_t points, int64_t c, const int vectors, const int part, bool more, real *out) {
-    const dcnv4_problem *p = &layer->problem->asked;
-    /* Enough sums that no multiply-add waits for the one before. */
-    enum { MOST = 4 * BLOCK };
-    const int chains = 4 * vectors <= 8 ? 4 : 2 * vectors <= 8 ? 2 : 1;
-    const int64_t below = p->width * value->stride;
-    vec sum[MOST];
-    for (int i = 0; i < chains * vectors; ++i)
-        sum[i] = vset(0);
+static NOINLINE void look_up(const image_frame *frame, const view *value, const point_chunk *chunk, int64_t first, int64_t points,
+                             int64_t c, lookup *found) {
+    const dcnv4_problem *p = &frame->layer->problem->asked;
+    int64_t plain = 0, slow = 0;
     for (int64_t point = first; point < first + points; ++point) {
-        const real *corner[4];
-        const point_index index = chunk->at[point];
-        if (index >= 0) {
-            corner[0] = value->pixels + index * value->stride + c;
-            corner[1] = corner[0] + value->stride;
-            corner[2] = corner[0] + below;
-            corner[3] = corner[2] + value->stride;
+        const real **const corner = found->corner[plain];
+        const real m = chunk->m[point];
+        if (chunk->at[point] >= 0) {
+            find_inner_corners(value, chunk->at[point], c, p, corner);
         } else {
-            const corners at = look(chunk, point, p);
+            const cell at = look(chunk, point, frame);
             if (!at.counts)
                 continue;
-            const real m = chunk->m[point];
-            if (!(m - m == 0) || !find_corners(value, &at, c, p, corner)) {
-                real mixed[BLOCK * LANES];
-                mix_slowly(layer, value, chunk, point, c, part ? part : vectors * LANES, mixed);
-                for (int v = 0; v < vectors; ++v)
-                    sum[v] = vfma(vset(m), part ? vload_part(mixed, part) : vload(mixed + v * LANES), sum[v]);
+            if (m - m != 0 || !find_corners(value, &at, c, p, corner)) {
+                found->number[POINTS - ++slow] = point;
                 continue;
             }
         }
-        const quad weights = quad_load(chunk->corners + 4 * point);
-        const vec weight[4] = {quad_0(weights), quad_1(weights), quad_2(weights), quad_3(weights)};
-        for (int i = 0; i < 4; ++i)
-            for (int v = 0; v < vectors; ++v) {
-                const vec read = part ? vload_part(corner[i], part) : vload(corner[i] + v * LANES);
-                vec *const to = &sum[i % chains * vectors + v];
-                *to = vfma(weight[i], read, *to);
-            }
+        memcpy(found->weights + 4 * plain, chunk->corners + 4 * point, 4 * sizeof(real));
+        ++plain;
     }
-    for (int v = 0; v < vectors; ++v) {
-        vec total = sum[v];
-        for (int i = 1; i < chains; ++i)
-            total = vadd(total, sum[i * vectors + v]);
-        if (part)
-            vstore_part(out, more ? vadd(total, vload_part(out, part)) : total, part);
-        else
-            vstore(out + v * LANES, more ? vadd(total, vload(out + v * LANES)) : total);
+    found->plain = plain;
+    found->slow = slow;
+}
+
+/* What a mix is made of: points first, first + 1, … of a chunk for each of some groups, one after the other. They are all
+ * inner ones; or there is one group, whose points were looked up. */
+typedef struct mixture {
+    const view *value;
+    const point_chunk *chunk;
+    const lookup *found;
+    int64_t first, points, groups;
+    int64_t below; /* reals from a pixel of value to the one below */
+    int64_t depth; /* channels from one group to the next */
+    bool more;     /* to be added to what is in out already */
+} mixture;
+
+/* vectors of channels from c on (or part of one vector) of one pixel. Nothing is called in the loops, so that the sums stay
+ * in registers; there are enough of them that no multiply-add waits for the one before. */
+static ALWAYS_INLINE void mix_block(const mixture *mix, const lookup *found, int64_t c, const int vectors, const int part,
+                                    real *out) {
+    enum { MOST = 4 * BLOCK };
+    const int chains = 4 * vectors <= 8 ? 4 : 2 * vectors <= 8 ? 2 : 1;
+    const int64_t stride = mix->value->stride, below = mix->below, count = found ? found->plain : mix->points;
+    const real *weights = found ? found->weights : mix->chunk->corners + 4 * mix->first, *origin = mix->value->pixels + c;
+    const point_index *index = mix->chunk->at + mix->first;
+    for (int64_t g = 0; g < mix->groups; ++g) {
+        vec sum[MOST];
+        for (int i = 0; i < chains * vectors; ++i)
+            sum[i] = vset(0);
+        for (int64_t k = 0; k < count; ++k) {
+            const real *const upper = origin + index[k] * stride, *const lower = upper + below;
+            const real *const inner[4] = {upper, upper + stride, lower, lower + stride};
+            const quad four = quad_load(weights + 4 * k);
+            const vec weight[4] = {quad_0(four), quad_1(four), quad_2(four), quad_3(four)};
+            for (int i = 0; i < 4; ++i)
+                for (int v = 0; v < vectors; ++v) {
+                    const real *const from = found ? found->corner[k][i] : inner[i];
+                    vec *const to = &sum[i % chains * vectors + v];
+                    *to = vfma(weight[i], part ? vload_part(from, part) : vload(from + v * LANES), *to);
+                }
+        }
+        for (int v = 0; v < vectors; ++v) {
+            vec total = sum[v];
+            for (int i = 1; i < chains; ++i)
+                total = vadd(total, sum[i * vectors + v]);
+            if (part)
+                vstore_part(out, mix->more ? vadd(total, vload_part(out, part)) : total, part);
+            else
+                vstore(out + v * LANES, mix->more ? vadd(total, vload(out + v * LANES)) : total);
+        }
+        weights += 4 * count;
+        index += count;
+        origin += mix->depth;
+        out += mix->depth;
     }
 }
 
-static void mix_group(const dcnv4i_layer *layer, const view *value, const point_chunk *chunk, int64_t first, int64_t points,
-                      int64_t group, bool more, real *out) {
-    const int64_t depth = layer->problem->asked.group_channels;
-#define BODY(c, vectors, part) \
-    mix_block(layer, value, chunk, first, points, group * depth + (c), vectors, part, more, out + (c))
-    FOR_CHANNEL_BLOCKS(depth, BODY);
+/* One function for each number of vectors, so that the compiler gives each the registers it needs. */
+#define MIX(name, vectors, part)                                                                                       \
+    static NOINLINE void mix_inner_##name(const mixture *mix, int64_t c, int part_, real *out) {                       \
+        (void)part_;                                                                                                   \
+        mix_block(mix, NULL, c, vectors, part, out);                                                                   \
+    }                                                                                                                  \
+    static NOINLINE void mix_found_##name(const mixture *mix, int64_t c, int part_, real *out) {                       \
+        (void)part_;                                                                                                   \
+        mix_block(mix, mix->found, c, vectors, part, out);                                                             \
+    }
+MIX(block, BLOCK, 0)
+MIX(half, HALF_BLOCK, 0)
+MIX(vector, 1, 0)
+MIX(part, 1, part_)
+#undef MIX
+
+static void mix_inner(const mixture *mix, int64_t channel, real *out) {
+#define BODY(c, vectors, part) CHOOSE(mix_inner_, vectors, part)(mix, channel + (c), part, out + (c))
+    FOR_CHANNEL_BLOCKS(mix->depth, BODY);
 #undef BODY
 }
 
-/* Makes a view of rows first to last − 1 of an image's channels, converting them into scratch where they are not reals. */
-static view see(const dcnv4i_layer *layer, const char *image, int64_t first, int64_t last, int64_t channel, int64_t channels,
-                real *scratch) {
-    const dcnv4_problem *p = &layer->problem->asked;
-    const int64_t item = (int64_t)layer->problem->item, stride = p->value_stride * item;
-    const char *pixel = image + first * p->width * stride + channel * item;
-    if (!layer->read)
-        return (view){(const real *)pixel, p->value_stride, first, last, image};
-    const bool dense = p->value_stride == channels;
-    for (int64_t i = 0, end = (last - first) * (dense ? 1 : p->width); i < end; ++i)
-        layer->read(pixel + i * stride * (dense ? p->width : 1), scratch + i * channels * (dense ? p->width : 1),
-                    channels * (dense ? p->width : 1));
-    return (view){scratch, channels, first, last, image};
+/* The same for one group, whatever its points are. */
+static void mix_any(const image_frame *frame, const mixture *mix, int64_t channel, real *out) {
+    lookup found;
+    mixture one = *mix;
+    one.found = &found;
+    one.groups = 1;
+#define BODY(c, vectors, part)                                                                                         \
+    do {                                                                                                               \
+        const int count = (part) ? (part) : (vectors) * LANES;                                                         \
+        real mixed[BLOCK * LANES];                                                                                     \
+        look_up(frame, mix->value, mix->chunk, mix->first, mix->points, channel + (c), &found);                        \
+        CHOOSE(mix_found_, vectors, part)(&one, channel + (c), part, out + (c));                                       \
+        for (int64_t i = 1; i <= found.slow; ++i) {                                                                    \
+            const int64_t point = found.number[POINTS - i];                                                            \
+            mix_slowly(frame, mix->value, mix->chunk, point, channel + (c), count, mixed);                             \
+            for (int d = 0; d < count; ++d)                                                                            \
+                out[(c) + d] = real_fma(mix->chunk->m[point], mixed[d], out[(c) + d]);                                 \
+        }                                                                                                              \
+    } while (0)
+    FOR_CHANNEL_BLOCKS(mix->depth, BODY);
+#undef BODY
 }
 
-static void forward_box(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, const view *value, place at, const point_box *box,
-                        const inner_cells *inner, point_chunk *chunk, real *scratch_out) {
+/* Mixes a box; row has room for the channels of its groups where output is converted. */
+static void forward_box(const image_frame *frame, const view *value, char *output, const place *at, const point_box *box,
+                        point_chunk *chunk, real *row) {
+    const dcnv4i_layer *layer = frame->layer;
     const dcnv4_problem *p = &layer->problem->asked;
-    const int64_t item = (int64_t)layer->problem->item, depth = p->group_channels;
-    const bool last = at.point + box->points == layer->problem->points;
-    find_box(layer, tensors, at, box, inner, chunk);
-    for (int64_t i = 0, first = 0; i < box->pixels; ++i)
-        for (int64_t g = 0; g < box->groups; ++g, first += box->points) {
-            const int64_t group = at.group + g;
-            char *out = tensors->output + ((at.pixel + i) * p->output_stride + group * depth) * item;
-            real *sums = layer->write ? scratch_out : (real *)out;
-            mix_group(layer, value, chunk, first, box->points, group, at.point > 0, sums);
-            if (layer->write && last)
-                layer->write(sums, out, depth);
+    const int64_t item = (int64_t)layer->problem->item, depth = p->group_channels, channel = at->group * depth;
+    char *out = output + (at->pixel * p->output_stride + channel) * item;
+    mixture mix = {value, chunk, NULL, 0, box->points, box->groups, p->width * value->stride, depth, at->point > 0};
+    read_box(frame, at, box, chunk);
+    find_cells(chunk, box->pixels * box->groups * box->points, &frame->inner);
+    for (int64_t i = 0; i < box->pixels; ++i, out += p->output_stride * item) {
+        real *sums = layer->write ? row : (real *)out;
+        if (chunk->all_inner) {
+            mix_inner(&mix, channel, sums);
+            mix.first += box->groups * box->points;
+        } else {
+            mix.groups = 1;
+            for (int64_t g = 0; g < box->groups; ++g, mix.first += box->points)
+                if (inner_points(chunk, mix.first, box->points))
+                    mix_inner(&mix, channel + g * depth, sums + g * depth);
+                else
+                    mix_any(frame, &mix, channel + g * depth, sums + g * depth);
         }
+        if (layer->write && at->point + box->points == layer->problem->points)
+            layer->write(row, out, box->groups * depth);
+    }
 }
 
 static void forward(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, const dcnv4i_piece *piece) {
     const dcnv4i_problem *problem = layer->problem;
     const dcnv4_problem *p = &problem->asked;
-    const int64_t item = (int64_t)problem->item, width = problem->output_width, points = problem->points;
-    const char *image = tensors->value + piece->image * p->height * p->width * p->value_stride * item;
-    real *const scratch_out = piece->scratch;
+    const int64_t width = problem->output_width, points = problem->points;
+    const char *image = tensors->value + piece->image * p->height * p->width * p->value_stride * (int64_t)problem->item;
+    const image_frame frame = make_frame(layer, tensors, piece->first_input, piece->last_input, piece->first_input);
+    real *const row = piece->scratch;
     const view value = see(layer, image, piece->first_input, piece->last_input, 0, problem->channels,
-                           layer->write ? scratch_out + p->group_channels : NULL);
-    const inner_cells inner = inner_cells_of(piece->first_input, piece->last_input, piece->first_input, p->width);
+                           layer->read ? row + problem->channels : NULL);
     const point_box largest = largest_box(width, p->groups, points);
-    point_chunk cells;
+    point_chunk chunk;
     for (int64_t oy = piece->first_output; oy < piece->last_output; ++oy)
         for (int64_t ox = 0; ox < width; ox += largest.pixels)
             for (int64_t group = 0; group < p->groups; group += largest.groups) {
                 place at = {(piece->image * problem->output_height + oy) * width + ox, oy, ox, group, 0};
                 do {
                     const point_box box = {smaller(largest.pixels, width - ox), smaller(largest.groups, p->groups - group),
-                                     smaller(largest.points, points - at.point)};
-                    forward_box(layer, tensors, &value, at, &box, &inner, &cells, scratch_out);
+                                           smaller(largest.points, points - at.point)};
+                    forward_box(&frame, &value, tensors->output, &at, &box, &chunk, row);
                     at.point += largest.points;
                 } while (at.point < points);
             }

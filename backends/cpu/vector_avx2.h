@@ -74,11 +74,12 @@ static inline vec quad_1(quad q) { return _mm256_permute_ps(q, 0x55); }
 static inline vec quad_2(quad q) { return _mm256_permute_ps(q, 0xaa); }
 static inline vec quad_3(quad q) { return _mm256_permute_ps(q, 0xff); }
 
-static inline void quad_store_sums(float *to, vec a, vec b, vec c, vec d) {
+static inline void quad_store_sums(float *to, vec a, vec b, vec c, vec d, int more) {
     const vec ab = vadd(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
     const vec cd = vadd(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
     const vec abcd = vadd(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
-    _mm_storeu_ps(to, _mm_add_ps(_mm256_castps256_ps128(abcd), _mm256_extractf128_ps(abcd, 1)));
+    const __m128 sums = _mm_add_ps(_mm256_castps256_ps128(abcd), _mm256_extractf128_ps(abcd, 1));
+    _mm_storeu_ps(to, more ? _mm_add_ps(sums, _mm_loadu_ps(to)) : sums);
 }
 
 typedef struct inner_cells {
@@ -91,7 +92,12 @@ static inline vec between(vec a, float low, float high) {
     return _mm256_and_ps(_mm256_cmp_ps(a, vset(low), _CMP_GE_OQ), _mm256_cmp_ps(a, vset(high), _CMP_LT_OQ));
 }
 
-static inline void vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
+typedef __m256 vmask;
+static inline vmask vmask_all(void) { return _mm256_castsi256_ps(_mm256_set1_epi32(-1)); }
+static inline vmask vmask_and(vmask a, vmask b) { return _mm256_and_ps(a, b); }
+static inline int vmask_full(vmask a) { return _mm256_movemask_ps(a) == 0xff; }
+
+static inline vmask vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
     const vec in_place = _mm256_and_ps(between(x, 0, inner->column_end), between(y, inner->row_begin, inner->row_end));
     const vec finite = _mm256_cmp_ps(vsub(m, m), _mm256_setzero_ps(), _CMP_EQ_OQ);
     const vec is_inner = _mm256_and_ps(in_place, finite);
@@ -100,8 +106,9 @@ static inline void vstore_index(point_index *to, vec x, vec y, vec column, vec r
                                           _mm256_set1_epi32((int32_t)inner->first_row));
     const __m256i index = _mm256_add_epi32(_mm256_mullo_epi32(rows, _mm256_set1_epi32((int32_t)inner->width)), columns);
     /* What is not inner has all bits set, which is −1. */
-    const vec outer = _mm256_xor_ps(is_inner, _mm256_castsi256_ps(_mm256_set1_epi32(-1)));
+    const vec outer = _mm256_xor_ps(is_inner, vmask_all());
     _mm256_storeu_si256((__m256i *)to, _mm256_or_si256(index, _mm256_castps_si256(outer)));
+    return is_inner;
 }
 
 static inline vec vkeep_counting(vec a, vec x, vec y, float width, float height) {

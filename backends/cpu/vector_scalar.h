@@ -42,6 +42,12 @@ static inline void vload_quads(const real *from, vec *a, vec *b, vec *c, vec *d)
     *a = from[0], *b = from[1], *c = from[2], *d = from[3];
 }
 
+/* Which lanes something is so for. */
+typedef int vmask;
+static inline vmask vmask_all(void) { return 1; }
+static inline vmask vmask_and(vmask a, vmask b) { return a & b; }
+static inline int vmask_full(vmask a) { return a; }
+
 /* One quad, and one of its numbers in every lane. */
 static inline quad quad_load(const real *from) { return from; }
 static inline vec quad_0(quad q) { return q[0]; }
@@ -49,21 +55,27 @@ static inline vec quad_1(quad q) { return q[1]; }
 static inline vec quad_2(quad q) { return q[2]; }
 static inline vec quad_3(quad q) { return q[3]; }
 
-/* The quad of the sums over the lanes of a, b, c and d. */
-static inline void quad_store_sums(real *to, vec a, vec b, vec c, vec d) { vstore_quads(to, a, b, c, d); }
+/* The quad of the sums over the lanes of a, b, c and d; added to the one that is there where `more` says so. */
+static inline void quad_store_sums(real *to, vec a, vec b, vec c, vec d, int more) {
+    if (more)
+        vstore_quads(to, to[0] + a, to[1] + b, to[2] + c, to[3] + d);
+    else
+        vstore_quads(to, a, b, c, d);
+}
 
 /* For points at (x, y), whose floors are (column, row), with weight m: the number (row − first_row)·width + column of the
- * upper left corner where all four corners are among the pixels that `inner` says and m is finite, −1 elsewhere. Nothing
- * that is not known to be in range becomes an integer. */
+ * upper left corner where all four corners are among the pixels that `inner` says and m is finite, −1 elsewhere; returns
+ * for which lanes that is so. Nothing that is not known to be in range becomes an integer. */
 typedef struct inner_cells {
     real column_end;           /* columns below this have a right neighbour */
     real row_begin, row_end;   /* rows from the first up to this have a lower neighbour */
     int64_t first_row, width;
 } inner_cells;
 
-static inline void vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
+static inline vmask vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
     const int is_inner = x >= 0 && x < inner->column_end && y >= inner->row_begin && y < inner->row_end && m - m == 0;
     *to = is_inner ? ((int64_t)row - inner->first_row) * inner->width + (int64_t)column : -1;
+    return is_inner;
 }
 
 /* a where x is > −1 and < width and y > −1 and < height, 0 elsewhere, also for NaNs. */
