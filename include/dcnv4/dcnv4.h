@@ -6,6 +6,7 @@
  * has the formula. The whole use, for a layer of 4 groups of 16 channels on one 64×96 image:
  *
  *     #include <dcnv4/dcnv4.h>
+ *     #include <stdio.h>
  *
  *     int aggregate(const float *value, const float *offset_mask, float *output) {
  *         dcnv4_problem problem = DCNV4_PROBLEM_INIT;
