@@ -1,7 +1,7 @@
 /* Every allocation can fail: the first, then the second, and so on until none is left. Each time the call that needed it
  * answers DCNV4_OUT_OF_MEMORY, nothing leaks, and what was there before still works. The linker passes the library's own
  * calls through the functions here (--wrap). */
-#include "../support/layer.h"
+#include "../support/test_layer.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

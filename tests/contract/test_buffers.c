@@ -1,6 +1,6 @@
 /* A run's buffers: what is short, missing, misaligned or overlapping is refused and nothing written; what is legal works
  * at every offset, between every row, in slices of one fused tensor. */
-#include "../support/layer.h"
+#include "../support/test_layer.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* The caller's floating-point environment: whatever the rounding mode, flushing of subnormals or trapping, the results are
  * the same bits, and the environment is the caller's again afterwards. */
-#include "../support/layer.h"
+#include "../support/test_layer.h"
 
 #include <fenv.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 /* Memory that may not be touched: a page without access before and behind each tensor, and inputs that cannot be written.
  * A mistake ends the program with SIGSEGV. */
 #define _GNU_SOURCE /* MAP_ANONYMOUS */
-#include "../support/layer.h"
+#include "../support/test_layer.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* The truth table of numbers that are none: NaN, infinities and 1e30 at every kind of place, with what must come of it
  * stated here, and every device compared with the reference in NaN-ness, infinity and sign, and in the finite rest. */
-#include "../support/layer.h"
+#include "../support/test_layer.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Tensors at the ends of what sizes can be: none, one, and more than 2^31 elements; and batches in another order. */
 #define _GNU_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
-#include "../support/layer.h"
+#include "../support/test_layer.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* The same bits for every number of threads, for several callers at once, and in a forked child. */
-#include "../support/layer.h"
+#include "../support/test_layer.h"
 
 #include <pthread.h>
 #include <signal.h>

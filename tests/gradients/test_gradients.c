@@ -1,5 +1,5 @@
 /* Backward against forward, with no reference: central differences and the adjoint identity. */
-#include "../support/layer.h"
+#include "../support/test_layer.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #ifndef TESTS_GOLDEN_H
 #define TESTS_GOLDEN_H
 
-#include "layer.h"
+#include "test_layer.h"
 
 /* The problem of a case folder, as float64. */
 dcnv4_problem golden_problem(const char *folder);

@@ -1,4 +1,4 @@
-#include "layer.h"
+#include "test_layer.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Devices, contexts, plans and buffers: what they say, what they refuse, and in which order they may go. */
-#include "../support/layer.h"
+#include "../support/test_layer.h"
 
 #include <limits.h>
 #include <stdio.h>

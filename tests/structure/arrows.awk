@@ -1,0 +1,71 @@
+# Checks the includes of the files that are given, all source files of the tree, named from its root.
+
+# The folder a path is in.
+function folder(path) {
+    sub(/\/[^\/]*$/, "", path)
+    return path
+}
+
+# A path without . and ..
+function normal(path,    part, parts, n, i, top, result) {
+    n = split(path, part, "/")
+    top = 0
+    for (i = 1; i <= n; ++i)
+        if (part[i] == "..")
+            top -= top > 0
+        else if (part[i] != ".")
+            parts[++top] = part[i]
+    result = parts[1]
+    for (i = 2; i <= top; ++i)
+        result = result "/" parts[i]
+    return result
+}
+
+# What a file may include between quotes, as a regular expression over paths from the root. The public header is for all,
+# in angle brackets.
+function allowed(file) {
+    if (file ~ /^core\//)
+        return "^(core/[^/]*|backends/backends[.]def)$"
+    if (file ~ /^tools\//)
+        return "^tools/"
+    if (file ~ /^backends\/kernels\//)
+        return "^$"
+    if (file ~ /^backends\/(opencl|cuda|hip)\//)
+        return "^(" folder(file) "/.*|backends/gpu/.*|core/(backend|problem|status|element)[.]h)$"
+    if (file ~ /^backends\/[a-z]+\//)
+        return "^(" folder(file) "/.*|core/(backend|problem|status|element)[.]h)$"
+    return "^$"
+}
+
+function complain(text) {
+    print text
+    ++complaints
+}
+
+BEGIN {
+    for (i = 1; i < ARGC; ++i)
+        there[ARGV[i]] = 1
+}
+
+/^[ \t]*#[ \t]*include[ \t]*"/ {
+    split($0, quoted, "\"")
+    path = normal(folder(FILENAME) "/" quoted[2])
+    ++arrows
+    if (!(path in there))
+        complain(FILENAME " includes " path ", which is not there")
+    if (path !~ allowed(FILENAME))
+        complain(FILENAME " may not include " path)
+}
+
+/^[ \t]*#[ \t]*include[ \t]*</ {
+    ++arrows
+    if (FILENAME ~ /^backends\/kernels\//)
+        complain(FILENAME " may not include anything: " $0)
+    if ($0 ~ /<dcnv4/ && $0 !~ /<dcnv4\/dcnv4[.]h>/)
+        complain(FILENAME " has an include that is not the public header: " $0)
+}
+
+END {
+    print arrows + 0 " includes in " ARGC - 1 " files, " complaints + 0 " complaints"
+    exit complaints > 0 || arrows == 0
+}

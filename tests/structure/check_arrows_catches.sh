@@ -1,0 +1,50 @@
+#!/bin/sh
+# check_arrows.sh must find each of these mistakes in a copy of the tree.
+#   check_arrows_catches.sh ROOT WORK
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+rm -rf "$2"
+mkdir -p "$2"
+work=$(cd "$2" && pwd)
+cd "$1"
+find include core tools backends tests -name '*.[ch]' -o -name '*.inl' -o -name '*.def' | tar -cf - -T - | tar -xf - -C "$work"
+cd "$work"
+mkdir -p backends/kernels backends/gpu backends/opencl
+if ! sh "$here/check_arrows.sh" .; then
+    echo "the tree itself is not clean"
+    exit 1
+fi
+
+tried=0 missed=0
+# plant FILE LINE: the check must fail with LINE at the end of FILE.
+plant() {
+    existed=no
+    [ ! -f "$1" ] || existed=yes
+    [ $existed = no ] || cp "$1" "$1.kept"
+    printf '%s\n' "$2" >>"$1"
+    tried=$((tried + 1))
+    if sh "$here/check_arrows.sh" . >/dev/null; then
+        echo "not found: $2 in $1"
+        missed=$((missed + 1))
+    fi
+    if [ $existed = yes ]; then mv "$1.kept" "$1"; else rm "$1"; fi
+}
+
+plant include/dcnv4/dcnv4.h '#include "../../core/status.h"'
+plant core/plan.c '#include "../backends/cpu/pool.h"'
+plant core/plan.c '#include "../tools/npy.h"'
+plant core/plan.c '#include "missing.h"'
+plant tools/npy.c '#include "../core/element.h"'
+plant tools/npy.c '#  include  "../core/element.h"'
+plant tools/npy.c '#include <dcnv4/backend.h>'
+plant backends/reference/reference.c '#include "../../core/plan.h"'
+plant backends/reference/reference.c '#include "../cpu/pool.h"'
+plant backends/kernels/some.inl '#include <stddef.h>'
+plant backends/kernels/some.inl '#include "../../core/status.h"'
+plant backends/gpu/some.c '#include "../cpu/pool.h"'
+plant backends/opencl/some.c '#include "../cpu/pool.h"'
+plant tools/status.h 'int x;'
+cd /
+rm -rf "$work"
+echo "$tried mistakes tried, $missed not found"
+[ "$missed" = 0 ]

@@ -1,0 +1,34 @@
+#!/bin/sh
+# What the library exports is what the header declares, and what it is made of takes no other global names.
+#   check_symbols.sh NM HEADER LIBRARY OBJECT…
+set -eu
+nm=$1 header=$2 library=$3
+shift 3
+
+declared=$(sed -n 's/^DCNV4_API .*[ *]\(dcnv4_[a-z0-9_]*\)(.*/\1/p' "$header" | sort)
+[ "$(printf '%s\n' "$declared" | wc -l)" -ge 20 ] || { echo "the header's functions were not found"; exit 1; }
+
+# What compilers and sanitizers add is not ours.
+foreign='^(_init|_fini|__bss_start|_edata|_end|__(asan|hwasan|msan|tsan|ubsan|sanitizer|odr_asan|start|stop|gcov|llvm|sancov).*|_ZTI.*)$'
+names() { # names NM-OPTION… FILE…: the defined names
+    "$nm" "$@" | awk 'NF >= 3 { print $3 }' | sed 's/@.*//' | grep -vE "$foreign" | sort -u
+}
+
+failed=0
+if [ "$library" != none ]; then
+    exported=$(names -D --defined-only "$library")
+    if [ "$exported" != "$declared" ]; then
+        echo "exported, but not declared in the header, or the other way round:"
+        printf '%s\n' "$exported" "$declared" | sort | uniq -u
+        failed=1
+    fi
+fi
+others=$(names -g --defined-only "$@" | grep -vE '^dcnv4i?_' || true)
+if [ -n "$others" ]; then
+    echo "global names without our prefix:"
+    printf '%s\n' "$others"
+    failed=1
+fi
+count=$(names -g --defined-only "$@" | wc -l)
+echo "$count global names"
+[ "$failed" = 0 ] && [ "$count" -ge 20 ]
