@@ -1,0 +1,96 @@
+#!/bin/sh
+# Uses the library as a stranger would, in a folder of its own.
+#   consume.sh HOW SOURCE BUILD WORK VERSION
+#     find_package     CMake, against an installation of BUILD
+#     pkg_config       the compiler alone, against an installation of BUILD
+#     moved            the same and CMake, after the installation was moved elsewhere
+#     add_subdirectory the sources as a part of the stranger's project, shared
+#     static           the same, static, installed, and found by CMake and pkg-config
+# CC and CXX are the compilers.
+set -eu
+how=$1 source=$2 build=$3 work=$4 version=$5
+project=$source/tests/consumers/project
+: "${CC:=cc}" "${CXX:=c++}"
+export CC CXX
+# Nothing that is installed on this machine may help.
+unset CMAKE_PREFIX_PATH PKG_CONFIG_PATH LD_LIBRARY_PATH || true
+
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work"
+
+quietly() { # runs a command; shows what it said if it fails
+    "$@" >log 2>&1 || { cat log; echo "failed: $*"; exit 1; }
+}
+
+# configure_and_run CMAKE-OPTION…: the stranger's project, in both languages.
+configure_and_run() {
+    rm -rf stranger
+    quietly cmake -S "$project" -B stranger -DCMAKE_BUILD_TYPE=Release "$@"
+    quietly cmake --build stranger --parallel 2
+    run stranger/in_c
+    run stranger/in_cpp
+}
+
+# run PROGRAM…: it must print the version and the right sum.
+run() {
+    said=$("$@")
+    echo "$said"
+    [ "$said" = "dcnv4 $version: 20" ] || { echo "expected dcnv4 $version: 20"; exit 1; }
+}
+
+# with_pkg_config PREFIX STATIC: the compiler with what pkg-config says, in both languages.
+with_pkg_config() {
+    libdir=$(dirname "$(find "$1" -name pkgconfig -type d)")
+    export PKG_CONFIG_PATH="$libdir/pkgconfig"
+    [ "$(pkg-config --modversion dcnv4)" = "$version" ] || { echo "pkg-config does not say $version"; exit 1; }
+    cp "$project/main.c" main.cpp
+    # shellcheck disable=SC2046 # words, on purpose
+    quietly "$CC" -Wall -Wextra "$project/main.c" -o in_c $(pkg-config $2 --cflags --libs dcnv4)
+    # shellcheck disable=SC2046
+    quietly "$CXX" -Wall -Wextra main.cpp -o in_cpp $(pkg-config $2 --cflags --libs dcnv4)
+    run env LD_LIBRARY_PATH="$libdir" ./in_c
+    run env LD_LIBRARY_PATH="$libdir" ./in_cpp
+}
+
+case $how in
+find_package)
+    quietly cmake --install "$build" --prefix "$work/prefix"
+    configure_and_run -DCMAKE_PREFIX_PATH="$work/prefix" -DDCNV4_WANTED="$version"
+    # A version that is not there is not found.
+    if cmake -S "$project" -B wrong -DCMAKE_PREFIX_PATH="$work/prefix" -DDCNV4_WANTED=9.9 >log 2>&1; then
+        echo "find_package(dcnv4 9.9) found something"
+        exit 1
+    fi
+    ;;
+pkg_config)
+    quietly cmake --install "$build" --prefix "$work/prefix"
+    with_pkg_config "$work/prefix" ""
+    ;;
+moved)
+    quietly cmake --install "$build" --prefix "$work/first"
+    mv first second
+    configure_and_run -DCMAKE_PREFIX_PATH="$work/second"
+    with_pkg_config "$work/second" ""
+    if [ -x second/bin/dcnv4 ]; then
+        second/bin/dcnv4 info
+    fi
+    ;;
+add_subdirectory)
+    configure_and_run -DDCNV4_SOURCE="$source" -DBUILD_SHARED_LIBS=ON
+    ;;
+static)
+    configure_and_run -DDCNV4_SOURCE="$source" -DBUILD_SHARED_LIBS=OFF -DDCNV4_INSTALL=ON
+    quietly cmake --install stranger --prefix "$work/prefix"
+    configure_and_run -DCMAKE_PREFIX_PATH="$work/prefix"
+    with_pkg_config "$work/prefix" --static
+    if ldd in_c | grep dcnv4; then
+        echo "the static program needs a shared libdcnv4"
+        exit 1
+    fi
+    ;;
+*)
+    echo "consume.sh: there is no way \"$how\""
+    exit 1
+    ;;
+esac
