@@ -44,11 +44,11 @@ with_pkg_config() {
     libdir=$(dirname "$(find "$1" -name pkgconfig -type d)")
     export PKG_CONFIG_PATH="$libdir/pkgconfig"
     [ "$(pkg-config --modversion dcnv4)" = "$version" ] || { echo "pkg-config does not say $version"; exit 1; }
-    cp "$project/main.c" main.cpp
+    cp "$project/stranger.c" stranger.cpp
     # shellcheck disable=SC2046 # words, on purpose
-    quietly "$CC" -Wall -Wextra "$project/main.c" -o in_c $(pkg-config $2 --cflags --libs dcnv4)
+    quietly "$CC" -Wall -Wextra "$project/stranger.c" -o in_c $(pkg-config $2 --cflags --libs dcnv4)
     # shellcheck disable=SC2046
-    quietly "$CXX" -Wall -Wextra main.cpp -o in_cpp $(pkg-config $2 --cflags --libs dcnv4)
+    quietly "$CXX" -Wall -Wextra stranger.cpp -o in_cpp $(pkg-config $2 --cflags --libs dcnv4)
     run env LD_LIBRARY_PATH="$libdir" ./in_c
     run env LD_LIBRARY_PATH="$libdir" ./in_cpp
 }
