@@ -1,5 +1,7 @@
 #include "bound.h"
 
+#include "sampling.h"
+
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
@@ -40,7 +42,8 @@ typedef struct place {
 /* ---- Positions ------------------------------------------------------------------------------------------------------ */
 
 /* Whether base + scale·(grid + offset), in whichever order, has no rounding in float32 (and so none in float64). */
-static bool exact(double base, double scale, double grid, double offset) {
+static bool exact(const dcnv4i_coordinate *c, double scale) {
+    const double base = c->base, grid = c->grid, offset = c->offset;
     const double steps[] = {base, scale, grid, offset, grid + offset, scale * grid, scale * offset,
                             scale * (grid + offset), base + scale * grid, base + scale * (grid + offset)};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; ++i)
@@ -53,11 +56,11 @@ static double slope_in(double cell, int64_t pixel) {
     return cell == (double)pixel ? -1 : cell == (double)pixel - 1 ? 1 : 0;
 }
 
-/* The coordinate base + scale·(grid + offset) on an axis of size pixels. False if it touches too many of them. */
-static bool look(const walk *w, double base, double scale, double grid, double offset, int64_t size, axis *at) {
-    const double x = base + scale * (grid + offset);
-    const double rounding =
-        exact(base, scale, grid, offset) ? 0 : 4 * w->unit * (fabs(base) + fabs(scale) * (fabs(grid) + fabs(offset)));
+/* A coordinate on an axis of size pixels. False if it touches too many of them. */
+static bool look(const walk *w, const dcnv4i_coordinate *c, int64_t size, axis *at) {
+    const double scale = w->problem->offset_scale, x = c->base + scale * (c->grid + c->offset);
+    const double sum = fabs(c->base) + fabs(scale) * (fabs(c->grid) + fabs(c->offset));
+    const double rounding = exact(c, scale) ? 0 : 4 * w->unit * sum;
     at->count = 0;
     if (!(x + rounding > -1 && x - rounding < (double)size))
         return true;
@@ -80,30 +83,12 @@ static bool look(const walk *w, double base, double scale, double grid, double o
 
 /* Both coordinates of point k of the block of offset_mask at `block`. */
 static bool look_both(const walk *w, const place *at, const double *block, int64_t k, axis *across, axis *down) {
-    const dcnv4_problem *p = w->problem;
-    const int64_t center = p->kernel_w / 2 * p->kernel_h + p->kernel_h / 2;
-    const int64_t number = p->remove_center && k >= center ? k + 1 : k;
-    const int64_t i = number / p->kernel_h, j = number % p->kernel_h;
-    const int64_t half_w = p->dilation_w * (p->kernel_w - 1) >> 1, half_h = p->dilation_h * (p->kernel_h - 1) >> 1;
-    return look(w, (double)(at->ox * p->stride_w - p->pad_w + half_w), p->offset_scale, (double)(i * p->dilation_w - half_w),
-                block[2 * k], p->width, across) &&
-           look(w, (double)(at->oy * p->stride_h - p->pad_h + half_h), p->offset_scale, (double)(j * p->dilation_h - half_h),
-                block[2 * k + 1], p->height, down);
+    dcnv4i_coordinate x, y;
+    dcnv4i_sampling_point(w->problem, at->oy, at->ox, block, k, &x, &y);
+    return look(w, &x, w->problem->width, across) && look(w, &y, w->problem->height, down);
 }
 
 /* ---- Weights -------------------------------------------------------------------------------------------------------- */
-
-/* Fills w->weights. */
-static void weigh(const walk *w, const double *raw) {
-    const int64_t points = w->sizes.points;
-    double largest = -INFINITY, sum = 0;
-    for (int64_t k = 0; k < points; ++k)
-        largest = fmax(largest, raw[k]);
-    for (int64_t k = 0; k < points; ++k)
-        sum += exp(raw[k] - largest);
-    for (int64_t k = 0; k < points; ++k)
-        w->weights[k] = w->problem->softmax ? exp(raw[k] - largest) / sum : raw[k];
-}
 
 /* The relative rounding of weight k, in units: of raw − largest before exp, of exp, of the sum and of the division. */
 static double weight_units(const walk *w, const double *raw, int64_t k) {
@@ -185,7 +170,7 @@ static bool visit_block(const walk *w, const place *at) {
     const int64_t points = w->sizes.points, start = at->pixel * w->sizes.offset_mask_row + at->group * 3 * points;
     const double *block = w->offset_mask + start, *raw = block + 2 * points;
     double *bound = w->grad_output ? w->bound->grad_offset_mask + start : NULL;
-    weigh(w, raw);
+    dcnv4i_sampling_weights(w->problem, raw, points, w->weights);
     for (int64_t k = 0; k < points; ++k) {
         axis across = {0}, down = {0};
         if (!look_both(w, at, block, k, &across, &down))
