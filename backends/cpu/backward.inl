@@ -192,20 +192,70 @@ static void spread_pixel(spreading *spread, const place *at, int64_t pixel, int6
             spread, channel - run->first_channel + g * depth, grad_output + g * depth);
 }
 
+/* Σ over the channels of grad_output times what value is at a point, and times its slopes by x and y: in the order of the
+ * formula, which dots do not keep. It matters where one of them is not finite, since then they may cancel to NaN. */
+static NOINLINE void project_carefully(const backward_run *run, const place *at, const point_box *box, const point_chunk *chunk,
+                                       int64_t point, real *by_x, real *by_y, real *by_m) {
+    const dcnv4i_layer *layer = run->layer;
+    const dcnv4_problem *p = &layer->problem->asked;
+    const int64_t item = (int64_t)layer->problem->item, block = point / box->points;
+    const int64_t pixel = at->pixel + block / box->groups, group = at->group + block % box->groups;
+    const int64_t channel = group * p->group_channels;
+    const char *row = run->tensors->grad_output + (pixel * p->grad_output_stride + channel) * item;
+    const cell cell_at = look(chunk, point, &run->frame);
+    *by_x = *by_y = *by_m = 0;
+    if (!cell_at.counts)
+        return;
+    const real right = chunk->x[point] - (real)cell_at.column, lower = chunk->y[point] - (real)cell_at.row;
+    for (int64_t d = 0; d < p->group_channels; ++d) {
+        real out, slope_x = 0, slope_y = 0, mixed = 0;
+        const real *corner[4];
+        if (!find_corners(&run->value, &cell_at, channel - run->first_channel + d, p, corner))
+            return;
+        if (layer->read)
+            layer->read(row + d * item, &out, 1);
+        else
+            out = ((const real *)row)[d];
+        for (int i = 0; i < 4; ++i) {
+            const real wx = i & 1 ? right : 1 - right, wy = i >> 1 ? lower : 1 - lower;
+            if (!inside(&cell_at, i, p))
+                continue;
+            mixed += wx * wy * *corner[i];
+            slope_x += i & 1 ? wy * *corner[i] : -wy * *corner[i];
+            slope_y += i >> 1 ? wx * *corner[i] : -wx * *corner[i];
+        }
+        *by_x += out * slope_x;
+        *by_y += out * slope_y;
+        *by_m += out * mixed;
+    }
+}
+
 /* Turns dots into gradients: chunk->x and y become those of the offsets, dots->by_m those of the weights. */
-static void finish_dots(const image_frame *frame, point_chunk *chunk, corner_dots *dots, int64_t count) {
-    const vec one = vset(1), scale = vset(frame->scale);
-    const real width = frame->width, height = frame->height;
+static void finish_dots(const backward_run *run, const place *at, const point_box *box, point_chunk *chunk,
+                        corner_dots *dots) {
+    const vec one = vset(1), scale = vset(run->frame.scale);
+    const real width = run->frame.width, height = run->frame.height;
+    const int64_t count = box->pixels * box->groups * box->points;
     for (int64_t i = 0; i < count; i += LANES) {
         const vec x = vload(chunk->x + i), y = vload(chunk->y + i);
         const vec right = vsub(x, vfloor(x)), lower = vsub(y, vfloor(y));
         const vec left = vsub(one, right), upper = vsub(one, lower);
         vec a, b, c, d;
         vload_quads(dots->corners + 4 * i, &a, &b, &c, &d);
+        vec by_x = vfma(lower, vsub(d, c), vmul(upper, vsub(b, a)));
+        vec by_y = vfma(right, vsub(d, b), vmul(left, vsub(c, a)));
+        vec by_m = vfma(lower, vfma(right, d, vmul(left, c)), vmul(upper, vfma(right, b, vmul(left, a))));
+        if (!vmask_full(vfinite(vadd(vadd(a, b), vadd(c, d))))) {
+            real careful[3][LANES];
+            vstore(careful[0], by_x), vstore(careful[1], by_y), vstore(careful[2], by_m);
+            for (int64_t lane = 0; lane < smaller(LANES, count - i); ++lane) {
+                const real *const dot = dots->corners + 4 * (i + lane), sum = dot[0] + dot[1] + (dot[2] + dot[3]);
+                if (sum - sum != 0)
+                    project_carefully(run, at, box, chunk, i + lane, &careful[0][lane], &careful[1][lane], &careful[2][lane]);
+            }
+            by_x = vload(careful[0]), by_y = vload(careful[1]), by_m = vload(careful[2]);
+        }
         const vec scaled = vmul(scale, vload(chunk->m + i));
-        const vec by_x = vfma(lower, vsub(d, c), vmul(upper, vsub(b, a)));
-        const vec by_y = vfma(right, vsub(d, b), vmul(left, vsub(c, a)));
-        const vec by_m = vfma(lower, vfma(right, d, vmul(left, c)), vmul(upper, vfma(right, b, vmul(left, a))));
         vstore(chunk->x + i, vkeep_counting(vmul(scaled, by_x), x, y, width, height));
         vstore(chunk->y + i, vkeep_counting(vmul(scaled, by_y), x, y, width, height));
         vstore(dots->by_m + i, vkeep_counting(by_m, x, y, width, height));
@@ -271,7 +321,7 @@ static bool spread_box(const backward_run *run, const place *at, const point_box
     find_cells(chunk, count, &run->frame.inner);
     for (int64_t i = 0; i < box->pixels; ++i)
         spread_pixel(&spread, at, at->pixel + i, box->groups);
-    finish_dots(&run->frame, chunk, dots, count);
+    finish_dots(run, at, box, chunk, dots);
     return true;
 }
 

@@ -97,10 +97,11 @@ static inline vmask vmask_all(void) { return _mm256_castsi256_ps(_mm256_set1_epi
 static inline vmask vmask_and(vmask a, vmask b) { return _mm256_and_ps(a, b); }
 static inline int vmask_full(vmask a) { return _mm256_movemask_ps(a) == 0xff; }
 
+static inline vmask vfinite(vec a) { return _mm256_cmp_ps(vsub(a, a), _mm256_setzero_ps(), _CMP_EQ_OQ); }
+
 static inline vmask vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
     const vec in_place = _mm256_and_ps(between(x, 0, inner->column_end), between(y, inner->row_begin, inner->row_end));
-    const vec finite = _mm256_cmp_ps(vsub(m, m), _mm256_setzero_ps(), _CMP_EQ_OQ);
-    const vec is_inner = _mm256_and_ps(in_place, finite);
+    const vec is_inner = _mm256_and_ps(in_place, vfinite(m));
     const __m256i columns = _mm256_cvttps_epi32(_mm256_and_ps(column, is_inner));
     const __m256i rows = _mm256_sub_epi32(_mm256_cvttps_epi32(_mm256_and_ps(row, is_inner)),
                                           _mm256_set1_epi32((int32_t)inner->first_row));

@@ -47,6 +47,7 @@ typedef int vmask;
 static inline vmask vmask_all(void) { return 1; }
 static inline vmask vmask_and(vmask a, vmask b) { return a & b; }
 static inline int vmask_full(vmask a) { return a; }
+static inline vmask vfinite(vec a) { return a - a == 0; }
 
 /* One quad, and one of its numbers in every lane. */
 static inline quad quad_load(const real *from) { return from; }
@@ -73,7 +74,7 @@ typedef struct inner_cells {
 } inner_cells;
 
 static inline vmask vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
-    const int is_inner = x >= 0 && x < inner->column_end && y >= inner->row_begin && y < inner->row_end && m - m == 0;
+    const int is_inner = x >= 0 && x < inner->column_end && y >= inner->row_begin && y < inner->row_end && vfinite(m);
     *to = is_inner ? ((int64_t)row - inner->first_row) * inner->width + (int64_t)column : -1;
     return is_inner;
 }
