@@ -14,12 +14,18 @@ static bool has_avx2(void) {
 #endif
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
 }
+
+static bool has_avx512(void) {
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
 #endif
 
 const dcnv4i_isa dcnv4i_isas[] = {
     {"portable", always, dcnv4i_fill_portable},
 #if defined(__x86_64__)
     {"avx2", has_avx2, dcnv4i_fill_avx2},
+    {"avx512", has_avx512, dcnv4i_fill_avx512},
 #elif defined(__aarch64__)
     {"neon", always, dcnv4i_fill_neon},
 #endif

@@ -1,0 +1,140 @@
+/* The vector vocabulary (see vector_scalar.h) for AVX-512 with its F, BW, DQ and VL parts: sixteen floats. */
+#ifndef DCNV4I_CPU_VECTOR_AVX512_H
+#define DCNV4I_CPU_VECTOR_AVX512_H
+
+#include "real.h"
+
+#include <immintrin.h>
+#include <stdint.h>
+
+enum { LANES = 16, BLOCK = 4, HALF_BLOCK = 2 };
+
+typedef __m512 vec;
+typedef int32_t point_index;
+typedef __m512 quad; /* four times, once in each quarter */
+
+static inline vec vload(const float *from) { return _mm512_loadu_ps(from); }
+static inline void vstore(float *to, vec a) { _mm512_storeu_ps(to, a); }
+static inline vec vset(float a) { return _mm512_set1_ps(a); }
+static inline vec vadd(vec a, vec b) { return _mm512_add_ps(a, b); }
+static inline vec vsub(vec a, vec b) { return _mm512_sub_ps(a, b); }
+static inline vec vmul(vec a, vec b) { return _mm512_mul_ps(a, b); }
+static inline vec vfma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
+static inline vec vfloor(vec a) { return _mm512_floor_ps(a); }
+
+static inline __mmask16 first_lanes(int count) { return (__mmask16)((1u << count) - 1); }
+static inline vec vload_part(const float *from, int count) { return _mm512_maskz_loadu_ps(first_lanes(count), from); }
+static inline void vstore_part(float *to, vec a, int count) { _mm512_mask_storeu_ps(to, first_lanes(count), a); }
+
+static inline void vload_pairs(const float *from, vec *even, vec *odd) {
+    const vec a = vload(from), b = vload(from + 16);
+    const __m512i evens = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    *even = _mm512_permutex2var_ps(a, evens, b);
+    *odd = _mm512_permutex2var_ps(a, _mm512_or_si512(evens, _mm512_set1_epi32(1)), b);
+}
+
+static inline void vstore_pairs(float *to, vec even, vec odd) {
+    const __m512i first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    vstore(to, _mm512_permutex2var_ps(even, first, odd));
+    vstore(to + 16, _mm512_permutex2var_ps(even, _mm512_add_epi32(first, _mm512_set1_epi32(8)), odd));
+}
+
+static inline void vstore_quads(float *to, vec a, vec b, vec c, vec d) {
+    const vec ab_low = _mm512_unpacklo_ps(a, b), ab_high = _mm512_unpackhi_ps(a, b);
+    const vec cd_low = _mm512_unpacklo_ps(c, d), cd_high = _mm512_unpackhi_ps(c, d);
+    /* Quads 0, 4, 8, 12, then 1, 5, 9, 13, and so on. */
+    const vec q0 = _mm512_shuffle_ps(ab_low, cd_low, 0x44), q1 = _mm512_shuffle_ps(ab_low, cd_low, 0xee);
+    const vec q2 = _mm512_shuffle_ps(ab_high, cd_high, 0x44), q3 = _mm512_shuffle_ps(ab_high, cd_high, 0xee);
+    const vec r0 = _mm512_shuffle_f32x4(q0, q1, 0x44), r1 = _mm512_shuffle_f32x4(q0, q1, 0xee);
+    const vec r2 = _mm512_shuffle_f32x4(q2, q3, 0x44), r3 = _mm512_shuffle_f32x4(q2, q3, 0xee);
+    vstore(to, _mm512_shuffle_f32x4(r0, r2, 0x88));
+    vstore(to + 16, _mm512_shuffle_f32x4(r0, r2, 0xdd));
+    vstore(to + 32, _mm512_shuffle_f32x4(r1, r3, 0x88));
+    vstore(to + 48, _mm512_shuffle_f32x4(r1, r3, 0xdd));
+}
+
+static inline void vload_quads(const float *from, vec *a, vec *b, vec *c, vec *d) {
+    const vec l0 = vload(from), l1 = vload(from + 16), l2 = vload(from + 32), l3 = vload(from + 48);
+    const vec r0 = _mm512_shuffle_f32x4(l0, l1, 0x88), r1 = _mm512_shuffle_f32x4(l0, l1, 0xdd);
+    const vec r2 = _mm512_shuffle_f32x4(l2, l3, 0x88), r3 = _mm512_shuffle_f32x4(l2, l3, 0xdd);
+    const vec q0 = _mm512_shuffle_f32x4(r0, r2, 0x88), q1 = _mm512_shuffle_f32x4(r1, r3, 0x88);
+    const vec q2 = _mm512_shuffle_f32x4(r0, r2, 0xdd), q3 = _mm512_shuffle_f32x4(r1, r3, 0xdd);
+    const vec ab_low = _mm512_unpacklo_ps(q0, q1), cd_low = _mm512_unpackhi_ps(q0, q1);
+    const vec ab_high = _mm512_unpacklo_ps(q2, q3), cd_high = _mm512_unpackhi_ps(q2, q3);
+    *a = _mm512_shuffle_ps(ab_low, ab_high, 0x44);
+    *b = _mm512_shuffle_ps(ab_low, ab_high, 0xee);
+    *c = _mm512_shuffle_ps(cd_low, cd_high, 0x44);
+    *d = _mm512_shuffle_ps(cd_low, cd_high, 0xee);
+}
+
+static inline quad quad_load(const float *from) { return _mm512_broadcast_f32x4(_mm_loadu_ps(from)); }
+static inline vec quad_0(quad q) { return _mm512_permute_ps(q, 0x00); }
+static inline vec quad_1(quad q) { return _mm512_permute_ps(q, 0x55); }
+static inline vec quad_2(quad q) { return _mm512_permute_ps(q, 0xaa); }
+static inline vec quad_3(quad q) { return _mm512_permute_ps(q, 0xff); }
+
+static inline void quad_store_sums(float *to, vec a, vec b, vec c, vec d, int more) {
+    const vec ab = vadd(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+    const vec cd = vadd(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+    const vec abcd = vadd(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));
+    const vec halves = vadd(abcd, _mm512_shuffle_f32x4(abcd, abcd, 0x4e));
+    const __m128 sums = _mm_add_ps(_mm512_castps512_ps128(halves), _mm512_extractf32x4_ps(halves, 1));
+    _mm_storeu_ps(to, more ? _mm_add_ps(sums, _mm_loadu_ps(to)) : sums);
+}
+
+typedef struct inner_cells {
+    float column_end, row_begin, row_end;
+    int64_t first_row, width;
+} inner_cells;
+
+typedef __mmask16 vmask;
+static inline vmask vmask_all(void) { return 0xffff; }
+static inline vmask vmask_and(vmask a, vmask b) { return (vmask)(a & b); }
+static inline int vmask_full(vmask a) { return a == 0xffff; }
+static inline vmask vfinite(vec a) { return _mm512_cmp_ps_mask(vsub(a, a), _mm512_setzero_ps(), _CMP_EQ_OQ); }
+
+/* a is within [low, high). */
+static inline vmask between(vec a, float low, float high) {
+    return (vmask)(_mm512_cmp_ps_mask(a, vset(low), _CMP_GE_OQ) & _mm512_cmp_ps_mask(a, vset(high), _CMP_LT_OQ));
+}
+
+static inline vmask vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
+    const vmask is_inner = (vmask)(between(x, 0, inner->column_end) & between(y, inner->row_begin, inner->row_end) & vfinite(m));
+    const __m512i columns = _mm512_maskz_cvttps_epi32(is_inner, column), rows = _mm512_maskz_cvttps_epi32(is_inner, row);
+    const __m512i below = _mm512_sub_epi32(rows, _mm512_set1_epi32((int32_t)inner->first_row));
+    const __m512i index = _mm512_add_epi32(_mm512_mullo_epi32(below, _mm512_set1_epi32((int32_t)inner->width)), columns);
+    _mm512_storeu_si512(to, _mm512_mask_mov_epi32(_mm512_set1_epi32(-1), is_inner, index));
+    return is_inner;
+}
+
+static inline vec vkeep_counting(vec a, vec x, vec y, float width, float height) {
+    const vmask below = (vmask)(_mm512_cmp_ps_mask(x, vset(width), _CMP_LT_OQ) & _mm512_cmp_ps_mask(y, vset(height), _CMP_LT_OQ));
+    const vmask above = (vmask)(_mm512_cmp_ps_mask(x, vset(-1), _CMP_GT_OQ) & _mm512_cmp_ps_mask(y, vset(-1), _CMP_GT_OQ));
+    return _mm512_maskz_mov_ps((vmask)(below & above), a);
+}
+
+/* ---- 16-bit storage ---------------------------------------------------------------------------------------------- */
+
+static inline vec vload_float16(const uint16_t *from) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from)); }
+
+static inline void vstore_float16(uint16_t *to, vec a) {
+    _mm256_storeu_si256((__m256i *)to, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+static inline vec vload_bfloat16(const uint16_t *from) {
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)from));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+
+/* As vector_avx2.h does it. The instructions of AVX512-BF16 are not for us: they take subnormals for zeros. */
+static inline void vstore_bfloat16(uint16_t *to, vec a) {
+    const __m512i bits = _mm512_castps_si512(a), top = _mm512_srli_epi32(bits, 16);
+    const __m512i odd = _mm512_and_si512(top, _mm512_set1_epi32(1));
+    const __m512i rounded =
+        _mm512_srli_epi32(_mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16);
+    const vmask is_nan = _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+    const __m512i words = _mm512_mask_or_epi32(rounded, is_nan, top, _mm512_set1_epi32(0x40));
+    _mm256_storeu_si256((__m256i *)to, _mm512_cvtepi32_epi16(words));
+}
+
+#endif

@@ -1,0 +1,113 @@
+/* The vector vocabulary (see vector_scalar.h) for AArch64's NEON: four floats. */
+#ifndef DCNV4I_CPU_VECTOR_NEON_H
+#define DCNV4I_CPU_VECTOR_NEON_H
+
+#include "real.h"
+
+#include <arm_neon.h>
+#include <stdint.h>
+
+enum { LANES = 4, BLOCK = 4, HALF_BLOCK = 2 };
+
+typedef float32x4_t vec;
+typedef int32_t point_index;
+typedef float32x4_t quad;
+
+static inline vec vload(const float *from) { return vld1q_f32(from); }
+static inline void vstore(float *to, vec a) { vst1q_f32(to, a); }
+static inline vec vset(float a) { return vdupq_n_f32(a); }
+static inline vec vadd(vec a, vec b) { return vaddq_f32(a, b); }
+static inline vec vsub(vec a, vec b) { return vsubq_f32(a, b); }
+static inline vec vmul(vec a, vec b) { return vmulq_f32(a, b); }
+static inline vec vfma(vec a, vec b, vec c) { return vfmaq_f32(c, a, b); }
+static inline vec vfloor(vec a) { return vrndmq_f32(a); }
+
+static inline vec vload_part(const float *from, int count) {
+    float lanes[LANES] = {0};
+    for (int i = 0; i < count; ++i)
+        lanes[i] = from[i];
+    return vload(lanes);
+}
+
+static inline void vstore_part(float *to, vec a, int count) {
+    float lanes[LANES];
+    vstore(lanes, a);
+    for (int i = 0; i < count; ++i)
+        to[i] = lanes[i];
+}
+
+static inline void vload_pairs(const float *from, vec *even, vec *odd) {
+    const float32x4x2_t pairs = vld2q_f32(from);
+    *even = pairs.val[0], *odd = pairs.val[1];
+}
+
+static inline void vstore_pairs(float *to, vec even, vec odd) { vst2q_f32(to, (float32x4x2_t){{even, odd}}); }
+
+static inline void vstore_quads(float *to, vec a, vec b, vec c, vec d) { vst4q_f32(to, (float32x4x4_t){{a, b, c, d}}); }
+
+static inline void vload_quads(const float *from, vec *a, vec *b, vec *c, vec *d) {
+    const float32x4x4_t quads = vld4q_f32(from);
+    *a = quads.val[0], *b = quads.val[1], *c = quads.val[2], *d = quads.val[3];
+}
+
+static inline quad quad_load(const float *from) { return vld1q_f32(from); }
+static inline vec quad_0(quad q) { return vdupq_laneq_f32(q, 0); }
+static inline vec quad_1(quad q) { return vdupq_laneq_f32(q, 1); }
+static inline vec quad_2(quad q) { return vdupq_laneq_f32(q, 2); }
+static inline vec quad_3(quad q) { return vdupq_laneq_f32(q, 3); }
+
+static inline void quad_store_sums(float *to, vec a, vec b, vec c, vec d, int more) {
+    const vec sums = vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d));
+    vstore(to, more ? vadd(sums, vload(to)) : sums);
+}
+
+typedef struct inner_cells {
+    float column_end, row_begin, row_end;
+    int64_t first_row, width;
+} inner_cells;
+
+typedef uint32x4_t vmask;
+static inline vmask vmask_all(void) { return vdupq_n_u32(UINT32_MAX); }
+static inline vmask vmask_and(vmask a, vmask b) { return vandq_u32(a, b); }
+static inline int vmask_full(vmask a) { return vminvq_u32(a) == UINT32_MAX; }
+static inline vmask vfinite(vec a) { return vceqzq_f32(vsub(a, a)); }
+
+/* a is within [low, high). */
+static inline vmask between(vec a, float low, float high) {
+    return vandq_u32(vcgeq_f32(a, vset(low)), vcltq_f32(a, vset(high)));
+}
+
+/* a where the mask is set, 0 elsewhere. */
+static inline vec keep(vec a, vmask mask) { return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), mask)); }
+
+static inline vmask vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
+    const vmask in_place = vandq_u32(between(x, 0, inner->column_end), between(y, inner->row_begin, inner->row_end));
+    const vmask is_inner = vandq_u32(in_place, vfinite(m));
+    const int32x4_t columns = vcvtq_s32_f32(keep(column, is_inner));
+    const int32x4_t rows = vsubq_s32(vcvtq_s32_f32(keep(row, is_inner)), vdupq_n_s32((int32_t)inner->first_row));
+    const int32x4_t index = vmlaq_s32(columns, rows, vdupq_n_s32((int32_t)inner->width));
+    vst1q_s32(to, vorrq_s32(index, vreinterpretq_s32_u32(vmvnq_u32(is_inner)))); /* all bits set is −1 */
+    return is_inner;
+}
+
+static inline vec vkeep_counting(vec a, vec x, vec y, float width, float height) {
+    const vmask below = vandq_u32(vcltq_f32(x, vset(width)), vcltq_f32(y, vset(height)));
+    const vmask above = vandq_u32(vcgtq_f32(x, vset(-1)), vcgtq_f32(y, vset(-1)));
+    return keep(a, vandq_u32(below, above));
+}
+
+/* ---- 16-bit storage ---------------------------------------------------------------------------------------------- */
+
+static inline vec vload_float16(const uint16_t *from) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(from))); }
+static inline void vstore_float16(uint16_t *to, vec a) { vst1_u16(to, vreinterpret_u16_f16(vcvt_f16_f32(a))); }
+static inline vec vload_bfloat16(const uint16_t *from) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(from), 16)); }
+
+/* As vector_avx2.h does it. */
+static inline void vstore_bfloat16(uint16_t *to, vec a) {
+    const uint32x4_t bits = vreinterpretq_u32_f32(a), top = vshrq_n_u32(bits, 16);
+    const uint32x4_t odd = vandq_u32(top, vdupq_n_u32(1));
+    const uint32x4_t rounded = vshrq_n_u32(vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff))), 16);
+    vst1_u16(to, vmovn_u32(vbslq_u32(vceqq_f32(a, a), rounded, vorrq_u32(top, vdupq_n_u32(0x40)))));
+}
+
+#endif
