@@ -1,0 +1,100 @@
+/* Included before everything else, this lets the AVX-512 kernels be compiled for, and run on, a processor without AVX-512:
+ * SIMD Everywhere has each instruction in plain C. */
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/sse.h>
+#include <simde/x86/avx2.h>
+#include <simde/x86/fma.h>
+#include <simde/x86/f16c.h>
+#include <simde/x86/avx512.h>
+
+/* What SIMDe 0.7.4 has not, lane by lane. */
+#include <string.h>
+
+static inline simde__m512 masked_load(simde__mmask16 mask, const float *from) {
+    float lanes[16] = {0};
+    for (int i = 0; i < 16; ++i)
+        if (mask >> i & 1)
+            lanes[i] = from[i];
+    return simde_mm512_loadu_ps(lanes);
+}
+
+static inline void masked_store(float *to, simde__mmask16 mask, simde__m512 a) {
+    float lanes[16];
+    simde_mm512_storeu_ps(lanes, a);
+    for (int i = 0; i < 16; ++i)
+        if (mask >> i & 1)
+            to[i] = lanes[i];
+}
+
+static inline simde__m512i masked_truncate(simde__mmask16 mask, simde__m512 a) {
+    float lanes[16];
+    int32_t whole[16] = {0};
+    simde_mm512_storeu_ps(lanes, a);
+    for (int i = 0; i < 16; ++i)
+        if (mask >> i & 1)
+            whole[i] = (int32_t)lanes[i];
+    return simde_mm512_loadu_si512(whole);
+}
+
+static inline simde__m512 permute_quarters(simde__m512 a, int choice) {
+    float lanes[16], chosen[16];
+    simde_mm512_storeu_ps(lanes, a);
+    for (int i = 0; i < 16; ++i)
+        chosen[i] = lanes[(i & ~3) + (choice >> 2 * (i & 3) & 3)];
+    return simde_mm512_loadu_ps(chosen);
+}
+
+static inline simde__m512 shuffle_quarters(simde__m512 a, simde__m512 b, int choice) {
+    float lanes[32], chosen[16];
+    simde_mm512_storeu_ps(lanes, a);
+    simde_mm512_storeu_ps(lanes + 16, b);
+    for (int i = 0; i < 4; ++i)
+        memcpy(chosen + 4 * i, lanes + (i < 2 ? 0 : 16) + 4 * (choice >> 2 * i & 3), 16);
+    return simde_mm512_loadu_ps(chosen);
+}
+
+static inline simde__m512i widen_words(simde__m256i a) {
+    uint16_t narrow[16];
+    int32_t wide[16];
+    simde_mm256_storeu_si256((simde__m256i *)narrow, a);
+    for (int i = 0; i < 16; ++i)
+        wide[i] = narrow[i];
+    return simde_mm512_loadu_si512(wide);
+}
+
+static inline simde__m256i narrow_words(simde__m512i a) {
+    int32_t wide[16];
+    uint16_t narrow[16];
+    simde_mm512_storeu_si512(wide, a);
+    for (int i = 0; i < 16; ++i)
+        narrow[i] = (uint16_t)wide[i];
+    return simde_mm256_loadu_si256((const simde__m256i *)narrow);
+}
+
+static inline simde__m512 widen_halves(simde__m256i a) {
+    uint16_t narrow[16];
+    float wide[16];
+    simde_mm256_storeu_si256((simde__m256i *)narrow, a);
+    for (int i = 0; i < 2; ++i)
+        _mm256_storeu_ps(wide + 8 * i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(narrow + 8 * i))));
+    return simde_mm512_loadu_ps(wide);
+}
+
+static inline simde__m256i narrow_halves(simde__m512 a) {
+    float wide[16];
+    uint16_t narrow[16];
+    simde_mm512_storeu_ps(wide, a);
+    for (int i = 0; i < 2; ++i)
+        _mm_storeu_si128((__m128i *)(narrow + 8 * i), _mm256_cvtps_ph(_mm256_loadu_ps(wide + 8 * i), 0));
+    return simde_mm256_loadu_si256((const simde__m256i *)narrow);
+}
+
+#define _mm512_maskz_loadu_ps masked_load
+#define _mm512_mask_storeu_ps masked_store
+#define _mm512_maskz_cvttps_epi32 masked_truncate
+#define _mm512_permute_ps permute_quarters
+#define _mm512_shuffle_f32x4 shuffle_quarters
+#define _mm512_cvtepu16_epi32 widen_words
+#define _mm512_cvtepi32_epi16 narrow_words
+#define _mm512_cvtph_ps widen_halves
+#define _mm512_cvtps_ph(a, rounding) narrow_halves(a)
