@@ -400,14 +400,14 @@ static void backward(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, c
     const int64_t pixels = (piece->last_input - piece->first_input) * p->width;
     const int64_t first_pixel = (piece->image * p->height + piece->first_input) * p->width;
     char *const rows = tensors->grad_value + (first_pixel * p->grad_value_stride + first) * item;
-    real *const row = piece->scratch, *const scratch_value = row + channels;
+    real *const row = piece->scratch, *const scratch_value = layer->read ? row + channels : NULL;
     real *const scratch_grad = layer->read ? scratch_value + p->height * p->width * channels : NULL;
     const char *image = tensors->value + piece->image * p->height * p->width * p->value_stride * item;
     backward_run run = {
         .layer = layer,
         .tensors = tensors,
         .frame = make_frame(layer, tensors, piece->first_input, piece->last_input, 0),
-        .value = see(layer, image, 0, p->height, first, channels, layer->read ? scratch_value : NULL),
+        .value = see(layer, image, 0, p->height, first, channels, scratch_value),
         .grad = {layer->write ? scratch_grad : (real *)rows, layer->write ? channels : p->grad_value_stride,
                  piece->first_input, piece->last_input},
         .first_channel = first,

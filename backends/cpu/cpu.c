@@ -129,11 +129,14 @@ static dcnv4_status make_grid(cpu_program *program) {
     const dcnv4_problem *p = &problem->asked;
     const bool wide = p->dtype == DCNV4_FLOAT64;
     const size_t points = problem->tensors[DCNV4I_OUTPUT].pixels ? (size_t)problem->points : 0;
-    if (points == 0)
-        return DCNV4_SUCCESS;
-    program->grid = calloc(points, 2 * (wide ? sizeof(double) : sizeof(float)));
+    /* One more, so that there is a pointer to count from also where there is no point. */
+    program->grid = calloc(points + 1, 2 * (wide ? sizeof(double) : sizeof(float)));
     if (!program->grid)
         return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for the places of %zu points", points);
+    program->layer.grid_x = program->grid;
+    program->layer.grid_y = (char *)program->grid + points * (wide ? sizeof(double) : sizeof(float));
+    if (points == 0)
+        return DCNV4_SUCCESS;
     const int64_t half_w = dcnv4i_half_span(p->kernel_w, p->dilation_w), half_h = dcnv4i_half_span(p->kernel_h, p->dilation_h);
     size_t k = 0;
     for (int64_t i = 0; i < p->kernel_w; ++i)
@@ -147,8 +150,6 @@ static dcnv4_status make_grid(cpu_program *program) {
                 ((float *)program->grid)[k] = (float)x, ((float *)program->grid)[points + k] = (float)y;
             ++k;
         }
-    program->layer.grid_x = program->grid;
-    program->layer.grid_y = (char *)program->grid + points * (wide ? sizeof(double) : sizeof(float));
     return DCNV4_SUCCESS;
 }
 
