@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +16,11 @@
 enum { MOST_ARGUMENTS = 64, SECONDS = 60 };
 
 static char before[4096], folder[4200];
+static size_t file_limit;
+
+void limit_file_size(size_t bytes) {
+    file_limit = bytes;
+}
 
 void enter_folder(void) {
     assert_non_null(getcwd(before, sizeof before));
@@ -66,15 +72,14 @@ static int unnamed_file(void) {
 static void become_command(char *arguments, int out, int err) {
     char *words[MOST_ARGUMENTS + 2] = {(char *)(intptr_t)COMMAND};
     int count = 1;
-    for (char *word = *arguments ? arguments : NULL; word && count <= MOST_ARGUMENTS;) {
-        char *space = strchr(word, ' ');
-        if (space)
-            *space = '\0';
+    char *rest = arguments;
+    for (char *word; count <= MOST_ARGUMENTS && (word = strtok_r(rest, " ", &rest)) != NULL;)
         words[count++] = word;
-        word = space ? space + 1 : NULL;
-    }
     const int nothing = open("/dev/null", O_RDONLY);
     if (dup2(nothing, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
+        _exit(126);
+    const struct rlimit limit = {file_limit, file_limit};
+    if (file_limit > 0 && setrlimit(RLIMIT_FSIZE, &limit) != 0)
         _exit(126);
     alarm(SECONDS);
     execv(COMMAND, words);

@@ -13,8 +13,11 @@ typedef struct command_result {
 void enter_folder(void);
 void leave_folder(void);
 
-/* Runs the command with these arguments, separated by single spaces. It is ended after a minute. */
+/* Runs the command with these arguments, separated by spaces. It is ended after a minute. */
 const command_result *run_command(const char *arguments);
+
+/* From now on, writing a file on past this many bytes fails in the command; 0 for no limit. */
+void limit_file_size(size_t bytes);
 
 /* Runs it and fails unless it ended with this status, said one line on stderr that begins with "dcnv4: " and contains text,
  * nothing on stdout, and left no file that was not there before. */

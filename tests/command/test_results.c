@@ -1,0 +1,211 @@
+/* What the dcnv4 command does when all is well: its files hold what the library computes, in every dtype. */
+#include "../support/test_layer.h"
+#include "command_run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The small problem of the library's tests, as files of a dtype, and as options. */
+static const char
+    options[] = "--groups 3 --kernel 3x2 --pad 2x1 --stride 1x2 --dilation 2x1 --offset-scale 0.5 --softmax";
+
+static dcnv4_problem the_problem(int32_t dtype) {
+    dcnv4_problem problem = small_problem(dtype);
+    problem.offset_scale = 0.5;
+    problem.softmax = 1;
+    return problem;
+}
+
+static const char *descr_of(int32_t dtype) {
+    return dtype == DCNV4_FLOAT64 ? "<f8" : dtype == DCNV4_FLOAT16 ? "<f2" : "<f4";
+}
+
+static void shape_of(const test_layer *layer, int tensor, int64_t shape[4]) {
+    const bool input = tensor == VALUE || tensor == GRAD_VALUE;
+    shape[0] = layer->problem.batch;
+    shape[1] = input ? layer->problem.height : layer->sizes.output_height;
+    shape[2] = input ? layer->problem.width : layer->sizes.output_width;
+    shape[3] = layer_row(layer, tensor);
+}
+
+/* Writes the inputs as v.npy, om.npy and go.npy. */
+static void write_inputs(const test_layer *layer) {
+    static const struct {
+        int tensor;
+        const char *name;
+    } files[] = {{VALUE, "v.npy"}, {OFFSET_MASK, "om.npy"}, {GRAD_OUTPUT, "go.npy"}};
+    for (int i = 0; i < 3; ++i) {
+        char header[256];
+        int64_t s[4];
+        shape_of(layer, files[i].tensor, s);
+        snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%d, %d, %d, %d), }",
+                 descr_of(layer->problem.dtype), (int)s[0], (int)s[1], (int)s[2], (int)s[3]);
+        write_npy(files[i].name, 1, header, layer->tensors[files[i].tensor], layer->bytes[files[i].tensor]);
+    }
+}
+
+/* Fails unless the file holds exactly the numbers of the layer's tensor. */
+static void assert_file(const char *name, const test_layer *layer, int tensor) {
+    int64_t shape[4];
+    shape_of(layer, tensor, shape);
+    double *numbers = read_tensor(name, descr_of(layer->problem.dtype), shape), *expected = layer_read(layer, tensor);
+    assert_close(numbers, expected, layer_pixels(layer, tensor) * layer_row(layer, tensor), 0, name);
+    free(numbers);
+    free(expected);
+    assert_int_equal(unlink(name), 0);
+}
+
+static void run_both(const char *more) {
+    char arguments[1024];
+    snprintf(arguments, sizeof arguments, "forward --value v.npy --offset-mask om.npy --output o.npy %s %s", options,
+             more);
+    assert_command_done(arguments);
+    snprintf(arguments, sizeof arguments,
+             "backward --value v.npy --offset-mask om.npy --grad-output go.npy --grad-value gv.npy"
+             " --grad-offset-mask gom.npy %s %s",
+             options, more);
+    assert_command_done(arguments);
+}
+
+static void assert_files(const test_layer *layer) {
+    assert_file("o.npy", layer, OUTPUT);
+    assert_file("gv.npy", layer, GRAD_VALUE);
+    assert_file("gom.npy", layer, GRAD_OFFSET_MASK);
+}
+
+/* The library's results, to the bit, on each device by its name. */
+static void every_dtype(void **state) {
+    (void)state;
+    static const int32_t dtypes[] = {DCNV4_FLOAT16, DCNV4_FLOAT32, DCNV4_FLOAT64};
+    enter_folder();
+    for (const char *const *device = devices_to_try(); *device; ++device)
+        for (int d = 0; d < 3 && on_host(*device); ++d) {
+            const dcnv4_problem problem = the_problem(dtypes[d]);
+            char more[64];
+            test_layer layer = layer_make(&problem);
+            layer_fill(&layer, 67, 2);
+            layer_both(&layer, *device);
+            write_inputs(&layer);
+            snprintf(more, sizeof more, "--device %s", *device);
+            run_both(more);
+            assert_files(&layer);
+            snprintf(more, sizeof more, "--device=%s --threads=3", *device);
+            run_both(more);
+            assert_files(&layer);
+            layer_free(&layer);
+        }
+    leave_folder();
+}
+
+/* --dtype converts the inputs; bfloat16 results are float32 files. */
+static void conversions(void **state) {
+    (void)state;
+    static const char *const names[] = {"f32", "f16", "bf16", "f64"};
+    enter_folder();
+    for (EACH_DTYPE(from))
+        for (EACH_DTYPE(to)) {
+            if (from == DCNV4_BFLOAT16)
+                continue;
+            const dcnv4_problem problem = the_problem(from);
+            test_layer given = layer_make(&problem);
+            layer_fill(&given, 71, 2);
+            test_layer layer = layer_as(&given, to);
+            layer_both(&layer, "reference");
+            write_inputs(&given);
+            char more[64];
+            snprintf(more, sizeof more, "--device reference --dtype %s", names[to]);
+            run_both(more);
+            assert_files(&layer);
+            layer_free(&given);
+            layer_free(&layer);
+        }
+    leave_folder();
+}
+
+/* Versions 2 and 3 of the format, quotes of the other kind, keys in another order, and blanks are all the same file. */
+static void every_way_to_write_a_header(void **state) {
+    (void)state;
+    static const char *const headers[] = {
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3, 3, 2), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3, 3, 2)}",
+        "{\"descr\": \"<f4\", \"fortran_order\": False, \"shape\": (1, 3, 3, 2)}",
+        "{'shape':(1,3,3,2),'fortran_order':False,'descr':'<f4'}",
+        "  { 'shape' : ( 1 , 3 , 3 , 2 , ) , 'fortran_order' : False , 'descr' : '<f4' , }  ",
+    };
+    static const float data[18] = {1, 2, 3};
+    static const int64_t row_shape[4] = {1, 3, 3, 32};
+    enter_folder();
+    write_tensor("om.npy", DCNV4_FLOAT32, row_shape, 1);
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; ++i)
+        for (int version = 1; version <= 3; ++version) {
+            write_npy("v.npy", version, headers[i], data, sizeof data);
+            assert_command_done("forward --value v.npy --offset-mask om.npy --output o.npy --groups 1");
+        }
+    leave_folder();
+}
+
+static void empty_tensors(void **state) {
+    (void)state;
+    static const int64_t value_shape[4] = {0, 3, 3, 2}, row_shape[4] = {0, 3, 3, 32};
+    enter_folder();
+    write_tensor("v.npy", DCNV4_FLOAT32, value_shape, 1);
+    write_tensor("om.npy", DCNV4_FLOAT32, row_shape, 1);
+    write_tensor("go.npy", DCNV4_FLOAT32, value_shape, 1);
+    assert_command_done("forward --value v.npy --offset-mask om.npy --output o.npy --groups 1");
+    assert_command_done("backward --value v.npy --offset-mask om.npy --grad-output go.npy --grad-value gv.npy"
+                        " --grad-offset-mask gom.npy --groups 1");
+    free(read_tensor("o.npy", "<f4", value_shape));
+    free(read_tensor("gv.npy", "<f4", value_shape));
+    free(read_tensor("gom.npy", "<f4", row_shape));
+    leave_folder();
+}
+
+static void help_and_version(void **state) {
+    (void)state;
+    static const char *const commands[] = {"info", "forward", "backward", "check", "bench", "plot"};
+    char text[64];
+    snprintf(text, sizeof text, "dcnv4 %s\n", dcnv4_version());
+    assert_string_equal(assert_command_done("--version")->out, text);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; ++i) {
+        assert_non_null(strstr(assert_command_done("--help")->out, commands[i]));
+        snprintf(text, sizeof text, "%s --help", commands[i]);
+        assert_non_null(strstr(assert_command_done(text)->out, commands[i]));
+        snprintf(text, sizeof text, "%s --nonsense --help", commands[i]);
+        assert_command_done(text);
+    }
+}
+
+static void info(void **state) {
+    (void)state;
+    char line[128];
+    for (int64_t i = 0; i < dcnv4_device_count(); ++i) {
+        dcnv4_device_info device = DCNV4_DEVICE_INFO_INIT;
+        ASSERT_SUCCESS(dcnv4_device_info_get(i, &device));
+        assert_non_null(strstr(assert_command_done("info")->out, device.name));
+        snprintf(line, sizeof line, "\"name\": \"%s\"", device.name);
+        assert_non_null(strstr(assert_command_done("info --json")->out, line));
+    }
+}
+
+static void check(void **state) {
+    (void)state;
+    const command_result *result = assert_command_done("check --cases 8 --seed 5");
+    assert_non_null(strstr(result->out, "cpu"));
+    assert_non_null(strstr(result->out, "ok"));
+    assert_command_done("check --cases 3 --device cpu --dtype bf16 --threads 2");
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_dtype),
+        cmocka_unit_test(conversions),
+        cmocka_unit_test(every_way_to_write_a_header),
+        cmocka_unit_test(empty_tensors),
+        cmocka_unit_test(help_and_version),
+        cmocka_unit_test(info),
+        cmocka_unit_test(check),
+    };
+    return HARNESS_RUN(argc, argv, tests);
+}
