@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static dcnv4i_exit add(dcnv4i_devices *devices, const char *name, const char *reason) {
+static dcnv4i_exit add(dcnv4i_devices *devices, const char *name, const char *reason, bool named) {
     for (int64_t i = 0; i < devices->count; ++i)
-        if (strcmp(devices->items[i].name, name) == 0)
+        if (strcmp(devices->items[i].name, name) == 0) {
+            devices->items[i].named = devices->items[i].named || named;
             return DCNV4I_DONE;
+        }
     if (devices->count == devices->room) {
         const int64_t room = devices->room * 2 + 8;
         dcnv4i_device *items = realloc(devices->items, (size_t)room * sizeof *items);
@@ -19,6 +21,7 @@ static dcnv4i_exit add(dcnv4i_devices *devices, const char *name, const char *re
     dcnv4i_device *device = &devices->items[devices->count++];
     snprintf(device->name, sizeof device->name, "%s", name);
     snprintf(device->reason, sizeof device->reason, "%s", reason);
+    device->named = named;
     return DCNV4I_DONE;
 }
 
@@ -29,7 +32,7 @@ static dcnv4i_exit add_all(dcnv4i_devices *devices) {
         dcnv4_device_info info = DCNV4_DEVICE_INFO_INIT;
         verdict = dcnv4i_verdict_library(dcnv4_device_info_get(i, &info), "--device all");
         if (verdict == DCNV4I_DONE)
-            verdict = add(devices, info.name, info.available ? "" : info.reason);
+            verdict = add(devices, info.name, info.available ? "" : info.reason, false);
     }
     return verdict;
 }
@@ -42,7 +45,7 @@ static dcnv4i_exit add_named(dcnv4i_devices *devices, const char *name) {
         verdict = dcnv4i_verdict_library(dcnv4_context_info(context, &info), name);
     dcnv4_context_destroy(context);
     /* "auto" has become a name; "cpu:portable" stays what it is, whichever name its description has. */
-    return verdict == DCNV4I_DONE ? add(devices, strcmp(name, "auto") == 0 ? info.name : name, "") : verdict;
+    return verdict == DCNV4I_DONE ? add(devices, strcmp(name, "auto") == 0 ? info.name : name, "", true) : verdict;
 }
 
 static dcnv4i_exit add_list(dcnv4i_devices *devices, const char *list) {

@@ -7,6 +7,7 @@
 typedef struct dcnv4i_device {
     char name[64];
     char reason[256]; /* why it is missing; "" if it is there */
+    bool named;       /* asked for by its name, not by "all" */
 } dcnv4i_device;
 
 typedef struct dcnv4i_devices {

@@ -1,5 +1,6 @@
 #include "runner.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 dcnv4i_exit dcnv4i_runner_context(const char *device, int64_t threads, dcnv4_context **context) {
@@ -66,12 +67,19 @@ dcnv4i_exit dcnv4i_runner_upload(dcnv4i_runner *runner, const void *value, const
     return dcnv4i_verdict_library(status, "copying the inputs to the device");
 }
 
+dcnv4i_exit dcnv4i_runner_start(dcnv4i_runner *runner, dcnv4_pass pass) {
+    const bool forward = pass == DCNV4_PASS_FORWARD;
+    return dcnv4i_verdict_library((forward ? dcnv4_forward : dcnv4_backward)(runner->plan, &runner->buffers, NULL),
+                                  forward ? "forward" : "backward");
+}
+
+dcnv4i_exit dcnv4i_runner_wait(dcnv4i_runner *runner) {
+    return dcnv4i_verdict_library(dcnv4_synchronize(runner->context), "waiting for the device");
+}
+
 dcnv4i_exit dcnv4i_runner_run(dcnv4i_runner *runner, dcnv4_pass pass) {
-    dcnv4_status status = pass == DCNV4_PASS_FORWARD ? dcnv4_forward(runner->plan, &runner->buffers, NULL)
-                                                     : dcnv4_backward(runner->plan, &runner->buffers, NULL);
-    if (status == DCNV4_SUCCESS)
-        status = dcnv4_synchronize(runner->context);
-    return dcnv4i_verdict_library(status, pass == DCNV4_PASS_FORWARD ? "forward" : "backward");
+    const dcnv4i_exit verdict = dcnv4i_runner_start(runner, pass);
+    return verdict == DCNV4I_DONE ? dcnv4i_runner_wait(runner) : verdict;
 }
 
 dcnv4i_exit dcnv4i_runner_download(dcnv4i_runner *runner, const dcnv4_buffer *buffer, void *target, size_t length) {

@@ -21,6 +21,10 @@ dcnv4i_exit dcnv4i_runner_open(const char *device, int64_t threads, const dcnv4_
 /* Copies inputs to the device; grad_output is NULL if it is not used. */
 dcnv4i_exit dcnv4i_runner_upload(dcnv4i_runner *runner, const void *value, const void *offset_mask, const void *grad_output);
 
+/* Starts a pass; it may have ended only when dcnv4i_runner_wait returns, which says what broke meanwhile. */
+dcnv4i_exit dcnv4i_runner_start(dcnv4i_runner *runner, dcnv4_pass pass);
+dcnv4i_exit dcnv4i_runner_wait(dcnv4i_runner *runner);
+
 /* Runs a pass and waits for its end. */
 dcnv4i_exit dcnv4i_runner_run(dcnv4i_runner *runner, dcnv4_pass pass);
 

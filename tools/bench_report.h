@@ -1,0 +1,17 @@
+/* The results of bench in words, as JSON and as CSV. */
+#ifndef DCNV4I_BENCH_REPORT_H
+#define DCNV4I_BENCH_REPORT_H
+
+#include "bench_run.h"
+
+#include <stdio.h>
+
+/* What stands before the records, the records from number first on, and what stands after them. */
+void dcnv4i_report_begin(FILE *file, dcnv4i_format format, int32_t dtype);
+void dcnv4i_report_records(FILE *file, dcnv4i_format format, const dcnv4i_records *records, int64_t first);
+void dcnv4i_report_end(FILE *file, dcnv4i_format format);
+
+/* The name of this machine's processor, or of its kind. */
+const char *dcnv4i_processor_name(char *text, size_t size);
+
+#endif
