@@ -22,7 +22,8 @@ typedef struct candidate {
     dcnv4i_runner runner;
     int64_t threads, repeats; /* runs of one sample */
     dcnv4i_floor floor;
-    double *times, *load_times, *copy_times; /* by round */
+    const struct candidate *like; /* an earlier one with as many threads, whose floor is taken, or itself */
+    double *times, *load_times, *memory_times; /* by round */
 } candidate;
 
 typedef struct bench {
@@ -133,12 +134,15 @@ static dcnv4i_exit judge_pass(const bench *b, candidate *c, dcnv4_pass pass, dcn
 
 /* ---- The race ------------------------------------------------------------------------------------------------------- */
 
-/* Each tensor of the pass, once. */
-static double compulsory_bytes(const bench *b, dcnv4_pass pass) {
+/* Each tensor of the pass once. */
+static double read_bytes(const bench *b, dcnv4_pass pass) {
     const dcnv4_sizes *s = &b->sizes;
-    const double inputs = (double)s->value + (double)s->offset_mask;
-    return pass == DCNV4_PASS_FORWARD ? inputs + (double)s->output
-                                      : inputs + (double)s->grad_output + (double)s->grad_value + (double)s->grad_offset_mask;
+    return (double)s->value + (double)s->offset_mask + (pass == DCNV4_PASS_FORWARD ? 0 : (double)s->grad_output);
+}
+
+static double write_bytes(const bench *b, dcnv4_pass pass) {
+    const dcnv4_sizes *s = &b->sizes;
+    return pass == DCNV4_PASS_FORWARD ? (double)s->output : (double)s->grad_value + (double)s->grad_offset_mask;
 }
 
 /* 4·K·D elements for each group of each output pixel, as wide as they are in arithmetic. */
@@ -190,28 +194,49 @@ static dcnv4i_exit run_round(const bench *b, dcnv4_pass pass, int64_t round) {
     for (int64_t i = 0; i < b->count && verdict == DCNV4I_DONE; ++i) {
         candidate *c = &b->candidates[i];
         verdict = sample(c, pass, &c->times[round]);
-        c->load_times[round] = has_floor(c) ? dcnv4i_floor_load_ms(&c->floor) : NAN;
-        c->copy_times[round] = has_floor(c) ? dcnv4i_floor_copy_ms(&c->floor) : NAN;
+        if (has_floor(c)) {
+            c->load_times[round] = dcnv4i_floor_load_ms(&c->floor);
+            c->memory_times[round] = dcnv4i_floor_memory_ms(&c->floor);
+        }
     }
     return verdict;
 }
 
+/* The processor's floor is that of what runs on it. */
+static int64_t threads_of(const bench *b, const candidate *c) {
+    if (strcmp(c->info.backend, "cpu") == 0)
+        return b->settings->threads > 0 ? b->settings->threads : c->info.units;
+    return strcmp(c->info.backend, "reference") == 0 ? 1 : 0;
+}
+
 static bool prepare_candidate(const bench *b, candidate *c, dcnv4_pass pass, int64_t rounds) {
-    const bool host = strcmp(c->info.backend, "cpu") == 0 || strcmp(c->info.backend, "reference") == 0;
-    c->threads = !host ? 0 : b->settings->threads > 0 && strcmp(c->info.backend, "cpu") == 0 ? b->settings->threads
-                                                                                            : c->info.units;
+    c->threads = threads_of(b, c);
+    c->like = b->candidates;
+    while (c->like->threads != c->threads)
+        ++c->like;
     c->times = malloc((size_t)rounds * sizeof *c->times);
     c->load_times = malloc((size_t)rounds * sizeof *c->load_times);
-    c->copy_times = malloc((size_t)rounds * sizeof *c->copy_times);
-    if (!c->times || !c->load_times || !c->copy_times)
+    c->memory_times = malloc((size_t)rounds * sizeof *c->memory_times);
+    if (!c->times || !c->load_times || !c->memory_times)
         return false;
-    return c->threads < 1 || dcnv4i_floor_create(c->threads, gathered_bytes(b), compulsory_bytes(b, pass), &c->floor);
+    return c->threads < 1 || c->like != c ||
+           dcnv4i_floor_create(c->threads, gathered_bytes(b), read_bytes(b, pass), write_bytes(b, pass), &c->floor);
 }
 
 static void forget_pass(candidate *c) {
-    free(c->times), free(c->load_times), free(c->copy_times);
-    c->times = c->load_times = c->copy_times = NULL;
+    free(c->times), free(c->load_times), free(c->memory_times);
+    c->times = c->load_times = c->memory_times = NULL;
     dcnv4i_floor_free(&c->floor);
+}
+
+/* The larger of the two medians, or NAN. */
+static double floor_of(const candidate *c, int64_t rounds, bool *memory_binds) {
+    if (!has_floor(c->like))
+        return NAN;
+    const double load = dcnv4i_spread_of(c->like->load_times, (size_t)rounds).median;
+    const double memory = dcnv4i_spread_of(c->like->memory_times, (size_t)rounds).median;
+    *memory_binds = memory > load;
+    return fmax(load, memory);
 }
 
 static dcnv4i_exit append_record(const bench *b, candidate *c, dcnv4_pass pass, int64_t rounds, dcnv4i_records *records) {
@@ -224,13 +249,12 @@ static dcnv4i_exit append_record(const bench *b, candidate *c, dcnv4_pass pass, 
         return dcnv4i_verdict(DCNV4I_BROKEN, "no memory for the results");
     records->items = items;
     dcnv4i_record *made = &items[records->count++];
-    const double load = dcnv4i_spread_of(c->load_times, (size_t)rounds).median;
-    const double copy = dcnv4i_spread_of(c->copy_times, (size_t)rounds).median;
     *made = (dcnv4i_record){.pass = pass, .problem = *b->problem, .threads = c->threads, .runs = rounds * c->repeats,
-                            .ms = dcnv4i_spread_of(c->times, (size_t)rounds), .floor_ms = has_floor(c) ? fmax(load, copy) : NAN,
-                            .memory_binds = copy > load, .bytes = compulsory_bytes(b, pass),
+                            .ms = dcnv4i_spread_of(c->times, (size_t)rounds),
+                            .bytes = read_bytes(b, pass) + write_bytes(b, pass),
                             .error = dcnv4i_comparison_normwise(&comparison),
                             .right = !comparison.wrong && comparison.judged > 0 && comparison.norm > 0};
+    made->floor_ms = floor_of(c, rounds, &made->memory_binds);
     snprintf(made->device, sizeof made->device, "%s", c->device);
     snprintf(made->backend, sizeof made->backend, "%s", c->info.backend);
     return DCNV4I_DONE;
