@@ -16,7 +16,7 @@ typedef struct backward_run {
     view value;
     target grad;
     int64_t first_channel;
-    real *row; /* room for the channels of grad_output of a pixel, where they are converted */
+    real *row; /* room for one group's grad_output of a box, where it is converted */
 } backward_run;
 
 /* What is added up for the corners of a chunk's points: quads of Σ over the channels of grad_output·value. */
@@ -70,18 +70,18 @@ static NOINLINE void look_up_gradients(const backward_run *run, const point_chun
     found->count = n;
 }
 
-/* What is spread: points first, first + 1, … of a chunk for each of some groups, one after the other. They are all inner
- * ones; or there is one group, whose points were looked up. */
+/* What is spread: points first, first + 1, … of a chunk for each of some neighbouring pixels of one group. They are all
+ * inner ones; or there is one pixel, whose points were looked up. */
 typedef struct spreading {
     const backward_run *run;
     const point_chunk *chunk;
     const gradient_lookup *found;
-    int64_t first, points, groups;
-    int64_t depth; /* channels from one group to the next */
-    real *dots;    /* as corner_dots says, of the whole chunk */
+    int64_t first, points, pixels;
+    int64_t out_stride; /* reals from a pixel of grad_output to the next */
+    real *dots;         /* as corner_dots says, of the whole chunk */
 } spreading;
 
-/* vectors of channels of grad_output from c on (or part of one vector) of one pixel: grad_value gets m·weight·grad_output,
+/* vectors of channels of value from c on (or part of one vector): grad_value gets m·weight·grad_output,
  * and dots what it says, which is added to what is there where `more` says so. */
 static ALWAYS_INLINE void spread_block(const spreading *spread, const gradient_lookup *found, int64_t c, const int vectors,
                                        const int part, const real *grad_output, bool more) {
@@ -90,10 +90,11 @@ static ALWAYS_INLINE void spread_block(const spreading *spread, const gradient_l
     const int64_t below = width * stride, grad_below = width * grad_stride;
     const int64_t count = found ? found->count : spread->points;
     const real *weights = found ? found->weights : spread->chunk->corners + 4 * spread->first;
-    const real *origin = run->value.pixels + c;
-    real *grad_origin = run->grad.pixels - run->grad.first_row * grad_below + c, *dots = spread->dots + 4 * spread->first;
+    const real *const origin = run->value.pixels + c;
+    real *dots = spread->dots + 4 * spread->first;
+    real *const grad_origin = run->grad.pixels - run->grad.first_row * grad_below + c;
     const point_index *index = spread->chunk->at + spread->first;
-    for (int64_t g = 0; g < spread->groups; ++g) {
+    for (int64_t pixel = 0; pixel < spread->pixels; ++pixel) {
         vec out[BLOCK];
         for (int v = 0; v < vectors; ++v)
             out[v] = part ? vload_part(grad_output, part) : vload(grad_output + v * LANES);
@@ -122,9 +123,7 @@ static ALWAYS_INLINE void spread_block(const spreading *spread, const gradient_l
         weights += 4 * count;
         index += count;
         dots += 4 * count;
-        origin += spread->depth;
-        grad_origin += spread->depth;
-        grad_output += spread->depth;
+        grad_output += spread->out_stride;
     }
 }
 
@@ -147,19 +146,19 @@ SPREAD(part, 1, part_)
 #undef SPREAD
 
 /* channel counts from that of the piece's first group. */
-static void spread_inner(const spreading *spread, int64_t channel, const real *grad_output) {
+static void spread_inner(const spreading *spread, int64_t channel, int64_t depth, const real *grad_output) {
 #define BODY(c, vectors, part) \
     CHOOSE(spread_inner_, vectors, part)(spread, channel + (c), part, grad_output + (c), (c) > 0)
-    FOR_CHANNEL_BLOCKS(spread->depth, BODY);
+    FOR_CHANNEL_BLOCKS(depth, BODY);
 #undef BODY
 }
 
-/* The same for one group, whatever its points are. */
-static void spread_any(const spreading *spread, int64_t channel, const real *grad_output) {
+/* The same for one pixel, whatever its points are. */
+static void spread_any(const spreading *spread, int64_t channel, int64_t depth, const real *grad_output) {
     gradient_lookup found;
     spreading one = *spread;
     one.found = &found;
-    one.groups = 1;
+    one.pixels = 1;
     for (int64_t i = 4 * spread->first; i < 4 * (spread->first + spread->points); ++i)
         spread->dots[i] = 0;
 #define BODY(c, vectors, part)                                                                                         \
@@ -167,29 +166,30 @@ static void spread_any(const spreading *spread, int64_t channel, const real *gra
         look_up_gradients(spread->run, spread->chunk, spread->first, spread->points, channel + (c), &found);           \
         CHOOSE(spread_found_, vectors, part)(&one, channel + (c), part, grad_output + (c), (c) > 0);                   \
     } while (0)
-    FOR_CHANNEL_BLOCKS(spread->depth, BODY);
+    FOR_CHANNEL_BLOCKS(depth, BODY);
 #undef BODY
 }
 
-/* Spreads the gradients of one pixel's groups in a box. */
-static void spread_pixel(spreading *spread, const place *at, int64_t pixel, int64_t groups) {
-    const backward_run *run = spread->run;
+/* Spreads the gradients of a box whose cells were found. */
+static void spread_cells(const backward_run *run, const place *at, const point_box *box, const point_chunk *chunk,
+                         corner_dots *dots) {
     const dcnv4i_layer *layer = run->layer;
-    const int64_t depth = spread->depth, channel = at->group * depth, item = (int64_t)layer->problem->item;
-    const char *from = run->tensors->grad_output + (pixel * layer->problem->asked.grad_output_stride + channel) * item;
-    const real *grad_output = layer->read ? run->row : (const real *)from;
-    if (layer->read)
-        layer->read(from, run->row, groups * depth);
-    if (spread->chunk->all_inner) {
-        spread->groups = groups;
-        spread_inner(spread, channel - run->first_channel, grad_output);
-        spread->first += groups * spread->points;
-        return;
+    const dcnv4_problem *p = &layer->problem->asked;
+    const int64_t item = (int64_t)layer->problem->item, depth = p->group_channels, stride = p->grad_output_stride;
+    spreading spread = {run, chunk, NULL, 0, box->points, 1, layer->read ? depth : stride, dots->corners};
+    for (int64_t channel = at->group * depth; channel < (at->group + box->groups) * depth; channel += depth) {
+        const char *const from = run->tensors->grad_output + (at->pixel * stride + channel) * item;
+        const real *const grad_output = layer->read ? run->row : (const real *)from;
+        for (int64_t i = 0; layer->read && i < box->pixels; ++i)
+            layer->read(from + i * stride * item, run->row + i * depth, depth);
+        for (int64_t i = 0; i < box->pixels; i += spread.pixels, spread.first += spread.pixels * spread.points) {
+            spread.pixels = inner_blocks(chunk, spread.first, spread.points, box->pixels - i);
+            const bool inner = spread.pixels > 0;
+            spread.pixels += !inner;
+            (inner ? spread_inner : spread_any)(&spread, channel - run->first_channel, depth,
+                                                grad_output + i * spread.out_stride);
+        }
     }
-    spread->groups = 1;
-    for (int64_t g = 0; g < groups; ++g, spread->first += spread->points)
-        (inner_points(spread->chunk, spread->first, spread->points) ? spread_inner : spread_any)(
-            spread, channel - run->first_channel + g * depth, grad_output + g * depth);
 }
 
 /* Σ over the channels of grad_output times what value is at a point, and times its slopes by x and y: in the order of the
@@ -199,7 +199,7 @@ static NOINLINE void project_carefully(const backward_run *run, const place *at,
     const dcnv4i_layer *layer = run->layer;
     const dcnv4_problem *p = &layer->problem->asked;
     const int64_t item = (int64_t)layer->problem->item, block = point / box->points;
-    const int64_t pixel = at->pixel + block / box->groups, group = at->group + block % box->groups;
+    const int64_t pixel = at->pixel + block % box->pixels, group = at->group + block / box->pixels;
     const int64_t channel = group * p->group_channels;
     const char *row = run->tensors->grad_output + (pixel * p->grad_output_stride + channel) * item;
     const cell cell_at = look(chunk, point, &run->frame);
@@ -268,11 +268,11 @@ static void write_box(const backward_run *run, const place *at, const point_box 
     const dcnv4i_layer *layer = run->layer;
     const dcnv4_problem *p = &layer->problem->asked;
     const int64_t points = layer->problem->points, item = (int64_t)layer->problem->item, count = box->points;
-    char *row = run->tensors->grad_offset_mask + (at->pixel * p->grad_offset_mask_stride + at->group * 3 * points) * item;
+    char *const first = run->tensors->grad_offset_mask + (at->pixel * p->grad_offset_mask_stride + at->group * 3 * points) * item;
     real staged[2 * POINTS];
-    for (int64_t i = 0, from = 0; i < box->pixels; ++i, row += p->grad_offset_mask_stride * item) {
-        char *block = row;
-        for (int64_t g = 0; g < box->groups; ++g, block += 3 * points * item, from += count) {
+    for (int64_t g = 0, from = 0; g < box->groups; ++g) {
+        char *block = first + g * 3 * points * item;
+        for (int64_t i = 0; i < box->pixels; ++i, block += p->grad_offset_mask_stride * item, from += count) {
             char *const pairs_at = block + 2 * at->point * item, *const weights_at = block + (2 * points + at->point) * item;
             real *const pairs = layer->write ? staged : (real *)pairs_at;
             int64_t k = 0;
@@ -314,13 +314,11 @@ static real weighted_sum(const point_chunk *chunk, const corner_dots *dots, int6
 static bool spread_box(const backward_run *run, const place *at, const point_box *box, bool ours, point_chunk *chunk,
                        corner_dots *dots) {
     const int64_t count = box->pixels * box->groups * box->points;
-    spreading spread = {run, chunk, NULL, 0, box->points, 1, run->layer->problem->asked.group_channels, dots->corners};
     read_box(&run->frame, at, box, chunk);
     if (!ours && !reaches(run, chunk, count))
         return false;
     find_cells(chunk, count, &run->frame.inner);
-    for (int64_t i = 0; i < box->pixels; ++i)
-        spread_pixel(&spread, at, at->pixel + i, box->groups);
+    spread_cells(run, at, box, chunk, dots);
     finish_dots(run, at, box, chunk, dots);
     return true;
 }
@@ -400,8 +398,8 @@ static void backward(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, c
     const int64_t pixels = (piece->last_input - piece->first_input) * p->width;
     const int64_t first_pixel = (piece->image * p->height + piece->first_input) * p->width;
     char *const rows = tensors->grad_value + (first_pixel * p->grad_value_stride + first) * item;
-    real *const row = piece->scratch, *const scratch_value = layer->read ? row + channels : NULL;
-    real *const scratch_grad = layer->read ? scratch_value + p->height * p->width * channels : NULL;
+    real *const row = piece->scratch, *const scratch_value = row ? row + DCNV4I_BOX_PIXELS * p->group_channels : NULL;
+    real *const scratch_grad = row ? scratch_value + p->height * p->width * channels : NULL;
     const char *image = tensors->value + piece->image * p->height * p->width * p->value_stride * item;
     backward_run run = {
         .layer = layer,

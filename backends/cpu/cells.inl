@@ -11,12 +11,11 @@ typedef struct point_chunk {
     real m[POINTS_ROOM];                              /* weights */
     point_index at[POINTS_ROOM];                      /* the cell, see vstore_index */
     real corners[4 * POINTS_ROOM];                    /* quads of m·bilinear weight */
-    bool all_inner;                                   /* every cell is an inner one */
 } point_chunk;
 
-/* How a piece of work is cut into chunks: boxes of pixels × groups × points. All points of a pixel are in one box where
- * they fit; otherwise a box is a part of one pixel. Point k of group g of pixel i of a box is number
- * (i·groups + g)·points + k of its chunk. */
+/* How a piece of work is cut into chunks: boxes of pixels × groups × points. Neighbouring pixels of one group come first,
+ * since they look at the same few rows of value. Point k of pixel i of group g of a box is number
+ * (g·pixels + i)·points + k of its chunk. A kernel that does not fit a chunk has boxes that are a part of one block. */
 typedef struct point_box {
     int64_t pixels, groups, points;
 } point_box;
@@ -54,10 +53,10 @@ static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static point_box largest_box(int64_t pixels, int64_t groups, int64_t points) {
     point_box b = {1, 1, smaller(points, POINTS)};
-    if (points <= POINTS)
-        b.groups = points ? smaller(groups, POINTS / points) : groups;
-    if (b.groups == groups)
-        b.pixels = points ? smaller(pixels, POINTS / (groups * points)) : pixels;
+    const int64_t blocks = points <= POINTS ? POINTS / (points ? points : 1) : 1;
+    b.pixels = smaller(pixels, smaller(blocks, DCNV4I_BOX_PIXELS));
+    if (b.pixels == pixels && pixels > 0)
+        b.groups = smaller(groups, blocks / pixels);
     return b;
 }
 
@@ -135,29 +134,24 @@ static void read_box(const image_frame *frame, const place *at, const point_box 
     const dcnv4i_layer *const layer = frame->layer;
     const dcnv4_problem *const p = &layer->problem->asked;
     const int64_t points = layer->problem->points, item = (int64_t)layer->problem->item, count = box->points;
-    const int64_t groups = box->groups, block_size = 3 * points * item, row_size = p->offset_mask_stride * item;
+    const int64_t block_size = 3 * points * item, row_size = p->offset_mask_stride * item;
     const int64_t pairs_at = 2 * at->point * item, weights_at = (2 * points + at->point) * item;
     const real scale = frame->scale, *const grid_x = (const real *)layer->grid_x + at->point;
     const real *const grid_y = (const real *)layer->grid_y + at->point;
     const real base_y = (real)(at->oy * p->stride_h - p->pad_h + dcnv4i_half_span(p->kernel_h, p->dilation_h));
-    int64_t column = at->ox * p->stride_w - p->pad_w + dcnv4i_half_span(p->kernel_w, p->dilation_w);
+    const int64_t base = at->ox * p->stride_w - p->pad_w + dcnv4i_half_span(p->kernel_w, p->dilation_w);
     real *x = chunk->x, *y = chunk->y, *m = chunk->m, staged[3 * POINTS];
-    const char *row = frame->offset_mask + at->pixel * row_size + at->group * block_size;
-    for (const char *const end = row + box->pixels * row_size; row != end; row += row_size, column += p->stride_w) {
-        const real base_x = (real)column;
-        const char *block = row;
-        if (layer->read && count == points)
-            layer->read(row, staged, 3 * points * groups);
-        for (int64_t g = 0; g < groups; ++g, block += block_size, x += count, y += count, m += count) {
+    for (int64_t g = 0; g < box->groups; ++g) {
+        const char *block = frame->offset_mask + at->pixel * row_size + (at->group + g) * block_size;
+        for (int64_t i = 0; i < box->pixels; ++i, block += row_size, x += count, y += count, m += count) {
             const real *pairs = (const real *)(block + pairs_at), *weights = (const real *)(block + weights_at);
-            if (layer->read && count == points) {
-                pairs = staged + 3 * points * g, weights = pairs + 2 * points;
-            } else if (layer->read) {
+            if (layer->read) {
                 pairs = staged, weights = staged + 2 * count;
-                layer->read(block + pairs_at, staged, 2 * count);
-                layer->read(block + weights_at, staged + 2 * count, count);
+                layer->read(block + pairs_at, staged, count == points ? 3 * count : 2 * count);
+                if (count < points)
+                    layer->read(block + weights_at, staged + 2 * count, count);
             }
-            place_points(scale, grid_x, grid_y, pairs, weights, count, base_x, base_y, x, y, m);
+            place_points(scale, grid_x, grid_y, pairs, weights, count, (real)(base + i * p->stride_w), base_y, x, y, m);
             if (p->softmax)
                 softmax(layer, block, m, count);
         }
@@ -167,27 +161,30 @@ static void read_box(const image_frame *frame, const place *at, const point_box 
 /* Fills in the rest of a chunk of count points. */
 static void find_cells(point_chunk *chunk, int64_t count, const inner_cells *inner) {
     const vec one = vset(1);
-    vmask inner_ones = vmask_all();
-    /* Whole vectors are worked on: what is behind the last point is as inner as the last point. */
-    for (int64_t i = count; count > 0 && i < count + LANES - 1; ++i)
-        chunk->x[i] = chunk->x[count - 1], chunk->y[i] = chunk->y[count - 1], chunk->m[i] = chunk->m[count - 1];
+    /* Whole vectors are worked on, so something has to be behind the last point. */
+    for (int64_t i = count; i < count + LANES - 1; ++i)
+        chunk->x[i] = chunk->y[i] = chunk->m[i] = 0;
     for (int64_t i = 0; i < count; i += LANES) {
         const vec x = vload(chunk->x + i), y = vload(chunk->y + i), m = vload(chunk->m + i);
         const vec column = vfloor(x), row = vfloor(y);
         const vec right = vsub(x, column), lower = vsub(y, row);
         const vec left = vsub(one, right), below = vmul(m, lower), above = vmul(m, vsub(one, lower));
-        inner_ones = vmask_and(inner_ones, vstore_index(chunk->at + i, x, y, column, row, m, inner));
+        vstore_index(chunk->at + i, x, y, column, row, m, inner);
         vstore_quads(chunk->corners + 4 * i, vmul(above, left), vmul(above, right), vmul(below, left), vmul(below, right));
     }
-    chunk->all_inner = vmask_full(inner_ones);
 }
 
-/* Whether count points from `first` on are all inner ones. */
-static inline bool inner_points(const point_chunk *chunk, int64_t first, int64_t count) {
-    point_index any = 0;
-    for (int64_t point = first; point < first + count; ++point)
-        any |= chunk->at[point];
-    return any >= 0;
+/* How many of `blocks` blocks of points, one after the other in a chunk, have inner cells alone before one that has not. */
+static inline int64_t inner_blocks(const point_chunk *chunk, int64_t first, int64_t points, int64_t blocks) {
+    const point_index *index = chunk->at + first;
+    for (int64_t block = 0; block < blocks; ++block, index += points) {
+        point_index any = 0;
+        for (int64_t k = 0; k < points; ++k)
+            any |= index[k];
+        if (any < 0)
+            return block;
+    }
+    return blocks;
 }
 
 /* ---- Points whose four corners are not all plain to be had: one by one ------------------------------------------- */

@@ -62,28 +62,29 @@ static NOINLINE void look_up(const image_frame *frame, const view *value, const 
     found->slow = slow;
 }
 
-/* What a mix is made of: points first, first + 1, … of a chunk for each of some groups, one after the other. They are all
- * inner ones; or there is one group, whose points were looked up. */
+/* What a mix is made of: points first, first + 1, … of a chunk for each of some neighbouring pixels of one group. They are
+ * all inner ones; or there is one pixel, whose points were looked up. */
 typedef struct mixture {
     const view *value;
     const point_chunk *chunk;
     const lookup *found;
-    int64_t first, points, groups;
-    int64_t below; /* reals from a pixel of value to the one below */
-    int64_t depth; /* channels from one group to the next */
-    bool more;     /* to be added to what is in out already */
+    int64_t first, points, pixels;
+    int64_t below;      /* reals from a pixel of value to the one below */
+    int64_t out_stride; /* reals from a pixel of the result to the next */
+    bool more;          /* to be added to what is in the result already */
 } mixture;
 
-/* vectors of channels from c on (or part of one vector) of one pixel. Nothing is called in the loops, so that the sums stay
+/* vectors of channels of value from c on (or part of one vector). Nothing is called in the loops, so that the sums stay
  * in registers; there are enough of them that no multiply-add waits for the one before. */
 static ALWAYS_INLINE void mix_block(const mixture *mix, const lookup *found, int64_t c, const int vectors, const int part,
                                     real *out) {
     enum { MOST = 4 * BLOCK };
     const int chains = 4 * vectors <= 8 ? 4 : 2 * vectors <= 8 ? 2 : 1;
     const int64_t stride = mix->value->stride, below = mix->below, count = found ? found->plain : mix->points;
-    const real *weights = found ? found->weights : mix->chunk->corners + 4 * mix->first, *origin = mix->value->pixels + c;
+    const real *weights = found ? found->weights : mix->chunk->corners + 4 * mix->first;
+    const real *const origin = mix->value->pixels + c;
     const point_index *index = mix->chunk->at + mix->first;
-    for (int64_t g = 0; g < mix->groups; ++g) {
+    for (int64_t pixel = 0; pixel < mix->pixels; ++pixel) {
         vec sum[MOST];
         for (int i = 0; i < chains * vectors; ++i)
             sum[i] = vset(0);
@@ -110,8 +111,7 @@ static ALWAYS_INLINE void mix_block(const mixture *mix, const lookup *found, int
         }
         weights += 4 * count;
         index += count;
-        origin += mix->depth;
-        out += mix->depth;
+        out += mix->out_stride;
     }
 }
 
@@ -131,18 +131,18 @@ MIX(vector, 1, 0)
 MIX(part, 1, part_)
 #undef MIX
 
-static void mix_inner(const mixture *mix, int64_t channel, real *out) {
+static void mix_inner(const mixture *mix, int64_t channel, int64_t depth, real *out) {
 #define BODY(c, vectors, part) CHOOSE(mix_inner_, vectors, part)(mix, channel + (c), part, out + (c))
-    FOR_CHANNEL_BLOCKS(mix->depth, BODY);
+    FOR_CHANNEL_BLOCKS(depth, BODY);
 #undef BODY
 }
 
-/* The same for one group, whatever its points are. */
-static void mix_any(const image_frame *frame, const mixture *mix, int64_t channel, real *out) {
+/* The same for one pixel, whatever its points are. */
+static void mix_any(const image_frame *frame, const mixture *mix, int64_t channel, int64_t depth, real *out) {
     lookup found;
     mixture one = *mix;
     one.found = &found;
-    one.groups = 1;
+    one.pixels = 1;
 #define BODY(c, vectors, part)                                                                                         \
     do {                                                                                                               \
         const int count = (part) ? (part) : (vectors) * LANES;                                                         \
@@ -156,35 +156,35 @@ static void mix_any(const image_frame *frame, const mixture *mix, int64_t channe
                 out[(c) + d] = real_fma(mix->chunk->m[point], mixed[d], out[(c) + d]);                                 \
         }                                                                                                              \
     } while (0)
-    FOR_CHANNEL_BLOCKS(mix->depth, BODY);
+    FOR_CHANNEL_BLOCKS(depth, BODY);
 #undef BODY
 }
 
-/* Mixes a box; row has room for the channels of its groups where output is converted. */
+/* Mixes a box. Where output is converted, row has room for one group of its pixels. */
 static void forward_box(const image_frame *frame, const view *value, char *output, const place *at, const point_box *box,
                         point_chunk *chunk, real *row) {
     const dcnv4i_layer *layer = frame->layer;
     const dcnv4_problem *p = &layer->problem->asked;
-    const int64_t item = (int64_t)layer->problem->item, depth = p->group_channels, channel = at->group * depth;
-    char *out = output + (at->pixel * p->output_stride + channel) * item;
-    mixture mix = {value, chunk, NULL, 0, box->points, box->groups, p->width * value->stride, depth, at->point > 0};
+    const int64_t item = (int64_t)layer->problem->item, depth = p->group_channels, stride = p->output_stride;
+    mixture mix = {value, chunk, NULL, 0, box->points, 1, p->width * value->stride, layer->write ? depth : stride,
+                   at->point > 0};
     read_box(frame, at, box, chunk);
     find_cells(chunk, box->pixels * box->groups * box->points, &frame->inner);
-    for (int64_t i = 0; i < box->pixels; ++i, out += p->output_stride * item) {
-        real *sums = layer->write ? row : (real *)out;
-        if (chunk->all_inner) {
-            mix_inner(&mix, channel, sums);
-            mix.first += box->groups * box->points;
-        } else {
-            mix.groups = 1;
-            for (int64_t g = 0; g < box->groups; ++g, mix.first += box->points)
-                if (inner_points(chunk, mix.first, box->points))
-                    mix_inner(&mix, channel + g * depth, sums + g * depth);
-                else
-                    mix_any(frame, &mix, channel + g * depth, sums + g * depth);
+    for (int64_t channel = at->group * depth; channel < (at->group + box->groups) * depth; channel += depth) {
+        char *const out = output + (at->pixel * stride + channel) * item;
+        real *const sums = layer->write ? row : (real *)out;
+        for (int64_t i = 0; i < box->pixels; i += mix.pixels, mix.first += mix.pixels * mix.points) {
+            mix.pixels = inner_blocks(chunk, mix.first, mix.points, box->pixels - i);
+            if (mix.pixels > 0) {
+                mix_inner(&mix, channel, depth, sums + i * mix.out_stride);
+            } else {
+                mix_any(frame, &mix, channel, depth, sums + i * mix.out_stride);
+                mix.pixels = 1;
+            }
         }
         if (layer->write && at->point + box->points == layer->problem->points)
-            layer->write(row, out, box->groups * depth);
+            for (int64_t i = 0; i < box->pixels; ++i)
+                layer->write(row + i * depth, out + i * stride * item, depth);
     }
 }
 
@@ -194,10 +194,10 @@ static void forward(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, co
     const int64_t width = problem->output_width, points = problem->points;
     const char *image = tensors->value + piece->image * p->height * p->width * p->value_stride * (int64_t)problem->item;
     const image_frame frame = make_frame(layer, tensors, piece->first_input, piece->last_input, piece->first_input);
+    const point_box largest = largest_box(width, p->groups, points);
     real *const row = piece->scratch;
     const view value = see(layer, image, piece->first_input, piece->last_input, 0, problem->channels,
-                           layer->read ? row + problem->channels : NULL);
-    const point_box largest = largest_box(width, p->groups, points);
+                           layer->read ? row + DCNV4I_BOX_PIXELS * p->group_channels : NULL);
     point_chunk chunk;
     for (int64_t oy = piece->first_output; oy < piece->last_output; ++oy)
         for (int64_t ox = 0; ox < width; ox += largest.pixels)

@@ -29,6 +29,9 @@ typedef struct dcnv4i_tensors {
     char *output, *grad_value, *grad_offset_mask;
 } dcnv4i_tensors;
 
+/* How many pixels the kernels have at work at a time: scratch has room for a group's channels of so many. */
+enum { DCNV4I_BOX_PIXELS = 32 };
+
 /* A piece of work. A piece of forward is a band of output rows. A piece of backward is some groups: it adds up a band of
  * grad_value's rows and writes a band of grad_offset_mask's, each in an order that does not depend on the bands. */
 typedef struct dcnv4i_piece {

@@ -93,13 +93,11 @@ static inline vec between(vec a, float low, float high) {
 }
 
 typedef __m256 vmask;
-static inline vmask vmask_all(void) { return _mm256_castsi256_ps(_mm256_set1_epi32(-1)); }
-static inline vmask vmask_and(vmask a, vmask b) { return _mm256_and_ps(a, b); }
 static inline int vmask_full(vmask a) { return _mm256_movemask_ps(a) == 0xff; }
 
 static inline vmask vfinite(vec a) { return _mm256_cmp_ps(vsub(a, a), _mm256_setzero_ps(), _CMP_EQ_OQ); }
 
-static inline vmask vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
+static inline void vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
     const vec in_place = _mm256_and_ps(between(x, 0, inner->column_end), between(y, inner->row_begin, inner->row_end));
     const vec is_inner = _mm256_and_ps(in_place, vfinite(m));
     const __m256i columns = _mm256_cvttps_epi32(_mm256_and_ps(column, is_inner));
@@ -107,9 +105,8 @@ static inline vmask vstore_index(point_index *to, vec x, vec y, vec column, vec 
                                           _mm256_set1_epi32((int32_t)inner->first_row));
     const __m256i index = _mm256_add_epi32(_mm256_mullo_epi32(rows, _mm256_set1_epi32((int32_t)inner->width)), columns);
     /* What is not inner has all bits set, which is −1. */
-    const vec outer = _mm256_xor_ps(is_inner, vmask_all());
+    const vec outer = _mm256_xor_ps(is_inner, _mm256_castsi256_ps(_mm256_set1_epi32(-1)));
     _mm256_storeu_si256((__m256i *)to, _mm256_or_si256(index, _mm256_castps_si256(outer)));
-    return is_inner;
 }
 
 static inline vec vkeep_counting(vec a, vec x, vec y, float width, float height) {

@@ -88,8 +88,6 @@ typedef struct inner_cells {
 } inner_cells;
 
 typedef __mmask16 vmask;
-static inline vmask vmask_all(void) { return 0xffff; }
-static inline vmask vmask_and(vmask a, vmask b) { return (vmask)(a & b); }
 static inline int vmask_full(vmask a) { return a == 0xffff; }
 static inline vmask vfinite(vec a) { return _mm512_cmp_ps_mask(vsub(a, a), _mm512_setzero_ps(), _CMP_EQ_OQ); }
 
@@ -98,13 +96,12 @@ static inline vmask between(vec a, float low, float high) {
     return (vmask)(_mm512_cmp_ps_mask(a, vset(low), _CMP_GE_OQ) & _mm512_cmp_ps_mask(a, vset(high), _CMP_LT_OQ));
 }
 
-static inline vmask vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
+static inline void vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
     const vmask is_inner = (vmask)(between(x, 0, inner->column_end) & between(y, inner->row_begin, inner->row_end) & vfinite(m));
     const __m512i columns = _mm512_maskz_cvttps_epi32(is_inner, column), rows = _mm512_maskz_cvttps_epi32(is_inner, row);
     const __m512i below = _mm512_sub_epi32(rows, _mm512_set1_epi32((int32_t)inner->first_row));
     const __m512i index = _mm512_add_epi32(_mm512_mullo_epi32(below, _mm512_set1_epi32((int32_t)inner->width)), columns);
     _mm512_storeu_si512(to, _mm512_mask_mov_epi32(_mm512_set1_epi32(-1), is_inner, index));
-    return is_inner;
 }
 
 static inline vec vkeep_counting(vec a, vec x, vec y, float width, float height) {

@@ -67,8 +67,6 @@ typedef struct inner_cells {
 } inner_cells;
 
 typedef uint32x4_t vmask;
-static inline vmask vmask_all(void) { return vdupq_n_u32(UINT32_MAX); }
-static inline vmask vmask_and(vmask a, vmask b) { return vandq_u32(a, b); }
 static inline int vmask_full(vmask a) { return vminvq_u32(a) == UINT32_MAX; }
 static inline vmask vfinite(vec a) { return vceqzq_f32(vsub(a, a)); }
 
@@ -80,14 +78,13 @@ static inline vmask between(vec a, float low, float high) {
 /* a where the mask is set, 0 elsewhere. */
 static inline vec keep(vec a, vmask mask) { return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), mask)); }
 
-static inline vmask vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
+static inline void vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
     const vmask in_place = vandq_u32(between(x, 0, inner->column_end), between(y, inner->row_begin, inner->row_end));
     const vmask is_inner = vandq_u32(in_place, vfinite(m));
     const int32x4_t columns = vcvtq_s32_f32(keep(column, is_inner));
     const int32x4_t rows = vsubq_s32(vcvtq_s32_f32(keep(row, is_inner)), vdupq_n_s32((int32_t)inner->first_row));
     const int32x4_t index = vmlaq_s32(columns, rows, vdupq_n_s32((int32_t)inner->width));
     vst1q_s32(to, vorrq_s32(index, vreinterpretq_s32_u32(vmvnq_u32(is_inner)))); /* all bits set is −1 */
-    return is_inner;
 }
 
 static inline vec vkeep_counting(vec a, vec x, vec y, float width, float height) {

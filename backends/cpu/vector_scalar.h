@@ -44,8 +44,6 @@ static inline void vload_quads(const real *from, vec *a, vec *b, vec *c, vec *d)
 
 /* Which lanes something is so for. */
 typedef int vmask;
-static inline vmask vmask_all(void) { return 1; }
-static inline vmask vmask_and(vmask a, vmask b) { return a & b; }
 static inline int vmask_full(vmask a) { return a; }
 static inline vmask vfinite(vec a) { return a - a == 0; }
 
@@ -65,18 +63,17 @@ static inline void quad_store_sums(real *to, vec a, vec b, vec c, vec d, int mor
 }
 
 /* For points at (x, y), whose floors are (column, row), with weight m: the number (row − first_row)·width + column of the
- * upper left corner where all four corners are among the pixels that `inner` says and m is finite, −1 elsewhere; returns
- * for which lanes that is so. Nothing that is not known to be in range becomes an integer. */
+ * upper left corner where all four corners are among the pixels that `inner` says and m is finite, −1 elsewhere. Nothing
+ * that is not known to be in range becomes an integer. */
 typedef struct inner_cells {
     real column_end;           /* columns below this have a right neighbour */
     real row_begin, row_end;   /* rows from the first up to this have a lower neighbour */
     int64_t first_row, width;
 } inner_cells;
 
-static inline vmask vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
+static inline void vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
     const int is_inner = x >= 0 && x < inner->column_end && y >= inner->row_begin && y < inner->row_end && vfinite(m);
     *to = is_inner ? ((int64_t)row - inner->first_row) * inner->width + (int64_t)column : -1;
-    return is_inner;
 }
 
 /* a where x is > −1 and < width and y > −1 and < height, 0 elsewhere, also for NaNs. */

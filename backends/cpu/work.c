@@ -61,7 +61,7 @@ static dcnv4_status cut_forward(const dcnv4i_problem *problem, bool converts, dc
         const dcnv4i_piece piece = dcnv4i_work_piece(problem, DCNV4_PASS_FORWARD, converts, work, band);
         rows = most(rows, piece.last_input - piece.first_input);
     }
-    return set_scratch(product(product(rows, p->width), problem->channels) + problem->channels, work);
+    return set_scratch(product(product(rows, p->width), problem->channels) + DCNV4I_BOX_PIXELS * p->group_channels, work);
 }
 
 static dcnv4_status cut_backward(const dcnv4i_problem *problem, bool converts, int threads, dcnv4i_work *work) {
@@ -84,7 +84,7 @@ static dcnv4_status cut_backward(const dcnv4i_problem *problem, bool converts, i
     if (!converts || work->pieces == 0)
         return DCNV4_SUCCESS;
     const int64_t channels = work->chunk_groups * p->group_channels;
-    return set_scratch(product(product(p->height + pieces_of(p->height, work->bands), p->width), channels) + channels, work);
+    return set_scratch(product(product(p->height + pieces_of(p->height, work->bands), p->width), channels) + DCNV4I_BOX_PIXELS * p->group_channels, work);
 }
 
 dcnv4_status dcnv4i_work_cut(const dcnv4i_problem *problem, dcnv4_pass pass, bool converts, int threads, dcnv4i_work *work) {
