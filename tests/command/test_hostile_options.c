@@ -155,6 +155,35 @@ static void numbers(void **state) {
     REFUSE_ALL(mistakes);
 }
 
+static void bench(void **state) {
+    (void)state;
+#define SIZE "bench --size 1x8x8 --groups 2 --group-channels 4 "
+    static const mistake mistakes[] = {
+        {"bench --preset nonsense", "nonsense"},
+        {"bench --preset small --groups 3", "--groups"},
+        {"bench --size 0x1x1 --groups 2 --group-channels 4", "--size"},
+        {"bench --size 1x1 --groups 2 --group-channels 4", "--size"},
+        {"bench --size 1x8x8x8 --groups 2 --group-channels 4", "--size"},
+        {"bench --size 1x8x-8 --groups 2 --group-channels 4", "--size"},
+        {"bench --size 1x8x8 --groups 2", "--group-channels"},
+        {"bench --size 1x8x8 --group-channels 4", "--groups"},
+        {"bench --size 1x8x8 --groups 2 --group-channels 0", "--group-channels"},
+        {"bench --size 1x4294967296x4294967296 --groups 2 --group-channels 4", "4294967296"},
+        {"bench --value v.npy", "--value"},
+        {SIZE "--kernel 20", "20"},
+        {SIZE "--pass sideways", "--pass"},
+        {SIZE "--format xml", "--format"},
+        {SIZE "--runs 0", "--runs"},
+        {SIZE "--spread wide", "--spread"},
+        {SIZE "--threads 0", "--threads"},
+        {SIZE "--dtype f8", "--dtype"},
+        {SIZE "--device nonsense", "nonsense"},
+        {SIZE "--output missing/times.csv", "missing/times.csv"},
+        {SIZE "--plot times.gif", "times.gif"},
+    };
+    REFUSE_ALL(mistakes);
+}
+
 static void devices(void **state) {
     (void)state;
     good_files();
@@ -251,8 +280,9 @@ static void nothing(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words),         cmocka_unit_test(numbers),    cmocka_unit_test(devices),
-        cmocka_unit_test(output_places), cmocka_unit_test(full_disks), cmocka_unit_test(nothing),
+        cmocka_unit_test(words),   cmocka_unit_test(numbers),       cmocka_unit_test(bench),
+        cmocka_unit_test(devices), cmocka_unit_test(output_places), cmocka_unit_test(full_disks),
+        cmocka_unit_test(nothing),
     };
     return HARNESS_RUN(argc, argv, tests);
 }

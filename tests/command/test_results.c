@@ -197,6 +197,20 @@ static void check(void **state) {
     assert_command_done("check --cases 3 --device cpu --dtype bf16 --threads 2");
 }
 
+static void bench(void **state) {
+    (void)state;
+    enter_folder();
+    static const char size[] = "bench --size 1x8x8 --groups 2 --group-channels 4 --runs 1";
+    char arguments[256];
+    assert_non_null(strstr(assert_command_done(size)->out, "cpu"));
+    snprintf(arguments, sizeof arguments, "%s --format json --device all --pass backward", size);
+    assert_non_null(strstr(assert_command_done(arguments)->out, "\"pass\": \"backward\""));
+    snprintf(arguments, sizeof arguments, "%s --format csv --output times.csv --dtype bf16", size);
+    assert_string_equal(assert_command_done(arguments)->out, "");
+    assert_true(file_exists("times.csv"));
+    leave_folder();
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_dtype),
@@ -206,6 +220,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(help_and_version),
         cmocka_unit_test(info),
         cmocka_unit_test(check),
+        cmocka_unit_test(bench),
     };
     return HARNESS_RUN(argc, argv, tests);
 }
