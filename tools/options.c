@@ -203,9 +203,10 @@ dcnv4i_exit dcnv4i_options_parse(int count, char *const *arguments, dcnv4i_wish 
             *wish = DCNV4I_HELP;
             return DCNV4I_DONE;
         }
-    if (strcmp(arguments[1], "--version") == 0 && count == 2) {
+    if (strcmp(arguments[1], "--version") == 0) {
         *wish = DCNV4I_VERSION;
-        return DCNV4I_DONE;
+        return count == 2 ? DCNV4I_DONE
+                          : dcnv4i_verdict(DCNV4I_REFUSED, "--version takes no argument \"%s\"", arguments[2]);
     }
     if (settings->command == DCNV4I_COMMANDS)
         return dcnv4i_verdict(DCNV4I_REFUSED, "there is no command \"%s\"; dcnv4 --help lists them", arguments[1]);
