@@ -44,6 +44,7 @@ static void draw_problem(dcnv4i_random *random, dcnv4_problem *p) {
     p->group_channels = PICK(random, depths);
     p->remove_center = chance(random, 4);
     p->softmax = chance(random, 4);
+    p->deterministic = chance(random, 4);
     p->offset_scale = chance(random, 100) ? NAN : PICK(random, scales);
 }
 

@@ -108,7 +108,7 @@ static dcnv4i_exit print_row(const dcnv4i_device *device, int64_t threads, const
     const dcnv4i_comparison *c = &made.comparison;
     const bool right = !c->wrong && c->judged > 0 && (c->norm > 0 || layer->sizes.output == 0);
     *failed = *failed || !right;
-    printf("%-14s %10.3f %11.3f  %9.2e  %14.3f  %s\n", device->name, made.ms[0], made.ms[1],
+    printf("%-14s %10.3f %11.3f  %9.2e  %14.3g  %s\n", device->name, made.ms[0], made.ms[1],
            dcnv4i_comparison_normwise(c), c->share, right ? "ok" : "FAILED");
     fflush(stdout);
     return DCNV4I_DONE;

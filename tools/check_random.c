@@ -159,7 +159,7 @@ static void print_table(const dcnv4i_devices *devices, const tally *tallies) {
             printf("%-14s missing: %s\n", device->name, device->reason);
             continue;
         }
-        printf("%-14s %6" PRId64 "  %8.3f %11.3f %16.3f  ", device->name, t->cases, t->share[0], t->share[1], t->share[2]);
+        printf("%-14s %6" PRId64 "  %8.3g %11.3g %16.3g  ", device->name, t->cases, t->share[0], t->share[1], t->share[2]);
         if (t->failures > 0)
             printf("%" PRId64 " FAILED\n", t->failures);
         else if (t->cases == 0)
@@ -180,7 +180,7 @@ static dcnv4i_exit sum_up(const dcnv4i_devices *devices, const tally *tallies) {
             return dcnv4i_verdict(DCNV4I_BROKEN, "every result of %s was 0, which proves nothing", devices->items[i].name);
     }
     if (failures > 0)
-        return dcnv4i_verdict(DCNV4I_BROKEN, "%" PRId64 " failures in %" PRId64 " runs", failures, cases);
+        return dcnv4i_verdict(DCNV4I_BROKEN, "wrong or broken: %" PRId64 " results in %" PRId64 " runs", failures, cases);
     if (cases == 0)
         return dcnv4i_verdict(DCNV4I_BROKEN, "no case was run: no device has the dtypes that were drawn");
     return DCNV4I_DONE;

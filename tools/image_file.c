@@ -86,8 +86,9 @@ dcnv4i_exit dcnv4i_image_write(const char *path, FILE *file, const dcnv4i_canvas
     image.format = PNG_FORMAT_RGB;
     image.width = (png_uint_32)canvas->width, image.height = (png_uint_32)canvas->height;
     dcnv4i_exit verdict = DCNV4I_DONE;
+    errno = 0;
     if (!png_image_write_to_stdio(&image, file, 0, bytes, 0, NULL))
-        verdict = dcnv4i_verdict(DCNV4I_BROKEN, "%s was not written: %s", path, image.message);
+        verdict = dcnv4i_verdict(DCNV4I_BROKEN, "%s was not written: %s", path, errno ? strerror(errno) : image.message);
     png_image_free(&image);
     free(bytes);
     return verdict;

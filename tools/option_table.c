@@ -74,8 +74,8 @@ const dcnv4i_option dcnv4i_option_table[] = {
     OPTION(LIST, devices, "--device", "D|all", .commands = CHECK,
            .help = "the device, or all; may be repeated, or a list with commas; all if left out"),
     OPTION(LIST, devices, "--device", "D|all", .commands = BENCH,
-           .help = "the device, such as cpu or cpu:portable, or all; may be repeated, or a list with commas, to compare; auto "
-                   "if left out"),
+           .help = "the device, such as cpu or cpu:portable, or all, which leaves out the reference; may be repeated, or a "
+                   "list with commas, to compare; auto if left out"),
     OPTION(CHOICE, dtype, "--dtype", "T", .commands = PASSES, .choices = dcnv4i_dtype_choices,
            .help = "f16, bf16, f32 or f64: what to convert the inputs to; results have it too, those of bf16 are written as "
                    "float32; the dtype of the inputs if left out"),

@@ -5,7 +5,9 @@
 #include "output_file.h"
 #include "runner.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* One file that the command writes: a tensor of [N, height, width, row]. */
 typedef struct result {
@@ -66,8 +68,9 @@ static dcnv4i_exit write_result(dcnv4i_runner *runner, int32_t dtype, const resu
         verdict = dcnv4i_verdict_library(dcnv4_convert(dtype, raw, file_dtype, data, elements), made->path);
     if (verdict == DCNV4I_DONE)
         verdict = dcnv4i_output_open(made->path, &file);
-    if (verdict == DCNV4I_DONE)
-        dcnv4i_npy_write(file, file_dtype, 4, made->shape, data, bytes); /* an error shows at the commit */
+    errno = 0;
+    if (verdict == DCNV4I_DONE && !dcnv4i_npy_write(file, file_dtype, 4, made->shape, data, bytes))
+        verdict = dcnv4i_verdict(DCNV4I_BROKEN, "%s was not written: %s", made->path, strerror(errno));
     free(raw);
     free(data);
     return verdict;
