@@ -9,7 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MARGIN = 28, LABELS = 210, BARS = 560, NOTES = 190, BAR = 13, BAR_GAP = 3, GROUP_GAP = 12, HEAD = 104, FOOT = 44 };
+enum {
+    MARGIN = 28,
+    LABELS = 210,
+    BARS = 560,
+    NOTES = 190,
+    BAR = 13,
+    BAR_GAP = 3,
+    GROUP_GAP = 12,
+    HEAD = 104,
+    FOOT = 44
+};
 enum { INK = 0x1f2933, GRAY = 0x7b8794, LIGHT = 0xe4e7eb, FLOOR = 0xd64545 };
 
 static const uint32_t palette[] = {0x2f7ed8, 0xf2a33a, 0x3ba272, 0x9b6dd6, 0xe06c9f, 0x35b5c9, 0x8a9a3b, 0xa0643c};
@@ -83,7 +93,10 @@ static void choose_scale(chart *c) {
 /* 1, 2 or 5 times a power of ten, so that some eight of them fit. */
 static double tick_step(double most) {
     const double power = pow(10, floor(log10(most / 8)));
-    return most / 8 <= power ? power : most / 8 <= 2 * power ? 2 * power : most / 8 <= 5 * power ? 5 * power : 10 * power;
+    return most / 8 <= power       ? power
+           : most / 8 <= 2 * power ? 2 * power
+           : most / 8 <= 5 * power ? 5 * power
+                                   : 10 * power;
 }
 
 static void draw_tick(const chart *c, double at, double top, double bottom) {

@@ -15,8 +15,10 @@ static dcnv4i_exit check_outputs(const dcnv4i_settings *settings) {
         verdict = dcnv4i_output_check("--plot", settings->plot);
     if (verdict == DCNV4I_DONE && settings->plot)
         verdict = dcnv4i_chart_check(settings->plot);
-    if (verdict == DCNV4I_DONE && settings->output && settings->plot && dcnv4i_same_file(settings->output, settings->plot))
-        verdict = dcnv4i_verdict(DCNV4I_REFUSED, "--output %s and --plot %s are the same file", settings->output, settings->plot);
+    if (verdict == DCNV4I_DONE && settings->output && settings->plot &&
+        dcnv4i_same_file(settings->output, settings->plot))
+        verdict = dcnv4i_verdict(DCNV4I_REFUSED, "--output %s and --plot %s are the same file", settings->output,
+                                 settings->plot);
     return verdict;
 }
 
@@ -33,8 +35,8 @@ static dcnv4i_exit leave_out(dcnv4i_devices *devices) {
     return available > 0 ? DCNV4I_DONE : dcnv4i_verdict(DCNV4I_MISSING, "--device all: no device is available");
 }
 
-static dcnv4i_exit run_all(const dcnv4i_settings *settings, const dcnv4i_devices *devices, const dcnv4i_problems *problems,
-                           FILE *file, dcnv4i_records *records) {
+static dcnv4i_exit run_all(const dcnv4i_settings *settings, const dcnv4i_devices *devices,
+                           const dcnv4i_problems *problems, FILE *file, dcnv4i_records *records) {
     const dcnv4i_format format = (dcnv4i_format)settings->format;
     dcnv4i_exit verdict = DCNV4I_DONE;
     dcnv4i_report_begin(file, format, (int32_t)settings->dtype);
@@ -49,7 +51,8 @@ static dcnv4i_exit run_all(const dcnv4i_settings *settings, const dcnv4i_devices
             verdict = dcnv4i_verdict(DCNV4I_BROKEN, "a result of %s is not that of the reference (normwise error %.2g)",
                                      records->items[i].device, records->items[i].error);
     if (verdict == DCNV4I_DONE && records->count == 0)
-        verdict = dcnv4i_verdict(DCNV4I_BROKEN, "nothing was run: no device has %s", dcnv4i_dtype_word((int32_t)settings->dtype));
+        verdict = dcnv4i_verdict(DCNV4I_BROKEN, "nothing was run: no device has %s",
+                                 dcnv4i_dtype_word((int32_t)settings->dtype));
     return verdict;
 }
 

@@ -70,7 +70,8 @@ static dcnv4i_exit no_memory(void) {
     return dcnv4i_verdict(DCNV4I_BROKEN, "no memory for a list of problems");
 }
 
-static dcnv4i_exit append_preset(const dcnv4i_settings *settings, const char *name, size_t length, dcnv4i_problems *problems) {
+static dcnv4i_exit append_preset(const dcnv4i_settings *settings, const char *name, size_t length,
+                                 dcnv4i_problems *problems) {
     const int64_t before = problems->count;
     for (int i = 0; i < SHAPES; ++i) {
         if (strlen(shapes[i].preset) != length || memcmp(shapes[i].preset, name, length) != 0)
@@ -88,7 +89,8 @@ static dcnv4i_exit append_preset(const dcnv4i_settings *settings, const char *na
     for (int i = 0; i < SHAPES; ++i)
         if (i == 0 || strcmp(shapes[i].preset, shapes[i - 1].preset) != 0)
             snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", shapes[i].preset);
-    return dcnv4i_verdict(DCNV4I_REFUSED, "--preset is \"%.*s\"; known are %s", (int)(length < 64 ? length : 64), name, known);
+    return dcnv4i_verdict(DCNV4I_REFUSED, "--preset is \"%.*s\"; known are %s", (int)(length < 64 ? length : 64), name,
+                          known);
 }
 
 static dcnv4i_exit append_presets(const dcnv4i_settings *settings, const char *list, dcnv4i_problems *problems) {
@@ -122,7 +124,8 @@ static dcnv4i_exit check(const dcnv4i_problems *problems) {
         snprintf(about, sizeof about, "%" PRId64 "x%" PRId64 "x%" PRId64, p->batch, p->height, p->width);
         verdict = dcnv4i_verdict_library(dcnv4_problem_sizes(p, &sizes), about);
         if (verdict == DCNV4I_DONE && sizes.points == 0)
-            verdict = dcnv4i_verdict(DCNV4I_REFUSED, "a kernel of 1x1 without its centre has 0 points; at least 1 is needed");
+            verdict = dcnv4i_verdict(DCNV4I_REFUSED,
+                                     "a kernel of 1x1 without its centre has 0 points; at least 1 is needed");
     }
     return verdict;
 }

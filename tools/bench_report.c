@@ -33,8 +33,8 @@ static void table_begin(FILE *file, int32_t dtype) {
     char name[160];
     fprintf(file, "%s, %s; problems are N×H×W · groups×channels of each; the floor's loads are %s\n\n",
             dcnv4i_processor_name(name, sizeof name), dcnv4i_dtype_word(dtype), dcnv4i_floor_loads());
-    fprintf(file, "%-24s %-9s %-13s %7s %9s %9s %9s %7s %9s %-6s %6s %8s\n", "problem", "pass", "device", "threads", "min ms",
-            "median ms", "max ms", "GB/s", "floor ms", "by", "of it", "error");
+    fprintf(file, "%-24s %-9s %-13s %7s %9s %9s %9s %7s %9s %-6s %6s %8s\n", "problem", "pass", "device", "threads",
+            "min ms", "median ms", "max ms", "GB/s", "floor ms", "by", "of it", "error");
 }
 
 static void table_record(FILE *file, const dcnv4i_record *r) {
@@ -43,12 +43,14 @@ static void table_record(FILE *file, const dcnv4i_record *r) {
     const int pad = 24 - (int)strlen(words) + 4; /* three × and one · take two bytes each */
     if (r->threads > 0)
         snprintf(threads, sizeof threads, "%" PRId64, r->threads);
-    fprintf(file, "%s%*s %-9s %-13s %7s %9.3f %9.3f %9.3f %7.2f ", words, pad > 0 ? pad : 0, "", dcnv4i_pass_word(r->pass),
-            r->device, threads, r->ms.min, r->ms.median, r->ms.max, r->bytes / r->ms.median * 1e-6);
+    fprintf(file, "%s%*s %-9s %-13s %7s %9.3f %9.3f %9.3f %7.2f ", words, pad > 0 ? pad : 0, "",
+            dcnv4i_pass_word(r->pass), r->device, threads, r->ms.min, r->ms.median, r->ms.max,
+            r->bytes / r->ms.median * 1e-6);
     if (isnan(r->floor_ms))
         fprintf(file, "%9s %-6s %6s ", "-", "", "-");
     else
-        fprintf(file, "%9.3f %-6s %6.3f ", r->floor_ms, r->memory_binds ? "memory" : "loads", r->floor_ms / r->ms.median);
+        fprintf(file, "%9.3f %-6s %6.3f ", r->floor_ms, r->memory_binds ? "memory" : "loads",
+                r->floor_ms / r->ms.median);
     fprintf(file, "%8.1e%s\n", r->error, r->right ? "" : "  WRONG");
 }
 
@@ -73,7 +75,9 @@ static void json_begin(FILE *file) {
 
 static void json_record(FILE *file, const dcnv4i_record *r) {
     const dcnv4_problem *p = &r->problem;
-    const struct { const char *key, *text; } texts[] = {
+    const struct {
+        const char *key, *text;
+    } texts[] = {
         {"device", r->device},
         {"backend", r->backend},
         {"pass", dcnv4i_pass_word(r->pass)},
@@ -85,15 +89,22 @@ static void json_record(FILE *file, const dcnv4i_record *r) {
         dcnv4i_json_text(file, texts[i].text);
         fputs(", ", file);
     }
-    fprintf(file, "\"size\": [%" PRId64 ", %" PRId64 ", %" PRId64 "], \"groups\": %" PRId64 ", \"group_channels\": %" PRId64
-            ", \"kernel\": [%" PRId64 ", %" PRId64 "], \"threads\": ", p->batch, p->height, p->width, p->groups,
-            p->group_channels, p->kernel_h, p->kernel_w);
+    fprintf(file,
+            "\"size\": [%" PRId64 ", %" PRId64 ", %" PRId64 "], \"groups\": %" PRId64 ", \"group_channels\": %" PRId64
+            ", \"kernel\": [%" PRId64 ", %" PRId64 "], \"threads\": ",
+            p->batch, p->height, p->width, p->groups, p->group_channels, p->kernel_h, p->kernel_w);
     dcnv4i_json_number(file, r->threads > 0 ? (double)r->threads : NAN);
     fprintf(file, ", \"runs\": %" PRId64, r->runs);
-    const struct { const char *key; double number; } numbers[] = {
-        {"min_ms", r->ms.min},      {"median_ms", r->ms.median},
-        {"max_ms", r->ms.max},      {"floor_ms", r->floor_ms},
-        {"floor_fraction", r->floor_ms / r->ms.median}, {"error", r->error},
+    const struct {
+        const char *key;
+        double number;
+    } numbers[] = {
+        {"min_ms", r->ms.min},
+        {"median_ms", r->ms.median},
+        {"max_ms", r->ms.max},
+        {"floor_ms", r->floor_ms},
+        {"floor_fraction", r->floor_ms / r->ms.median},
+        {"error", r->error},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; ++i) {
         fprintf(file, ", \"%s\": ", numbers[i].key);
@@ -114,9 +125,9 @@ static void csv_number(FILE *file, double number) {
 
 static void csv_record(FILE *file, const dcnv4i_record *r) {
     const dcnv4_problem *p = &r->problem;
-    fprintf(file, "%s,%s,%s,%s,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64, r->device,
-            r->backend, dcnv4i_pass_word(r->pass), dcnv4i_dtype_word(p->dtype), p->batch, p->height, p->width, p->groups,
-            p->group_channels, p->kernel_h, p->kernel_w);
+    fprintf(file, "%s,%s,%s,%s,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64,
+            r->device, r->backend, dcnv4i_pass_word(r->pass), dcnv4i_dtype_word(p->dtype), p->batch, p->height,
+            p->width, p->groups, p->group_channels, p->kernel_h, p->kernel_w);
     csv_number(file, r->threads > 0 ? (double)r->threads : NAN);
     fprintf(file, ",%" PRId64, r->runs);
     const double numbers[] = {r->ms.min, r->ms.median, r->ms.max, r->floor_ms, r->floor_ms / r->ms.median, r->error};
@@ -132,8 +143,10 @@ void dcnv4i_report_begin(FILE *file, dcnv4i_format format, int32_t dtype) {
     case DCNV4I_TABLE: table_begin(file, dtype); break;
     case DCNV4I_JSON: json_begin(file); break;
     case DCNV4I_CSV:
-        fputs("device,backend,pass,dtype,batch,height,width,groups,group_channels,kernel_h,kernel_w,threads,runs,min_ms,"
-              "median_ms,max_ms,floor_ms,floor_fraction,error\n", file);
+        fputs(
+            "device,backend,pass,dtype,batch,height,width,groups,group_channels,kernel_h,kernel_w,threads,runs,min_ms,"
+            "median_ms,max_ms,floor_ms,floor_fraction,error\n",
+            file);
         break;
     }
 }
@@ -142,7 +155,9 @@ void dcnv4i_report_records(FILE *file, dcnv4i_format format, const dcnv4i_record
     for (int64_t i = first; i < records->count; ++i) {
         if (format == DCNV4I_JSON)
             fputs(i ? ",\n" : "\n", file);
-        (format == DCNV4I_TABLE ? table_record : format == DCNV4I_JSON ? json_record : csv_record)(file, &records->items[i]);
+        (format == DCNV4I_TABLE  ? table_record
+         : format == DCNV4I_JSON ? json_record
+                                 : csv_record)(file, &records->items[i]);
     }
     fflush(file);
 }

@@ -109,8 +109,8 @@ static dcnv4i_exit ask_reference(bench *b) {
                                 part(b, DCNV4I_GRAD_OUTPUT_TENSOR, b->inputs[2]), &b->oracle);
 }
 
-static dcnv4i_exit judge(const bench *b, candidate *c, dcnv4i_tensor_number tensor, const dcnv4_buffer *buffer, size_t bytes,
-                         dcnv4i_comparison *comparison) {
+static dcnv4i_exit judge(const bench *b, candidate *c, dcnv4i_tensor_number tensor, const dcnv4_buffer *buffer,
+                         size_t bytes, dcnv4i_comparison *comparison) {
     dcnv4i_view got;
     dcnv4i_exit verdict = allocate(&got, bytes, 0);
     if (verdict == DCNV4I_DONE)
@@ -125,11 +125,12 @@ static dcnv4i_exit judge_pass(const bench *b, candidate *c, dcnv4_pass pass, dcn
     const dcnv4_buffers *buffers = &c->runner.buffers;
     if (pass == DCNV4_PASS_FORWARD)
         return judge(b, c, DCNV4I_OUTPUT_TENSOR, &buffers->output, b->sizes.output, comparison);
-    const dcnv4i_exit verdict =
-        judge(b, c, DCNV4I_GRAD_VALUE_TENSOR, &buffers->grad_value, b->sizes.grad_value, comparison);
+    const dcnv4i_exit verdict = judge(b, c, DCNV4I_GRAD_VALUE_TENSOR, &buffers->grad_value, b->sizes.grad_value,
+                                      comparison);
     if (verdict != DCNV4I_DONE)
         return verdict;
-    return judge(b, c, DCNV4I_GRAD_OFFSET_MASK_TENSOR, &buffers->grad_offset_mask, b->sizes.grad_offset_mask, comparison);
+    return judge(b, c, DCNV4I_GRAD_OFFSET_MASK_TENSOR, &buffers->grad_offset_mask, b->sizes.grad_offset_mask,
+                 comparison);
 }
 
 /* ---- The race ------------------------------------------------------------------------------------------------------- */
@@ -148,7 +149,8 @@ static double write_bytes(const bench *b, dcnv4_pass pass) {
 /* 4·K·D elements for each group of each output pixel, as wide as they are in arithmetic. */
 static double gathered_bytes(const bench *b) {
     const double pixels = (double)(b->problem->batch * b->sizes.output_height * b->sizes.output_width);
-    return 4 * (double)b->sizes.points * (double)b->sizes.channels * pixels * (b->problem->dtype == DCNV4_FLOAT64 ? 8 : 4);
+    return 4 * (double)b->sizes.points * (double)b->sizes.channels * pixels *
+           (b->problem->dtype == DCNV4_FLOAT64 ? 8 : 4);
 }
 
 /* One sample: so many runs that the clock can tell, and the wait for their end. */
@@ -239,7 +241,8 @@ static double floor_of(const candidate *c, int64_t rounds, bool *memory_binds) {
     return fmax(load, memory);
 }
 
-static dcnv4i_exit append_record(const bench *b, candidate *c, dcnv4_pass pass, int64_t rounds, dcnv4i_records *records) {
+static dcnv4i_exit append_record(const bench *b, candidate *c, dcnv4_pass pass, int64_t rounds,
+                                 dcnv4i_records *records) {
     dcnv4i_comparison comparison = {0};
     const dcnv4i_exit verdict = judge_pass(b, c, pass, &comparison);
     if (verdict != DCNV4I_DONE)
@@ -249,7 +252,10 @@ static dcnv4i_exit append_record(const bench *b, candidate *c, dcnv4_pass pass, 
         return dcnv4i_verdict(DCNV4I_BROKEN, "no memory for the results");
     records->items = items;
     dcnv4i_record *made = &items[records->count++];
-    *made = (dcnv4i_record){.pass = pass, .problem = *b->problem, .threads = c->threads, .runs = rounds * c->repeats,
+    *made = (dcnv4i_record){.pass = pass,
+                            .problem = *b->problem,
+                            .threads = c->threads,
+                            .runs = rounds * c->repeats,
                             .ms = dcnv4i_spread_of(c->times, (size_t)rounds),
                             .bytes = read_bytes(b, pass) + write_bytes(b, pass),
                             .error = dcnv4i_comparison_normwise(&comparison),

@@ -26,12 +26,12 @@ typedef struct walk {
     dcnv4_sizes sizes;
     const double *value, *offset_mask, *grad_output;
     dcnv4i_bound *bound;
-    double *sums;    /* Σ|terms| of grad_value */
-    double *counts;  /* and how many there are, by pixel and group: [N, H, W, G] */
-    double *weights; /* of one block, after softmax: [K] */
+    double *sums;                        /* Σ|terms| of grad_value */
+    double *counts;                      /* and how many there are, by pixel and group: [N, H, W, G] */
+    double *weights;                     /* of one block, after softmax: [K] */
     double *by_weight, *by_weight_error; /* Σ|terms| of the gradient by each, and its bound: [K] */
-    double unit;  /* u of the arithmetic */
-    double least; /* what a device that flushes subnormals to zero may lose */
+    double unit;                         /* u of the arithmetic */
+    double least;                        /* what a device that flushes subnormals to zero may lose */
 } walk;
 
 /* One group of one output pixel. */
@@ -44,8 +44,16 @@ typedef struct place {
 /* Whether base + scale·(grid + offset), in whichever order, has no rounding in float32 (and so none in float64). */
 static bool exact(const dcnv4i_coordinate *c, double scale) {
     const double base = c->base, grid = c->grid, offset = c->offset;
-    const double steps[] = {base, scale, grid, offset, grid + offset, scale * grid, scale * offset,
-                            scale * (grid + offset), base + scale * grid, base + scale * (grid + offset)};
+    const double steps[] = {base,
+                            scale,
+                            grid,
+                            offset,
+                            grid + offset,
+                            scale * grid,
+                            scale * offset,
+                            scale * (grid + offset),
+                            base + scale * grid,
+                            base + scale * (grid + offset)};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; ++i)
         if (!(fabs(steps[i]) < FLT_MAX) || (double)(float)steps[i] != steps[i])
             return false;
@@ -103,7 +111,8 @@ static double weight_units(const walk *w, const double *raw, int64_t k) {
 /* ---- One point ------------------------------------------------------------------------------------------------------ */
 
 /* Σ_d |grad_output·value| at one pixel; adds to the bounds of output and to the sums of grad_value on the way. */
-static double visit_pixel(const walk *w, const place *at, int64_t pixel, double m, double m_units, double hat, double slack) {
+static double visit_pixel(const walk *w, const place *at, int64_t pixel, double m, double m_units, double hat,
+                          double slack) {
     const int64_t depth = w->problem->group_channels, channels = w->sizes.channels, first = at->group * depth;
     const double *value = w->value + pixel * channels + first;
     double *output = w->bound->output + at->pixel * channels + first;
@@ -114,7 +123,8 @@ static double visit_pixel(const walk *w, const place *at, int64_t pixel, double 
     if (!w->grad_output)
         return 0;
     const double *grad = w->grad_output + at->pixel * channels + first;
-    double *sums = w->sums + pixel * channels + first, *bound = w->bound->grad_value + pixel * channels + first, sum = 0;
+    double *sums = w->sums + pixel * channels + first, *bound = w->bound->grad_value + pixel * channels + first,
+           sum = 0;
     for (int64_t d = 0; d < depth; ++d) {
         sum += fabs(grad[d] * value[d]);
         sums[d] += fabs(grad[d]) * m * hat;
@@ -124,8 +134,8 @@ static double visit_pixel(const walk *w, const place *at, int64_t pixel, double 
     return sum;
 }
 
-static void visit_point(const walk *w, const place *at, const double *raw, int64_t k, const axis *across, const axis *down,
-                        double *bound) {
+static void visit_point(const walk *w, const place *at, const double *raw, int64_t k, const axis *across,
+                        const axis *down, double *bound) {
     const dcnv4_problem *p = w->problem;
     const double m = fabs(w->weights[k]), m_units = weight_units(w, raw, k), scale = fabs(p->offset_scale) * m;
     const double units = 4 * (double)p->group_channels + 8; /* a sum of 4·D terms */
@@ -154,13 +164,15 @@ static void bound_weights(const walk *w, const double *raw, double *bound) {
     for (int64_t k = 0; k < points && w->problem->softmax; ++k) {
         const double m = fabs(w->weights[k]), units = weight_units(w, raw, k) + (double)points + 4;
         mean += m * w->by_weight[k];
-        mean_error += m * (w->by_weight_error[k] + units * w->unit * w->by_weight[k]) + w->least * (1 + w->by_weight[k]);
+        mean_error += m * (w->by_weight_error[k] + units * w->unit * w->by_weight[k]) +
+                      w->least * (1 + w->by_weight[k]);
     }
     for (int64_t k = 0; k < points; ++k) {
         const double m = fabs(w->weights[k]), units = weight_units(w, raw, k) + 4;
-        bound[k] = !w->problem->softmax ? w->by_weight_error[k]
-                                        : m * (w->by_weight_error[k] + mean_error + units * w->unit * (w->by_weight[k] + mean)) +
-                                              w->least * (1 + w->by_weight[k] + mean);
+        bound[k] = !w->problem->softmax
+                       ? w->by_weight_error[k]
+                       : m * (w->by_weight_error[k] + mean_error + units * w->unit * (w->by_weight[k] + mean)) +
+                             w->least * (1 + w->by_weight[k] + mean);
     }
 }
 
@@ -230,8 +242,10 @@ dcnv4i_exit dcnv4i_bound_create(const dcnv4_problem *problem, const double *valu
     if (!ok)
         verdict = dcnv4i_verdict(DCNV4I_BROKEN, "no memory for the bounds of the results");
     else if (!visit_all(&w))
-        verdict = dcnv4i_verdict(DCNV4I_REFUSED, "an image of %" PRId64 " times %" PRId64 " pixels is too large to be checked: "
-                                 "positions round by more than %d pixels", problem->height, problem->width, TOUCHED / 2);
+        verdict = dcnv4i_verdict(DCNV4I_REFUSED,
+                                 "an image of %" PRId64 " times %" PRId64 " pixels is too large to be checked: "
+                                 "positions round by more than %d pixels",
+                                 problem->height, problem->width, TOUCHED / 2);
     if (verdict != DCNV4I_DONE)
         dcnv4i_bound_free(bound);
     free(w.weights), free(w.by_weight), free(w.by_weight_error), free(w.sums), free(w.counts);
@@ -247,8 +261,8 @@ void dcnv4i_bound_free(dcnv4i_bound *bound) {
 
 static const struct {
     int32_t dtype;
-    int bits;        /* of the significand, the implicit one counted in */
-    int least;       /* the exponent of the smallest normal number */
+    int bits;  /* of the significand, the implicit one counted in */
+    int least; /* the exponent of the smallest normal number */
     double largest;
 } formats[] = {
     {DCNV4_FLOAT32, 24, -126, FLT_MAX},
@@ -277,7 +291,8 @@ static double largest_of(int32_t dtype) {
     return 0;
 }
 
-void dcnv4i_compare(dcnv4i_comparison *comparison, int32_t dtype, int64_t index, double got, double expected, double bound) {
+void dcnv4i_compare(dcnv4i_comparison *comparison, int32_t dtype, int64_t index, double got, double expected,
+                    double bound) {
     double error = fabs(got - expected);
     const double rounding = expected == 0 && bound == 0 ? 0 : dcnv4i_bound_rounding(dtype, fabs(expected) + bound);
     const double allowed = bound + rounding;

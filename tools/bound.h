@@ -28,17 +28,18 @@ double dcnv4i_bound_rounding(int32_t dtype, double number);
 
 /* How got compares with expected; several tensors may be counted into one. Starts as {0}. */
 typedef struct dcnv4i_comparison {
-    double share;            /* the worst share of the bound that was used, the rounding of the result itself apart; more than
+    double share; /* the worst share of the bound that was used, the rounding of the result itself apart; more than
                               * 1, or NaN, is a failure */
-    double error, norm;      /* sums of squares, of differences and of what was expected */
-    int64_t judged;          /* elements whose bound is finite: the others are not judged */
-    bool wrong;              /* some element is out of its bound */
-    int64_t worst;           /* that of the first failure, else of share: its index, what is there, */
+    double error, norm;            /* sums of squares, of differences and of what was expected */
+    int64_t judged;                /* elements whose bound is finite: the others are not judged */
+    bool wrong;                    /* some element is out of its bound */
+    int64_t worst;                 /* that of the first failure, else of share: its index, what is there, */
     double got, expected, allowed; /* what is expected, and by how much they may differ */
 } dcnv4i_comparison;
 
 /* Compares one element. */
-void dcnv4i_compare(dcnv4i_comparison *comparison, int32_t dtype, int64_t index, double got, double expected, double bound);
+void dcnv4i_compare(dcnv4i_comparison *comparison, int32_t dtype, int64_t index, double got, double expected,
+                    double bound);
 
 /* √(error / norm). */
 double dcnv4i_comparison_normwise(const dcnv4i_comparison *comparison);

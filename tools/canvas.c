@@ -55,7 +55,8 @@ static int inside(double number, int least, int most) {
 }
 
 /* A pixel is covered as far as the edge has passed its centre. */
-static void blend(dcnv4i_canvas *canvas, const shape *s, double reach_x, double reach_y, dcnv4i_color color, double opacity) {
+static void blend(dcnv4i_canvas *canvas, const shape *s, double reach_x, double reach_y, dcnv4i_color color,
+                  double opacity) {
     const double x1 = s->kind == SEGMENT ? s->x1 : s->x0, y1 = s->kind == SEGMENT ? s->y1 : s->y0;
     const int left = inside(fmin(s->x0, x1) - reach_x - 1, canvas->left, canvas->right);
     const int right = inside(fmax(s->x0, x1) + reach_x + 2, canvas->left, canvas->right);
@@ -90,6 +91,6 @@ void dcnv4i_draw_line(dcnv4i_canvas *canvas, double x0, double y0, double x1, do
 
 void dcnv4i_draw_rectangle(dcnv4i_canvas *canvas, double x, double y, double width, double height, dcnv4i_color color,
                            double opacity) {
-    blend(canvas, &(shape){BOX, x + width / 2, y + height / 2, 0, 0, width / 2, height / 2}, width / 2, height / 2, color,
-          opacity);
+    blend(canvas, &(shape){BOX, x + width / 2, y + height / 2, 0, 0, width / 2, height / 2}, width / 2, height / 2,
+          color, opacity);
 }

@@ -10,7 +10,7 @@ typedef struct dcnv4i_color {
 
 typedef struct dcnv4i_canvas {
     int width, height;
-    dcnv4i_color *pixels; /* row after row */
+    dcnv4i_color *pixels;         /* row after row */
     int left, top, right, bottom; /* nothing is drawn outside of this part */
 } dcnv4i_canvas;
 

@@ -19,7 +19,8 @@ static bool chance(dcnv4i_random *random, int one_in) {
 /* ---- The problem ---------------------------------------------------------------------------------------------------- */
 
 /* One axis: size, kernel, stride, dilation and padding that fit each other. */
-static void draw_axis(dcnv4i_random *random, int64_t kernel, int64_t *size, int64_t *stride, int64_t *dilation, int64_t *pad) {
+static void draw_axis(dcnv4i_random *random, int64_t kernel, int64_t *size, int64_t *stride, int64_t *dilation,
+                      int64_t *pad) {
     static const int64_t sizes[] = {1, 2, 3, 5, 7, 8, 11, 13, 16, 17, 19, 23, 29, 31, 37, 41};
     static const int64_t steps[] = {1, 1, 1, 2, 3};
     *size = PICK(random, sizes);
@@ -32,7 +33,8 @@ static void draw_axis(dcnv4i_random *random, int64_t kernel, int64_t *size, int6
 }
 
 static void draw_problem(dcnv4i_random *random, dcnv4_problem *p) {
-    static const int64_t depths[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 16, 17, 24, 31, 32, 32, 33, 48, 64, 65, 100};
+    static const int64_t depths[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  12, 15, 16,
+                                     16, 17, 24, 31, 32, 32, 33, 48, 64, 65, 100};
     static const double scales[] = {1, 1, 1, 1, 0.5, 2, 1.25, 0.7, -1, 1e-3, 3.3, 0};
     const bool square = chance(random, 2);
     p->kernel_h = square ? 3 : 1 + dcnv4i_random_below(random, 7);
@@ -54,7 +56,9 @@ static void draw_strides(dcnv4i_random *random, dcnv4_problem *p, const dcnv4_si
     const int64_t rows[] = {0, needed, needed + 1 + dcnv4i_random_below(random, 9)};
     p->offset_mask_row = PICK(random, rows);
     const int64_t row = p->offset_mask_row ? p->offset_mask_row : sizes->offset_mask_row;
-    const struct { int64_t *stride, row; } strides[] = {
+    const struct {
+        int64_t *stride, row;
+    } strides[] = {
         {&p->value_stride, sizes->channels},      {&p->offset_mask_stride, row},
         {&p->output_stride, sizes->channels},     {&p->grad_output_stride, sizes->channels},
         {&p->grad_value_stride, sizes->channels}, {&p->grad_offset_mask_stride, row},
@@ -124,7 +128,8 @@ static bool fill_input(dcnv4i_random *random, dcnv4i_case *made, dcnv4i_tensor_n
             fill_offset_mask(random, made, how, numbers);
         for (int64_t i = 0; i < row && tensor != DCNV4I_OFFSET_MASK_TENSOR; ++i)
             numbers[i] = dcnv4i_random_normal(random);
-        dcnv4_convert(DCNV4_FLOAT64, numbers, made->problem.dtype, memory + (size_t)(pixel * stride) * item, (size_t)row);
+        dcnv4_convert(DCNV4_FLOAT64, numbers, made->problem.dtype, memory + (size_t)(pixel * stride) * item,
+                      (size_t)row);
     }
     free(numbers);
     return true;
@@ -134,8 +139,8 @@ static bool allocate(dcnv4i_case *made) {
     const dcnv4_problem *p = &made->problem;
     const dcnv4_sizes *sizes = &made->sizes;
     const int64_t strides[DCNV4I_TENSOR_COUNT] = {
-        p->value_stride, p->offset_mask_stride, p->output_stride,
-        p->grad_output_stride, p->grad_value_stride, p->grad_offset_mask_stride,
+        p->value_stride,       p->offset_mask_stride, p->output_stride,
+        p->grad_output_stride, p->grad_value_stride,  p->grad_offset_mask_stride,
     };
     const size_t bytes[DCNV4I_TENSOR_COUNT] = {
         sizes->value, sizes->offset_mask, sizes->output, sizes->grad_output, sizes->grad_value, sizes->grad_offset_mask,

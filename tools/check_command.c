@@ -50,8 +50,8 @@ static dcnv4i_exit judge(dcnv4i_runner *runner, const dcnv4i_oracle *oracle, dcn
     return verdict;
 }
 
-static dcnv4i_exit try_device(const char *device, int64_t threads, const dcnv4i_layer *layer, const dcnv4i_oracle *oracle,
-                              outcome *made) {
+static dcnv4i_exit try_device(const char *device, int64_t threads, const dcnv4i_layer *layer,
+                              const dcnv4i_oracle *oracle, outcome *made) {
     dcnv4i_runner runner;
     *made = (outcome){.ms = {NAN, NAN}};
     dcnv4i_exit verdict = dcnv4i_runner_open(device, threads, &layer->problem, &runner);
@@ -61,7 +61,11 @@ static dcnv4i_exit try_device(const char *device, int64_t threads, const dcnv4i_
         verdict = time_pass(&runner, DCNV4_PASS_FORWARD, &made->ms[0]);
     if (verdict == DCNV4I_DONE)
         verdict = time_pass(&runner, DCNV4_PASS_BACKWARD, &made->ms[1]);
-    const struct { dcnv4i_tensor_number tensor; const dcnv4_buffer *buffer; size_t bytes; } results[] = {
+    const struct {
+        dcnv4i_tensor_number tensor;
+        const dcnv4_buffer *buffer;
+        size_t bytes;
+    } results[] = {
         {DCNV4I_OUTPUT_TENSOR, &runner.buffers.output, runner.sizes.output},
         {DCNV4I_GRAD_VALUE_TENSOR, &runner.buffers.grad_value, runner.sizes.grad_value},
         {DCNV4I_GRAD_OFFSET_MASK_TENSOR, &runner.buffers.grad_offset_mask, runner.sizes.grad_offset_mask},
@@ -138,8 +142,11 @@ static dcnv4i_exit check_usage(const dcnv4i_settings *settings) {
     if (!settings->value && !settings->offset_mask && !settings->problem_given)
         return DCNV4I_DONE;
     if (!settings->value || !settings->offset_mask || settings->groups == 0)
-        return dcnv4i_verdict(DCNV4I_REFUSED, "check of given tensors needs --value, --offset-mask and --groups; %s is missing",
-                              !settings->value ? "--value" : !settings->offset_mask ? "--offset-mask" : "--groups");
+        return dcnv4i_verdict(DCNV4I_REFUSED,
+                              "check of given tensors needs --value, --offset-mask and --groups; %s is missing",
+                              !settings->value         ? "--value"
+                              : !settings->offset_mask ? "--offset-mask"
+                                                       : "--groups");
     return DCNV4I_DONE;
 }
 

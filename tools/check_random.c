@@ -12,7 +12,9 @@
 enum { RESULTS = 3, FAILURES_SHOWN = 10 };
 
 static const dcnv4i_tensor_number results[RESULTS] = {
-    DCNV4I_OUTPUT_TENSOR, DCNV4I_GRAD_VALUE_TENSOR, DCNV4I_GRAD_OFFSET_MASK_TENSOR,
+    DCNV4I_OUTPUT_TENSOR,
+    DCNV4I_GRAD_VALUE_TENSOR,
+    DCNV4I_GRAD_OFFSET_MASK_TENSOR,
 };
 
 /* What came of one device. */
@@ -70,8 +72,8 @@ static dcnv4i_exit upload(const trial *t, dcnv4i_runner *runner) {
     dcnv4_status status = DCNV4_SUCCESS;
     for (int i = 0; i < DCNV4I_TENSOR_COUNT && status == DCNV4_SUCCESS; ++i)
         if (t->given->bytes[i] > 0)
-            status = dcnv4_upload(runner->context, buffer_of(runner, (dcnv4i_tensor_number)i), t->given->tensors[i].memory,
-                                  t->given->bytes[i]);
+            status = dcnv4_upload(runner->context, buffer_of(runner, (dcnv4i_tensor_number)i),
+                                  t->given->tensors[i].memory, t->given->bytes[i]);
     return dcnv4i_verdict_library(status, "copying the inputs to the device");
 }
 
@@ -81,8 +83,7 @@ static dcnv4i_exit judge(const trial *t, dcnv4i_runner *runner, int result) {
     if (!memory)
         return dcnv4i_verdict(DCNV4I_BROKEN, "no memory for %zu bytes of a result", t->given->bytes[tensor]);
     dcnv4i_comparison comparison = {0};
-    dcnv4i_exit verdict =
-        dcnv4i_runner_download(runner, buffer_of(runner, tensor), memory, t->given->bytes[tensor]);
+    dcnv4i_exit verdict = dcnv4i_runner_download(runner, buffer_of(runner, tensor), memory, t->given->bytes[tensor]);
     const dcnv4i_view got = {memory, t->given->tensors[tensor].stride};
     if (verdict == DCNV4I_DONE)
         verdict = dcnv4i_oracle_compare(t->oracle, tensor, got, &comparison);
@@ -131,14 +132,16 @@ static void try_device(const trial *t) {
 
 /* ---- All cases ------------------------------------------------------------------------------------------------------ */
 
-static dcnv4i_exit try_case(const dcnv4i_settings *settings, uint64_t seed, const dcnv4i_devices *devices, tally *tallies) {
+static dcnv4i_exit try_case(const dcnv4i_settings *settings, uint64_t seed, const dcnv4i_devices *devices,
+                            tally *tallies) {
     dcnv4i_case given;
     dcnv4i_oracle oracle;
     dcnv4i_exit verdict = dcnv4i_case_create(seed, settings->dtype, &given);
     if (verdict != DCNV4I_DONE)
         return verdict;
     verdict = dcnv4i_oracle_create(&given.problem, given.tensors[DCNV4I_VALUE_TENSOR],
-                                   given.tensors[DCNV4I_OFFSET_MASK_TENSOR], given.tensors[DCNV4I_GRAD_OUTPUT_TENSOR], &oracle);
+                                   given.tensors[DCNV4I_OFFSET_MASK_TENSOR], given.tensors[DCNV4I_GRAD_OUTPUT_TENSOR],
+                                   &oracle);
     if (verdict == DCNV4I_DONE) {
         for (int64_t i = 0; i < devices->count; ++i)
             if (devices->items[i].reason[0] == '\0')
@@ -159,7 +162,8 @@ static void print_table(const dcnv4i_devices *devices, const tally *tallies) {
             printf("%-14s missing: %s\n", device->name, device->reason);
             continue;
         }
-        printf("%-14s %6" PRId64 "  %8.3g %11.3g %16.3g  ", device->name, t->cases, t->share[0], t->share[1], t->share[2]);
+        printf("%-14s %6" PRId64 "  %8.3g %11.3g %16.3g  ", device->name, t->cases, t->share[0], t->share[1],
+               t->share[2]);
         if (t->failures > 0)
             printf("%" PRId64 " FAILED\n", t->failures);
         else if (t->cases == 0)
@@ -177,10 +181,12 @@ static dcnv4i_exit sum_up(const dcnv4i_devices *devices, const tally *tallies) {
         cases += tallies[i].cases;
         failures += tallies[i].failures;
         if (tallies[i].cases > 0 && tallies[i].norm == 0 && tallies[i].failures == 0)
-            return dcnv4i_verdict(DCNV4I_BROKEN, "every result of %s was 0, which proves nothing", devices->items[i].name);
+            return dcnv4i_verdict(DCNV4I_BROKEN, "every result of %s was 0, which proves nothing",
+                                  devices->items[i].name);
     }
     if (failures > 0)
-        return dcnv4i_verdict(DCNV4I_BROKEN, "wrong or broken: %" PRId64 " results in %" PRId64 " runs", failures, cases);
+        return dcnv4i_verdict(DCNV4I_BROKEN, "wrong or broken: %" PRId64 " results in %" PRId64 " runs", failures,
+                              cases);
     if (cases == 0)
         return dcnv4i_verdict(DCNV4I_BROKEN, "no case was run: no device has the dtypes that were drawn");
     return DCNV4I_DONE;

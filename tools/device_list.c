@@ -54,8 +54,10 @@ static dcnv4i_exit add_list(dcnv4i_devices *devices, const char *list) {
         const size_t length = strcspn(at, ",");
         char name[64];
         if (length == 0 || length >= sizeof name)
-            return dcnv4i_verdict(DCNV4I_REFUSED, "--device is \"%s\"; names of 1 to %zu characters with commas between them "
-                                  "are needed", list, sizeof name - 1);
+            return dcnv4i_verdict(DCNV4I_REFUSED,
+                                  "--device is \"%s\"; names of 1 to %zu characters with commas between them "
+                                  "are needed",
+                                  list, sizeof name - 1);
         memcpy(name, at, length);
         name[length] = '\0';
         verdict = strcmp(name, "all") == 0 ? add_all(devices) : add_named(devices, name);

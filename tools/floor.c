@@ -14,32 +14,32 @@ enum { BUFFER = 16384, ACCUMULATORS = 12 }; /* enough accumulators that no multi
 /* A function that loads `bytes` bytes, again and again the same BUFFER, and returns a sum so that nothing is left out. */
 typedef float loader(const float *buffer, size_t bytes);
 
-#define DEFINE_LOADER(name, target, vector, zero, load, multiply_add, lane)                                                \
-    target static float name(const float *buffer, size_t bytes) {                                                          \
-        enum { LANES = sizeof(vector) / sizeof(float), STEP = ACCUMULATORS * LANES };                                      \
-        const vector weight = load(buffer);                                                                                \
-        vector sums[ACCUMULATORS];                                                                                         \
-        for (int i = 0; i < ACCUMULATORS; ++i)                                                                             \
-            sums[i] = zero;                                                                                                \
-        for (size_t done = 0; done < bytes;) {                                                                             \
-            const float *at = buffer, *end = buffer + BUFFER / sizeof(float) - STEP;                                       \
-            for (; at <= end && done < bytes; at += STEP, done += STEP * sizeof(float)) {                                  \
-                _Pragma("GCC unroll 12") for (int i = 0; i < ACCUMULATORS; ++i) sums[i] =                                  \
-                    multiply_add(load(at + i * LANES), weight, sums[i]);                                                   \
-            }                                                                                                              \
-        }                                                                                                                  \
-        float sum = 0;                                                                                                     \
-        for (int i = 0; i < ACCUMULATORS; ++i)                                                                             \
-            sum += lane(sums[i]);                                                                                          \
-        return sum;                                                                                                        \
+#define DEFINE_LOADER(name, target, vector, zero, load, multiply_add, lane)               \
+    target static float name(const float *buffer, size_t bytes) {                         \
+        enum { LANES = sizeof(vector) / sizeof(float), STEP = ACCUMULATORS * LANES };     \
+        const vector weight = load(buffer);                                               \
+        vector sums[ACCUMULATORS];                                                        \
+        for (int i = 0; i < ACCUMULATORS; ++i)                                            \
+            sums[i] = zero;                                                               \
+        for (size_t done = 0; done < bytes;) {                                            \
+            const float *at = buffer, *end = buffer + BUFFER / sizeof(float) - STEP;      \
+            for (; at <= end && done < bytes; at += STEP, done += STEP * sizeof(float)) { \
+                _Pragma("GCC unroll 12") for (int i = 0; i < ACCUMULATORS; ++i)           \
+                    sums[i] = multiply_add(load(at + i * LANES), weight, sums[i]);        \
+            }                                                                             \
+        }                                                                                 \
+        float sum = 0;                                                                    \
+        for (int i = 0; i < ACCUMULATORS; ++i)                                            \
+            sum += lane(sums[i]);                                                         \
+        return sum;                                                                       \
     }
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
-DEFINE_LOADER(load_avx2, __attribute__((target("avx2,fma"))), __m256, _mm256_setzero_ps(), _mm256_load_ps, _mm256_fmadd_ps,
-              _mm256_cvtss_f32)
-DEFINE_LOADER(load_avx512, __attribute__((target("avx512f"))), __m512, _mm512_setzero_ps(), _mm512_load_ps, _mm512_fmadd_ps,
-              _mm512_cvtss_f32)
+DEFINE_LOADER(load_avx2, __attribute__((target("avx2,fma"))), __m256, _mm256_setzero_ps(), _mm256_load_ps,
+              _mm256_fmadd_ps, _mm256_cvtss_f32)
+DEFINE_LOADER(load_avx512, __attribute__((target("avx512f"))), __m512, _mm512_setzero_ps(), _mm512_load_ps,
+              _mm512_fmadd_ps, _mm512_cvtss_f32)
 #endif
 
 #if defined(__aarch64__)
@@ -58,7 +58,8 @@ static inline portable_vector portable_load(const float *at) {
 }
 #define PORTABLE_FMA(value, weight, sum) ((value) * (weight) + (sum))
 #define PORTABLE_LANE(vector) ((vector)[0])
-DEFINE_LOADER(load_widest, , portable_vector, ((portable_vector){0, 0, 0, 0}), portable_load, PORTABLE_FMA, PORTABLE_LANE)
+DEFINE_LOADER(load_widest, , portable_vector, ((portable_vector){0, 0, 0, 0}), portable_load, PORTABLE_FMA,
+              PORTABLE_LANE)
 static const char widest_words[] = "portable, 128 bits";
 #else
 #define PORTABLE_LOAD(at) (*(at))
@@ -177,7 +178,8 @@ static double time_threads(const dcnv4i_floor *floor, void (*work)(const worker 
 
 /* ---- The two times -------------------------------------------------------------------------------------------------- */
 
-bool dcnv4i_floor_create(int64_t threads, double load_bytes, double read_bytes, double write_bytes, dcnv4i_floor *floor) {
+bool dcnv4i_floor_create(int64_t threads, double load_bytes, double read_bytes, double write_bytes,
+                         dcnv4i_floor *floor) {
     const double most = 512e6; /* more than any cache: the time of more is in proportion */
     const double scale = fmin(1, most / fmax(read_bytes, 1)), copied = fmin(read_bytes, write_bytes);
     *floor = (dcnv4i_floor){.threads = threads, .load_bytes = load_bytes, .scale = scale};

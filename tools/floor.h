@@ -9,14 +9,15 @@
 /* What is needed to take the two times for one problem with a number of threads. */
 typedef struct dcnv4i_floor {
     int64_t threads;
-    double load_bytes; /* that are gathered: the elements times the bytes that one has in arithmetic */
-    double scale;      /* the memory below is the problem's times this: 1 unless the problem is huge */
+    double load_bytes;   /* that are gathered: the elements times the bytes that one has in arithmetic */
+    double scale;        /* the memory below is the problem's times this: 1 unless the problem is huge */
     size_t copied, read; /* bytes that are copied to `to`, and bytes behind them that are only read */
     char *from, *to;
 } dcnv4i_floor;
 
 /* For a problem that gathers load_bytes, reads read_bytes and writes write_bytes. False without memory. */
-bool dcnv4i_floor_create(int64_t threads, double load_bytes, double read_bytes, double write_bytes, dcnv4i_floor *floor);
+bool dcnv4i_floor_create(int64_t threads, double load_bytes, double read_bytes, double write_bytes,
+                         dcnv4i_floor *floor);
 void dcnv4i_floor_free(dcnv4i_floor *floor);
 
 /* Milliseconds in which the threads together load load_bytes from a buffer that lies in the first-level cache, by the

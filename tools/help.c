@@ -53,7 +53,8 @@ static bool takes(dcnv4i_command command, const dcnv4i_option *option) {
 
 /* "--name ARGUMENT", with joint between the two. */
 static void option_words(const dcnv4i_option *option, const char *joint, char *text, size_t size) {
-    snprintf(text, size, "%s%s%s", option->name, option->argument ? joint : "", option->argument ? option->argument : "");
+    snprintf(text, size, "%s%s%s", option->name, option->argument ? joint : "",
+             option->argument ? option->argument : "");
 }
 
 /* "dcnv4 forward --value V.npy …"; the options of PROBLEM under that name, what can be left out in brackets. */
@@ -76,8 +77,8 @@ static void synopsis_words(dcnv4i_command command, const char *joint, char *text
 
 /* An option's help, with what it is if left out. */
 static void help_words(const dcnv4i_option *option, char *text, size_t size) {
-    snprintf(text, size, "%s%s%s%s", option->help, option->standard ? "; " : "", option->standard ? option->standard : "",
-             option->standard ? " if left out" : "");
+    snprintf(text, size, "%s%s%s%s", option->help, option->standard ? "; " : "",
+             option->standard ? option->standard : "", option->standard ? " if left out" : "");
 }
 
 static void help_option(FILE *file, const dcnv4i_option *option) {

@@ -88,7 +88,8 @@ dcnv4i_exit dcnv4i_image_write(const char *path, FILE *file, const dcnv4i_canvas
     dcnv4i_exit verdict = DCNV4I_DONE;
     errno = 0;
     if (!png_image_write_to_stdio(&image, file, 0, bytes, 0, NULL))
-        verdict = dcnv4i_verdict(DCNV4I_BROKEN, "%s was not written: %s", path, errno ? strerror(errno) : image.message);
+        verdict = dcnv4i_verdict(DCNV4I_BROKEN, "%s was not written: %s", path,
+                                 errno ? strerror(errno) : image.message);
     png_image_free(&image);
     free(bytes);
     return verdict;
@@ -97,7 +98,8 @@ dcnv4i_exit dcnv4i_image_write(const char *path, FILE *file, const dcnv4i_canvas
 #else
 
 dcnv4i_exit dcnv4i_image_available(void) {
-    return dcnv4i_verdict(DCNV4I_MISSING, "this dcnv4 was built without libpng, which pictures need (Debian: libpng-dev)");
+    return dcnv4i_verdict(DCNV4I_MISSING,
+                          "this dcnv4 was built without libpng, which pictures need (Debian: libpng-dev)");
 }
 
 dcnv4i_exit dcnv4i_image_read(const char *path, dcnv4i_canvas *canvas) {

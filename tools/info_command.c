@@ -5,7 +5,9 @@
 #include <inttypes.h>
 
 static void print_json_device(const dcnv4_device_info *info) {
-    const struct { const char *key, *text; } texts[] = {
+    const struct {
+        const char *key, *text;
+    } texts[] = {
         {"name", info->name},         {"backend", info->backend}, {"description", info->description},
         {"features", info->features}, {"reason", info->reason},
     };

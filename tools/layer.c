@@ -35,8 +35,8 @@ static dcnv4i_exit check_rank(const source *from, const char *axes) {
     if (from->npy.rank == 4)
         return DCNV4I_DONE;
     dcnv4i_npy_shape(from->npy.rank, from->npy.shape, shape, sizeof shape);
-    return dcnv4i_verdict(DCNV4I_REFUSED, "%s is %s, with %d dimensions; 4 are needed: %s", from->path, shape, from->npy.rank,
-                          axes);
+    return dcnv4i_verdict(DCNV4I_REFUSED, "%s is %s, with %d dimensions; 4 are needed: %s", from->path, shape,
+                          from->npy.rank, axes);
 }
 
 static dcnv4i_exit check_value(const source *value, dcnv4i_layer *layer) {
@@ -47,8 +47,9 @@ static dcnv4i_exit check_value(const source *value, dcnv4i_layer *layer) {
     p->batch = value->npy.shape[0], p->height = value->npy.shape[1], p->width = value->npy.shape[2];
     const int64_t channels = value->npy.shape[3];
     if (channels < 1 || channels % p->groups != 0)
-        return dcnv4i_verdict(DCNV4I_REFUSED, "%s has %" PRId64 " channels; a multiple of --groups %" PRId64 " is needed",
-                              value->path, channels, p->groups);
+        return dcnv4i_verdict(DCNV4I_REFUSED,
+                              "%s has %" PRId64 " channels; a multiple of --groups %" PRId64 " is needed", value->path,
+                              channels, p->groups);
     p->group_channels = channels / p->groups;
     const dcnv4_status status = dcnv4_problem_sizes(p, &layer->sizes);
     return dcnv4i_verdict_library(status, value->path);
@@ -123,8 +124,8 @@ static dcnv4i_exit load(const source *from, int32_t dtype, void **data) {
     if (verdict == DCNV4I_DONE && !(converted = malloc(bytes)))
         verdict = dcnv4i_verdict(DCNV4I_BROKEN, "%s: no memory for %zu bytes", from->path, bytes);
     if (verdict == DCNV4I_DONE)
-        verdict = dcnv4i_verdict_library(
-            dcnv4_convert(from->npy.dtype, raw, dtype, converted, from->npy.elements), from->path);
+        verdict = dcnv4i_verdict_library(dcnv4_convert(from->npy.dtype, raw, dtype, converted, from->npy.elements),
+                                         from->path);
     free(raw);
     if (verdict == DCNV4I_DONE)
         *data = converted;
@@ -135,7 +136,8 @@ static dcnv4i_exit load(const source *from, int32_t dtype, void **data) {
 
 dcnv4i_exit dcnv4i_layer_open(const dcnv4i_settings *settings, dcnv4i_layer *layer) {
     *layer = (dcnv4i_layer){.problem = dcnv4i_layer_problem(settings), .sizes = DCNV4_SIZES_INIT};
-    source sources[SOURCES] = {{.path = settings->value}, {.path = settings->offset_mask}, {.path = settings->grad_output}};
+    source sources[SOURCES] = {
+        {.path = settings->value}, {.path = settings->offset_mask}, {.path = settings->grad_output}};
     void **const data[SOURCES] = {&layer->value, &layer->offset_mask, &layer->grad_output};
     dcnv4i_exit verdict = DCNV4I_DONE;
     for (int i = 0; i < SOURCES && verdict == DCNV4I_DONE; ++i)

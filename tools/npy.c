@@ -89,8 +89,8 @@ static bool take_string(scanner *s, const char **text, int *length) {
 
 static dcnv4i_exit garbled(const scanner *s, const char *wanted) {
     const int left = (int)(s->end - s->at < 16 ? s->end - s->at : 16);
-    return dcnv4i_verdict(DCNV4I_REFUSED, "%s: the .npy header is garbled: %s was expected where it has \"%.*s\"", s->name,
-                          wanted, left, s->at);
+    return dcnv4i_verdict(DCNV4I_REFUSED, "%s: the .npy header is garbled: %s was expected where it has \"%.*s\"",
+                          s->name, wanted, left, s->at);
 }
 
 static dcnv4i_exit read_descr(scanner *s, dcnv4i_npy *npy) {
@@ -107,11 +107,12 @@ static dcnv4i_exit read_descr(scanner *s, dcnv4i_npy *npy) {
             if (text[0] == '<')
                 return DCNV4I_DONE;
             if (text[0] == '>')
-                return dcnv4i_verdict(DCNV4I_REFUSED, "%s is big-endian (\"%.3s\"); little-endian \"%s\" is needed", s->name,
-                                      text, dtypes[i].descr);
+                return dcnv4i_verdict(DCNV4I_REFUSED, "%s is big-endian (\"%.3s\"); little-endian \"%s\" is needed",
+                                      s->name, text, dtypes[i].descr);
         }
     const bool objects = length >= 2 && text[1] == 'O';
-    return dcnv4i_verdict(DCNV4I_REFUSED, "%s holds %s\"%.*s\"; float16, float32 or float64 (\"<f2\", \"<f4\", \"<f8\") is needed",
+    return dcnv4i_verdict(DCNV4I_REFUSED,
+                          "%s holds %s\"%.*s\"; float16, float32 or float64 (\"<f2\", \"<f4\", \"<f8\") is needed",
                           s->name, objects ? "Python objects, " : "", length < 32 ? length : 32, text);
 }
 
@@ -119,7 +120,8 @@ static dcnv4i_exit read_order(scanner *s) {
     if (take_word(s, "False"))
         return DCNV4I_DONE;
     if (take_word(s, "True"))
-        return dcnv4i_verdict(DCNV4I_REFUSED, "%s is in Fortran order; C order is needed (numpy.ascontiguousarray)", s->name);
+        return dcnv4i_verdict(DCNV4I_REFUSED, "%s is in Fortran order; C order is needed (numpy.ascontiguousarray)",
+                              s->name);
     return garbled(s, "True or False");
 }
 
@@ -137,7 +139,8 @@ static dcnv4i_exit read_size(scanner *s, int64_t *size) {
         *size = *size * 10 + digit;
     }
     if (s->at < s->end && *s->at == 'L')
-        return dcnv4i_verdict(DCNV4I_REFUSED, "%s has a header of Python 2 (a size is \"%" PRId64 "L\"); save it anew with Python 3",
+        return dcnv4i_verdict(DCNV4I_REFUSED,
+                              "%s has a header of Python 2 (a size is \"%" PRId64 "L\"); save it anew with Python 3",
                               s->name, *size);
     return DCNV4I_DONE;
 }
@@ -147,7 +150,8 @@ static dcnv4i_exit read_shape(scanner *s, dcnv4i_npy *npy) {
         return garbled(s, "a shape");
     for (npy->rank = 0; !take(s, ')');) {
         if (npy->rank == DCNV4I_NPY_RANK)
-            return dcnv4i_verdict(DCNV4I_REFUSED, "%s has more than %d dimensions; 4 are needed", s->name, DCNV4I_NPY_RANK);
+            return dcnv4i_verdict(DCNV4I_REFUSED, "%s has more than %d dimensions; 4 are needed", s->name,
+                                  DCNV4I_NPY_RANK);
         const dcnv4i_exit verdict = read_size(s, &npy->shape[npy->rank]);
         if (verdict != DCNV4I_DONE)
             return verdict;
@@ -207,8 +211,10 @@ static dcnv4i_exit check_length(const char *name, uint64_t file_length, dcnv4i_n
         empty = empty || npy->shape[i] == 0;
     for (int i = 0; i < npy->rank && !empty; ++i) {
         if (needs > PTRDIFF_MAX / (uint64_t)npy->shape[i])
-            return dcnv4i_verdict(DCNV4I_REFUSED, "%s claims to be %s of %s, more than can be addressed; it has %" PRIu64
-                                  " bytes of data", name, dcnv4i_dtype_name(npy->dtype), shape, has);
+            return dcnv4i_verdict(DCNV4I_REFUSED,
+                                  "%s claims to be %s of %s, more than can be addressed; it has %" PRIu64
+                                  " bytes of data",
+                                  name, dcnv4i_dtype_name(npy->dtype), shape, has);
         needs *= (uint64_t)npy->shape[i];
     }
     if (empty)
@@ -231,8 +237,8 @@ dcnv4i_exit dcnv4i_npy_parse(const char *name, const unsigned char *front, size_
         return dcnv4i_verdict(DCNV4I_REFUSED, "%s is not a .npy file: it does not begin with \"\\x93NUMPY\"", name);
     const size_t prefix = available >= 7 && front[6] == 1 ? 10 : 12;
     if (available < prefix)
-        return dcnv4i_verdict(DCNV4I_REFUSED, "%s is cut short: it has %zu bytes, its front alone needs %zu", name, available,
-                              prefix);
+        return dcnv4i_verdict(DCNV4I_REFUSED, "%s is cut short: it has %zu bytes, its front alone needs %zu", name,
+                              available, prefix);
     if (front[6] < 1 || front[6] > 3 || front[7] != 0)
         return dcnv4i_verdict(DCNV4I_REFUSED, "%s is of .npy version %d.%d; 1.0, 2.0 and 3.0 are known", name, front[6],
                               front[7]);
@@ -243,8 +249,8 @@ dcnv4i_exit dcnv4i_npy_parse(const char *name, const unsigned char *front, size_
         return dcnv4i_verdict(DCNV4I_REFUSED, "%s has a header of %zu bytes; at most %d are read", name, length,
                               DCNV4I_NPY_HEADER);
     if (length > available - prefix)
-        return dcnv4i_verdict(DCNV4I_REFUSED, "%s is cut short: its header needs %zu bytes, %zu are there", name, length,
-                              available - prefix);
+        return dcnv4i_verdict(DCNV4I_REFUSED, "%s is cut short: its header needs %zu bytes, %zu are there", name,
+                              length, available - prefix);
     npy->start = prefix + length;
     scanner s = {name, (const char *)front + prefix, (const char *)front + npy->start};
     const dcnv4i_exit verdict = read_dictionary(&s, npy);
@@ -256,7 +262,10 @@ dcnv4i_exit dcnv4i_npy_parse(const char *name, const unsigned char *front, size_
 static dcnv4i_exit check_kind(const char *path, mode_t mode) {
     if (S_ISREG(mode))
         return DCNV4I_DONE;
-    const char *kind = S_ISDIR(mode) ? "a directory" : S_ISFIFO(mode) ? "a FIFO" : S_ISSOCK(mode) ? "a socket" : "a device";
+    const char *kind = S_ISDIR(mode)    ? "a directory"
+                       : S_ISFIFO(mode) ? "a FIFO"
+                       : S_ISSOCK(mode) ? "a socket"
+                                        : "a device";
     return dcnv4i_verdict(DCNV4I_REFUSED, "%s is %s; a regular .npy file is needed", path, kind);
 }
 
@@ -266,9 +275,8 @@ static dcnv4i_exit parse_file(const char *path, FILE *file, uint64_t length, dcn
     if (!front)
         return dcnv4i_verdict(DCNV4I_BROKEN, "%s: no memory for %zu bytes of its front", path, most);
     const size_t available = fread(front, 1, most, file);
-    const dcnv4i_exit verdict = ferror(file)
-                                    ? dcnv4i_verdict(DCNV4I_BROKEN, "%s: %s", path, strerror(errno))
-                                    : dcnv4i_npy_parse(path, front, available, length, npy);
+    const dcnv4i_exit verdict = ferror(file) ? dcnv4i_verdict(DCNV4I_BROKEN, "%s: %s", path, strerror(errno))
+                                             : dcnv4i_npy_parse(path, front, available, length, npy);
     free(front);
     return verdict;
 }
@@ -319,11 +327,14 @@ bool dcnv4i_npy_write(FILE *file, int32_t dtype, int rank, const int64_t *shape,
     int used = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr);
     for (int i = 0; i < rank; ++i)
         used += snprintf(header + used, sizeof header - (size_t)used, "%" PRId64 "%s", shape[i],
-                         i < rank - 1 ? ", " : rank == 1 ? "," : "");
+                         i < rank - 1 ? ", "
+                         : rank == 1  ? ","
+                                      : "");
     used += snprintf(header + used, sizeof header - (size_t)used, "), }");
     /* The data begins at a multiple of 64 bytes, after 10 bytes of prefix; the header ends in a newline. */
     const int total = (10 + used + 1 + 63) / 64 * 64 - 10;
-    const unsigned char prefix[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)total, (unsigned char)(total >> 8)};
+    const unsigned char prefix[10] = {
+        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)total, (unsigned char)(total >> 8)};
     fwrite(prefix, 1, sizeof prefix, file);
     fprintf(file, "%s%*s\n", header, total - used - 1, "");
     if (bytes > 0)

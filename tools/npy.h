@@ -9,8 +9,8 @@
 #include <stdio.h>
 
 enum {
-    DCNV4I_NPY_RANK = 8,        /* more dimensions are refused */
-    DCNV4I_NPY_HEADER = 65535,  /* a longer header is refused; version 1.0 can hold no longer one */
+    DCNV4I_NPY_RANK = 8,                      /* more dimensions are refused */
+    DCNV4I_NPY_HEADER = 65535,                /* a longer header is refused; version 1.0 can hold no longer one */
     DCNV4I_NPY_FRONT = 12 + DCNV4I_NPY_HEADER /* bytes within which the data of a file that is not refused begins */
 };
 

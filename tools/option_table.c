@@ -19,15 +19,25 @@ const dcnv4i_choice dcnv4i_dtype_choices[] = {
 };
 
 static const dcnv4i_choice passes[] = {
-    {"forward", DCNV4_PASS_FORWARD}, {"backward", DCNV4_PASS_BACKWARD}, {"both", DCNV4I_BOTH_PASSES}, {NULL, 0},
+    {"forward", DCNV4_PASS_FORWARD},
+    {"backward", DCNV4_PASS_BACKWARD},
+    {"both", DCNV4I_BOTH_PASSES},
+    {NULL, 0},
 };
 
 static const dcnv4i_choice formats[] = {
-    {"table", DCNV4I_TABLE}, {"json", DCNV4I_JSON}, {"csv", DCNV4I_CSV}, {NULL, 0},
+    {"table", DCNV4I_TABLE},
+    {"json", DCNV4I_JSON},
+    {"csv", DCNV4I_CSV},
+    {NULL, 0},
 };
 
-#define OPTION(kind_, field_, name_, argument_, ...)                                                                       \
-    {.name = name_, .argument = argument_, .kind = DCNV4I_##kind_, .field = offsetof(dcnv4i_settings, field_), __VA_ARGS__}
+#define OPTION(kind_, field_, name_, argument_, ...) \
+    {.name = name_,                                  \
+     .argument = argument_,                          \
+     .kind = DCNV4I_##kind_,                         \
+     .field = offsetof(dcnv4i_settings, field_),     \
+     __VA_ARGS__}
 #define PROBLEM .commands = PROBLEMS, .problem = true
 #define COUNT .least = 1, .most = INT64_MAX
 
@@ -51,14 +61,15 @@ const dcnv4i_option dcnv4i_option_table[] = {
     OPTION(TEXT, output, "--output", "P.png", .commands = PLOT, .needed = PLOT, .help = "where to write the picture"),
 
     OPTION(LIST, presets, "--preset", "NAME", .commands = BENCH,
-           .help = "the problems to run: paper, detection, flash_internimage_t, _s, _b, _l or small; may be repeated, or a "
-                   "list with commas; small if neither this nor --size is given"),
+           .help = "the problems to run: paper, detection, flash_internimage_t, _s, _b, _l or small; may be "
+                   "repeated, or a list with commas; small if neither this nor --size is given"),
     OPTION(TRIPLE, size, "--size", "NxHxW", .commands = BENCH, COUNT,
            .help = "one problem of this batch, height and width, with --groups and --group-channels"),
 
     OPTION(NUMBER, group_channels, "--group-channels", "D", .commands = BENCH, .problem = true, COUNT,
            .help = "channels of one group"),
-    OPTION(NUMBER, groups, "--groups", "G", PROBLEM, .needed = LAYERS, COUNT, .help = "groups; the channels of value are G·D"),
+    OPTION(NUMBER, groups, "--groups", "G", PROBLEM, .needed = LAYERS, COUNT,
+           .help = "groups; the channels of value are G·D"),
     OPTION(PAIR, kernel, "--kernel", "K|KHxKW", PROBLEM, .standard = "3", COUNT, .help = "kernel size, height first"),
     OPTION(PAIR, stride, "--stride", "S|SHxSW", PROBLEM, .standard = "1", COUNT, .help = "stride"),
     OPTION(PAIR, pad, "--pad", "P|PHxPW", PROBLEM, .standard = "1", .least = 0, .most = INT64_MAX,
@@ -74,14 +85,15 @@ const dcnv4i_option dcnv4i_option_table[] = {
     OPTION(LIST, devices, "--device", "D|all", .commands = CHECK,
            .help = "the device, or all; may be repeated, or a list with commas; all if left out"),
     OPTION(LIST, devices, "--device", "D|all", .commands = BENCH,
-           .help = "the device, such as cpu or cpu:portable, or all, which leaves out the reference; may be repeated, or a "
-                   "list with commas, to compare; auto if left out"),
+           .help = "the device, such as cpu or cpu:portable, or all, which leaves out the reference; may be "
+                   "repeated, or a list with commas, to compare; auto if left out"),
     OPTION(CHOICE, dtype, "--dtype", "T", .commands = PASSES, .choices = dcnv4i_dtype_choices,
-           .help = "f16, bf16, f32 or f64: what to convert the inputs to; results have it too, those of bf16 are written as "
-                   "float32; the dtype of the inputs if left out"),
-    OPTION(CHOICE, dtype, "--dtype", "T", .commands = CHECK, .choices = dcnv4i_dtype_choices,
-           .help = "f16, bf16, f32 or f64; if left out, the dtype of the tensors or, for random problems, each that the "
-                   "device has"),
+           .help = "f16, bf16, f32 or f64: what to convert the inputs to; results have it too, those of bf16 are "
+                   "written as float32; the dtype of the inputs if left out"),
+    OPTION(
+        CHOICE, dtype, "--dtype", "T", .commands = CHECK, .choices = dcnv4i_dtype_choices,
+        .help = "f16, bf16, f32 or f64; if left out, the dtype of the tensors or, for random problems, each that "
+                "the device has"),
     OPTION(CHOICE, dtype, "--dtype", "T", .commands = BENCH, .choices = dcnv4i_dtype_choices, .standard = "f32",
            .help = "f16, bf16, f32 or f64"),
     OPTION(NUMBER, threads, "--threads", "N", .commands = PASSES | CHECK | BENCH, .least = 1, .most = 1024,
@@ -100,35 +112,42 @@ const dcnv4i_option dcnv4i_option_table[] = {
            .help = "where the random numbers begin"),
     OPTION(CHOICE, format, "--format", "F", .commands = BENCH, .standard = "table", .choices = formats,
            .help = "table, json or csv"),
-    OPTION(TEXT, output, "--output", "F", .commands = BENCH, .help = "write the results to this file instead of stdout"),
+    OPTION(TEXT, output, "--output", "F", .commands = BENCH,
+           .help = "write the results to this file instead of stdout"),
     OPTION(TEXT, plot, "--plot", "P.png|P.svg", .commands = BENCH, .help = "draw the times as bars against the floor"),
     OPTION(FLAG, json, "--json", NULL, .commands = INFO, .help = "for programs"),
     {.name = NULL},
 };
 
 const dcnv4i_command_text dcnv4i_command_texts[DCNV4I_COMMANDS] = {
-    [DCNV4I_INFO] = {"info", "list the devices, and why one is missing",
-                     "Prints the version and, for each device, its name, what it is and what of it is used, or the reason why it "
-                     "is missing."},
-    [DCNV4I_FORWARD] = {"forward", "value, offset_mask → output",
-                        "Runs the operator on .npy files (float16, float32 or float64, C order, little-endian). D is the "
-                        "channels of value divided by the groups; P is the last size of offset_mask. The output is written "
-                        "aside and renamed, so that there is none unless the command succeeded."},
-    [DCNV4I_BACKWARD] = {"backward", "value, offset_mask, grad_output → grad_value, grad_offset_mask",
-                         "Runs the operator's gradient on .npy files (float16, float32 or float64, C order, little-endian). Both "
-                         "gradients are written, or neither."},
-    [DCNV4I_CHECK] = {"check", "compare devices with the reference",
-                      "Without files: draws random problems, runs them on every device and compares each element with the "
-                      "reference by a bound for its rounding. Prints the worst share of the bound that was used (1 is the "
-                      "most), and for each failure a line that runs it again. With --value, --offset-mask and PROBLEM: runs "
-                      "and times these tensors on every device, with a random grad_output, and compares them likewise."},
-    [DCNV4I_BENCH] = {"bench", "time devices against the machine's limits",
-                      "Times forward and backward on random inputs with the devices in turn, checks the results against the "
-                      "reference, and compares the median with the floor: the larger of the time that the compulsory bytes "
-                      "take from memory and the time that the loads take from the first-level cache, both measured here. "
-                      "Times are in milliseconds; 1 GB/s is 10⁹ bytes a second."},
-    [DCNV4I_PLOT] = {"plot", "draw where output pixels look",
-                     "Draws, for each output pixel, the K sampling points of each group over the picture: a disc's area is the "
-                     "size of the weight, its colour the group, a ring instead of a disc a negative weight. The first image "
-                     "of the batch is drawn."},
+    [DCNV4I_INFO] =
+        {"info", "list the devices, and why one is missing",
+         "Prints the version and, for each device, its name, what it is and what of it is used, or the reason why it "
+         "is missing."},
+    [DCNV4I_FORWARD] =
+        {"forward", "value, offset_mask → output",
+         "Runs the operator on .npy files (float16, float32 or float64, C order, little-endian). D is the "
+         "channels of value divided by the groups; P is the last size of offset_mask. The output is written "
+         "aside and renamed, so that there is none unless the command succeeded."},
+    [DCNV4I_BACKWARD] =
+        {"backward", "value, offset_mask, grad_output → grad_value, grad_offset_mask",
+         "Runs the operator's gradient on .npy files (float16, float32 or float64, C order, little-endian). Both "
+         "gradients are written, or neither."},
+    [DCNV4I_CHECK] =
+        {"check", "compare devices with the reference",
+         "Without files: draws random problems, runs them on every device and compares each element with the "
+         "reference by a bound for its rounding. Prints the worst share of the bound that was used (1 is the "
+         "most), and for each failure a line that runs it again. With --value, --offset-mask and PROBLEM: runs "
+         "and times these tensors on every device, with a random grad_output, and compares them likewise."},
+    [DCNV4I_BENCH] =
+        {"bench", "time devices against the machine's limits",
+         "Times forward and backward on random inputs with the devices in turn, checks the results against the "
+         "reference, and compares the median with the floor: the larger of the time that the compulsory bytes "
+         "take from memory and the time that the loads take from the first-level cache, both measured here. "
+         "Times are in milliseconds; 1 GB/s is 10⁹ bytes a second."},
+    [DCNV4I_PLOT] =
+        {"plot", "draw where output pixels look",
+         "Draws, for each output pixel, the K sampling points of each group over the picture: a disc's area is the "
+         "size of the weight, its colour the group, a ring instead of a disc a negative weight. The first image "
+         "of the batch is drawn."},
 };

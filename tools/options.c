@@ -57,8 +57,8 @@ static dcnv4i_exit refuse_range(const dcnv4i_option *option, const char *text) {
         [DCNV4I_PAIR] = "a whole number, or two as HEIGHTxWIDTH, each",
         [DCNV4I_TRIPLE] = "NxHxW, each",
     };
-    return dcnv4i_verdict(DCNV4I_REFUSED, "%s is \"%s\"; %s from %" PRId64 " to %" PRId64 " is needed", option->name, text,
-                          shapes[option->kind], option->least, option->most);
+    return dcnv4i_verdict(DCNV4I_REFUSED, "%s is \"%s\"; %s from %" PRId64 " to %" PRId64 " is needed", option->name,
+                          text, shapes[option->kind], option->least, option->most);
 }
 
 static dcnv4i_exit set_sizes(const dcnv4i_option *option, const char *text, int64_t *field) {
@@ -83,7 +83,11 @@ static dcnv4i_exit set_choice(const dcnv4i_option *option, const char *text, int
             *field = choice->number;
             return DCNV4I_DONE;
         }
-        strncat(known, choice == option->choices ? "" : choice[1].word ? ", " : " or ", sizeof known - strlen(known) - 1);
+        strncat(known,
+                choice == option->choices ? ""
+                : choice[1].word          ? ", "
+                                          : " or ",
+                sizeof known - strlen(known) - 1);
         strncat(known, choice->word, sizeof known - strlen(known) - 1);
     }
     return dcnv4i_verdict(DCNV4I_REFUSED, "%s is \"%s\"; %s is needed", option->name, text, known);
@@ -138,7 +142,8 @@ static dcnv4i_command find_command(const char *word) {
 /* The option of this command whose name is the first length characters of word. */
 static const dcnv4i_option *find_option(dcnv4i_command command, const char *word, size_t length) {
     for (const dcnv4i_option *option = dcnv4i_option_table; option->name; ++option)
-        if (option->commands >> command & 1 && strlen(option->name) == length && memcmp(option->name, word, length) == 0)
+        if (option->commands >> command & 1 && strlen(option->name) == length &&
+            memcmp(option->name, word, length) == 0)
             return option;
     return NULL;
 }
@@ -156,12 +161,12 @@ static dcnv4i_exit read_option(int count, char *const *arguments, int *at, bool 
     const char *command = dcnv4i_command_texts[settings->command].name, *word = arguments[*at];
     const size_t length = strcspn(word, "=");
     if (strncmp(word, "--", 2) != 0)
-        return dcnv4i_verdict(DCNV4I_REFUSED, "%s takes no argument \"%s\"; dcnv4 %s --help lists its options", command, word,
-                              command);
+        return dcnv4i_verdict(DCNV4I_REFUSED, "%s takes no argument \"%s\"; dcnv4 %s --help lists its options", command,
+                              word, command);
     const dcnv4i_option *option = find_option(settings->command, word, length);
     if (!option)
-        return dcnv4i_verdict(DCNV4I_REFUSED, "%s has no option \"%.*s\"; dcnv4 %s --help lists those that it has", command,
-                              (int)length, word, command);
+        return dcnv4i_verdict(DCNV4I_REFUSED, "%s has no option \"%.*s\"; dcnv4 %s --help lists those that it has",
+                              command, (int)length, word, command);
     bool *seen = &given[option - dcnv4i_option_table];
     if (*seen && option->kind != DCNV4I_LIST)
         return dcnv4i_verdict(DCNV4I_REFUSED, "%s is given twice", option->name);

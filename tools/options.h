@@ -34,15 +34,15 @@ typedef struct dcnv4i_settings {
     dcnv4i_list at, devices, presets;
     const char *device;
     int64_t groups, group_channels;
-    int64_t size[3];                                 /* N, H, W */
+    int64_t size[3];                                   /* N, H, W */
     int64_t kernel[2], stride[2], pad[2], dilation[2]; /* height, width */
     double offset_scale, spread;
     bool remove_center, softmax, json;
-    int64_t dtype; /* a dcnv4_dtype or DCNV4I_NO_DTYPE */
+    int64_t dtype;   /* a dcnv4_dtype or DCNV4I_NO_DTYPE */
     int64_t threads; /* 0: as many as there are */
     int64_t cases, seed, runs;
-    int64_t pass;   /* a dcnv4_pass or DCNV4I_BOTH_PASSES */
-    int64_t format; /* a dcnv4i_format */
+    int64_t pass;       /* a dcnv4_pass or DCNV4I_BOTH_PASSES */
+    int64_t format;     /* a dcnv4i_format */
     bool problem_given; /* any option of PROBLEM was */
 } dcnv4i_settings;
 

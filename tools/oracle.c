@@ -31,8 +31,8 @@ static double *widen(const dcnv4i_oracle *oracle, dcnv4i_tensor_number tensor, d
     const size_t item = dcnv4i_dtype_bytes(oracle->problem.dtype);
     double *wide = malloc((size_t)(pixels * row) * sizeof *wide + 1);
     for (int64_t pixel = 0; wide && pixel < pixels; ++pixel)
-        dcnv4_convert(oracle->problem.dtype, (const char *)view.memory + (size_t)(pixel * view.stride) * item, DCNV4_FLOAT64,
-                      wide + pixel * row, (size_t)row);
+        dcnv4_convert(oracle->problem.dtype, (const char *)view.memory + (size_t)(pixel * view.stride) * item,
+                      DCNV4_FLOAT64, wide + pixel * row, (size_t)row);
     return wide;
 }
 

@@ -46,7 +46,8 @@ dcnv4i_exit dcnv4i_output_check(const char *option, const char *path) {
     if (stat(folder, &status) != 0)
         return dcnv4i_verdict(DCNV4I_REFUSED, "%s: %s: the folder is missing: %s", option, path, strerror(errno));
     if (access(folder, W_OK | X_OK) != 0)
-        return dcnv4i_verdict(DCNV4I_REFUSED, "%s: %s: the folder cannot be written to: %s", option, path, strerror(errno));
+        return dcnv4i_verdict(DCNV4I_REFUSED, "%s: %s: the folder cannot be written to: %s", option, path,
+                              strerror(errno));
     return DCNV4I_DONE;
 }
 

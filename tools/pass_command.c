@@ -22,13 +22,21 @@ static int list_results(const dcnv4i_settings *settings, const dcnv4i_layer *lay
     const dcnv4_problem *p = &layer->problem;
     const dcnv4_sizes *sizes = &layer->sizes;
     if (settings->command == DCNV4I_FORWARD) {
-        results[0] = (result){"--output", settings->output, &runner->buffers.output,
-                              {p->batch, sizes->output_height, sizes->output_width, sizes->channels}, sizes->output};
+        results[0] = (result){"--output",
+                              settings->output,
+                              &runner->buffers.output,
+                              {p->batch, sizes->output_height, sizes->output_width, sizes->channels},
+                              sizes->output};
         return 1;
     }
-    results[0] = (result){"--grad-value", settings->grad_value, &runner->buffers.grad_value,
-                          {p->batch, p->height, p->width, sizes->channels}, sizes->grad_value};
-    results[1] = (result){"--grad-offset-mask", settings->grad_offset_mask, &runner->buffers.grad_offset_mask,
+    results[0] = (result){"--grad-value",
+                          settings->grad_value,
+                          &runner->buffers.grad_value,
+                          {p->batch, p->height, p->width, sizes->channels},
+                          sizes->grad_value};
+    results[1] = (result){"--grad-offset-mask",
+                          settings->grad_offset_mask,
+                          &runner->buffers.grad_offset_mask,
                           {p->batch, sizes->output_height, sizes->output_width, sizes->offset_mask_row},
                           sizes->grad_offset_mask};
     return 2;
@@ -36,8 +44,12 @@ static int list_results(const dcnv4i_settings *settings, const dcnv4i_layer *lay
 
 /* Refuses results that could not be written, or would be written over an input or each other. */
 static dcnv4i_exit check_paths(const dcnv4i_settings *settings, const result *results, int count) {
-    const struct { const char *option, *path; } inputs[] = {
-        {"--value", settings->value}, {"--offset-mask", settings->offset_mask}, {"--grad-output", settings->grad_output},
+    const struct {
+        const char *option, *path;
+    } inputs[] = {
+        {"--value", settings->value},
+        {"--offset-mask", settings->offset_mask},
+        {"--grad-output", settings->grad_output},
     };
     dcnv4i_exit verdict = DCNV4I_DONE;
     for (int i = 0; i < count && verdict == DCNV4I_DONE; ++i) {
@@ -48,8 +60,8 @@ static dcnv4i_exit check_paths(const dcnv4i_settings *settings, const result *re
                                          results[i].option, results[i].path, inputs[j].option, inputs[j].path);
     }
     if (verdict == DCNV4I_DONE && count == 2 && dcnv4i_same_file(results[0].path, results[1].path))
-        verdict = dcnv4i_verdict(DCNV4I_REFUSED, "%s %s and %s %s are the same file", results[0].option, results[0].path,
-                                 results[1].option, results[1].path);
+        verdict = dcnv4i_verdict(DCNV4I_REFUSED, "%s %s and %s %s are the same file", results[0].option,
+                                 results[0].path, results[1].option, results[1].path);
     return verdict;
 }
 

@@ -31,11 +31,15 @@ static dcnv4i_exit read_pixels(const dcnv4i_list *at, const dcnv4i_layer *layer,
                 return dcnv4i_verdict(DCNV4I_REFUSED, "--at names more than %d pixels", DCNV4I_PLOT_PIXELS);
             int64_t *pixel = plot->pixels[plot->pixel_count++];
             if (!read_pixel(&text, pixel))
-                return dcnv4i_verdict(DCNV4I_REFUSED, "--at is \"%s\"; pairs Y,X of whole numbers with spaces between them are "
-                                      "needed", at->items[i]);
+                return dcnv4i_verdict(DCNV4I_REFUSED,
+                                      "--at is \"%s\"; pairs Y,X of whole numbers with spaces between them are "
+                                      "needed",
+                                      at->items[i]);
             if (pixel[0] >= layer->sizes.output_height || pixel[1] >= layer->sizes.output_width)
-                return dcnv4i_verdict(DCNV4I_REFUSED, "--at %" PRId64 ",%" PRId64 " is outside the output of %" PRId64 "×%" PRId64
-                                      " pixels", pixel[0], pixel[1], layer->sizes.output_height, layer->sizes.output_width);
+                return dcnv4i_verdict(DCNV4I_REFUSED,
+                                      "--at %" PRId64 ",%" PRId64 " is outside the output of %" PRId64 "×%" PRId64
+                                      " pixels",
+                                      pixel[0], pixel[1], layer->sizes.output_height, layer->sizes.output_width);
         }
     if (plot->pixel_count == 0)
         return dcnv4i_verdict(DCNV4I_REFUSED, "--at names no pixel; at least one Y,X is needed");
@@ -49,8 +53,8 @@ static dcnv4i_exit picture_value(const dcnv4i_layer *layer, dcnv4i_canvas *pictu
     const int64_t width = layer->problem.width, height = layer->problem.height, channels = layer->sizes.channels;
     const int64_t most = 1 << 24;
     if (width > most / height)
-        return dcnv4i_verdict(DCNV4I_REFUSED, "value has %" PRId64 "×%" PRId64 " pixels; at most %" PRId64 " are drawn", height,
-                              width, most);
+        return dcnv4i_verdict(DCNV4I_REFUSED, "value has %" PRId64 "×%" PRId64 " pixels; at most %" PRId64 " are drawn",
+                              height, width, most);
     if (!dcnv4i_canvas_create((int)width, (int)height, dcnv4i_color_of(0), picture))
         return dcnv4i_verdict(DCNV4I_BROKEN, "no memory for %" PRId64 "×%" PRId64 " pixels", height, width);
     const double *value = layer->value;

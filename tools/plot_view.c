@@ -52,7 +52,9 @@ static dcnv4i_color group_color(int64_t group) {
 
 /* Catmull and Rom's cubic through four values. */
 static float cubic(const float v[4], float t) {
-    return v[1] + 0.5f * t * (v[2] - v[0] + t * (2 * v[0] - 5 * v[1] + 4 * v[2] - v[3] + t * (3 * (v[1] - v[2]) + v[3] - v[0])));
+    return v[1] +
+           0.5f * t *
+               (v[2] - v[0] + t * (2 * v[0] - 5 * v[1] + 4 * v[2] - v[3] + t * (3 * (v[1] - v[2]) + v[3] - v[0])));
 }
 
 static float channel(dcnv4i_color color, int number) {
@@ -89,8 +91,8 @@ static void paint(const view *v, const region *r) {
         for (int i = 0; i < r->width; ++i) {
             const double x = first_x + (i + 0.5) * step_x, y = first_y + (j + 0.5) * step_y;
             if (x >= 0 && x < picture->width && y >= 0 && y < picture->height)
-                v->canvas->pixels[(size_t)(r->top + j) * (size_t)v->canvas->width + (size_t)(r->left + i)] =
-                    interpolate(picture, x - 0.5, y - 0.5);
+                v->canvas->pixels[(size_t)(r->top + j) * (size_t)v->canvas->width +
+                                  (size_t)(r->left + i)] = interpolate(picture, x - 0.5, y - 0.5);
         }
 }
 
@@ -108,8 +110,8 @@ static double canvas_y(const region *r, double y) {
 static void collect(view *v, const int64_t pixel[2], double *weights) {
     const dcnv4_problem *p = v->plot->problem;
     const int64_t points = v->plot->sizes->points;
-    const double *row =
-        v->plot->offset_mask + (pixel[0] * v->plot->sizes->output_width + pixel[1]) * v->plot->sizes->offset_mask_row;
+    const double *row = v->plot->offset_mask +
+                        (pixel[0] * v->plot->sizes->output_width + pixel[1]) * v->plot->sizes->offset_mask_row;
     for (int64_t group = 0; group < p->groups; ++group) {
         const double *block = row + 3 * points * group;
         dcnv4i_sampling_weights(p, block + 2 * points, points, weights);
@@ -162,7 +164,8 @@ static void draw_points(const view *v, const region *r, const gaze *gazes, int c
         for (int64_t i = gazes[g].first; i < gazes[g].first + gazes[g].count; ++i) {
             const dot *d = &v->dots[i];
             const double size = v->heaviest > 0 ? radius * sqrt(fabs(d->weight) / v->heaviest) : 0;
-            draw_dot(v->canvas, canvas_x(r, d->x), canvas_y(r, d->y), fmax(size, 1), d->weight >= 0, group_color(d->group));
+            draw_dot(v->canvas, canvas_x(r, d->x), canvas_y(r, d->y), fmax(size, 1), d->weight >= 0,
+                     group_color(d->group));
         }
     for (int g = 0; g < count; ++g)
         draw_cross(v->canvas, canvas_x(r, gazes[g].x), canvas_y(r, gazes[g].y));
@@ -188,7 +191,8 @@ static void draw_frame(dcnv4i_canvas *canvas, double left, double top, double wi
 
 /* Words on a dark plate whose upper left corner is given. */
 static void draw_label(dcnv4i_canvas *canvas, double left, double top, const char *words) {
-    dcnv4i_draw_rectangle(canvas, left, top, dcnv4i_text_width(LETTER, words) + 12, LETTER + 12, dcnv4i_color_of(0x101418), 0.7);
+    dcnv4i_draw_rectangle(canvas, left, top, dcnv4i_text_width(LETTER, words) + 12, LETTER + 12,
+                          dcnv4i_color_of(0x101418), 0.7);
     dcnv4i_draw_text(canvas, left + 6, top + 6 + LETTER, LETTER, words, dcnv4i_color_of(0xffffff));
 }
 
@@ -205,9 +209,11 @@ static void draw_panel(const view *v, const region *whole, int number, region pa
     dcnv4i_draw_rectangle(v->canvas, panel.left, panel.top, panel.width, panel.height, dcnv4i_color_of(0xd5dade), 1);
     paint(v, &panel);
     for (double x = ceil(panel.x0 - 0.5) + 0.5; canvas_x(&panel, x) < panel.left + panel.width; ++x)
-        dcnv4i_draw_line(v->canvas, canvas_x(&panel, x), panel.top, canvas_x(&panel, x), panel.top + panel.height, 1, white, 0.16);
+        dcnv4i_draw_line(v->canvas, canvas_x(&panel, x), panel.top, canvas_x(&panel, x), panel.top + panel.height, 1,
+                         white, 0.16);
     for (double y = ceil(panel.y0 - 0.5) + 0.5; canvas_y(&panel, y) < panel.top + panel.height; ++y)
-        dcnv4i_draw_line(v->canvas, panel.left, canvas_y(&panel, y), panel.left + panel.width, canvas_y(&panel, y), 1, white, 0.16);
+        dcnv4i_draw_line(v->canvas, panel.left, canvas_y(&panel, y), panel.left + panel.width, canvas_y(&panel, y), 1,
+                         white, 0.16);
     draw_points(v, &panel, g, 1, fmin(0.36 * unit, 22));
     draw_label(v->canvas, panel.left + 8, panel.top + 8, words);
     dcnv4i_canvas_clip(v->canvas, whole->left, whole->top, whole->width, whole->height);
@@ -215,7 +221,8 @@ static void draw_panel(const view *v, const region *whole, int number, region pa
     draw_frame(v->canvas, left, top, 2 * far * whole->unit_x, 2 * far * whole->unit_y, 3.6, dcnv4i_color_of(0x101418));
     draw_frame(v->canvas, left, top, 2 * far * whole->unit_x, 2 * far * whole->unit_y, 1.6, white);
     /* The label stands below the frame, or above it at the lower edge. */
-    const double below = top + 2 * far * whole->unit_y + 5, high = LETTER + 12, wide = dcnv4i_text_width(LETTER, words) + 12;
+    const double below = top + 2 * far * whole->unit_y + 5, high = LETTER + 12,
+                 wide = dcnv4i_text_width(LETTER, words) + 12;
     const double label_top = below + high <= whole->top + whole->height ? below : top - 5 - high;
     draw_label(v->canvas, fmin(fmax(left, whole->left), whole->left + whole->width - wide), label_top, words);
     dcnv4i_canvas_clip(v->canvas, 0, 0, 0, 0);
@@ -225,7 +232,9 @@ static void draw_panel(const view *v, const region *whole, int number, region pa
 static region place_panel(const region *whole, int number, int count) {
     const int columns = count < COLUMNS ? count : COLUMNS, width = (whole->width - (columns - 1) * GAP) / columns;
     const int height = columns == COLUMNS ? width : columns == 2 ? width * 2 / 3 : width * 2 / 5;
-    return (region){.left = whole->left + number % columns * (width + GAP), .width = width, .height = height,
+    return (region){.left = whole->left + number % columns * (width + GAP),
+                    .width = width,
+                    .height = height,
                     .top = whole->top + whole->height + GAP + number / columns * (height + GAP)};
 }
 
@@ -309,7 +318,8 @@ dcnv4i_exit dcnv4i_plot_draw(const dcnv4i_plot *plot, const dcnv4i_canvas *pictu
     const int factor = longer >= WIDE ? 1 : (WIDE + longer / 2) / longer;
     const int64_t room = plot->pixel_count * plot->problem->groups * plot->sizes->points;
     region whole = {MARGIN, MARGIN, picture->width * factor, picture->height * factor, -0.5, -0.5, 0, 0};
-    whole.unit_x = whole.width / (double)plot->problem->width, whole.unit_y = whole.height / (double)plot->problem->height;
+    whole.unit_x = whole.width / (double)plot->problem->width,
+    whole.unit_y = whole.height / (double)plot->problem->height;
     view v = {.plot = plot, .picture = picture, .canvas = canvas};
     v.dots = malloc((size_t)room * sizeof *v.dots + 1);
     double *weights = malloc((size_t)plot->sizes->points * sizeof *weights + 1);

@@ -10,7 +10,7 @@ enum { DCNV4I_PLOT_PIXELS = 64 };
 typedef struct dcnv4i_plot {
     const dcnv4_problem *problem;
     const dcnv4_sizes *sizes;
-    const double *offset_mask; /* [N, Ho, Wo, P] */
+    const double *offset_mask;             /* [N, Ho, Wo, P] */
     int64_t pixels[DCNV4I_PLOT_PIXELS][2]; /* y, x: those to draw, of the first image */
     int pixel_count;
 } dcnv4i_plot;

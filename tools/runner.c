@@ -21,7 +21,10 @@ dcnv4i_exit dcnv4i_runner_context(const char *device, int64_t threads, dcnv4_con
 static dcnv4_status create_buffers(dcnv4i_runner *runner, const dcnv4_problem *problem) {
     const size_t forward = dcnv4_plan_workspace_size(runner->plan, DCNV4_PASS_FORWARD);
     const size_t backward = dcnv4_plan_workspace_size(runner->plan, DCNV4_PASS_BACKWARD);
-    const struct { dcnv4_buffer *buffer; size_t length; } wanted[] = {
+    const struct {
+        dcnv4_buffer *buffer;
+        size_t length;
+    } wanted[] = {
         {&runner->buffers.value, runner->sizes.value},
         {&runner->buffers.offset_mask, runner->sizes.offset_mask},
         {&runner->buffers.output, runner->sizes.output},
@@ -37,7 +40,8 @@ static dcnv4_status create_buffers(dcnv4i_runner *runner, const dcnv4_problem *p
     return status;
 }
 
-dcnv4i_exit dcnv4i_runner_open(const char *device, int64_t threads, const dcnv4_problem *problem, dcnv4i_runner *runner) {
+dcnv4i_exit dcnv4i_runner_open(const char *device, int64_t threads, const dcnv4_problem *problem,
+                               dcnv4i_runner *runner) {
     *runner = (dcnv4i_runner){.sizes = DCNV4_SIZES_INIT, .buffers = DCNV4_BUFFERS_INIT};
     dcnv4i_exit verdict = dcnv4i_runner_context(device, threads, &runner->context);
     if (verdict != DCNV4I_DONE)
@@ -54,8 +58,13 @@ dcnv4i_exit dcnv4i_runner_open(const char *device, int64_t threads, const dcnv4_
     return verdict;
 }
 
-dcnv4i_exit dcnv4i_runner_upload(dcnv4i_runner *runner, const void *value, const void *offset_mask, const void *grad_output) {
-    const struct { const dcnv4_buffer *buffer; const void *source; size_t length; } inputs[] = {
+dcnv4i_exit dcnv4i_runner_upload(dcnv4i_runner *runner, const void *value, const void *offset_mask,
+                                 const void *grad_output) {
+    const struct {
+        const dcnv4_buffer *buffer;
+        const void *source;
+        size_t length;
+    } inputs[] = {
         {&runner->buffers.value, value, runner->sizes.value},
         {&runner->buffers.offset_mask, offset_mask, runner->sizes.offset_mask},
         {&runner->buffers.grad_output, grad_output, runner->sizes.grad_output},
@@ -85,7 +94,8 @@ dcnv4i_exit dcnv4i_runner_run(dcnv4i_runner *runner, dcnv4_pass pass) {
 dcnv4i_exit dcnv4i_runner_download(dcnv4i_runner *runner, const dcnv4_buffer *buffer, void *target, size_t length) {
     if (length == 0)
         return DCNV4I_DONE;
-    return dcnv4i_verdict_library(dcnv4_download(runner->context, buffer, target, length), "copying a result from the device");
+    return dcnv4i_verdict_library(dcnv4_download(runner->context, buffer, target, length),
+                                  "copying a result from the device");
 }
 
 void dcnv4i_runner_close(dcnv4i_runner *runner) {

@@ -9,17 +9,20 @@ typedef struct dcnv4i_runner {
     dcnv4_plan *plan;
     dcnv4_status status; /* what the library answered to dcnv4i_runner_open */
     dcnv4_sizes sizes;
-    dcnv4_buffers buffers; /* the device's memory for all six tensors; for three of them if the problem is forward_only */
+    dcnv4_buffers
+        buffers; /* the device's memory for all six tensors; for three of them if the problem is forward_only */
 } dcnv4i_runner;
 
 /* Makes a context, with threads of them unless 0. */
 dcnv4i_exit dcnv4i_runner_context(const char *device, int64_t threads, dcnv4_context **context);
 
 /* Makes a problem ready on a device. After a failure there is nothing to close. */
-dcnv4i_exit dcnv4i_runner_open(const char *device, int64_t threads, const dcnv4_problem *problem, dcnv4i_runner *runner);
+dcnv4i_exit dcnv4i_runner_open(const char *device, int64_t threads, const dcnv4_problem *problem,
+                               dcnv4i_runner *runner);
 
 /* Copies inputs to the device; grad_output is NULL if it is not used. */
-dcnv4i_exit dcnv4i_runner_upload(dcnv4i_runner *runner, const void *value, const void *offset_mask, const void *grad_output);
+dcnv4i_exit dcnv4i_runner_upload(dcnv4i_runner *runner, const void *value, const void *offset_mask,
+                                 const void *grad_output);
 
 /* Starts a pass; it may have ended only when dcnv4i_runner_wait returns, which says what broke meanwhile. */
 dcnv4i_exit dcnv4i_runner_start(dcnv4i_runner *runner, dcnv4_pass pass);

@@ -24,7 +24,8 @@ dcnv4i_exit dcnv4i_sheet_open(const char *path, FILE *file, int width, int heigh
     if (!ends_with(path, ".svg"))
         return dcnv4i_canvas_create(FINE * width, FINE * height, dcnv4i_color_of(0xffffff), &sheet->canvas)
                    ? DCNV4I_DONE
-                   : dcnv4i_verdict(DCNV4I_BROKEN, "%s: no memory for %d times %d pixels", path, FINE * width, FINE * height);
+                   : dcnv4i_verdict(DCNV4I_BROKEN, "%s: no memory for %d times %d pixels", path, FINE * width,
+                                    FINE * height);
     sheet->svg = file;
     fprintf(file,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
@@ -36,19 +37,21 @@ dcnv4i_exit dcnv4i_sheet_open(const char *path, FILE *file, int width, int heigh
 
 void dcnv4i_sheet_rectangle(dcnv4i_sheet *sheet, double x, double y, double width, double height, uint32_t rgb) {
     if (sheet->svg)
-        fprintf(sheet->svg, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"#%06x\"/>\n", x, y, width,
-                height, (unsigned)rgb);
+        fprintf(sheet->svg, "<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"#%06x\"/>\n", x, y,
+                width, height, (unsigned)rgb);
     else
         dcnv4i_draw_rectangle(&sheet->canvas, FINE * x, FINE * y, FINE * width, FINE * height, dcnv4i_color_of(rgb), 1);
 }
 
-void dcnv4i_sheet_line(dcnv4i_sheet *sheet, double x0, double y0, double x1, double y1, double thickness, uint32_t rgb) {
+void dcnv4i_sheet_line(dcnv4i_sheet *sheet, double x0, double y0, double x1, double y1, double thickness,
+                       uint32_t rgb) {
     if (sheet->svg)
         fprintf(sheet->svg,
-                "<line x1=\"%.2f\" y1=\"%.2f\" x2=\"%.2f\" y2=\"%.2f\" stroke=\"#%06x\" stroke-width=\"%.2f\"/>\n", x0, y0, x1,
-                y1, (unsigned)rgb, thickness);
+                "<line x1=\"%.2f\" y1=\"%.2f\" x2=\"%.2f\" y2=\"%.2f\" stroke=\"#%06x\" stroke-width=\"%.2f\"/>\n", x0,
+                y0, x1, y1, (unsigned)rgb, thickness);
     else
-        dcnv4i_draw_line(&sheet->canvas, FINE * x0, FINE * y0, FINE * x1, FINE * y1, FINE * thickness, dcnv4i_color_of(rgb), 1);
+        dcnv4i_draw_line(&sheet->canvas, FINE * x0, FINE * y0, FINE * x1, FINE * y1, FINE * thickness,
+                         dcnv4i_color_of(rgb), 1);
 }
 
 static void svg_text(FILE *file, const char *text) {
@@ -75,7 +78,10 @@ void dcnv4i_sheet_text(dcnv4i_sheet *sheet, double x, double y, double size, dcn
         return;
     }
     const double width = dcnv4i_text_width(FINE * size, text);
-    dcnv4i_draw_text(&sheet->canvas, FINE * x - (align == DCNV4I_LEFT ? 0 : align == DCNV4I_MIDDLE ? width / 2 : width),
+    dcnv4i_draw_text(&sheet->canvas,
+                     FINE * x - (align == DCNV4I_LEFT     ? 0
+                                 : align == DCNV4I_MIDDLE ? width / 2
+                                                          : width),
                      FINE * y, FINE * size, text, dcnv4i_color_of(rgb));
 }
 
