@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const double poisons[] = {NAN, INFINITY, -INFINITY, 1e30, -1e30};
 enum { POISONS = sizeof poisons / sizeof *poisons };
@@ -66,8 +67,9 @@ static void compare_devices(test_layer *layer, const char *what) {
         layer_both(layer, *device);
         assert_same_kinds(layer, &expected, name);
     }
+    for (int i = 0; i < 3; ++i)
+        memcpy(layer->tensors[results[i]], expected.tensors[results[i]], expected.bytes[results[i]]);
     layer_free(&expected);
-    layer_both(layer, "reference");
 }
 
 static int64_t count_kind(const test_layer *layer, int tensor, kind wanted) {

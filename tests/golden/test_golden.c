@@ -30,22 +30,31 @@ static void against_the_numbers(void **state) {
         }
 }
 
+/* Runs a layer on every device that takes its dtype, against the reference in float64. */
+static void compare_devices(test_layer *layer, const char *name) {
+    test_layer expected = layer_as(layer, DCNV4_FLOAT64);
+    layer_both(&expected, "reference");
+    for (const char *const *device = devices_to_try(); *device; ++device) {
+        if (!takes_dtype(*device, layer->problem.dtype))
+            continue;
+        char what[512];
+        snprintf(what, sizeof what, "%s, %s, %s", *device, dtype_name(layer->problem.dtype), name);
+        layer_clear(layer);
+        layer_both(layer, *device);
+        for (int i = 0; i < 3; ++i)
+            assert_tensor_close(layer, &expected, results[i], dtype_bound(layer->problem.dtype), what);
+    }
+    layer_free(&expected);
+}
+
 static void against_the_reference(void **state) {
     (void)state;
-    for (const char *const *device = devices_to_try(); *device; ++device)
-        for (EACH_DTYPE(dtype))
-            for (int f = 0; f < FOLDERS && takes_dtype(*device, dtype); ++f) {
-                test_layer layer = golden_layer(folders[f], dtype);
-                test_layer expected = layer_as(&layer, DCNV4_FLOAT64);
-                layer_both(&expected, "reference");
-                layer_both(&layer, *device);
-                char what[512];
-                snprintf(what, sizeof what, "%s, %s, %s", *device, dtype_name(dtype), folders[f]);
-                for (int i = 0; i < 3; ++i)
-                    assert_tensor_close(&layer, &expected, results[i], dtype_bound(dtype), what);
-                layer_free(&layer);
-                layer_free(&expected);
-            }
+    for (EACH_DTYPE(dtype))
+        for (int f = 0; f < FOLDERS; ++f) {
+            test_layer layer = golden_layer(folders[f], dtype);
+            compare_devices(&layer, folders[f]);
+            layer_free(&layer);
+        }
 }
 
 /* Random problems have sizes that the golden ones have not; the reference, certified above, is the measure. */
@@ -87,21 +96,11 @@ static void random_problems(void **state) {
         const int32_t dtype = (int32_t)(number % 4);
         const dcnv4_problem problem = draw_problem(&seed, dtype);
         test_layer layer = layer_make(&problem);
+        char name[64];
+        snprintf(name, sizeof name, "random problem %d", (int)number);
         layer_fill(&layer, seed, 3);
-        test_layer expected = layer_as(&layer, DCNV4_FLOAT64);
-        layer_both(&expected, "reference");
-        for (const char *const *device = devices_to_try(); *device; ++device) {
-            if (!takes_dtype(*device, dtype))
-                continue;
-            layer_clear(&layer);
-            layer_both(&layer, *device);
-            char what[128];
-            snprintf(what, sizeof what, "%s, %s, random problem %d", *device, dtype_name(dtype), (int)number);
-            for (int i = 0; i < 3; ++i)
-                assert_tensor_close(&layer, &expected, results[i], dtype_bound(dtype), what);
-        }
+        compare_devices(&layer, name);
         layer_free(&layer);
-        layer_free(&expected);
     }
 }
 

@@ -35,9 +35,24 @@ static const size_t fields[] = {
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 
-static const int64_t boundary[] = {
-    INT64_MIN, INT_MIN,       -1,       0, 1, 2, 3, 7, 28, INT_MAX, 1LL << 31, 1LL << 32, 1LL << 61,
-    1LL << 62, INT64_MAX - 7, INT64_MAX};
+static const int64_t boundary[] = {INT64_MIN,
+                                   INT_MIN,
+                                   -1,
+                                   0,
+                                   1,
+                                   2,
+                                   3,
+                                   7,
+                                   28,
+                                   INT_MAX,
+                                   1LL << 31,
+                                   1LL << 32,
+                                   1LL << 61,
+                                   1LL << 62,
+                                   INT64_MAX / 3,
+                                   INT64_MAX / 3 - 2,
+                                   INT64_MAX - 7,
+                                   INT64_MAX};
 enum { BOUNDARY = sizeof boundary / sizeof *boundary };
 
 static void set(dcnv4_problem *problem, int field, int64_t number) {
@@ -76,10 +91,11 @@ static dcnv4_problem start(int number) {
     case 4: p.kernel_h = p.kernel_w = 1, p.remove_center = 1; break;
     case 5: p.dilation_h = 2, p.value_stride = 8, p.offset_mask_stride = 100, p.remove_center = 1; break;
     case 6: p.groups = p.group_channels = p.kernel_h = p.kernel_w = p.batch = p.height = p.width = 1; break;
+    case 7: p.batch = p.height = p.width = p.pad_h = p.pad_w = 0, p.group_channels = p.kernel_h = p.kernel_w = 1; break;
     }
     return p;
 }
-enum { STARTS = 7 };
+enum { STARTS = 8 };
 
 static void every_pair_of_fields(void **state) {
     (void)state;
