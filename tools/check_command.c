@@ -93,24 +93,35 @@ static dcnv4i_exit prepare(const dcnv4i_settings *settings, dcnv4i_layer *layer,
                                 (dcnv4i_view){layer->grad_output, sizes->channels}, oracle);
 }
 
+/* What stands behind the name of a device that gave no results. */
+static void print_reason(const dcnv4i_device *device, const char *what, const char *reason) {
+    printf("%-14s %s%s\n", device->name, what, reason);
+    fflush(stdout);
+}
+
+/* Runs one device and prints its row. A device that is missing, or has not this dtype, is a failure only if it was asked
+ * for by name. */
 static dcnv4i_exit print_row(const dcnv4i_device *device, int64_t threads, const dcnv4i_layer *layer,
                              const dcnv4i_oracle *oracle, bool *failed) {
     outcome made;
     if (device->reason[0]) {
-        printf("%-14s missing: %s\n", device->name, device->reason);
+        print_reason(device, "missing: ", device->reason);
         return DCNV4I_DONE;
     }
     dcnv4i_progress("%s", device->name);
     const dcnv4i_exit verdict = try_device(device->name, threads, layer, oracle, &made);
     dcnv4i_progress_end();
-    if (verdict == DCNV4I_REFUSED) { /* this device has not this dtype */
-        printf("%-14s %s\n", device->name, dcnv4i_verdict_line());
+    if (verdict == DCNV4I_BROKEN) {
+        *failed = true;
+        print_reason(device, "FAILED: ", dcnv4i_verdict_line());
         return DCNV4I_DONE;
     }
-    if (verdict != DCNV4I_DONE)
-        return verdict;
+    if (verdict != DCNV4I_DONE) {
+        print_reason(device, "", dcnv4i_verdict_line());
+        return device->named ? verdict : DCNV4I_DONE;
+    }
     const dcnv4i_comparison *c = &made.comparison;
-    const bool right = !c->wrong && c->judged > 0 && (c->norm > 0 || layer->sizes.output == 0);
+    const bool right = !c->wrong && c->judged > 0 && c->norm > 0;
     *failed = *failed || !right;
     printf("%-14s %10.3f %11.3f  %9.2e  %14.3g  %s\n", device->name, made.ms[0], made.ms[1],
            dcnv4i_comparison_normwise(c), c->share, right ? "ok" : "FAILED");
@@ -124,7 +135,11 @@ static dcnv4i_exit check_layer(const dcnv4i_settings *settings, const dcnv4i_dev
     dcnv4i_exit verdict = dcnv4i_layer_open(settings, &layer);
     if (verdict != DCNV4I_DONE)
         return verdict;
-    verdict = prepare(settings, &layer, &oracle);
+    if (layer.sizes.output == 0)
+        verdict = dcnv4i_verdict(DCNV4I_REFUSED, "%s: the output has 0 elements; at least 1 is needed for a check",
+                                 settings->value);
+    if (verdict == DCNV4I_DONE)
+        verdict = prepare(settings, &layer, &oracle);
     dcnv4i_progress_end();
     bool failed = false;
     if (verdict == DCNV4I_DONE)
@@ -132,7 +147,7 @@ static dcnv4i_exit check_layer(const dcnv4i_settings *settings, const dcnv4i_dev
     for (int64_t i = 0; i < devices->count && verdict == DCNV4I_DONE; ++i)
         verdict = print_row(&devices->items[i], settings->threads, &layer, &oracle, &failed);
     if (verdict == DCNV4I_DONE && failed)
-        verdict = dcnv4i_verdict(DCNV4I_BROKEN, "a device's results are not those of the reference");
+        verdict = dcnv4i_verdict(DCNV4I_BROKEN, "a device failed, or its results are not those of the reference");
     dcnv4i_oracle_free(&oracle);
     dcnv4i_layer_free(&layer);
     return verdict;

@@ -90,17 +90,16 @@ const dcnv4i_option dcnv4i_option_table[] = {
     OPTION(CHOICE, dtype, "--dtype", "T", .commands = PASSES, .choices = dcnv4i_dtype_choices,
            .help = "f16, bf16, f32 or f64: what to convert the inputs to; results have it too, those of bf16 are "
                    "written as float32; the dtype of the inputs if left out"),
-    OPTION(
-        CHOICE, dtype, "--dtype", "T", .commands = CHECK, .choices = dcnv4i_dtype_choices,
-        .help = "f16, bf16, f32 or f64; if left out, the dtype of the tensors or, for random problems, each that "
-                "the device has"),
+    OPTION(CHOICE, dtype, "--dtype", "T", .commands = CHECK, .choices = dcnv4i_dtype_choices,
+           .help = "f16, bf16, f32 or f64; if left out, the dtype of the tensors or, for random problems, each that "
+                   "the device has"),
     OPTION(CHOICE, dtype, "--dtype", "T", .commands = BENCH, .choices = dcnv4i_dtype_choices, .standard = "f32",
            .help = "f16, bf16, f32 or f64"),
     OPTION(NUMBER, threads, "--threads", "N", .commands = PASSES | CHECK | BENCH, .least = 1, .most = 1024,
            .help = "threads of the cpu, 1 to 1024; as many as there are if left out"),
     OPTION(NUMBER, cases, "--cases", "N", .commands = CHECK, .standard = "100", .least = 1, .most = 100000000,
            .help = "how many random problems"),
-    OPTION(NUMBER, seed, "--seed", "S", .commands = CHECK, .standard = "1", .least = 0, .most = INT64_MAX,
+    OPTION(NUMBER, seed, "--seed", "S", .commands = CHECK, .standard = "1", .least = 0, .most = INT64_MAX - 100000000,
            .help = "where the random numbers begin; case i of seed S is case 1 of seed S + i − 1"),
     OPTION(CHOICE, pass, "--pass", "WHICH", .commands = BENCH, .standard = "both", .choices = passes,
            .help = "forward, backward or both"),

@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WIDE = 1000, MARGIN = 28, LETTER = 11, LINE = 30, GAP = 14, COLUMNS = 3 };
+enum { WIDE = 1000, NARROW = 640, MARGIN = 28, LETTER = 11, LINE = 30, GAP = 14, COLUMNS = 3 };
 
-/* Pixels of value that are smaller than this on the canvas get a magnified panel each, for the points around them. */
-enum { MAGNIFY_BELOW = 24 };
+/* Where the pixels of value are smaller than the picture divided by this, each --at gets a magnified panel. */
+enum { MAGNIFY_FROM = 40 };
 
 /* A sampling point that counts: where on value, with which weight. */
 typedef struct dot {
@@ -214,7 +214,7 @@ static void draw_panel(const view *v, const region *whole, int number, region pa
     for (double y = ceil(panel.y0 - 0.5) + 0.5; canvas_y(&panel, y) < panel.top + panel.height; ++y)
         dcnv4i_draw_line(v->canvas, panel.left, canvas_y(&panel, y), panel.left + panel.width, canvas_y(&panel, y), 1,
                          white, 0.16);
-    draw_points(v, &panel, g, 1, fmin(0.36 * unit, 22));
+    draw_points(v, &panel, g, 1, fmin(0.36 * unit, fmax(22, panel.width / 20.0)));
     draw_label(v->canvas, panel.left + 8, panel.top + 8, words);
     dcnv4i_canvas_clip(v->canvas, whole->left, whole->top, whole->width, whole->height);
     const double left = canvas_x(whole, g->x - far), top = canvas_y(whole, g->y - far);
@@ -228,9 +228,15 @@ static void draw_panel(const view *v, const region *whole, int number, region pa
     dcnv4i_canvas_clip(v->canvas, 0, 0, 0, 0);
 }
 
+/* How wide the lines below the region `whole` are. */
+static int line_width(const region *whole) {
+    return whole->width < NARROW ? NARROW : whole->width;
+}
+
 /* Where panel number `number` of count is, below the region `whole`. */
 static region place_panel(const region *whole, int number, int count) {
-    const int columns = count < COLUMNS ? count : COLUMNS, width = (whole->width - (columns - 1) * GAP) / columns;
+    const int columns = count < COLUMNS ? count : COLUMNS, line = line_width(whole);
+    const int width = (line - (columns - 1) * GAP) / columns;
     const int height = columns == COLUMNS ? width : columns == 2 ? width * 2 / 3 : width * 2 / 5;
     return (region){.left = whole->left + number % columns * (width + GAP),
                     .width = width,
@@ -296,13 +302,14 @@ static void collect_all(view *v, double *weights) {
 
 static dcnv4i_exit draw_all(view *v, const region *whole) {
     const double unit = fmin(whole->unit_x, whole->unit_y);
-    const int panels = unit < MAGNIFY_BELOW ? v->plot->pixel_count : 0;
+    const int panels = unit < line_width(whole) / (double)MAGNIFY_FROM ? v->plot->pixel_count : 0;
     int below = whole->top + whole->height;
     if (panels > 0) {
         const region last = place_panel(whole, panels - 1, panels);
         below = last.top + last.height;
     }
-    const int width = whole->width + 2 * MARGIN, height = (int)legend(v, NULL, width, below + MARGIN + LETTER) + MARGIN;
+    const int width = line_width(whole) + 2 * MARGIN,
+              height = (int)legend(v, NULL, width, below + MARGIN + LETTER) + MARGIN;
     if (!dcnv4i_canvas_create(width, height, dcnv4i_color_of(0xfafafa), v->canvas))
         return dcnv4i_verdict(DCNV4I_BROKEN, "no memory for a picture of %d times %d pixels", width, height);
     paint(v, whole);
