@@ -19,15 +19,15 @@ typedef struct backward_run {
     real *row; /* room for one group's grad_output of a box, where it is converted */
 } backward_run;
 
-/* What is added up for the corners of a chunk's points: quads of Σ over the channels of grad_output·value. */
+/* What is added up for the pixels of a chunk's cells: quads of Σ over the channels of grad_output·value. */
 typedef struct corner_dots {
     _Alignas(64) real corners[4 * POINTS_ROOM];
     real by_m[POINTS_ROOM];
 } corner_dots;
 
-/* The points of a group and pixel that are not all inner ones, looked up one by one: those that count, with where their
- * corners are in value and in grad_value. Corners outside the image are read as zeros, and what is not for the target's rows
- * is added to a sink. */
+/* The points of a group and pixel, looked up one by one: those that count, with where their corners are in value and in
+ * grad_value, in the order of a cell's pixels. Corners outside the image are read as zeros, and what is not for the target's
+ * rows is added to a sink. */
 typedef struct gradient_lookup {
     int64_t count;
     int64_t number[POINTS]; /* in the chunk */
@@ -41,37 +41,31 @@ static NOINLINE void look_up_gradients(const backward_run *run, const point_chun
                                        int64_t c, gradient_lookup *found) {
     const dcnv4_problem *p = &run->layer->problem->asked;
     const target *grad = &run->grad;
-    const int64_t below = p->width * grad->stride;
     int64_t n = 0;
     for (int i = 0; i < BLOCK * LANES; ++i)
         found->sink[i] = 0;
     for (int64_t point = first; point < first + points; ++point) {
-        real **const to = found->grad[n];
-        const int64_t index = chunk->at[point];
-        if (index >= 0) {
-            find_inner_corners(&run->value, index, c, p, found->corner[n]);
-            to[0] = grad->pixels - grad->first_row * below + index * grad->stride + c;
-            to[1] = to[0] + grad->stride;
-            to[2] = to[0] + below;
-            to[3] = to[2] + grad->stride;
-        } else {
-            const cell at = look(chunk, point, &run->frame);
-            if (!at.counts || !find_corners(&run->value, &at, c, p, found->corner[n]))
-                continue;
-            for (int i = 0; i < 4; ++i) {
-                const int64_t column = at.column + (i & 1), row = at.row + (i >> 1) - grad->first_row;
-                const bool ours = inside(&at, i, p) && row >= 0 && row < grad->last_row - grad->first_row;
-                to[i] = ours ? grad->pixels + row * below + column * grad->stride + c : found->sink;
-            }
+        const cell at = look(chunk, point, &run->frame);
+        const real *corner[4];
+        if (!at.counts || !find_corners(&run->value, &at, c, p, corner))
+            continue;
+        /* At the image's edges the cell is not the formula's, see vlocate. */
+        const int across = at.column < 0 || at.column == p->width - 1, along = at.row < 0 || at.row == p->height - 1;
+        const int turn = run->frame.has_cells ? across + 2 * along : 0;
+        for (int i = 0; i < 4; ++i) {
+            const int64_t column = at.column + (i & 1), row = at.row + (i >> 1) - grad->first_row;
+            const bool ours = inside(&at, i, p) && row >= 0 && row < grad->last_row - grad->first_row;
+            found->corner[n][i ^ turn] = corner[i];
+            found->grad[n][i ^ turn] = ours ? grad->pixels + (row * p->width + column) * grad->stride + c : found->sink;
+            found->weights[4 * n + (i ^ turn)] = chunk->m[point] * at.weight[i];
         }
-        memcpy(found->weights + 4 * n, chunk->corners + 4 * point, 4 * sizeof(real));
         found->number[n++] = point;
     }
     found->count = n;
 }
 
-/* What is spread: points first, first + 1, … of a chunk for each of some neighbouring pixels of one group. They are all
- * inner ones; or there is one pixel, whose points were looked up. */
+/* What is spread: points first, first + 1, … of a chunk for each of some neighbouring pixels of one group. They all
+ * have cells; or there is one pixel, whose points were looked up. */
 typedef struct spreading {
     const backward_run *run;
     const point_chunk *chunk;
@@ -81,12 +75,13 @@ typedef struct spreading {
     real *dots;         /* as corner_dots says, of the whole chunk */
 } spreading;
 
-/* vectors of channels of value from c on (or part of one vector): grad_value gets m·weight·grad_output,
- * and dots what it says, which is added to what is there where `more` says so. */
-static ALWAYS_INLINE void spread_block(const spreading *spread, const gradient_lookup *found, int64_t c, const int vectors,
+/* vectors of channels of value from c on (or part of one vector): grad_value gets m·weight·grad_output, and dots what it
+ * says, which is added to what is there where `more` says so. Returns which pixels were left out, since with cells an
+ * infinite grad_output would reach pixels that are not its own. */
+static ALWAYS_INLINE uint32_t spread_block(const spreading *spread, const gradient_lookup *found, int64_t c, const int vectors,
                                        const int part, const real *grad_output, bool more) {
     const backward_run *run = spread->run;
-    const int64_t width = run->frame.inner.width, stride = run->value.stride, grad_stride = run->grad.stride;
+    const int64_t width = run->layer->problem->asked.width, stride = run->value.stride, grad_stride = run->grad.stride;
     const int64_t below = width * stride, grad_below = width * grad_stride;
     const int64_t count = found ? found->count : spread->points;
     const real *weights = found ? found->weights : spread->chunk->corners + 4 * spread->first;
@@ -94,11 +89,17 @@ static ALWAYS_INLINE void spread_block(const spreading *spread, const gradient_l
     real *dots = spread->dots + 4 * spread->first;
     real *const grad_origin = run->grad.pixels - run->grad.first_row * grad_below + c;
     const point_index *index = spread->chunk->at + spread->first;
+    uint32_t odd = 0;
     for (int64_t pixel = 0; pixel < spread->pixels; ++pixel) {
+        vmask finite = vfinite(vset(0));
         vec out[BLOCK];
-        for (int v = 0; v < vectors; ++v)
+        for (int v = 0; v < vectors; ++v) {
             out[v] = part ? vload_part(grad_output, part) : vload(grad_output + v * LANES);
-        for (int64_t k = 0; k < count; ++k) {
+            finite = vmask_and(finite, vfinite(out[v]));
+        }
+        const bool left_out = !found && !vmask_full(finite);
+        odd |= (uint32_t)left_out << pixel;
+        for (int64_t k = left_out ? count : 0; k < count; ++k) {
             const real *const upper = origin + index[k] * stride, *const lower = upper + below;
             real *const grad_upper = grad_origin + index[k] * grad_stride, *const grad_lower = grad_upper + grad_below;
             const real *const inner[4] = {upper, upper + stride, lower, lower + stride};
@@ -125,14 +126,15 @@ static ALWAYS_INLINE void spread_block(const spreading *spread, const gradient_l
         dots += 4 * count;
         grad_output += spread->out_stride;
     }
+    return odd;
 }
 
 /* One function for each number of vectors, so that the compiler gives each the registers it needs. */
 #define SPREAD(name, vectors, part)                                                                                    \
-    static NOINLINE void spread_inner_##name(const spreading *spread, int64_t c, int part_, const real *grad_output,   \
-                                             bool more) {                                                              \
+    static NOINLINE uint32_t spread_cells_##name(const spreading *spread, int64_t c, int part_, const real *grad_output, \
+                                                 bool more) {                                                          \
         (void)part_;                                                                                                   \
-        spread_block(spread, NULL, c, vectors, part, grad_output, more);                                               \
+        return spread_block(spread, NULL, c, vectors, part, grad_output, more);                                        \
     }                                                                                                                  \
     static NOINLINE void spread_found_##name(const spreading *spread, int64_t c, int part_, const real *grad_output,   \
                                              bool more) {                                                              \
@@ -145,26 +147,35 @@ SPREAD(vector, 1, 0)
 SPREAD(part, 1, part_)
 #undef SPREAD
 
-/* channel counts from that of the piece's first group. */
-static void spread_inner(const spreading *spread, int64_t channel, int64_t depth, const real *grad_output) {
-#define BODY(c, vectors, part) \
-    CHOOSE(spread_inner_, vectors, part)(spread, channel + (c), part, grad_output + (c), (c) > 0)
-    FOR_CHANNEL_BLOCKS(depth, BODY);
-#undef BODY
+/* One pixel, the first, in the careful way. */
+static void spread_found(const spreading *spread, gradient_lookup *found, int64_t c, int vectors, int part,
+                         const real *grad_output, bool more) {
+    spreading one = *spread;
+    one.found = found;
+    one.pixels = 1;
+    look_up_gradients(spread->run, spread->chunk, spread->first, spread->points, c, found);
+    for (int64_t i = 4 * spread->first; !more && i < 4 * (spread->first + spread->points); ++i)
+        spread->dots[i] = 0;
+    CHOOSE(spread_found_, vectors, part)(&one, c, part, grad_output, more);
 }
 
-/* The same for one pixel, whatever its points are. */
-static void spread_any(const spreading *spread, int64_t channel, int64_t depth, const real *grad_output) {
+/* One group of a box's pixels, a block of channels after the other. */
+static void spread_group(const spreading *group, int64_t pixels, int64_t channel, int64_t depth, const real *grad_output) {
     gradient_lookup found;
-    spreading one = *spread;
-    one.found = &found;
-    one.pixels = 1;
-    for (int64_t i = 4 * spread->first; i < 4 * (spread->first + spread->points); ++i)
-        spread->dots[i] = 0;
 #define BODY(c, vectors, part)                                                                                         \
     do {                                                                                                               \
-        look_up_gradients(spread->run, spread->chunk, spread->first, spread->points, channel + (c), &found);           \
-        CHOOSE(spread_found_, vectors, part)(&one, channel + (c), part, grad_output + (c), (c) > 0);                   \
+        spreading spread = *group;                                                                                     \
+        const real *out = grad_output + (c);                                                                           \
+        for (int64_t i = 0; i < pixels; i += spread.pixels) {                                                          \
+            spread.pixels = complete_blocks(spread.chunk, spread.first, spread.points, pixels - i);                    \
+            uint32_t odd = 1;                                                                                          \
+            if (spread.pixels > 0)                                                                                     \
+                odd = CHOOSE(spread_cells_, vectors, part)(&spread, channel + (c), part, out, (c) > 0);                \
+            spread.pixels += spread.pixels == 0;                                                                       \
+            for (int64_t k = 0; k < spread.pixels; ++k, odd >>= 1, out += spread.out_stride, spread.first += spread.points) \
+                if (odd & 1)                                                                                           \
+                    spread_found(&spread, &found, channel + (c), vectors, part, out, (c) > 0);                         \
+        }                                                                                                              \
     } while (0)
     FOR_CHANNEL_BLOCKS(depth, BODY);
 #undef BODY
@@ -176,19 +187,13 @@ static void spread_cells(const backward_run *run, const place *at, const point_b
     const dcnv4i_layer *layer = run->layer;
     const dcnv4_problem *p = &layer->problem->asked;
     const int64_t item = (int64_t)layer->problem->item, depth = p->group_channels, stride = p->grad_output_stride;
-    spreading spread = {run, chunk, NULL, 0, box->points, 1, layer->read ? depth : stride, dots->corners};
-    for (int64_t channel = at->group * depth; channel < (at->group + box->groups) * depth; channel += depth) {
-        const char *const from = run->tensors->grad_output + (at->pixel * stride + channel) * item;
-        const real *const grad_output = layer->read ? run->row : (const real *)from;
+    spreading spread = {run, chunk, NULL, 0, box->points, 0, layer->read ? depth : stride, dots->corners};
+    for (int64_t g = at->group; g < at->group + box->groups; ++g, spread.first += box->pixels * box->points) {
+        const char *const from = run->tensors->grad_output + (at->pixel * stride + g * depth) * item;
         for (int64_t i = 0; layer->read && i < box->pixels; ++i)
             layer->read(from + i * stride * item, run->row + i * depth, depth);
-        for (int64_t i = 0; i < box->pixels; i += spread.pixels, spread.first += spread.pixels * spread.points) {
-            spread.pixels = inner_blocks(chunk, spread.first, spread.points, box->pixels - i);
-            const bool inner = spread.pixels > 0;
-            spread.pixels += !inner;
-            (inner ? spread_inner : spread_any)(&spread, channel - run->first_channel, depth,
-                                                grad_output + i * spread.out_stride);
-        }
+        spread_group(&spread, box->pixels, g * depth - run->first_channel, depth,
+                     layer->read ? run->row : (const real *)from);
     }
 }
 
@@ -220,7 +225,7 @@ static NOINLINE void project_carefully(const backward_run *run, const place *at,
             const real wx = i & 1 ? right : 1 - right, wy = i >> 1 ? lower : 1 - lower;
             if (!inside(&cell_at, i, p))
                 continue;
-            mixed += wx * wy * *corner[i];
+            mixed += cell_at.weight[i] * *corner[i];
             slope_x += i & 1 ? wy * *corner[i] : -wy * *corner[i];
             slope_y += i >> 1 ? wx * *corner[i] : -wx * *corner[i];
         }
@@ -230,21 +235,32 @@ static NOINLINE void project_carefully(const backward_run *run, const place *at,
     }
 }
 
+/* The factors of a cell's two pixels along one axis in the slope there: −1 and 1 where both are the formula's. */
+static inline void vslopes(const axis *along, vec *near, vec *far) {
+    *near = vselect(along->before, vset(1), vdrop(along->behind, vset(-1)));
+    *far = vselect(along->behind, vset(-1), vdrop(along->before, vset(1)));
+}
+
 /* Turns dots into gradients: chunk->x and y become those of the offsets, dots->by_m those of the weights. */
 static void finish_dots(const backward_run *run, const place *at, const point_box *box, point_chunk *chunk,
                         corner_dots *dots) {
-    const vec one = vset(1), scale = vset(run->frame.scale);
-    const real width = run->frame.width, height = run->frame.height;
+    const image_frame *frame = &run->frame;
+    const dcnv4_problem *p = &frame->layer->problem->asked;
+    const vec scale = vset(frame->scale), first = vset(frame->has_cells ? 0 : -1);
+    const vec last_column = vset(frame->has_cells ? frame->last_column : frame->width);
+    const vec last_row = vset(frame->has_cells ? (real)(p->height - 2) : frame->height);
     const int64_t count = box->pixels * box->groups * box->points;
     for (int64_t i = 0; i < count; i += LANES) {
         const vec x = vload(chunk->x + i), y = vload(chunk->y + i);
-        const vec right = vsub(x, vfloor(x)), lower = vsub(y, vfloor(y));
-        const vec left = vsub(one, right), upper = vsub(one, lower);
-        vec a, b, c, d;
+        const vmask counts = vcounts(x, y, frame);
+        const axis h = vlocate(x, vfloor(x), first, last_column), v = vlocate(y, vfloor(y), first, last_row);
+        vec a, b, c, d, slope_left, slope_right, slope_up, slope_down;
         vload_quads(dots->corners + 4 * i, &a, &b, &c, &d);
-        vec by_x = vfma(lower, vsub(d, c), vmul(upper, vsub(b, a)));
-        vec by_y = vfma(right, vsub(d, b), vmul(left, vsub(c, a)));
-        vec by_m = vfma(lower, vfma(right, d, vmul(left, c)), vmul(upper, vfma(right, b, vmul(left, a))));
+        vslopes(&h, &slope_left, &slope_right);
+        vslopes(&v, &slope_up, &slope_down);
+        vec by_x = vfma(v.far, vfma(slope_right, d, vmul(slope_left, c)), vmul(v.near, vfma(slope_right, b, vmul(slope_left, a))));
+        vec by_y = vfma(h.far, vfma(slope_down, d, vmul(slope_up, b)), vmul(h.near, vfma(slope_down, c, vmul(slope_up, a))));
+        vec by_m = vfma(v.far, vfma(h.far, d, vmul(h.near, c)), vmul(v.near, vfma(h.far, b, vmul(h.near, a))));
         if (!vmask_full(vfinite(vadd(vadd(a, b), vadd(c, d))))) {
             real careful[3][LANES];
             vstore(careful[0], by_x), vstore(careful[1], by_y), vstore(careful[2], by_m);
@@ -256,9 +272,9 @@ static void finish_dots(const backward_run *run, const place *at, const point_bo
             by_x = vload(careful[0]), by_y = vload(careful[1]), by_m = vload(careful[2]);
         }
         const vec scaled = vmul(scale, vload(chunk->m + i));
-        vstore(chunk->x + i, vkeep_counting(vmul(scaled, by_x), x, y, width, height));
-        vstore(chunk->y + i, vkeep_counting(vmul(scaled, by_y), x, y, width, height));
-        vstore(dots->by_m + i, vkeep_counting(by_m, x, y, width, height));
+        vstore(chunk->x + i, vkeep(counts, vmul(scaled, by_x)));
+        vstore(chunk->y + i, vkeep(counts, vmul(scaled, by_y)));
+        vstore(dots->by_m + i, vkeep(counts, by_m));
     }
 }
 
@@ -317,7 +333,7 @@ static bool spread_box(const backward_run *run, const place *at, const point_box
     read_box(&run->frame, at, box, chunk);
     if (!ours && !reaches(run, chunk, count))
         return false;
-    find_cells(chunk, count, &run->frame.inner);
+    find_cells(chunk, count, &run->frame);
     spread_cells(run, at, box, chunk, dots);
     finish_dots(run, at, box, chunk, dots);
     return true;

@@ -1,5 +1,11 @@
-/* From rows of offset_mask to cells: where each point looks and with which weights. Points of several groups and pixels
- * are laid one after the other, so that whole vectors of them are worked on whatever K is. */
+/* From rows of offset_mask to cells: where each point looks and with which weights. Points of several pixels are laid one
+ * after the other, so that whole vectors of them are worked on whatever K is.
+ *
+ * A cell is four neighbouring pixels of the image. A point whose cell is partly outside gets the nearest one that is not,
+ * with weights of 0 for the pixels that are not its own; a point that does not count gets weights of 0 alone. So all points
+ * are worked on alike. But 0 times an infinity is NaN, which the formula has not: where a result is not finite, it is made
+ * anew in the careful way. Points that have no cell (it is in rows that the piece of work does not have, or the weight is
+ * not finite, or the image is too narrow) have index −1, and their pixels are worked on in the careful way too. */
 
 enum {
     POINTS = 256,                      /* in a chunk: its arrays lie in the first-level cache */
@@ -9,8 +15,9 @@ enum {
 typedef struct point_chunk {
     _Alignas(64) real x[POINTS_ROOM], y[POINTS_ROOM]; /* positions */
     real m[POINTS_ROOM];                              /* weights */
-    point_index at[POINTS_ROOM];                      /* the cell, see vstore_index */
-    real corners[4 * POINTS_ROOM];                    /* quads of m·bilinear weight */
+    point_index at[POINTS_ROOM];                      /* the cell's upper left pixel, see vstore_index */
+    real corners[4 * POINTS_ROOM];                    /* quads of m·bilinear weight, of the cell's pixels */
+    bool complete;                                    /* every point has a cell */
 } point_chunk;
 
 /* How a piece of work is cut into chunks: boxes of pixels × groups × points. Neighbouring pixels of one group come first,
@@ -71,20 +78,33 @@ typedef struct image_frame {
     const dcnv4i_layer *layer;
     const char *offset_mask;
     real scale;
-    real width, height; /* of value, as real_above */
-    inner_cells inner;
+    real width, height;         /* of value, as real_above */
+    bool has_cells;             /* the image has, and so have its rows here: */
+    bool rows_have_cells;
+    real last_column;           /* cells are in columns 0 to this … */
+    real first_row, last_row;   /* … and these rows */
+    real lowest_row, highest_row; /* floors of y from lowest to highest have cells */
+    int64_t zero_row;           /* where the numbering of pixels begins */
 } image_frame;
 
-/* The inner cells are among rows first to last − 1, and numbered from row `zero` on. */
+/* Cells are among rows first to last − 1 of value, and their pixels are numbered from row `zero` on. */
 static image_frame make_frame(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, int64_t first, int64_t last, int64_t zero) {
     const dcnv4_problem *p = &layer->problem->asked;
+    const bool has_cells = p->width >= 2 && p->height >= 2 && p->width < REAL_WHOLE && p->height < REAL_WHOLE;
     return (image_frame){
         .layer = layer,
         .offset_mask = tensors->offset_mask,
         .scale = (real)p->offset_scale,
         .width = real_above(p->width),
         .height = real_above(p->height),
-        .inner = {real_above(p->width - 1), real_above(first), real_above(last - 1), zero, p->width},
+        .has_cells = has_cells,
+        .rows_have_cells = has_cells && last - first >= 2,
+        .last_column = (real)(p->width - 2),
+        .first_row = (real)first,
+        .last_row = (real)(last - 2),
+        .lowest_row = (real)(first == 0 ? -1 : first),
+        .highest_row = (real)(last == p->height ? last - 1 : last - 2),
+        .zero_row = zero,
     };
 }
 
@@ -145,6 +165,8 @@ static void read_box(const image_frame *frame, const place *at, const point_box 
         const char *block = frame->offset_mask + at->pixel * row_size + (at->group + g) * block_size;
         for (int64_t i = 0; i < box->pixels; ++i, block += row_size, x += count, y += count, m += count) {
             const real *pairs = (const real *)(block + pairs_at), *weights = (const real *)(block + weights_at);
+            PREFETCH(block + 6 * row_size);
+            PREFETCH(block + 6 * row_size + 64);
             if (layer->read) {
                 pairs = staged, weights = staged + 2 * count;
                 layer->read(block + pairs_at, staged, count == points ? 3 * count : 2 * count);
@@ -158,26 +180,55 @@ static void read_box(const image_frame *frame, const place *at, const point_box 
     }
 }
 
+/* Which points count, by their positions. */
+static inline vmask vcounts(vec x, vec y, const image_frame *frame) {
+    const vmask above = vmask_and(vless(vset(-1), x), vless(vset(-1), y));
+    return vmask_and(above, vmask_and(vless(x, vset(frame->width)), vless(y, vset(frame->height))));
+}
+
+/* Along one axis: the place of a cell, and the linear weights of its two pixels for a position whose floor is `whole`. A
+ * position before the first place has the first pixel as its own second one, behind the last place the other way round. */
+typedef struct axis {
+    vec low, near, far;
+    vmask before, behind;
+} axis;
+
+static inline axis vlocate(vec position, vec whole, vec first, vec last) {
+    const vec low = vmin(vmax(whole, first), last), rest = vsub(position, whole), other = vsub(vset(1), rest);
+    const vmask before = vless(whole, low), behind = vless(low, whole);
+    return (axis){low, vdrop(behind, vselect(before, rest, other)), vdrop(before, vselect(behind, other, rest)), before,
+                  behind};
+}
+
 /* Fills in the rest of a chunk of count points. */
-static void find_cells(point_chunk *chunk, int64_t count, const inner_cells *inner) {
-    const vec one = vset(1);
+static void find_cells(point_chunk *chunk, int64_t count, const image_frame *frame) {
     /* Whole vectors are worked on, so something has to be behind the last point. */
     for (int64_t i = count; i < count + LANES - 1; ++i)
         chunk->x[i] = chunk->y[i] = chunk->m[i] = 0;
-    for (int64_t i = 0; i < count; i += LANES) {
-        const vec x = vload(chunk->x + i), y = vload(chunk->y + i), m = vload(chunk->m + i);
-        const vec column = vfloor(x), row = vfloor(y);
-        const vec right = vsub(x, column), lower = vsub(y, row);
-        const vec left = vsub(one, right), below = vmul(m, lower), above = vmul(m, vsub(one, lower));
-        vstore_index(chunk->at + i, x, y, column, row, m, inner);
-        vstore_quads(chunk->corners + 4 * i, vmul(above, left), vmul(above, right), vmul(below, left), vmul(below, right));
+    chunk->complete = frame->rows_have_cells;
+    for (int64_t i = 0; !frame->rows_have_cells && i < count; ++i)
+        chunk->at[i] = -1;
+    for (int64_t i = 0; frame->rows_have_cells && i < count; i += LANES) {
+        const vec raw_x = vload(chunk->x + i), raw_y = vload(chunk->y + i);
+        const vmask counts = vcounts(raw_x, raw_y, frame);
+        const vec x = vkeep(counts, raw_x), y = vkeep(counts, raw_y), m = vkeep(counts, vload(chunk->m + i));
+        const vec row = vfloor(y);
+        const axis h = vlocate(x, vfloor(x), vset(0), vset(frame->last_column));
+        const axis v = vlocate(y, row, vset(frame->first_row), vset(frame->last_row));
+        const vec upper = vmul(m, v.near), lower = vmul(m, v.far);
+        const vmask missed = vmask_or(vless(row, vset(frame->lowest_row)), vless(vset(frame->highest_row), row));
+        const vmask found = vmask_and(vfinite(m), vmask_or(vmask_not(missed), vmask_not(counts)));
+        chunk->complete &= vmask_full(found);
+        vstore_index(chunk->at + i, h.low, v.low, found, frame->zero_row, frame->layer->problem->asked.width);
+        vstore_quads(chunk->corners + 4 * i, vmul(upper, h.near), vmul(upper, h.far), vmul(lower, h.near),
+                     vmul(lower, h.far));
     }
 }
 
-/* How many of `blocks` blocks of points, one after the other in a chunk, have inner cells alone before one that has not. */
-static inline int64_t inner_blocks(const point_chunk *chunk, int64_t first, int64_t points, int64_t blocks) {
+/* How many of `blocks` blocks of points, one after the other in a chunk, have cells for all points before one that has not. */
+static inline int64_t complete_blocks(const point_chunk *chunk, int64_t first, int64_t points, int64_t blocks) {
     const point_index *index = chunk->at + first;
-    for (int64_t block = 0; block < blocks; ++block, index += points) {
+    for (int64_t block = 0; !chunk->complete && block < blocks; ++block, index += points) {
         point_index any = 0;
         for (int64_t k = 0; k < points; ++k)
             any |= index[k];
@@ -187,18 +238,21 @@ static inline int64_t inner_blocks(const point_chunk *chunk, int64_t first, int6
     return blocks;
 }
 
-/* ---- Points whose four corners are not all plain to be had: one by one ------------------------------------------- */
+/* ---- The careful way: one point after the other, with the corners of the formula --------------------------------- */
 
 typedef struct cell {
     bool counts;
     int64_t column, row; /* of the upper left corner: ≥ −1 */
+    real weight[4];      /* bilinear; outside the image too */
 } cell;
 
 static inline cell look(const point_chunk *chunk, int64_t point, const image_frame *frame) {
     const real x = chunk->x[point], y = chunk->y[point];
     if (!(x > -1 && x < frame->width && y > -1 && y < frame->height))
-        return (cell){false, 0, 0};
-    return (cell){true, (int64_t)real_floor(x), (int64_t)real_floor(y)};
+        return (cell){.counts = false};
+    const real right = x - real_floor(x), lower = y - real_floor(y), left = 1 - right, upper = 1 - lower;
+    return (cell){true, (int64_t)real_floor(x), (int64_t)real_floor(y),
+                  {upper * left, upper * right, lower * left, lower * right}};
 }
 
 /* Whether corner number `corner` of a cell is inside the image. */
@@ -230,15 +284,6 @@ static view see(const dcnv4i_layer *layer, const char *image, int64_t first, int
 }
 
 static const real zeros[BLOCK * LANES];
-
-/* Where the corners of inner cell number `index` are, from channel c of the view on. */
-static inline void find_inner_corners(const view *value, int64_t index, int64_t c, const dcnv4_problem *p,
-                                      const real *corner[4]) {
-    corner[0] = value->pixels + index * value->stride + c;
-    corner[1] = corner[0] + value->stride;
-    corner[2] = corner[0] + p->width * value->stride;
-    corner[3] = corner[2] + value->stride;
-}
 
 /* Whether a cell is all in the view, but for what is outside the image; then corner[] are where its corners are, from
  * channel c of the view on, those outside the image being zeros. */

@@ -8,14 +8,12 @@ static void mix_slowly(const image_frame *frame, const view *value, const point_
     const dcnv4i_layer *layer = frame->layer;
     const dcnv4_problem *p = &layer->problem->asked;
     const cell at = look(chunk, point, frame);
-    const real right = chunk->x[point] - (real)at.column, lower = chunk->y[point] - (real)at.row;
     for (int i = 0; i < count; ++i)
         mixed[i] = 0;
     for (int corner = 0; corner < 4; ++corner) {
         if (!inside(&at, corner, p))
             continue;
         const int64_t column = at.column + (corner & 1), row = at.row + (corner >> 1);
-        const real weight = (corner & 1 ? right : 1 - right) * (corner >> 1 ? lower : 1 - lower);
         real converted[BLOCK * LANES];
         const real *from = converted;
         if (row >= value->first_row && row < value->last_row)
@@ -24,12 +22,12 @@ static void mix_slowly(const image_frame *frame, const view *value, const point_
             layer->read(value->storage + ((row * p->width + column) * p->value_stride + c) * (int64_t)layer->problem->item,
                         converted, count);
         for (int i = 0; i < count; ++i)
-            mixed[i] = real_fma(weight, from[i], mixed[i]);
+            mixed[i] = real_fma(at.weight[corner], from[i], mixed[i]);
     }
 }
 
-/* The points of a group and pixel that are not all inner ones, looked up one by one: those that count and have a finite
- * weight, with where their corners are, and the others that count, whose numbers stand at the end. */
+/* The points of a group and pixel, looked up one by one: those that count and have a finite weight, with where their
+ * corners are, and the others that count, whose numbers stand at the end. */
 typedef struct lookup {
     int64_t plain, slow;
     int64_t number[POINTS]; /* in the chunk */
@@ -42,28 +40,24 @@ static NOINLINE void look_up(const image_frame *frame, const view *value, const 
     const dcnv4_problem *p = &frame->layer->problem->asked;
     int64_t plain = 0, slow = 0;
     for (int64_t point = first; point < first + points; ++point) {
-        const real **const corner = found->corner[plain];
+        const cell at = look(chunk, point, frame);
         const real m = chunk->m[point];
-        if (chunk->at[point] >= 0) {
-            find_inner_corners(value, chunk->at[point], c, p, corner);
-        } else {
-            const cell at = look(chunk, point, frame);
-            if (!at.counts)
-                continue;
-            if (m - m != 0 || !find_corners(value, &at, c, p, corner)) {
-                found->number[POINTS - ++slow] = point;
-                continue;
-            }
+        if (!at.counts)
+            continue;
+        if (m - m != 0 || !find_corners(value, &at, c, p, found->corner[plain])) {
+            found->number[POINTS - ++slow] = point;
+            continue;
         }
-        memcpy(found->weights + 4 * plain, chunk->corners + 4 * point, 4 * sizeof(real));
+        for (int i = 0; i < 4; ++i)
+            found->weights[4 * plain + i] = m * at.weight[i];
         ++plain;
     }
     found->plain = plain;
     found->slow = slow;
 }
 
-/* What a mix is made of: points first, first + 1, … of a chunk for each of some neighbouring pixels of one group. They are
- * all inner ones; or there is one pixel, whose points were looked up. */
+/* What a mix is made of: points first, first + 1, … of a chunk for each of some neighbouring pixels of one group. They all
+ * have cells; or there is one pixel, whose points were looked up. */
 typedef struct mixture {
     const view *value;
     const point_chunk *chunk;
@@ -74,9 +68,10 @@ typedef struct mixture {
     bool more;          /* to be added to what is in the result already */
 } mixture;
 
-/* vectors of channels of value from c on (or part of one vector). Nothing is called in the loops, so that the sums stay
- * in registers; there are enough of them that no multiply-add waits for the one before. */
-static ALWAYS_INLINE void mix_block(const mixture *mix, const lookup *found, int64_t c, const int vectors, const int part,
+/* vectors of channels of value from c on (or part of one vector). Returns which pixels have a result that is not finite.
+ * Nothing is called in the loops, so that the sums stay in registers; there are enough of them that no multiply-add waits
+ * for the one before. */
+static ALWAYS_INLINE uint32_t mix_block(const mixture *mix, const lookup *found, int64_t c, const int vectors, const int part,
                                     real *out) {
     enum { MOST = 4 * BLOCK };
     const int chains = 4 * vectors <= 8 ? 4 : 2 * vectors <= 8 ? 2 : 1;
@@ -84,7 +79,9 @@ static ALWAYS_INLINE void mix_block(const mixture *mix, const lookup *found, int
     const real *weights = found ? found->weights : mix->chunk->corners + 4 * mix->first;
     const real *const origin = mix->value->pixels + c;
     const point_index *index = mix->chunk->at + mix->first;
+    uint32_t odd = 0;
     for (int64_t pixel = 0; pixel < mix->pixels; ++pixel) {
+        vmask finite = vfinite(vset(0));
         vec sum[MOST];
         for (int i = 0; i < chains * vectors; ++i)
             sum[i] = vset(0);
@@ -104,22 +101,25 @@ static ALWAYS_INLINE void mix_block(const mixture *mix, const lookup *found, int
             vec total = sum[v];
             for (int i = 1; i < chains; ++i)
                 total = vadd(total, sum[i * vectors + v]);
+            finite = vmask_and(finite, vfinite(total));
             if (part)
                 vstore_part(out, mix->more ? vadd(total, vload_part(out, part)) : total, part);
             else
                 vstore(out + v * LANES, mix->more ? vadd(total, vload(out + v * LANES)) : total);
         }
+        odd |= (uint32_t)!vmask_full(finite) << pixel;
         weights += 4 * count;
         index += count;
         out += mix->out_stride;
     }
+    return odd;
 }
 
 /* One function for each number of vectors, so that the compiler gives each the registers it needs. */
 #define MIX(name, vectors, part)                                                                                       \
-    static NOINLINE void mix_inner_##name(const mixture *mix, int64_t c, int part_, real *out) {                       \
+    static NOINLINE uint32_t mix_cells_##name(const mixture *mix, int64_t c, int part_, real *out) {                   \
         (void)part_;                                                                                                   \
-        mix_block(mix, NULL, c, vectors, part, out);                                                                   \
+        return mix_block(mix, NULL, c, vectors, part, out);                                                            \
     }                                                                                                                  \
     static NOINLINE void mix_found_##name(const mixture *mix, int64_t c, int part_, real *out) {                       \
         (void)part_;                                                                                                   \
@@ -131,14 +131,16 @@ MIX(vector, 1, 0)
 MIX(part, 1, part_)
 #undef MIX
 
-static void mix_inner(const mixture *mix, int64_t channel, int64_t depth, real *out) {
-#define BODY(c, vectors, part) CHOOSE(mix_inner_, vectors, part)(mix, channel + (c), part, out + (c))
+static uint32_t mix_cells(const mixture *mix, int64_t channel, int64_t depth, real *out) {
+    uint32_t odd = 0;
+#define BODY(c, vectors, part) odd |= CHOOSE(mix_cells_, vectors, part)(mix, channel + (c), part, out + (c))
     FOR_CHANNEL_BLOCKS(depth, BODY);
 #undef BODY
+    return odd;
 }
 
-/* The same for one pixel, whatever its points are. */
-static void mix_any(const image_frame *frame, const mixture *mix, int64_t channel, int64_t depth, real *out) {
+/* The same for one pixel, the first, in the careful way. */
+static void mix_carefully(const image_frame *frame, const mixture *mix, int64_t channel, int64_t depth, real *out) {
     lookup found;
     mixture one = *mix;
     one.found = &found;
@@ -160,6 +162,20 @@ static void mix_any(const image_frame *frame, const mixture *mix, int64_t channe
 #undef BODY
 }
 
+/* Mixes one group of a box's pixels. Those of a block that is in parts are all mixed carefully: what is not finite could not
+ * be made anew, since it has been added to what was there. */
+static void mix_group(const image_frame *frame, mixture *mix, int64_t pixels, int64_t channel, int64_t depth, real *out) {
+    const bool in_parts = mix->points < frame->layer->problem->points;
+    for (int64_t i = 0; i < pixels; i += mix->pixels) {
+        mix->pixels = in_parts ? 0 : complete_blocks(mix->chunk, mix->first, mix->points, pixels - i);
+        uint32_t odd = mix->pixels > 0 ? mix_cells(mix, channel, depth, out) : 1;
+        mix->pixels += mix->pixels == 0;
+        for (int64_t k = 0; k < mix->pixels; ++k, odd >>= 1, out += mix->out_stride, mix->first += mix->points)
+            if (odd & 1)
+                mix_carefully(frame, mix, channel, depth, out);
+    }
+}
+
 /* Mixes a box. Where output is converted, row has room for one group of its pixels. */
 static void forward_box(const image_frame *frame, const view *value, char *output, const place *at, const point_box *box,
                         point_chunk *chunk, real *row) {
@@ -169,19 +185,11 @@ static void forward_box(const image_frame *frame, const view *value, char *outpu
     mixture mix = {value, chunk, NULL, 0, box->points, 1, p->width * value->stride, layer->write ? depth : stride,
                    at->point > 0};
     read_box(frame, at, box, chunk);
-    find_cells(chunk, box->pixels * box->groups * box->points, &frame->inner);
+    find_cells(chunk, box->pixels * box->groups * box->points, frame);
     for (int64_t channel = at->group * depth; channel < (at->group + box->groups) * depth; channel += depth) {
         char *const out = output + (at->pixel * stride + channel) * item;
         real *const sums = layer->write ? row : (real *)out;
-        for (int64_t i = 0; i < box->pixels; i += mix.pixels, mix.first += mix.pixels * mix.points) {
-            mix.pixels = inner_blocks(chunk, mix.first, mix.points, box->pixels - i);
-            if (mix.pixels > 0) {
-                mix_inner(&mix, channel, depth, sums + i * mix.out_stride);
-            } else {
-                mix_any(frame, &mix, channel, depth, sums + i * mix.out_stride);
-                mix.pixels = 1;
-            }
-        }
+        mix_group(frame, &mix, box->pixels, channel, depth, sums);
         if (layer->write && at->point + box->points == layer->problem->points)
             for (int64_t i = 0; i < box->pixels; ++i)
                 layer->write(row + i * depth, out + i * stride * item, depth);

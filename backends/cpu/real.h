@@ -3,22 +3,27 @@
 #define DCNV4I_CPU_REAL_H
 
 #include <math.h>
+#include <stdint.h>
 
 #if defined(__GNUC__)
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))
+#define PREFETCH(address) __builtin_prefetch(address)
 #else
 #define ALWAYS_INLINE inline
 #define NOINLINE
+#define PREFETCH(address) (void)(address)
 #endif
 
 #ifdef REAL_IS_DOUBLE
 typedef double real;
+#define REAL_WHOLE ((int64_t)1 << 53) /* whole numbers below this are exact */
 static inline real real_floor(real a) { return floor(a); }
 static inline real real_exp(real a) { return exp(a); }
 static inline real real_next(real a) { return nextafter(a, INFINITY); }
 #else
 typedef float real;
+#define REAL_WHOLE ((int64_t)1 << 24) /* whole numbers below this are exact */
 static inline real real_floor(real a) { return floorf(a); }
 static inline real real_exp(real a) { return expf(a); }
 static inline real real_next(real a) { return nextafterf(a, INFINITY); }

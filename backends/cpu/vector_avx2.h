@@ -82,37 +82,25 @@ static inline void quad_store_sums(float *to, vec a, vec b, vec c, vec d, int mo
     _mm_storeu_ps(to, more ? _mm_add_ps(sums, _mm_loadu_ps(to)) : sums);
 }
 
-typedef struct inner_cells {
-    float column_end, row_begin, row_end;
-    int64_t first_row, width;
-} inner_cells;
-
-/* a is within [low, high). */
-static inline vec between(vec a, float low, float high) {
-    return _mm256_and_ps(_mm256_cmp_ps(a, vset(low), _CMP_GE_OQ), _mm256_cmp_ps(a, vset(high), _CMP_LT_OQ));
-}
-
 typedef __m256 vmask;
-static inline int vmask_full(vmask a) { return _mm256_movemask_ps(a) == 0xff; }
-
+static inline vmask vless(vec a, vec b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
 static inline vmask vfinite(vec a) { return _mm256_cmp_ps(vsub(a, a), _mm256_setzero_ps(), _CMP_EQ_OQ); }
+static inline vmask vmask_and(vmask a, vmask b) { return _mm256_and_ps(a, b); }
+static inline vmask vmask_or(vmask a, vmask b) { return _mm256_or_ps(a, b); }
+static inline vmask vmask_not(vmask a) { return _mm256_xor_ps(a, _mm256_castsi256_ps(_mm256_set1_epi32(-1))); }
+static inline int vmask_full(vmask a) { return _mm256_movemask_ps(a) == 0xff; }
+static inline vec vselect(vmask mask, vec a, vec b) { return _mm256_blendv_ps(b, a, mask); }
+static inline vec vkeep(vmask mask, vec a) { return _mm256_and_ps(mask, a); }
+static inline vec vdrop(vmask mask, vec a) { return _mm256_andnot_ps(mask, a); }
+static inline vec vmin(vec a, vec b) { return _mm256_min_ps(a, b); }
+static inline vec vmax(vec a, vec b) { return _mm256_max_ps(a, b); }
 
-static inline void vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
-    const vec in_place = _mm256_and_ps(between(x, 0, inner->column_end), between(y, inner->row_begin, inner->row_end));
-    const vec is_inner = _mm256_and_ps(in_place, vfinite(m));
-    const __m256i columns = _mm256_cvttps_epi32(_mm256_and_ps(column, is_inner));
-    const __m256i rows = _mm256_sub_epi32(_mm256_cvttps_epi32(_mm256_and_ps(row, is_inner)),
-                                          _mm256_set1_epi32((int32_t)inner->first_row));
-    const __m256i index = _mm256_add_epi32(_mm256_mullo_epi32(rows, _mm256_set1_epi32((int32_t)inner->width)), columns);
-    /* What is not inner has all bits set, which is −1. */
-    const vec outer = _mm256_xor_ps(is_inner, _mm256_castsi256_ps(_mm256_set1_epi32(-1)));
-    _mm256_storeu_si256((__m256i *)to, _mm256_or_si256(index, _mm256_castps_si256(outer)));
-}
-
-static inline vec vkeep_counting(vec a, vec x, vec y, float width, float height) {
-    const vec below = _mm256_and_ps(_mm256_cmp_ps(x, vset(width), _CMP_LT_OQ), _mm256_cmp_ps(y, vset(height), _CMP_LT_OQ));
-    const vec above = _mm256_and_ps(_mm256_cmp_ps(x, vset(-1), _CMP_GT_OQ), _mm256_cmp_ps(y, vset(-1), _CMP_GT_OQ));
-    return _mm256_and_ps(a, _mm256_and_ps(below, above));
+static inline void vstore_index(point_index *to, vec column, vec row, vmask mask, int64_t zero_row, int64_t width) {
+    const __m256i rows = _mm256_sub_epi32(_mm256_cvttps_epi32(row), _mm256_set1_epi32((int32_t)zero_row));
+    const __m256i index = _mm256_add_epi32(_mm256_mullo_epi32(rows, _mm256_set1_epi32((int32_t)width)),
+                                           _mm256_cvttps_epi32(column));
+    /* All bits set is −1. */
+    _mm256_storeu_si256((__m256i *)to, _mm256_or_si256(index, _mm256_castps_si256(vmask_not(mask))));
 }
 
 /* ---- 16-bit storage ---------------------------------------------------------------------------------------------- */

@@ -82,32 +82,24 @@ static inline void quad_store_sums(float *to, vec a, vec b, vec c, vec d, int mo
     _mm_storeu_ps(to, more ? _mm_add_ps(sums, _mm_loadu_ps(to)) : sums);
 }
 
-typedef struct inner_cells {
-    float column_end, row_begin, row_end;
-    int64_t first_row, width;
-} inner_cells;
-
 typedef __mmask16 vmask;
-static inline int vmask_full(vmask a) { return a == 0xffff; }
+static inline vmask vless(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
 static inline vmask vfinite(vec a) { return _mm512_cmp_ps_mask(vsub(a, a), _mm512_setzero_ps(), _CMP_EQ_OQ); }
+static inline vmask vmask_and(vmask a, vmask b) { return (vmask)(a & b); }
+static inline vmask vmask_or(vmask a, vmask b) { return (vmask)(a | b); }
+static inline vmask vmask_not(vmask a) { return (vmask)~a; }
+static inline int vmask_full(vmask a) { return a == 0xffff; }
+static inline vec vselect(vmask mask, vec a, vec b) { return _mm512_mask_mov_ps(b, mask, a); }
+static inline vec vkeep(vmask mask, vec a) { return _mm512_maskz_mov_ps(mask, a); }
+static inline vec vdrop(vmask mask, vec a) { return _mm512_maskz_mov_ps((vmask)~mask, a); }
+static inline vec vmin(vec a, vec b) { return _mm512_min_ps(a, b); }
+static inline vec vmax(vec a, vec b) { return _mm512_max_ps(a, b); }
 
-/* a is within [low, high). */
-static inline vmask between(vec a, float low, float high) {
-    return (vmask)(_mm512_cmp_ps_mask(a, vset(low), _CMP_GE_OQ) & _mm512_cmp_ps_mask(a, vset(high), _CMP_LT_OQ));
-}
-
-static inline void vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
-    const vmask is_inner = (vmask)(between(x, 0, inner->column_end) & between(y, inner->row_begin, inner->row_end) & vfinite(m));
-    const __m512i columns = _mm512_maskz_cvttps_epi32(is_inner, column), rows = _mm512_maskz_cvttps_epi32(is_inner, row);
-    const __m512i below = _mm512_sub_epi32(rows, _mm512_set1_epi32((int32_t)inner->first_row));
-    const __m512i index = _mm512_add_epi32(_mm512_mullo_epi32(below, _mm512_set1_epi32((int32_t)inner->width)), columns);
-    _mm512_storeu_si512(to, _mm512_mask_mov_epi32(_mm512_set1_epi32(-1), is_inner, index));
-}
-
-static inline vec vkeep_counting(vec a, vec x, vec y, float width, float height) {
-    const vmask below = (vmask)(_mm512_cmp_ps_mask(x, vset(width), _CMP_LT_OQ) & _mm512_cmp_ps_mask(y, vset(height), _CMP_LT_OQ));
-    const vmask above = (vmask)(_mm512_cmp_ps_mask(x, vset(-1), _CMP_GT_OQ) & _mm512_cmp_ps_mask(y, vset(-1), _CMP_GT_OQ));
-    return _mm512_maskz_mov_ps((vmask)(below & above), a);
+static inline void vstore_index(point_index *to, vec column, vec row, vmask mask, int64_t zero_row, int64_t width) {
+    const __m512i rows = _mm512_sub_epi32(_mm512_cvttps_epi32(row), _mm512_set1_epi32((int32_t)zero_row));
+    const __m512i index = _mm512_add_epi32(_mm512_mullo_epi32(rows, _mm512_set1_epi32((int32_t)width)),
+                                           _mm512_cvttps_epi32(column));
+    _mm512_storeu_si512(to, _mm512_mask_mov_epi32(_mm512_set1_epi32(-1), mask, index));
 }
 
 /* ---- 16-bit storage ---------------------------------------------------------------------------------------------- */

@@ -61,36 +61,23 @@ static inline void quad_store_sums(float *to, vec a, vec b, vec c, vec d, int mo
     vstore(to, more ? vadd(sums, vload(to)) : sums);
 }
 
-typedef struct inner_cells {
-    float column_end, row_begin, row_end;
-    int64_t first_row, width;
-} inner_cells;
-
 typedef uint32x4_t vmask;
-static inline int vmask_full(vmask a) { return vminvq_u32(a) == UINT32_MAX; }
+static inline vmask vless(vec a, vec b) { return vcltq_f32(a, b); }
 static inline vmask vfinite(vec a) { return vceqzq_f32(vsub(a, a)); }
+static inline vmask vmask_and(vmask a, vmask b) { return vandq_u32(a, b); }
+static inline vmask vmask_or(vmask a, vmask b) { return vorrq_u32(a, b); }
+static inline vmask vmask_not(vmask a) { return vmvnq_u32(a); }
+static inline int vmask_full(vmask a) { return vminvq_u32(a) == UINT32_MAX; }
+static inline vec vselect(vmask mask, vec a, vec b) { return vbslq_f32(mask, a, b); }
+static inline vec vkeep(vmask mask, vec a) { return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), mask)); }
+static inline vec vdrop(vmask mask, vec a) { return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(a), mask)); }
+static inline vec vmin(vec a, vec b) { return vminq_f32(a, b); }
+static inline vec vmax(vec a, vec b) { return vmaxq_f32(a, b); }
 
-/* a is within [low, high). */
-static inline vmask between(vec a, float low, float high) {
-    return vandq_u32(vcgeq_f32(a, vset(low)), vcltq_f32(a, vset(high)));
-}
-
-/* a where the mask is set, 0 elsewhere. */
-static inline vec keep(vec a, vmask mask) { return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), mask)); }
-
-static inline void vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
-    const vmask in_place = vandq_u32(between(x, 0, inner->column_end), between(y, inner->row_begin, inner->row_end));
-    const vmask is_inner = vandq_u32(in_place, vfinite(m));
-    const int32x4_t columns = vcvtq_s32_f32(keep(column, is_inner));
-    const int32x4_t rows = vsubq_s32(vcvtq_s32_f32(keep(row, is_inner)), vdupq_n_s32((int32_t)inner->first_row));
-    const int32x4_t index = vmlaq_s32(columns, rows, vdupq_n_s32((int32_t)inner->width));
-    vst1q_s32(to, vorrq_s32(index, vreinterpretq_s32_u32(vmvnq_u32(is_inner)))); /* all bits set is −1 */
-}
-
-static inline vec vkeep_counting(vec a, vec x, vec y, float width, float height) {
-    const vmask below = vandq_u32(vcltq_f32(x, vset(width)), vcltq_f32(y, vset(height)));
-    const vmask above = vandq_u32(vcgtq_f32(x, vset(-1)), vcgtq_f32(y, vset(-1)));
-    return keep(a, vandq_u32(below, above));
+static inline void vstore_index(point_index *to, vec column, vec row, vmask mask, int64_t zero_row, int64_t width) {
+    const int32x4_t rows = vsubq_s32(vcvtq_s32_f32(row), vdupq_n_s32((int32_t)zero_row));
+    const int32x4_t index = vmlaq_s32(vcvtq_s32_f32(column), rows, vdupq_n_s32((int32_t)width));
+    vst1q_s32(to, vorrq_s32(index, vreinterpretq_s32_u32(vmvnq_u32(mask)))); /* all bits set is −1 */
 }
 
 /* ---- 16-bit storage ---------------------------------------------------------------------------------------------- */

@@ -42,10 +42,28 @@ static inline void vload_quads(const real *from, vec *a, vec *b, vec *c, vec *d)
     *a = from[0], *b = from[1], *c = from[2], *d = from[3];
 }
 
-/* Which lanes something is so for. */
+/* Which lanes something is so for; comparisons with a NaN are not so. */
 typedef int vmask;
-static inline int vmask_full(vmask a) { return a; }
+static inline vmask vless(vec a, vec b) { return a < b; }
 static inline vmask vfinite(vec a) { return a - a == 0; }
+static inline vmask vmask_and(vmask a, vmask b) { return a & b; }
+static inline vmask vmask_or(vmask a, vmask b) { return a | b; }
+static inline vmask vmask_not(vmask a) { return !a; }
+static inline int vmask_full(vmask a) { return a; }
+
+/* a where the mask is set, else b; a or 0; 0 or a. */
+static inline vec vselect(vmask mask, vec a, vec b) { return mask ? a : b; }
+static inline vec vkeep(vmask mask, vec a) { return mask ? a : 0; }
+static inline vec vdrop(vmask mask, vec a) { return mask ? 0 : a; }
+
+/* Of numbers that are not NaN. */
+static inline vec vmin(vec a, vec b) { return a < b ? a : b; }
+static inline vec vmax(vec a, vec b) { return a > b ? a : b; }
+
+/* (row − zero_row)·width + column where the mask is set, −1 elsewhere; column and row are whole numbers, in range. */
+static inline void vstore_index(point_index *to, vec column, vec row, vmask mask, int64_t zero_row, int64_t width) {
+    *to = mask ? ((int64_t)row - zero_row) * width + (int64_t)column : -1;
+}
 
 /* One quad, and one of its numbers in every lane. */
 static inline quad quad_load(const real *from) { return from; }
@@ -60,25 +78,6 @@ static inline void quad_store_sums(real *to, vec a, vec b, vec c, vec d, int mor
         vstore_quads(to, to[0] + a, to[1] + b, to[2] + c, to[3] + d);
     else
         vstore_quads(to, a, b, c, d);
-}
-
-/* For points at (x, y), whose floors are (column, row), with weight m: the number (row − first_row)·width + column of the
- * upper left corner where all four corners are among the pixels that `inner` says and m is finite, −1 elsewhere. Nothing
- * that is not known to be in range becomes an integer. */
-typedef struct inner_cells {
-    real column_end;           /* columns below this have a right neighbour */
-    real row_begin, row_end;   /* rows from the first up to this have a lower neighbour */
-    int64_t first_row, width;
-} inner_cells;
-
-static inline void vstore_index(point_index *to, vec x, vec y, vec column, vec row, vec m, const inner_cells *inner) {
-    const int is_inner = x >= 0 && x < inner->column_end && y >= inner->row_begin && y < inner->row_end && vfinite(m);
-    *to = is_inner ? ((int64_t)row - inner->first_row) * inner->width + (int64_t)column : -1;
-}
-
-/* a where x is > −1 and < width and y > −1 and < height, 0 elsewhere, also for NaNs. */
-static inline vec vkeep_counting(vec a, vec x, vec y, real width, real height) {
-    return x > -1 && x < width && y > -1 && y < height ? a : 0;
 }
 
 #endif
