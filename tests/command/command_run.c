@@ -106,8 +106,12 @@ const command_result *run_command(const char *arguments) {
     return &result;
 }
 
+/* One line, and nothing in it that moves a terminal's cursor. */
 static bool one_line(const char *text) {
     const char *end = strchr(text, '\n');
+    for (const char *c = text; end && c < end; ++c)
+        if ((unsigned char)*c < ' ' || *c == 127)
+            return false;
     return end && end > text && end[1] == '\0';
 }
 

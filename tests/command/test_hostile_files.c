@@ -150,6 +150,42 @@ static void headers(void **state) {
     leave_folder();
 }
 
+/* The usual mistakes are called by their names. */
+static void reasons(void **state) {
+    (void)state;
+    static const struct {
+        const char *header, *text;
+    } table[] = {
+        {"{" DESCR ", 'fortran_order': True, " SHAPE "}", "Fortran"},
+        {"{'descr': '>f4', " ORDER ", " SHAPE "}", "big-endian"},
+        {"{'descr': '>f8', " ORDER ", " SHAPE "}", "big-endian"},
+        {"{'descr': '|O', " ORDER ", " SHAPE "}", "objects"},
+        {"{'descr': '<i4', " ORDER ", " SHAPE "}", "<i4"},
+        {"{'descr': [('a', '<f4')], " ORDER ", " SHAPE "}", "structures"},
+        {"{" DESCR ", " ORDER ", 'shape': (1L, 5L, 4L, 8L)}", "Python 2"},
+        {"{" DESCR ", " ORDER ", 'shape': (20, 8)}", "[20, 8]"},
+        {"{" DESCR ", " ORDER ", 'shape': (1, 5, 4, 9)}", "720 bytes"},
+        {"{" DESCR ", " SHAPE "}", "fortran_order"},
+        {"{" DESCR ", " ORDER ", " SHAPE ", 'extra': 1}", "extra"},
+        {"{'new\nline': '<f4', " ORDER ", " SHAPE "}", "bad.npy"},
+        {"{'descr': '<\n\033[2J4', " ORDER ", " SHAPE "}", "bad.npy"},
+        {"\n\n\r\x07", "bad.npy"},
+    };
+    static const char data[VALUE_BYTES] = "";
+    good_files();
+    for (size_t i = 0; i < sizeof table / sizeof *table; ++i) {
+        write_npy("bad.npy", 1, table[i].header, data, VALUE_BYTES);
+        assert_bad_refused(table[i].text);
+    }
+    assert_command_refused("forward --value no\nfile.npy --offset-mask om.npy --output o.npy --groups 2", 2,
+                           "file.npy");
+    assert_command_refused("forward --value v.npy --offset-mask om.npy --output no\033[2Jfolder/o --groups 2", 2,
+                           "folder");
+    assert_command_refused("forward --value v.npy --offset-mask om.npy --output o.npy --groups 2 --new\nline", 2,
+                           "line");
+    leave_folder();
+}
+
 static void damaged_files(void **state) {
     (void)state;
     static const char header[] = "{" DESCR ", " ORDER ", " SHAPE "}";
@@ -287,9 +323,13 @@ static void dtypes_that_differ(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_good_files_are_good), cmocka_unit_test(headers),
-        cmocka_unit_test(damaged_files),           cmocka_unit_test(not_files),
-        cmocka_unit_test(shapes_that_do_not_fit),  cmocka_unit_test(dtypes_that_differ),
+        cmocka_unit_test(the_good_files_are_good),
+        cmocka_unit_test(headers),
+        cmocka_unit_test(reasons),
+        cmocka_unit_test(damaged_files),
+        cmocka_unit_test(not_files),
+        cmocka_unit_test(shapes_that_do_not_fit),
+        cmocka_unit_test(dtypes_that_differ),
     };
     return HARNESS_RUN(argc, argv, tests);
 }

@@ -165,6 +165,27 @@ static void weights(void **state) {
             }
 }
 
+/* Exactly one pixel outside the image a point does not count: not even a weight that is no number shows. */
+static void just_outside(void **state) {
+    (void)state;
+    for (EACH_DTYPE(dtype))
+        for (int side = 0; side < 4; ++side) {
+            test_layer layer = positive_layer(dtype, 0);
+            const dcnv4_problem *p = &layer.problem;
+            const int64_t points = layer.sizes.points, pixel = 16, point = 3;
+            const int64_t ox = pixel % layer.sizes.output_width, oy = pixel / layer.sizes.output_width;
+            const double x = (double)(ox * p->stride_w - p->pad_w + point / p->kernel_h * p->dilation_w);
+            const double y = (double)(oy * p->stride_h - p->pad_h + point % p->kernel_h * p->dilation_h);
+            const double to_x[] = {-1, (double)p->width, 1.5, 1.5}, to_y[] = {1.5, 1.5, -1, (double)p->height};
+            layer_set(&layer, OFFSET_MASK, pixel, 2 * point, to_x[side] - x);
+            layer_set(&layer, OFFSET_MASK, pixel, 2 * point + 1, to_y[side] - y);
+            layer_set(&layer, OFFSET_MASK, pixel, 2 * points + point, NAN);
+            compare_devices(&layer, "a point just outside");
+            assert_all_finite(&layer);
+            layer_free(&layer);
+        }
+}
+
 static void values(void **state) {
     (void)state;
     for (EACH_TABLE(dtype, softmax))
@@ -279,7 +300,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(offsets), cmocka_unit_test(offset_scales),    cmocka_unit_test(weights),
         cmocka_unit_test(values),  cmocka_unit_test(output_gradients), cmocka_unit_test(corners_outside),
-        cmocka_unit_test(padding), cmocka_unit_test(whole_positions),
+        cmocka_unit_test(padding), cmocka_unit_test(whole_positions),  cmocka_unit_test(just_outside),
     };
     return HARNESS_RUN(argc, argv, tests);
 }

@@ -227,6 +227,35 @@ static void fork_after_use(void **state) {
     }
 }
 
+/* A child that never uses what it was given, or changes it first, gives it back all the same. */
+static int give_back_in_child(const host_run *run, int32_t threads) {
+    if (threads >= 0 && dcnv4_context_set_threads(run->context, threads) != DCNV4_SUCCESS)
+        return CHILD_FAILED;
+    dcnv4_plan_destroy(run->plan);
+    dcnv4_context_destroy(run->context);
+    return CHILD_RIGHT;
+}
+
+static void fork_without_use(void **state) {
+    (void)state;
+    for (const char *const *device = devices_to_try(); *device; ++device) {
+        const dcnv4_problem problem = threads_problem(DCNV4_FLOAT32, 0);
+        test_layer layer = made_and_filled(&problem);
+        host_run run = host_run_make(&layer, *device);
+        ASSERT_SUCCESS(dcnv4_context_set_threads(run.context, 4));
+        for (int32_t threads = -1; threads <= 3; ++threads) {
+            const pid_t child = fork();
+            if (child == 0) {
+                alarm(CHILD_SECONDS);
+                _exit(give_back_in_child(&run, threads));
+            }
+            assert_child_right(child, *device);
+        }
+        host_run_free(&run);
+        layer_free(&layer);
+    }
+}
+
 typedef struct busy_thread {
     const host_run *run;
     atomic_bool stop;
@@ -276,7 +305,7 @@ static void fork_during_use(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_number_of_threads), cmocka_unit_test(every_run),       cmocka_unit_test(callers_at_once),
-        cmocka_unit_test(fork_after_use),        cmocka_unit_test(fork_during_use),
+        cmocka_unit_test(fork_after_use),        cmocka_unit_test(fork_during_use), cmocka_unit_test(fork_without_use),
     };
     return HARNESS_RUN(argc, argv, tests);
 }
