@@ -247,12 +247,13 @@ static void finish_dots(const backward_run *run, const place *at, const point_bo
     const image_frame *frame = &run->frame;
     const dcnv4_problem *p = &frame->layer->problem->asked;
     const vec scale = vset(frame->scale), first = vset(frame->has_cells ? 0 : -1);
+    const vec width = vset(frame->width), height = vset(frame->height);
     const vec last_column = vset(frame->has_cells ? frame->last_column : frame->width);
     const vec last_row = vset(frame->has_cells ? (real)(p->height - 2) : frame->height);
     const int64_t count = box->pixels * box->groups * box->points;
     for (int64_t i = 0; i < count; i += LANES) {
         const vec x = vload(chunk->x + i), y = vload(chunk->y + i);
-        const vmask counts = vcounts(x, y, frame);
+        const vmask counts = vcounts(x, y, width, height);
         const axis h = vlocate(x, vfloor(x), first, last_column), v = vlocate(y, vfloor(y), first, last_row);
         vec a, b, c, d, slope_left, slope_right, slope_up, slope_down;
         vload_quads(dots->corners + 4 * i, &a, &b, &c, &d);

@@ -160,6 +160,9 @@ static void read_box(const image_frame *frame, const place *at, const point_box 
     const real *const grid_y = (const real *)layer->grid_y + at->point;
     const real base_y = (real)(at->oy * p->stride_h - p->pad_h + dcnv4i_half_span(p->kernel_h, p->dilation_h));
     const int64_t base = at->ox * p->stride_w - p->pad_w + dcnv4i_half_span(p->kernel_w, p->dilation_w);
+    dcnv4i_read_row *const convert = layer->read;
+    const bool normalized = p->softmax;
+    const int64_t across = p->stride_w;
     real *x = chunk->x, *y = chunk->y, *m = chunk->m, staged[3 * POINTS];
     for (int64_t g = 0; g < box->groups; ++g) {
         const char *block = frame->offset_mask + at->pixel * row_size + (at->group + g) * block_size;
@@ -167,23 +170,23 @@ static void read_box(const image_frame *frame, const place *at, const point_box 
             const real *pairs = (const real *)(block + pairs_at), *weights = (const real *)(block + weights_at);
             PREFETCH(block + 6 * row_size);
             PREFETCH(block + 6 * row_size + 64);
-            if (layer->read) {
+            if (convert) {
                 pairs = staged, weights = staged + 2 * count;
-                layer->read(block + pairs_at, staged, count == points ? 3 * count : 2 * count);
+                convert(block + pairs_at, staged, count == points ? 3 * count : 2 * count);
                 if (count < points)
-                    layer->read(block + weights_at, staged + 2 * count, count);
+                    convert(block + weights_at, staged + 2 * count, count);
             }
-            place_points(scale, grid_x, grid_y, pairs, weights, count, (real)(base + i * p->stride_w), base_y, x, y, m);
-            if (p->softmax)
+            place_points(scale, grid_x, grid_y, pairs, weights, count, (real)(base + i * across), base_y, x, y, m);
+            if (normalized)
                 softmax(layer, block, m, count);
         }
     }
 }
 
 /* Which points count, by their positions. */
-static inline vmask vcounts(vec x, vec y, const image_frame *frame) {
+static inline vmask vcounts(vec x, vec y, vec width, vec height) {
     const vmask above = vmask_and(vless(vset(-1), x), vless(vset(-1), y));
-    return vmask_and(above, vmask_and(vless(x, vset(frame->width)), vless(y, vset(frame->height))));
+    return vmask_and(above, vmask_and(vless(x, width), vless(y, height)));
 }
 
 /* Along one axis: the place of a cell, and the linear weights of its two pixels for a position whose floor is `whole`. A
@@ -208,21 +211,30 @@ static void find_cells(point_chunk *chunk, int64_t count, const image_frame *fra
     chunk->complete = frame->rows_have_cells;
     for (int64_t i = 0; !frame->rows_have_cells && i < count; ++i)
         chunk->at[i] = -1;
-    for (int64_t i = 0; frame->rows_have_cells && i < count; i += LANES) {
+    if (!frame->rows_have_cells)
+        return;
+    /* Read once: stores to the chunk could be to the frame, for all that the compiler knows. */
+    const vec width = vset(frame->width), height = vset(frame->height), last_column = vset(frame->last_column);
+    const vec first_row = vset(frame->first_row), last_row = vset(frame->last_row), zero = vset(0);
+    const vec lowest_row = vset(frame->lowest_row), highest_row = vset(frame->highest_row);
+    const int64_t zero_row = frame->zero_row, pixels_across = frame->layer->problem->asked.width;
+    vmask complete = vfinite(zero);
+    for (int64_t i = 0; i < count; i += LANES) {
         const vec raw_x = vload(chunk->x + i), raw_y = vload(chunk->y + i);
-        const vmask counts = vcounts(raw_x, raw_y, frame);
+        const vmask counts = vcounts(raw_x, raw_y, width, height);
         const vec x = vkeep(counts, raw_x), y = vkeep(counts, raw_y), m = vkeep(counts, vload(chunk->m + i));
         const vec row = vfloor(y);
-        const axis h = vlocate(x, vfloor(x), vset(0), vset(frame->last_column));
-        const axis v = vlocate(y, row, vset(frame->first_row), vset(frame->last_row));
+        const axis h = vlocate(x, vfloor(x), zero, last_column);
+        const axis v = vlocate(y, row, first_row, last_row);
         const vec upper = vmul(m, v.near), lower = vmul(m, v.far);
-        const vmask missed = vmask_or(vless(row, vset(frame->lowest_row)), vless(vset(frame->highest_row), row));
-        const vmask found = vmask_and(vfinite(m), vmask_or(vmask_not(missed), vmask_not(counts)));
-        chunk->complete &= vmask_full(found);
-        vstore_index(chunk->at + i, h.low, v.low, found, frame->zero_row, frame->layer->problem->asked.width);
+        const vmask missed = vmask_or(vless(row, lowest_row), vless(highest_row, row));
+        const vmask found = vmask_and(vfinite(m), vmask_not(vmask_and(missed, counts)));
+        complete = vmask_and(complete, found);
+        vstore_index(chunk->at + i, h.low, v.low, found, zero_row, pixels_across);
         vstore_quads(chunk->corners + 4 * i, vmul(upper, h.near), vmul(upper, h.far), vmul(lower, h.near),
                      vmul(lower, h.far));
     }
+    chunk->complete = vmask_full(complete);
 }
 
 /* How many of `blocks` blocks of points, one after the other in a chunk, have cells for all points before one that has not. */
