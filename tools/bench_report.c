@@ -43,13 +43,13 @@ static void table_record(FILE *file, const dcnv4i_record *r) {
     const int pad = 24 - (int)strlen(words) + 4; /* three × and one · take two bytes each */
     if (r->threads > 0)
         snprintf(threads, sizeof threads, "%" PRId64, r->threads);
-    fprintf(file, "%s%*s %-9s %-13s %7s %9.3f %9.3f %9.3f %7.2f ", words, pad > 0 ? pad : 0, "",
+    fprintf(file, "%s%*s %-9s %-13s %7s %9.4f %9.4f %9.4f %7.2f ", words, pad > 0 ? pad : 0, "",
             dcnv4i_pass_word(r->pass), r->device, threads, r->ms.min, r->ms.median, r->ms.max,
             r->bytes / r->ms.median * 1e-6);
     if (isnan(r->floor_ms))
         fprintf(file, "%9s %-6s %6s ", "-", "", "-");
     else
-        fprintf(file, "%9.3f %-6s %6.3f ", r->floor_ms, r->memory_binds ? "memory" : "loads",
+        fprintf(file, "%9.4f %-6s %6.3f ", r->floor_ms, r->memory_binds ? "memory" : "loads",
                 r->floor_ms / r->ms.median);
     fprintf(file, "%8.1e%s\n", r->error, r->right ? "" : "  WRONG");
 }
