@@ -50,6 +50,14 @@ dcnv4_status dcnv4_context_create(const char *device, dcnv4_context **context) {
     return dcnv4i_context_open(device, context);
 }
 
+dcnv4_status dcnv4_context_adopt_opencl(void *cl_context, void *cl_device_id, dcnv4_context **context) {
+    REQUIRE(context);
+    *context = NULL;
+    REQUIRE(cl_context);
+    REQUIRE(cl_device_id);
+    return dcnv4i_context_adopt("opencl", cl_context, cl_device_id, context);
+}
+
 dcnv4_status dcnv4_context_set_threads(dcnv4_context *context, int32_t threads) {
     REQUIRE(context);
     if (threads < 0 || threads > 1024)

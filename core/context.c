@@ -61,22 +61,44 @@ static dcnv4_status unknown_device(const char *name) {
                        known);
 }
 
-dcnv4_status dcnv4i_context_open(const char *name, dcnv4_context **context) {
-    const char *selector = "";
-    const dcnv4i_backend *backend = strcmp(name, "auto") == 0 ? automatic() : named(name, &selector);
-    if (!backend)
-        return unknown_device(name);
-    dcnv4_context *made = malloc(sizeof *made);
-    if (!made)
-        return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a context of %zu bytes", sizeof *made);
-    made->backend = backend;
-    atomic_init(&made->holders, 1);
-    const dcnv4_status status = backend->device_open(selector, &made->device);
+static dcnv4_status make(const dcnv4i_backend *backend, dcnv4_context **made) {
+    *made = malloc(sizeof **made);
+    if (!*made)
+        return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a context of %zu bytes", sizeof **made);
+    (*made)->backend = backend;
+    atomic_init(&(*made)->holders, 1);
+    return DCNV4_SUCCESS;
+}
+
+/* Hands over a context whose device was opened with this status, or frees it. */
+static dcnv4_status hand_over(dcnv4_context *made, dcnv4_status status, dcnv4_context **context) {
     if (status == DCNV4_SUCCESS)
         *context = made;
     else
         free(made);
     return status;
+}
+
+dcnv4_status dcnv4i_context_open(const char *name, dcnv4_context **context) {
+    const char *selector = "";
+    const dcnv4i_backend *backend = strcmp(name, "auto") == 0 ? automatic() : named(name, &selector);
+    dcnv4_context *made;
+    if (!backend)
+        return unknown_device(name);
+    const dcnv4_status status = make(backend, &made);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    return hand_over(made, backend->device_open(selector, &made->device), context);
+}
+
+dcnv4_status dcnv4i_context_adopt(const char *name, void *handle, void *device_handle, dcnv4_context **context) {
+    const char *selector;
+    const dcnv4i_backend *backend = named(name, &selector);
+    dcnv4_context *made;
+    const dcnv4_status status = make(backend, &made);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    return hand_over(made, backend->device_adopt(handle, device_handle, &made->device), context);
 }
 
 void dcnv4i_context_hold(dcnv4_context *context) {

@@ -133,9 +133,16 @@ typedef struct dcnv4_context dcnv4_context;
  *     "reference"  scalar float64 arithmetic, slow, the measure of the others
  *     "cpu"        this machine's processors, with the widest instructions they have
  *     "cpu:ISA"    the same, held to one of the instruction sets that dcnv4_device_info lists ("cpu:portable")
+ *     "opencl:N"   OpenCL device number N, of all platforms; "opencl" is the first GPU among them, or the first device
+ *     "opencl:N:cpu", "opencl:N:gpu"   the same, with kernels shaped for such a device, whatever it is
  * Takes threads for the cpu, as dcnv4_context_set_threads says. *context is NULL after a failure:
  * DCNV4_INVALID_ARGUMENT (no such name), DCNV4_DEVICE_UNAVAILABLE, DCNV4_OUT_OF_MEMORY. */
 DCNV4_API dcnv4_status dcnv4_context_create(const char *device, dcnv4_context **context);
+
+/* Makes a context on the caller's own OpenCL context and one of its devices, a cl_context and a cl_device_id. Both are held
+ * for as long as this context lives. *context is NULL after a failure: DCNV4_INVALID_ARGUMENT (the device is none of that
+ * context's), DCNV4_DEVICE_UNAVAILABLE, DCNV4_OUT_OF_MEMORY. */
+DCNV4_API dcnv4_status dcnv4_context_adopt_opencl(void *cl_context, void *cl_device_id, dcnv4_context **context);
 
 /* Sets how many threads a run on this context uses, the calling one counted in: 1 to 1024, or 0 for as many as this
  * process may run on, which is the default. Results are the same bits for every number. Devices that do not run on
@@ -147,7 +154,7 @@ DCNV4_API dcnv4_status dcnv4_context_set_threads(dcnv4_context *context, int32_t
 DCNV4_API dcnv4_status dcnv4_context_info(const dcnv4_context *context, dcnv4_device_info *info);
 
 /* Waits until all that was started through this context has ended, and reports what broke meanwhile. Runs on the cpu and
- * the reference have ended when they return. */
+ * the reference have ended when they return; runs on a stream of the caller's are the caller's to wait for. */
 DCNV4_API dcnv4_status dcnv4_synchronize(dcnv4_context *context);
 
 /* Gives a context back. NULL is allowed. A context that still has plans lives on until the last of them is destroyed. */
@@ -241,7 +248,7 @@ DCNV4_API void dcnv4_plan_destroy(dcnv4_plan *plan);
 
 /* ---- Buffers and runs ------------------------------------------------------------------------------------------- */
 
-/* A piece of memory: a pointer (reference, cpu) or the device's own handle, a byte offset into it and the number of bytes
+/* A piece of memory: a pointer (reference, cpu) or the device's own handle (cl_mem on OpenCL), a byte offset into it and the number of bytes
  * from there on that may be used. Tensors start at a multiple of their element size; a workspace may start anywhere. */
 typedef struct dcnv4_buffer {
     void *handle;
@@ -266,6 +273,19 @@ static inline dcnv4_buffer dcnv4_host_buffer(void *pointer, size_t length) {
     buffer.handle = pointer, buffer.offset = 0, buffer.length = length;
     return buffer;
 }
+
+/* What stream points to for a run on an OpenCL queue of the caller's. The run is queued after the events in wait_list, in
+ * the queue's turn if it runs in order, and has not ended when the call returns; the caller keeps buffers and workspace
+ * until it has. A NULL stream stands for a queue of the context's own. */
+typedef struct dcnv4_opencl_stream {
+    size_t size;            /* sizeof(dcnv4_opencl_stream) */
+    void *queue;            /* cl_command_queue of the context's cl_context and device, in or out of order */
+    size_t wait_count;      /* how many events are in wait_list; 0 for none */
+    void *const *wait_list; /* cl_event */
+    void **event;           /* where to put a cl_event of the run's end, which is the caller's to release; or NULL */
+} dcnv4_opencl_stream;
+
+#define DCNV4_OPENCL_STREAM_INIT { sizeof(dcnv4_opencl_stream), NULL, 0, NULL, NULL }
 
 /* value, offset_mask → output. Every element of output is written, nothing between its rows is. stream is NULL on the
  * reference and the cpu. Nothing is allocated. DCNV4_INVALID_ARGUMENT if a buffer is missing, too short or misaligned,

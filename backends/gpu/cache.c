@@ -1,0 +1,186 @@
+/* One file an entry: the header below, then the key, then the binary. It is named after a hash of the key. */
+#include "cache.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct header {
+    char magic[8];
+    uint64_t key_length, binary_size;
+    uint64_t check[2]; /* of the key and the binary */
+} header;
+
+static const char magic[8] = "dcnv4k1";
+
+/* Larger than any kernel, smaller than what would hurt to read. */
+enum { LARGEST_BINARY = 64 << 20 };
+
+/* Two independent 64-bit hashes at once: FNV-1a, and the same over rotated state. */
+typedef struct hash {
+    uint64_t a, b;
+} hash;
+
+static hash hash_bytes(hash h, const void *bytes, size_t length) {
+    for (const unsigned char *byte = bytes, *end = byte + length; byte < end; ++byte) {
+        h.a = (h.a ^ *byte) * UINT64_C(0x100000001b3);
+        h.b = ((h.b << 7 | h.b >> 57) + *byte) * UINT64_C(0x9e3779b97f4a7c15);
+    }
+    return h;
+}
+
+static const hash hash_start = {UINT64_C(0xcbf29ce484222325), UINT64_C(0x243f6a8885a308d3)};
+
+/* ---- The folder ----------------------------------------------------------------------------------------------------- */
+
+static char *joined(const char *first, const char *second) {
+    const size_t length = strlen(first) + strlen(second) + 1;
+    char *both = malloc(length);
+    if (both)
+        snprintf(both, length, "%s%s", first, second);
+    return both;
+}
+
+/* Makes a folder and those above it that are missing. */
+static void make_folders(char *path) {
+    for (char *slash = path + 1; (slash = strchr(slash, '/')); ++slash) {
+        *slash = '\0';
+        mkdir(path, 0700);
+        *slash = '/';
+    }
+    mkdir(path, 0700);
+}
+
+/* Whether nobody but this user can have put anything there. */
+static int is_ours(const struct stat *found) {
+    return found->st_uid == geteuid() && (found->st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+char *dcnv4i_cache_folder(void) {
+    const char *own = getenv("DCNV4_CACHE_DIR"), *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    char *path = NULL;
+    if (own && *own)
+        path = strcmp(own, "off") == 0 ? NULL : strdup(own);
+    else if (cache && *cache == '/')
+        path = joined(cache, "/dcnv4");
+    else if (home && *home == '/')
+        path = joined(home, "/.cache/dcnv4");
+    if (!path)
+        return NULL;
+    struct stat found;
+    make_folders(path);
+    if (stat(path, &found) == 0 && S_ISDIR(found.st_mode) && is_ours(&found))
+        return path;
+    free(path);
+    return NULL;
+}
+
+/* ---- Entries -------------------------------------------------------------------------------------------------------- */
+
+char *dcnv4i_cache_key(const char *identity, const char *source) {
+    const hash h = hash_bytes(hash_start, source, strlen(source));
+    const size_t length = strlen(identity) + 64;
+    char *key = malloc(length);
+    if (key)
+        snprintf(key, length, "%s\nsource %016" PRIx64 "%016" PRIx64, identity, h.a, h.b);
+    return key;
+}
+
+static char *path_of(const char *folder, const char *key) {
+    const hash h = hash_bytes(hash_start, key, strlen(key));
+    char name[48];
+    snprintf(name, sizeof name, "/%016" PRIx64 "%016" PRIx64 ".kernel", h.a, h.b);
+    return joined(folder, name);
+}
+
+static header header_of(const char *key, const void *binary, size_t size) {
+    header h = {.key_length = strlen(key), .binary_size = size};
+    const hash check = hash_bytes(hash_bytes(hash_start, key, strlen(key)), binary, size);
+    memcpy(h.magic, magic, sizeof h.magic);
+    h.check[0] = check.a, h.check[1] = check.b;
+    return h;
+}
+
+/* Whether all of length bytes were read. */
+static int read_all(int file, void *bytes, size_t length) {
+    for (char *at = bytes; length > 0;) {
+        const ssize_t got = read(file, at, length);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return 0;
+        at += got, length -= (size_t)got;
+    }
+    return 1;
+}
+
+static int write_all(int file, const void *bytes, size_t length) {
+    for (const char *at = bytes; length > 0;) {
+        const ssize_t put = write(file, at, length);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return 0;
+        at += put, length -= (size_t)put;
+    }
+    return 1;
+}
+
+/* The rest of an open entry, checked: key and binary in one piece, the binary moved to its front. */
+static void *read_entry(int file, const char *key, size_t *size) {
+    struct stat found;
+    header h;
+    const size_t key_length = strlen(key);
+    if (fstat(file, &found) != 0 || !S_ISREG(found.st_mode) || !is_ours(&found) || !read_all(file, &h, sizeof h) ||
+        memcmp(h.magic, magic, sizeof magic) != 0 || h.key_length != key_length || h.binary_size == 0 ||
+        h.binary_size > LARGEST_BINARY || (uint64_t)found.st_size != sizeof h + key_length + h.binary_size)
+        return NULL;
+    char *bytes = malloc(key_length + h.binary_size);
+    if (bytes && read_all(file, bytes, key_length + h.binary_size) && memcmp(bytes, key, key_length) == 0) {
+        const header expected = header_of(key, bytes + key_length, h.binary_size);
+        if (memcmp(h.check, expected.check, sizeof h.check) == 0) {
+            memmove(bytes, bytes + key_length, h.binary_size);
+            *size = h.binary_size;
+            return bytes;
+        }
+    }
+    free(bytes);
+    return NULL;
+}
+
+void *dcnv4i_cache_read(const char *folder, const char *key, size_t *size) {
+    char *path = path_of(folder, key);
+    const int file = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    void *binary = NULL;
+    if (file >= 0) {
+        binary = read_entry(file, key, size);
+        close(file);
+    }
+    free(path);
+    return binary;
+}
+
+void dcnv4i_cache_write(const char *folder, const char *key, const void *binary, size_t size) {
+    static atomic_uint_fast64_t serial;
+    char aside[64];
+    snprintf(aside, sizeof aside, ".%ld.%" PRIuFAST64, (long)getpid(), atomic_fetch_add(&serial, 1));
+    char *path = path_of(folder, key), *temporary = path ? joined(path, aside) : NULL;
+    const int file = size > 0 && size <= LARGEST_BINARY && temporary
+                         ? open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)
+                         : -1;
+    if (file >= 0) {
+        const header h = header_of(key, binary, size);
+        int whole = write_all(file, &h, sizeof h) && write_all(file, key, strlen(key)) && write_all(file, binary, size);
+        whole &= close(file) == 0;
+        if (!whole || rename(temporary, path) != 0)
+            unlink(temporary);
+    }
+    free(temporary);
+    free(path);
+}

@@ -1,0 +1,348 @@
+/* A program is made ready whole when its plan is made: a run fills in the buffers and starts its launches. */
+#include "gpu.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* What an argument of a launch stands for; each tensor and the workspace is a handle and the number of its first element. */
+typedef enum binding {
+    BIND_TENSOR,    /* + dcnv4i_tensor_id */
+    BIND_SUMS = 16, /* the float32 sums of grad_value, in the workspace */
+    BIND_REACH,     /* the reach of output rows, in the workspace */
+} binding;
+
+enum { MAX_LAUNCHES = 4, MAX_BINDINGS = 5, MAX_NUMBERS = 5 };
+
+/* A launch but for its buffers. */
+typedef struct step {
+    void *kernel;
+    int64_t groups, work_group;
+    int bindings, numbers;
+    int binding[MAX_BINDINGS];
+    int64_t number[MAX_NUMBERS];
+} step;
+
+typedef struct steps {
+    int count;
+    step step[MAX_LAUNCHES];
+    size_t workspace; /* bytes */
+} steps;
+
+typedef struct program {
+    dcnv4i_gpu *gpu;
+    dcnv4i_problem problem;
+    steps passes[2][2];             /* by dcnv4_pass, then for buffers that are aligned (1) or not (0) */
+    size_t sums_bytes, reach_bytes; /* of the workspace, one after the other */
+    size_t reach_item;
+} program;
+
+/* Where the parts of a workspace begin, and its slack: it may start anywhere. */
+enum { WORKSPACE_ALIGNMENT = 64 };
+
+/* ---- Devices -------------------------------------------------------------------------------------------------------- */
+
+dcnv4_status dcnv4i_gpu_open(const dcnv4i_driver *driver, void *device, const dcnv4i_limits *limits,
+                             const char *identity, void **gpu) {
+    dcnv4i_gpu *made = malloc(sizeof *made);
+    dcnv4_status status = dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a device of %zu bytes", sizeof *made);
+    if (made) {
+        *made = (dcnv4i_gpu){.driver = driver, .device = device, .limits = *limits};
+        status = dcnv4i_programs_open(&made->programs, driver, device, identity);
+    }
+    if (status == DCNV4_SUCCESS) {
+        *gpu = made;
+        return status;
+    }
+    free(made);
+    driver->close(device);
+    return status;
+}
+
+void dcnv4i_gpu_close(void *gpu) {
+    dcnv4i_gpu *g = gpu;
+    dcnv4i_programs_close(&g->programs);
+    g->driver->close(g->device);
+    free(g);
+}
+
+dcnv4_status dcnv4i_gpu_synchronize(void *gpu) {
+    const dcnv4i_gpu *g = gpu;
+    const dcnv4_status status = g->driver->usable(g->device);
+    return status == DCNV4_SUCCESS ? g->driver->synchronize(g->device) : status;
+}
+
+/* ---- Programs ------------------------------------------------------------------------------------------------------- */
+
+static step *add_step(steps *to, void *kernel, int64_t groups, int64_t work_group) {
+    step *added = &to->step[to->count];
+    *added = (step){.kernel = kernel, .groups = groups, .work_group = work_group};
+    to->count += groups > 0;
+    return added;
+}
+
+static void bind(step *to, int what) {
+    to->binding[to->bindings++] = what;
+}
+
+static void pass_number(step *to, int64_t number) {
+    to->number[to->numbers++] = number;
+}
+
+static void pass_sizes(step *to, const dcnv4i_problem *problem) {
+    pass_number(to, problem->asked.height);
+    pass_number(to, problem->asked.width);
+    pass_number(to, problem->output_height);
+    pass_number(to, problem->output_width);
+}
+
+/* One part of a program while it is made. */
+typedef struct part {
+    dcnv4i_part id;
+    dcnv4i_geometry geometry;
+    const dcnv4i_module *module;
+} part;
+
+/* A part comes with the others that this plan has and that share its geometry. */
+static dcnv4_status get_part(program *made, dcnv4i_part id, bool aligned, part *got) {
+    const dcnv4i_limits *limits = &made->gpu->limits;
+    dcnv4i_part_set parts = 0;
+    got->id = id;
+    got->geometry = dcnv4i_geometry_of(limits, &made->problem, id, aligned);
+    for (int other = 0; other < (made->problem.asked.forward_only ? 1 : DCNV4I_PARTS); ++other) {
+        const dcnv4i_geometry geometry = dcnv4i_geometry_of(limits, &made->problem, (dcnv4i_part)other, aligned);
+        if (dcnv4i_geometry_equal(&geometry, &got->geometry))
+            parts |= 1u << other;
+    }
+    return dcnv4i_programs_get(&made->gpu->programs, limits, &made->problem, parts, &got->geometry, &got->module);
+}
+
+static int64_t tile_work_group(const dcnv4i_geometry *geometry) {
+    return (int64_t)geometry->tile_h * geometry->tile_w * geometry->tile_groups * geometry->lanes;
+}
+
+/* The launch of a part that has one kernel over all blocks. */
+static dcnv4_status add_main(program *made, dcnv4i_part id, dcnv4i_kernel kernel, bool aligned, steps *to,
+                             const dcnv4i_tensor_id *tensors, int count) {
+    part p;
+    const dcnv4_status status = get_part(made, id, aligned, &p);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    step *main = add_step(to, p.module->kernels[kernel], dcnv4i_geometry_groups(&p.geometry, &made->problem, id, 1),
+                          tile_work_group(&p.geometry));
+    for (int i = 0; i < count; ++i)
+        bind(main, BIND_TENSOR + (int)tensors[i]);
+    pass_sizes(main, &made->problem);
+    return DCNV4_SUCCESS;
+}
+
+static void bind_scatter(step *to) {
+    bind(to, BIND_TENSOR + DCNV4I_OFFSET_MASK);
+    bind(to, BIND_TENSOR + DCNV4I_GRAD_OUTPUT);
+    bind(to, BIND_TENSOR + DCNV4I_GRAD_VALUE);
+    bind(to, BIND_SUMS);
+}
+
+static void add_owned_scatter(program *made, const part *p, steps *to) {
+    const dcnv4i_problem *problem = &made->problem;
+    const int64_t bands = dcnv4i_bands(&made->gpu->limits, problem);
+    const int64_t rows = bands > 1 ? problem->asked.batch * problem->output_height : 0;
+    step *reach = add_step(to, p->module->kernels[DCNV4I_KERNEL_REACH], rows, 1);
+    bind(reach, BIND_TENSOR + DCNV4I_OFFSET_MASK);
+    bind(reach, BIND_REACH);
+    pass_sizes(reach, problem);
+    step *scatter = add_step(to, p->module->kernels[DCNV4I_KERNEL_SCATTER],
+                             dcnv4i_geometry_groups(&p->geometry, problem, p->id, bands), p->geometry.lanes);
+    bind_scatter(scatter);
+    bind(scatter, BIND_REACH);
+    pass_number(scatter, bands);
+    pass_sizes(scatter, problem);
+    made->reach_item = p->geometry.wide ? 8 : 4;
+    made->reach_bytes = 2 * made->reach_item * (size_t)rows;
+}
+
+static void add_atomic_scatter(program *made, const part *p, steps *to) {
+    const dcnv4i_problem *problem = &made->problem;
+    const int64_t pixels = problem->tensors[DCNV4I_VALUE].pixels, items = pixels * problem->channels;
+    const int64_t flat_groups = items / DCNV4I_FLAT_GROUP + (items % DCNV4I_FLAT_GROUP != 0);
+    step *clear = add_step(to, p->module->kernels[DCNV4I_KERNEL_CLEAR], flat_groups, DCNV4I_FLAT_GROUP);
+    bind(clear, BIND_TENSOR + DCNV4I_GRAD_VALUE);
+    bind(clear, BIND_SUMS);
+    pass_number(clear, pixels);
+    step *scatter = add_step(to, p->module->kernels[DCNV4I_KERNEL_SCATTER],
+                             pixels > 0 ? dcnv4i_geometry_groups(&p->geometry, problem, p->id, 1) : 0,
+                             tile_work_group(&p->geometry));
+    bind_scatter(scatter);
+    pass_sizes(scatter, problem);
+    if (!p->module->kernels[DCNV4I_KERNEL_CONVERT])
+        return;
+    step *convert = add_step(to, p->module->kernels[DCNV4I_KERNEL_CONVERT], flat_groups, DCNV4I_FLAT_GROUP);
+    bind(convert, BIND_TENSOR + DCNV4I_GRAD_VALUE);
+    bind(convert, BIND_SUMS);
+    pass_number(convert, pixels);
+}
+
+static dcnv4_status add_scatter(program *made, bool aligned, steps *to) {
+    part p;
+    const dcnv4_status status = get_part(made, DCNV4I_PART_SCATTER, aligned, &p);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    if (made->problem.asked.dtype != DCNV4_FLOAT32) {
+        const dcnv4i_tensor *value = &made->problem.tensors[DCNV4I_VALUE];
+        const size_t sums = (size_t)(value->pixels * made->problem.channels) * sizeof(float);
+        made->sums_bytes = (sums + WORKSPACE_ALIGNMENT - 1) / WORKSPACE_ALIGNMENT * WORKSPACE_ALIGNMENT;
+    }
+    if (p.geometry.owned)
+        add_owned_scatter(made, &p, to);
+    else
+        add_atomic_scatter(made, &p, to);
+    if (made->sums_bytes + made->reach_bytes > 0)
+        to->workspace = made->sums_bytes + made->reach_bytes + WORKSPACE_ALIGNMENT - 1;
+    return DCNV4_SUCCESS;
+}
+
+/* Numbers that no kernel of ours can count with, and no memory holds tensors of. */
+static dcnv4_status check(const dcnv4i_problem *problem) {
+    if (problem->asked.dtype == DCNV4_FLOAT64)
+        return dcnv4i_fail(DCNV4_UNSUPPORTED,
+                           "float64 is for the reference and the cpu; this device has float32, float16 "
+                           "and bfloat16");
+    if (problem->points > INT32_MAX || problem->asked.kernel_h > INT32_MAX || problem->asked.kernel_w > INT32_MAX)
+        return dcnv4i_fail(DCNV4_UNSUPPORTED, "the kernel has %" PRId64 " points, this device can have up to %d",
+                           problem->points, INT32_MAX);
+    const int64_t pixels = problem->tensors[DCNV4I_VALUE].pixels, most = PTRDIFF_MAX / (int64_t)sizeof(float) / 2;
+    if (pixels > most / problem->channels)
+        return dcnv4i_fail(DCNV4_UNSUPPORTED,
+                           "this device needs %" PRId64 " times %" PRId64 " float32 sums, past what can "
+                           "be addressed",
+                           pixels, problem->channels);
+    return DCNV4_SUCCESS;
+}
+
+static dcnv4_status make_passes(program *made, bool aligned) {
+    static const dcnv4i_tensor_id forward[] = {DCNV4I_VALUE, DCNV4I_OFFSET_MASK, DCNV4I_OUTPUT};
+    static const dcnv4i_tensor_id points[] = {DCNV4I_VALUE, DCNV4I_OFFSET_MASK, DCNV4I_GRAD_OUTPUT,
+                                              DCNV4I_GRAD_OFFSET_MASK};
+    steps *const backward = &made->passes[DCNV4_PASS_BACKWARD][aligned];
+    dcnv4_status status = add_main(made, DCNV4I_PART_FORWARD, DCNV4I_KERNEL_FORWARD, aligned,
+                                   &made->passes[DCNV4_PASS_FORWARD][aligned], forward, 3);
+    if (made->problem.asked.forward_only)
+        return status;
+    if (status == DCNV4_SUCCESS)
+        status = add_main(made, DCNV4I_PART_POINTS, DCNV4I_KERNEL_POINTS, aligned, backward, points, 4);
+    return status == DCNV4_SUCCESS ? add_scatter(made, aligned, backward) : status;
+}
+
+dcnv4_status dcnv4i_gpu_program_create(void *gpu, const dcnv4i_problem *problem, void **result) {
+    dcnv4i_gpu *g = gpu;
+    dcnv4_status status = g->driver->usable(g->device);
+    if (status == DCNV4_SUCCESS)
+        status = check(problem);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    program *made = calloc(1, sizeof *made);
+    if (!made)
+        return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a program of %zu bytes", sizeof *made);
+    made->gpu = g;
+    made->problem = *problem;
+    status = make_passes(made, false);
+    if (status == DCNV4_SUCCESS && !g->limits.cpu)
+        status = make_passes(made, true);
+    if (status == DCNV4_SUCCESS)
+        *result = made;
+    else
+        free(made);
+    return status;
+}
+
+void dcnv4i_gpu_program_destroy(void *made) {
+    free(made);
+}
+
+size_t dcnv4i_gpu_workspace_size(const void *made, dcnv4_pass pass) {
+    return ((const program *)made)->passes[pass][0].workspace;
+}
+
+/* ---- Runs ----------------------------------------------------------------------------------------------------------- */
+
+/* A buffer and the number of the element, of item bytes, where its part begins. */
+static void give_buffer(dcnv4i_launch *launch, void *handle, size_t offset, size_t item) {
+    launch->arguments[launch->argument_count++] = (dcnv4i_argument){.is_handle = true, .handle = handle};
+    launch->arguments[launch->argument_count++] = (dcnv4i_argument){.number = (int64_t)(offset / item)};
+}
+
+static void give(const program *p, const dcnv4_buffers *buffers, int what, dcnv4i_launch *launch) {
+    const dcnv4_buffer *const tensors[DCNV4I_TENSORS] = {
+        &buffers->value,       &buffers->offset_mask, &buffers->output,
+        &buffers->grad_output, &buffers->grad_value,  &buffers->grad_offset_mask,
+    };
+    /* Where there is no such part of the workspace, the kernel does not read the argument; it gets something valid. */
+    const bool used = (what == BIND_SUMS ? p->sums_bytes : p->reach_bytes) > 0;
+    if (what < BIND_SUMS)
+        give_buffer(launch, tensors[what]->handle, tensors[what]->offset, p->problem.item);
+    else if (!used)
+        give_buffer(launch, buffers->grad_value.handle, 0, 1);
+    else {
+        const size_t mask = WORKSPACE_ALIGNMENT - 1, begin = (buffers->workspace.offset + mask) & ~mask;
+        give_buffer(launch, buffers->workspace.handle, begin + (what == BIND_REACH ? p->sums_bytes : 0),
+                    what == BIND_REACH ? p->reach_item : sizeof(float));
+    }
+}
+
+/* Whether every tensor of the pass begins at a multiple of DCNV4I_ALIGNMENT; the workspace's parts always do. */
+static bool are_aligned(const program *p, dcnv4_pass pass, const dcnv4_buffers *buffers) {
+    const dcnv4_buffer *const forward[] = {&buffers->value, &buffers->output};
+    const dcnv4_buffer *const backward[] = {&buffers->value, &buffers->grad_output, &buffers->grad_value};
+    const int count = pass == DCNV4_PASS_FORWARD ? 2 : 3;
+    uintptr_t bits = 0;
+    for (int i = 0; i < count; ++i) {
+        const dcnv4_buffer *tensor = pass == DCNV4_PASS_FORWARD ? forward[i] : backward[i];
+        bits |= tensor->offset + (p->gpu->driver->pointer_handles ? (uintptr_t)tensor->handle : 0);
+    }
+    return bits % DCNV4I_ALIGNMENT == 0;
+}
+
+dcnv4_status dcnv4i_gpu_run(const void *made, dcnv4_pass pass, const dcnv4_buffers *buffers, void *stream) {
+    const program *p = made;
+    const steps *todo = &p->passes[pass][!p->gpu->limits.cpu && are_aligned(p, pass, buffers)];
+    dcnv4i_launch launches[MAX_LAUNCHES];
+    for (int i = 0; i < todo->count; ++i) {
+        const step *s = &todo->step[i];
+        launches[i].kernel = s->kernel;
+        launches[i].groups = s->groups;
+        launches[i].work_group = s->work_group;
+        launches[i].argument_count = 0;
+        for (int b = 0; b < s->bindings; ++b)
+            give(p, buffers, s->binding[b], &launches[i]);
+        for (int n = 0; n < s->numbers; ++n)
+            launches[i].arguments[launches[i].argument_count++] = (dcnv4i_argument){.number = s->number[n]};
+    }
+    const dcnv4_status status = p->gpu->driver->usable(p->gpu->device);
+    return status == DCNV4_SUCCESS ? p->gpu->driver->start(p->gpu->device, launches, todo->count, stream) : status;
+}
+
+/* ---- Memory --------------------------------------------------------------------------------------------------------- */
+
+dcnv4_status dcnv4i_gpu_buffer_create(void *gpu, size_t length, void **handle) {
+    const dcnv4i_gpu *g = gpu;
+    const dcnv4_status status = g->driver->usable(g->device);
+    return status == DCNV4_SUCCESS ? g->driver->buffer_create(g->device, length, handle) : status;
+}
+
+void dcnv4i_gpu_buffer_destroy(void *gpu, void *handle) {
+    const dcnv4i_gpu *g = gpu;
+    g->driver->buffer_destroy(g->device, handle);
+}
+
+dcnv4_status dcnv4i_gpu_upload(void *gpu, const dcnv4_buffer *buffer, const void *source, size_t length) {
+    const dcnv4i_gpu *g = gpu;
+    const dcnv4_status status = g->driver->usable(g->device);
+    return status == DCNV4_SUCCESS ? g->driver->upload(g->device, buffer->handle, buffer->offset, source, length)
+                                   : status;
+}
+
+dcnv4_status dcnv4i_gpu_download(void *gpu, const dcnv4_buffer *buffer, void *target, size_t length) {
+    const dcnv4i_gpu *g = gpu;
+    const dcnv4_status status = g->driver->usable(g->device);
+    return status == DCNV4_SUCCESS ? g->driver->download(g->device, buffer->handle, buffer->offset, target, length)
+                                   : status;
+}

@@ -1,0 +1,14 @@
+/* The texts of backends/kernels, made part of the library when it is built. */
+#ifndef DCNV4I_KERNEL_TEXT_H
+#define DCNV4I_KERNEL_TEXT_H
+
+extern const char dcnv4i_kernel_sample[];
+extern const char dcnv4i_kernel_points[];
+extern const char dcnv4i_kernel_forward[];
+extern const char dcnv4i_kernel_backward[];
+extern const char dcnv4i_dialect_opencl[];
+extern const char dcnv4i_dialect_cuda[];
+extern const char dcnv4i_dialect_hip[];
+extern const char dcnv4i_vectors_plain[];
+
+#endif

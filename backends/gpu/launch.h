@@ -1,0 +1,49 @@
+/* From a problem and a device's limits to the geometry of kernels: pure functions. */
+#ifndef DCNV4I_LAUNCH_H
+#define DCNV4I_LAUNCH_H
+
+#include "../../core/problem.h"
+#include "driver.h"
+
+/* The parts of a problem's work. Each has a geometry of its own; those with the same one are compiled together. */
+typedef enum dcnv4i_part {
+    DCNV4I_PART_FORWARD, /* value, offset_mask → output */
+    DCNV4I_PART_POINTS,  /* value, offset_mask, grad_output → grad_offset_mask */
+    DCNV4I_PART_SCATTER, /* offset_mask, grad_output → grad_value */
+    DCNV4I_PARTS
+} dcnv4i_part;
+
+/* How a part's kernels share out the work; constants of its program, so nothing here depends on N, H and W. A block is one
+ * group of one output pixel. */
+typedef struct dcnv4i_geometry {
+    int32_t vector;                      /* channels of one access: 1, 2, 4, 8 or 16, a divisor of D */
+    int32_t lanes;                       /* work-items that share a block */
+    int32_t vectors;                     /* forward: vectors that one work-item sums up in registers */
+    int32_t tile_h, tile_w, tile_groups; /* blocks of a work-group */
+    int32_t taps;                        /* points of a block that are staged at a time */
+    bool staged;                         /* samples go through local memory, computed once for all lanes */
+    bool owned;                          /* in scatter, work-groups own what they write; else atomic additions */
+    bool wide;                           /* element numbers need 64 bits */
+    bool aligned;                        /* every vector access is at a multiple of its size */
+} dcnv4i_geometry;
+
+/* Work-items of a work-group of the kernels that have no tile. */
+enum { DCNV4I_FLAT_GROUP = 64 };
+
+/* Bytes: what the widest access needs, of 8 float32 sums. */
+enum { DCNV4I_ALIGNMENT = 32 };
+
+bool dcnv4i_geometry_equal(const dcnv4i_geometry *a, const dcnv4i_geometry *b);
+
+/* aligned says whether the buffers begin at multiples of DCNV4I_ALIGNMENT. On a CPU it makes no difference. */
+dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part,
+                                   bool aligned);
+
+/* Work-groups of a part's main kernel; 0 if there is nothing to do. */
+int64_t dcnv4i_geometry_groups(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem, dcnv4i_part part,
+                               int64_t bands);
+
+/* Into how many bands the rows of an image are cut, so that owned scatter keeps all units busy: 1 to H. */
+int64_t dcnv4i_bands(const dcnv4i_limits *limits, const dcnv4i_problem *problem);
+
+#endif

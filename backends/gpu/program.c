@@ -1,0 +1,332 @@
+#include "program.h"
+#include "cache.h"
+#include "kernel_text.h"
+
+#include <float.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static atomic_int_fast64_t compiled, loaded;
+
+dcnv4i_build_counts dcnv4i_build_count(void) {
+    return (dcnv4i_build_counts){atomic_load(&compiled), atomic_load(&loaded)};
+}
+
+/* ---- The constants of a program, as text ------------------------------------------------------------------------- */
+
+typedef struct text {
+    char *bytes;
+    size_t length, room;
+} text;
+
+static void append(text *to, const char *format, ...) DCNV4I_PRINTF(2, 3);
+static void append(text *to, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    const int length = vsnprintf(to->bytes + to->length, to->room - to->length, format, arguments);
+    va_end(arguments);
+    to->length += (size_t)length;
+}
+
+static void define(text *to, const char *name, int64_t number) {
+    append(to, "#define DCN_%s %" PRId64 "%s\n", name, number, number > INT32_MAX ? "L" : "");
+}
+
+/* The offset scale as a float32 that means the same: a finite number too large for one still leaves 0 at 0. */
+static void define_scale(text *to, double scale) {
+    if (isnan(scale))
+        append(to, "#define DCN_SCALE (DCN_INFINITY - DCN_INFINITY)\n");
+    else if (isinf(scale))
+        append(to, "#define DCN_SCALE (%sDCN_INFINITY)\n", scale < 0 ? "-" : "");
+    else
+        append(to, "#define DCN_SCALE (%af)\n", (double)(float)fmax(-FLT_MAX, fmin(FLT_MAX, scale)));
+    define(to, "SCALE_IS_ONE", scale == 1);
+}
+
+static void define_layer(text *to, const dcnv4i_problem *problem) {
+    const dcnv4_problem *p = &problem->asked;
+    const struct {
+        const char *name;
+        int64_t number;
+    } fields[] = {
+        {"DTYPE", p->dtype},
+        {"FLOAT32", DCNV4_FLOAT32},
+        {"FLOAT16", DCNV4_FLOAT16},
+        {"REMOVE_CENTER", p->remove_center},
+        {"SOFTMAX", p->softmax},
+        {"GROUPS", p->groups},
+        {"CHANNELS", p->group_channels},
+        {"KERNEL_H", p->kernel_h},
+        {"KERNEL_W", p->kernel_w},
+        {"POINTS", problem->points},
+        {"STRIDE_H", p->stride_h},
+        {"STRIDE_W", p->stride_w},
+        {"PAD_H", p->pad_h},
+        {"PAD_W", p->pad_w},
+        {"DILATION_H", p->dilation_h},
+        {"DILATION_W", p->dilation_w},
+        {"OFFSET_MASK_ROW", p->offset_mask_row},
+        {"VALUE_STRIDE", p->value_stride},
+        {"OFFSET_MASK_STRIDE", p->offset_mask_stride},
+        {"OUTPUT_STRIDE", p->output_stride},
+        {"GRAD_OUTPUT_STRIDE", p->grad_output_stride},
+        {"GRAD_VALUE_STRIDE", p->grad_value_stride},
+        {"GRAD_OFFSET_MASK_STRIDE", p->grad_offset_mask_stride},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; ++i)
+        define(to, fields[i].name, fields[i].number);
+    define_scale(to, p->offset_scale);
+}
+
+static bool has(dcnv4i_part_set parts, dcnv4i_part part) {
+    return parts >> part & 1;
+}
+
+static void define_geometry(text *to, const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part_set parts,
+                            const dcnv4i_geometry *geometry) {
+    const int64_t lane_vectors = problem->asked.group_channels / geometry->vector / geometry->lanes;
+    const struct {
+        const char *name;
+        int64_t number;
+    } fields[] = {
+        {"PART_FORWARD", has(parts, DCNV4I_PART_FORWARD)},
+        {"PART_POINTS", has(parts, DCNV4I_PART_POINTS)},
+        {"PART_SCATTER", has(parts, DCNV4I_PART_SCATTER)},
+        {"VECTOR", geometry->vector},
+        {"LANES", geometry->lanes},
+        {"VECTORS", geometry->vectors},
+        {"TILE_H", geometry->tile_h},
+        {"TILE_W", geometry->tile_w},
+        {"TILE_GROUPS", geometry->tile_groups},
+        {"TAPS", geometry->taps},
+        {"STAGED", geometry->staged},
+        {"OWNED", geometry->owned},
+        {"WIDE", geometry->wide},
+        {"ALIGNED", geometry->aligned},
+        {"FLAT_GROUP", DCNV4I_FLAT_GROUP},
+        {"ATOMICS", limits->atomics},
+        {"ATOMICS_EXTENSION", DCNV4I_ATOMICS_EXTENSION},
+        {"ATOMICS_PTX", DCNV4I_ATOMICS_PTX},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; ++i)
+        define(to, fields[i].name, fields[i].number);
+    /* On CPUs the loop over points gains nothing from being unrolled, and takes twice as long to compile. */
+    append(to, "#define DCN_UNROLL_POINTS %s\n", problem->points <= 32 && !limits->cpu ? "DCN_UNROLL" : "");
+    append(to, "#define DCN_UNROLL_VECTORS %s\n", lane_vectors <= 8 ? "DCN_UNROLL" : "");
+}
+
+/* Longer than any set of constants: some 50 lines of a name and a number. */
+enum { CONSTANTS_ROOM = 4096 };
+
+static char *constants_of(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part_set parts,
+                          const dcnv4i_geometry *geometry) {
+    text constants = {malloc(CONSTANTS_ROOM), 0, CONSTANTS_ROOM};
+    if (constants.bytes) {
+        define_layer(&constants, problem);
+        define_geometry(&constants, limits, problem, parts, geometry);
+    }
+    return constants.bytes;
+}
+
+/* ---- The source text ------------------------------------------------------------------------------------------------ */
+
+static char *source_of(const char *constants, const char *dialect, dcnv4i_part_set parts) {
+    const char *const texts[] = {
+        constants,
+        dialect,
+        dcnv4i_kernel_sample,
+        dcnv4i_kernel_points,
+        has(parts, DCNV4I_PART_FORWARD) ? dcnv4i_kernel_forward : "",
+        has(parts, DCNV4I_PART_POINTS) || has(parts, DCNV4I_PART_SCATTER) ? dcnv4i_kernel_backward : "",
+    };
+    size_t length = 1;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; ++i)
+        length += strlen(texts[i]);
+    char *source = malloc(length), *end = source;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts && source; ++i)
+        end = stpcpy(end, texts[i]);
+    return source;
+}
+
+char *dcnv4i_program_source(const char *dialect, const dcnv4i_limits *limits, const dcnv4i_problem *problem,
+                            dcnv4i_part_set parts, const dcnv4i_geometry *geometry) {
+    char *constants = constants_of(limits, problem, parts, geometry);
+    char *source = constants ? source_of(constants, dialect, parts) : NULL;
+    free(constants);
+    return source;
+}
+
+/* The kernels that a module of these parts has, by dcnv4i_kernel; NULL for those that it has not. */
+typedef struct kernel_names {
+    const char *name[DCNV4I_KERNELS];
+} kernel_names;
+
+static kernel_names names_of(const dcnv4i_problem *problem, dcnv4i_part_set parts, const dcnv4i_geometry *geometry) {
+    kernel_names names = {{NULL}};
+    if (has(parts, DCNV4I_PART_FORWARD))
+        names.name[DCNV4I_KERNEL_FORWARD] = "dcn_forward";
+    if (has(parts, DCNV4I_PART_POINTS))
+        names.name[DCNV4I_KERNEL_POINTS] = "dcn_backward_points";
+    if (!has(parts, DCNV4I_PART_SCATTER))
+        return names;
+    names.name[DCNV4I_KERNEL_SCATTER] = "dcn_backward_scatter";
+    if (geometry->owned)
+        names.name[DCNV4I_KERNEL_REACH] = "dcn_backward_reach";
+    else
+        names.name[DCNV4I_KERNEL_CLEAR] = "dcn_backward_clear";
+    if (!geometry->owned && problem->asked.dtype != DCNV4_FLOAT32)
+        names.name[DCNV4I_KERNEL_CONVERT] = "dcn_backward_convert";
+    return names;
+}
+
+/* ---- Modules -------------------------------------------------------------------------------------------------------- */
+
+static dcnv4_status no_memory(void) {
+    return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for the text of a kernel");
+}
+
+dcnv4_status dcnv4i_programs_open(dcnv4i_programs *programs, const dcnv4i_driver *driver, void *device,
+                                  const char *identity) {
+    *programs = (dcnv4i_programs){.driver = driver, .device = device};
+    const char *compiler = getenv("DCNV4_COMPILER");
+    programs->compiler = !(compiler && strcmp(compiler, "off") == 0);
+    programs->identity = strdup(identity);
+    if (!programs->identity)
+        return no_memory();
+    if (pthread_mutex_init(&programs->lock, NULL) != 0) {
+        free(programs->identity);
+        return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a lock");
+    }
+    programs->folder = dcnv4i_cache_folder();
+    return DCNV4_SUCCESS;
+}
+
+/* Gives back what the driver has of a module. */
+static void drop(dcnv4i_programs *programs, dcnv4i_module *module) {
+    for (int i = 0; i < DCNV4I_KERNELS; ++i) {
+        if (module->kernels[i])
+            programs->driver->kernel_destroy(programs->device, module->kernels[i]);
+        module->kernels[i] = NULL;
+    }
+    if (module->handle)
+        programs->driver->unload(programs->device, module->handle);
+    module->handle = NULL;
+}
+
+static void module_close(dcnv4i_programs *programs, dcnv4i_module *module) {
+    drop(programs, module);
+    free(module->constants);
+    free(module);
+}
+
+void dcnv4i_programs_close(dcnv4i_programs *programs) {
+    while (programs->modules) {
+        dcnv4i_module *module = programs->modules;
+        programs->modules = module->next;
+        module_close(programs, module);
+    }
+    pthread_mutex_destroy(&programs->lock);
+    free(programs->folder);
+    free(programs->identity);
+}
+
+static dcnv4_status create_kernels(dcnv4i_programs *programs, dcnv4i_module *module, const kernel_names *names) {
+    dcnv4_status status = DCNV4_SUCCESS;
+    for (int i = 0; i < DCNV4I_KERNELS && status == DCNV4_SUCCESS; ++i)
+        if (names->name[i])
+            status = programs->driver->kernel_create(programs->device, module->handle, names->name[i],
+                                                     &module->kernels[i]);
+    return status;
+}
+
+/* Takes the module from the cache on disk. What is not there, or does not load, is no failure. */
+static bool find_on_disk(dcnv4i_programs *programs, dcnv4i_module *module, const char *key, const kernel_names *names) {
+    size_t size;
+    void *binary = programs->folder ? dcnv4i_cache_read(programs->folder, key, &size) : NULL;
+    if (!binary)
+        return false;
+    const dcnv4_status status = programs->driver->load(programs->device, binary, size, &module->handle);
+    free(binary);
+    if (status != DCNV4_SUCCESS)
+        return false;
+    atomic_fetch_add(&loaded, 1);
+    if (create_kernels(programs, module, names) == DCNV4_SUCCESS)
+        return true;
+    drop(programs, module);
+    return false;
+}
+
+static dcnv4_status compile(dcnv4i_programs *programs, dcnv4i_module *module, const char *key, const char *source,
+                            const kernel_names *names) {
+    if (!programs->compiler)
+        return dcnv4i_fail(DCNV4_COMPILER_UNAVAILABLE,
+                           "DCNV4_COMPILER is off and %s has no kernel for this layer and device",
+                           programs->folder ? programs->folder : "no folder");
+    void *binary = NULL;
+    size_t size = 0;
+    atomic_fetch_add(&compiled, 1);
+    dcnv4_status status = programs->driver->compile(programs->device, source, &module->handle,
+                                                    programs->folder ? &binary : NULL, &size);
+    if (status == DCNV4_SUCCESS)
+        status = create_kernels(programs, module, names);
+    if (status == DCNV4_SUCCESS && programs->folder && binary)
+        dcnv4i_cache_write(programs->folder, key, binary, size);
+    free(binary);
+    return status;
+}
+
+/* Makes a module of this source, which has these constants. */
+static dcnv4_status make(dcnv4i_programs *programs, const char *source, const kernel_names *names,
+                         dcnv4i_module *module) {
+    char *key = dcnv4i_cache_key(programs->identity, source);
+    if (!key)
+        return no_memory();
+    const dcnv4_status status = find_on_disk(programs, module, key, names)
+                                    ? DCNV4_SUCCESS
+                                    : compile(programs, module, key, source, names);
+    free(key);
+    return status;
+}
+
+static dcnv4_status find_or_make(dcnv4i_programs *programs, char *constants, const char *source,
+                                 const kernel_names *names, const dcnv4i_module **found) {
+    for (const dcnv4i_module *module = programs->modules; module; module = module->next)
+        if (strcmp(module->constants, constants) == 0) {
+            *found = module;
+            return DCNV4_SUCCESS;
+        }
+    dcnv4i_module *module = calloc(1, sizeof *module);
+    if (!module || !(module->constants = strdup(constants))) {
+        free(module);
+        return no_memory();
+    }
+    const dcnv4_status status = make(programs, source, names, module);
+    if (status != DCNV4_SUCCESS) {
+        module_close(programs, module);
+        return status;
+    }
+    module->next = programs->modules;
+    *found = programs->modules = module;
+    return DCNV4_SUCCESS;
+}
+
+dcnv4_status dcnv4i_programs_get(dcnv4i_programs *programs, const dcnv4i_limits *limits, const dcnv4i_problem *problem,
+                                 dcnv4i_part_set parts, const dcnv4i_geometry *geometry, const dcnv4i_module **module) {
+    char *constants = constants_of(limits, problem, parts, geometry);
+    char *source = constants ? source_of(constants, programs->driver->dialect, parts) : NULL;
+    const kernel_names names = names_of(problem, parts, geometry);
+    dcnv4_status status = no_memory();
+    if (source) {
+        pthread_mutex_lock(&programs->lock);
+        status = find_or_make(programs, constants, source, &names, module);
+        pthread_mutex_unlock(&programs->lock);
+    }
+    free(source);
+    free(constants);
+    return status;
+}

@@ -1,0 +1,219 @@
+/* The neutral vocabulary in OpenCL C 1.2. */
+
+#define DCN_INLINE static inline
+#define DCN_GLOBAL __global
+#define DCN_LOCAL __local
+#define DCN_LOCAL_ARRAY __local
+#define DCN_PRIVATE __private
+#define DCN_RESTRICT restrict
+#define DCN_KERNEL(name, work_group) __kernel __attribute__((reqd_work_group_size(work_group, 1, 1))) void name
+#define DCN_BARRIER() barrier(CLK_LOCAL_MEM_FENCE)
+#define DCN_GROUP_ID ((dcn_index)get_group_id(0))
+#define DCN_LOCAL_ID ((int)get_local_id(0))
+#define DCN_UNROLL _Pragma("unroll")
+#define DCN_FLOOR floor
+#define DCN_EXP exp
+#define DCN_MAX fmax
+#define DCN_MIN min
+#define DCN_MAX_INDEX max
+#define DCN_INFINITY INFINITY
+
+typedef long dcn_long;
+#if DCN_WIDE
+typedef long dcn_index;
+typedef ulong dcn_uindex;
+#define DCN_INDEX_MAX LONG_MAX
+#define DCN_REACH 0x1p62f
+#else
+typedef int dcn_index;
+typedef uint dcn_uindex;
+#define DCN_INDEX_MAX INT_MAX
+#define DCN_REACH 0x1p30f
+#endif
+
+/* ---- Vectors: DCN_VECTOR is 1, 2, 4, 8 or 16 floats ---------------------------------------------------------------- */
+
+#define DCN_PASTE_(a, b) a##b
+#define DCN_PASTE(a, b) DCN_PASTE_(a, b)
+#if DCN_VECTOR == 1
+#define DCN_N(name) name
+#define DCN_VLOAD(type, at, tensor) ((tensor)[at])
+#define DCN_VSTORE(type, vector, at, tensor) ((tensor)[at] = (vector))
+#else
+#define DCN_N(name) DCN_PASTE(name, DCN_VECTOR)
+#if DCN_ALIGNED
+#define DCN_VLOAD(type, at, tensor) (*(const DCN_GLOBAL DCN_N(type) *)((tensor) + (at)))
+#define DCN_VSTORE(type, vector, at, tensor) (*(DCN_GLOBAL DCN_N(type) *)((tensor) + (at)) = (vector))
+#else
+#define DCN_VLOAD(type, at, tensor) DCN_N(vload)(0, (tensor) + (at))
+#define DCN_VSTORE(type, vector, at, tensor) DCN_N(vstore)(vector, 0, (tensor) + (at))
+#endif
+#endif
+#if DCN_ALIGNED && DCN_VECTOR > 1
+#define DCN_VLOAD_HALF DCN_N(vloada_half)
+#define DCN_VSTORE_HALF DCN_PASTE(DCN_N(vstorea_half), _rte)
+#else
+#define DCN_VLOAD_HALF DCN_N(vload_half)
+#define DCN_VSTORE_HALF DCN_PASTE(DCN_N(vstore_half), _rte)
+#endif
+typedef DCN_N(float) dcn_vector;
+
+DCN_INLINE dcn_vector dcn_zero(void) {
+    return (dcn_vector)(0.0f);
+}
+
+DCN_INLINE dcn_vector dcn_scale(float factor, dcn_vector a) {
+    return factor * a;
+}
+
+/* factor·a + b; fused where the device does that as fast. */
+DCN_INLINE dcn_vector dcn_fma(float factor, dcn_vector a, dcn_vector b) {
+    return factor * a + b;
+}
+
+/* a·b + c, by components. */
+DCN_INLINE dcn_vector dcn_fma_each(dcn_vector a, dcn_vector b, dcn_vector c) {
+    return a * b + c;
+}
+
+DCN_INLINE float4 dcn_fold8(float8 a) {
+    return a.lo + a.hi;
+}
+
+/* The sums of the components of four vectors. */
+DCN_INLINE void dcn_sum4(const DCN_PRIVATE dcn_vector *a, DCN_PRIVATE float *sum) {
+#if DCN_VECTOR >= 4
+#if DCN_VECTOR == 16
+    const float4 p = dcn_fold8(a[0].lo + a[0].hi), q = dcn_fold8(a[1].lo + a[1].hi);
+    const float4 r = dcn_fold8(a[2].lo + a[2].hi), s = dcn_fold8(a[3].lo + a[3].hi);
+#elif DCN_VECTOR == 8
+    const float4 p = dcn_fold8(a[0]), q = dcn_fold8(a[1]), r = dcn_fold8(a[2]), s = dcn_fold8(a[3]);
+#else
+    const float4 p = a[0], q = a[1], r = a[2], s = a[3];
+#endif
+    const float4 pq_low = (float4)(p.x, q.x, p.y, q.y) + (float4)(p.z, q.z, p.w, q.w);
+    const float4 rs_low = (float4)(r.x, s.x, r.y, s.y) + (float4)(r.z, s.z, r.w, s.w);
+    const float4 all = (float4)(pq_low.lo, rs_low.lo) + (float4)(pq_low.hi, rs_low.hi);
+    sum[0] = all.x, sum[1] = all.y, sum[2] = all.z, sum[3] = all.w;
+#elif DCN_VECTOR == 2
+    for (int i = 0; i < 4; ++i)
+        sum[i] = a[i].x + a[i].y;
+#else
+    for (int i = 0; i < 4; ++i)
+        sum[i] = a[i];
+#endif
+}
+
+/* ---- Elements: float32; float16 through the built-ins that need no extension; bfloat16 as bits ---------------------- */
+
+#if DCN_DTYPE == DCN_FLOAT32
+typedef float dcn_item;
+#elif DCN_DTYPE == DCN_FLOAT16
+typedef half dcn_item;
+#else
+typedef ushort dcn_item;
+
+/* The upper half of a float32, rounded to nearest, ties to even; a NaN stays one. */
+DCN_INLINE DCN_N(ushort) dcn_to_bfloat16(dcn_vector a) {
+    const DCN_N(uint) bits = DCN_N(as_uint)(a);
+    const DCN_N(uint) rounded = bits + 0x7fffu + (bits >> 16 & 1u);
+    const DCN_N(uint) quiet = bits | 0x400000u;
+#if DCN_VECTOR == 1
+    const uint kept = (bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded;
+#else
+    const DCN_N(uint) kept = (bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded;
+#endif
+    return DCN_N(convert_ushort)(kept >> 16);
+}
+
+DCN_INLINE ushort dcn_to_bfloat16_one(float a) {
+    const uint bits = as_uint(a);
+    return (ushort)(((bits & 0x7fffffffu) > 0x7f800000u ? bits | 0x400000u : bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+#endif
+
+/* One element. */
+DCN_INLINE float dcn_read(const DCN_GLOBAL dcn_item *tensor, dcn_index at) {
+#if DCN_DTYPE == DCN_FLOAT32
+    return tensor[at];
+#elif DCN_DTYPE == DCN_FLOAT16
+    return vload_half(0, tensor + at);
+#else
+    return as_float((uint)tensor[at] << 16);
+#endif
+}
+
+DCN_INLINE void dcn_write(DCN_GLOBAL dcn_item *tensor, dcn_index at, float number) {
+#if DCN_DTYPE == DCN_FLOAT32
+    tensor[at] = number;
+#elif DCN_DTYPE == DCN_FLOAT16
+    vstore_half_rte(number, 0, tensor + at);
+#else
+    tensor[at] = dcn_to_bfloat16_one(number);
+#endif
+}
+
+/* DCN_VECTOR elements. */
+DCN_INLINE dcn_vector dcn_load(const DCN_GLOBAL dcn_item *tensor, dcn_index at) {
+#if DCN_DTYPE == DCN_FLOAT32
+    return DCN_VLOAD(float, at, tensor);
+#elif DCN_DTYPE == DCN_FLOAT16
+    return DCN_VLOAD_HALF(0, tensor + at);
+#else
+    return DCN_N(as_float)(DCN_N(convert_uint)(DCN_VLOAD(ushort, at, tensor)) << 16);
+#endif
+}
+
+DCN_INLINE void dcn_store(DCN_GLOBAL dcn_item *tensor, dcn_index at, dcn_vector a) {
+#if DCN_DTYPE == DCN_FLOAT32
+    DCN_VSTORE(float, a, at, tensor);
+#elif DCN_DTYPE == DCN_FLOAT16
+    DCN_VSTORE_HALF(a, 0, tensor + at);
+#else
+    DCN_VSTORE(ushort, dcn_to_bfloat16(a), at, tensor);
+#endif
+}
+
+/* The same of float32 sums. */
+DCN_INLINE dcn_vector dcn_load_sum(const DCN_GLOBAL float *sums, dcn_index at) {
+    return DCN_VLOAD(float, at, sums);
+}
+
+DCN_INLINE void dcn_store_sum(DCN_GLOBAL float *sums, dcn_index at, dcn_vector a) {
+    DCN_VSTORE(float, a, at, sums);
+}
+
+/* ---- Atomic additions: the best that the device has ----------------------------------------------------------------- */
+
+#if DCN_ATOMICS == DCN_ATOMICS_EXTENSION
+#pragma OPENCL EXTENSION cl_ext_float_atomics : enable
+DCN_INLINE void dcn_atomic_add_one(DCN_GLOBAL float *target, float number) {
+    atomic_fetch_add_explicit((volatile DCN_GLOBAL atomic_float *)target, number, memory_order_relaxed,
+                              memory_scope_device);
+}
+#elif DCN_ATOMICS == DCN_ATOMICS_PTX
+DCN_INLINE void dcn_atomic_add_one(DCN_GLOBAL float *target, float number) {
+    __asm__ volatile("red.global.add.f32 [%0], %1;" ::"l"(target), "f"(number) : "memory");
+}
+#else
+DCN_INLINE void dcn_atomic_add_one(DCN_GLOBAL float *target, float number) {
+    volatile DCN_GLOBAL uint *const bits = (volatile DCN_GLOBAL uint *)target;
+    uint seen = *bits, before;
+    do {
+        before = seen;
+        seen = atomic_cmpxchg(bits, before, as_uint(as_float(before) + number));
+    } while (seen != before);
+}
+#endif
+
+DCN_INLINE void dcn_atomic_add(DCN_GLOBAL float *sums, dcn_index at, dcn_vector a) {
+#if DCN_VECTOR == 1
+    dcn_atomic_add_one(sums + at, a);
+#else
+    float part[DCN_VECTOR];
+    DCN_N(vstore)(a, 0, part);
+    DCN_UNROLL
+    for (int i = 0; i < DCN_VECTOR; ++i)
+        dcn_atomic_add_one(sums + at + i, part[i]);
+#endif
+}

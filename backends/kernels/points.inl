@@ -1,0 +1,106 @@
+/* What a layer fixes: its tensors' rows, the places where its points look before offsets, and the weights. And which
+ * output pixel, group and channels a work-item has. */
+
+#define DCN_HALF_H (DCN_DILATION_H * (DCN_KERNEL_H - 1) >> 1)
+#define DCN_HALF_W (DCN_DILATION_W * (DCN_KERNEL_W - 1) >> 1)
+#define DCN_CENTER (DCN_KERNEL_W / 2 * DCN_KERNEL_H + DCN_KERNEL_H / 2)
+
+/* A program has one size of each kind for all images: they come as arguments. */
+typedef struct dcn_sizes {
+    dcn_index height, width, output_height, output_width;
+} dcn_sizes;
+
+/* One group of one output pixel. */
+typedef struct dcn_block {
+    dcn_index n, oy, ox;
+    dcn_index pixel;   /* its row in output and offset_mask */
+    dcn_index offsets; /* element of its first offset */
+    dcn_index group;
+} dcn_block;
+
+DCN_INLINE dcn_block dcn_block_of(dcn_index n, dcn_index oy, dcn_index ox, dcn_index group,
+                                  const DCN_PRIVATE dcn_sizes *sizes) {
+    dcn_block b;
+    b.n = n, b.oy = oy, b.ox = ox, b.group = group;
+    b.pixel = (n * sizes->output_height + oy) * sizes->output_width + ox;
+    b.offsets = b.pixel * DCN_OFFSET_MASK_STRIDE + group * 3 * DCN_POINTS;
+    return b;
+}
+
+/* What turns raw weights into the weights that are used: exp(raw − largest) / sum with softmax. */
+typedef struct dcn_softmax {
+    float largest, sum;
+} dcn_softmax;
+
+DCN_INLINE dcn_softmax dcn_softmax_of(const DCN_GLOBAL dcn_item *offset_mask, dcn_index offsets) {
+    dcn_softmax norm;
+    norm.largest = -DCN_INFINITY, norm.sum = 0.0f;
+#if DCN_SOFTMAX
+    for (int k = 0; k < DCN_POINTS; ++k)
+        norm.largest = DCN_MAX(norm.largest, dcn_read(offset_mask, offsets + 2 * DCN_POINTS + k));
+    for (int k = 0; k < DCN_POINTS; ++k)
+        norm.sum += DCN_EXP(dcn_read(offset_mask, offsets + 2 * DCN_POINTS + k) - norm.largest);
+#endif
+    return norm;
+}
+
+/* Point k of a block. Points are numbered with the kernel's width outside; remove_center closes the gap up. A scale of 1
+ * leaves the offset's own fraction as it is, so that no bit of the position is lost. */
+DCN_INLINE dcn_sample dcn_point(const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_block *b, int k,
+                                const DCN_PRIVATE dcn_softmax *norm, const DCN_PRIVATE dcn_sizes *sizes) {
+    const int number = DCN_REMOVE_CENTER && k >= DCN_CENTER ? k + 1 : k;
+    const dcn_index tap_x = number / DCN_KERNEL_H * (dcn_index)DCN_DILATION_W - DCN_HALF_W;
+    const dcn_index tap_y = number % DCN_KERNEL_H * (dcn_index)DCN_DILATION_H - DCN_HALF_H;
+    const float dx = dcn_read(offset_mask, b->offsets + 2 * k), dy = dcn_read(offset_mask, b->offsets + 2 * k + 1);
+    const dcn_index x = b->ox * DCN_STRIDE_W - DCN_PAD_W + DCN_HALF_W, y = b->oy * DCN_STRIDE_H - DCN_PAD_H + DCN_HALF_H;
+    const dcn_index first = b->n * sizes->height * sizes->width;
+#if DCN_SCALE_IS_ONE
+    dcn_sample s = dcn_locate(x + tap_x, dx, y + tap_y, dy, first, sizes->width, sizes->height);
+#else
+    dcn_sample s = dcn_locate(x, DCN_SCALE * ((float)tap_x + dx), y, DCN_SCALE * ((float)tap_y + dy), first, sizes->width,
+                              sizes->height);
+#endif
+    s.mask = dcn_read(offset_mask, b->offsets + 2 * DCN_POINTS + k);
+#if DCN_SOFTMAX
+    s.mask = DCN_EXP(s.mask - norm->largest) / norm->sum;
+#endif
+    return s;
+}
+
+/* ---- Who is who: a work-group has a tile of output pixels, some groups of each, and DCN_LANES work-items a block ------ */
+
+#define DCN_TILE_BLOCKS (DCN_TILE_H * DCN_TILE_W * DCN_TILE_GROUPS)
+#define DCN_WORK_GROUP (DCN_TILE_BLOCKS * DCN_LANES)
+#define DCN_GROUP_BLOCKS ((DCN_GROUPS + DCN_TILE_GROUPS - 1) / DCN_TILE_GROUPS)
+
+typedef struct dcn_tile {
+    dcn_index n, oy, ox; /* its first output pixel */
+    dcn_index group;     /* its first group */
+    dcn_index part;      /* its channel part */
+} dcn_tile;
+
+/* Work-groups are numbered: tile columns fastest, then tile rows, groups, channel parts, images. A tile never straddles
+ * images. */
+DCN_INLINE dcn_tile dcn_tile_of(dcn_index number, dcn_index parts,
+                                const DCN_PRIVATE dcn_sizes *sizes) {
+    const dcn_index columns = (sizes->output_width + DCN_TILE_W - 1) / DCN_TILE_W;
+    const dcn_index rows = (sizes->output_height + DCN_TILE_H - 1) / DCN_TILE_H;
+    dcn_tile t;
+    t.ox = number % columns * DCN_TILE_W, number /= columns;
+    t.oy = number % rows * DCN_TILE_H, number /= rows;
+    t.group = number % DCN_GROUP_BLOCKS * DCN_TILE_GROUPS, number /= DCN_GROUP_BLOCKS;
+    t.part = number % parts, t.n = number / parts;
+    return t;
+}
+
+/* Block `number` of a tile, 0 ≤ number < DCN_TILE_BLOCKS: groups fastest, then columns, then rows. */
+DCN_INLINE dcn_block dcn_tile_block(const DCN_PRIVATE dcn_tile *t, int number, const DCN_PRIVATE dcn_sizes *sizes) {
+    const int pixel = number / DCN_TILE_GROUPS;
+    return dcn_block_of(t->n, t->oy + pixel / DCN_TILE_W, t->ox + pixel % DCN_TILE_W,
+                        t->group + number % DCN_TILE_GROUPS, sizes);
+}
+
+/* Tiles at the right and bottom edge, and the last block of groups, may stand out. */
+DCN_INLINE int dcn_exists(const DCN_PRIVATE dcn_block *b, const DCN_PRIVATE dcn_sizes *sizes) {
+    return b->oy < sizes->output_height && b->ox < sizes->output_width && b->group < DCN_GROUPS;
+}

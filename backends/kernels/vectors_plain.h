@@ -1,0 +1,99 @@
+/* Vectors for dialects that have none: arrays of DCN_VECTOR floats, whose loops are unrolled. The dialect above says how one
+ * element is converted: dcn_decode and dcn_encode, between a float and the bits of its storage. */
+
+typedef struct dcn_vector {
+    float part[DCN_VECTOR];
+} dcn_vector;
+
+#define DCN_EACH(i)   \
+    DCN_UNROLL        \
+    for (int i = 0; i < DCN_VECTOR; ++i)
+
+DCN_INLINE dcn_vector dcn_zero(void) {
+    dcn_vector zero;
+    DCN_EACH(i) zero.part[i] = 0.0f;
+    return zero;
+}
+
+DCN_INLINE dcn_vector dcn_scale(float factor, dcn_vector a) {
+    DCN_EACH(i) a.part[i] *= factor;
+    return a;
+}
+
+/* factor·a + b. */
+DCN_INLINE dcn_vector dcn_fma(float factor, dcn_vector a, dcn_vector b) {
+    DCN_EACH(i) b.part[i] += factor * a.part[i];
+    return b;
+}
+
+/* a·b + c, by components. */
+DCN_INLINE dcn_vector dcn_fma_each(dcn_vector a, dcn_vector b, dcn_vector c) {
+    DCN_EACH(i) c.part[i] += a.part[i] * b.part[i];
+    return c;
+}
+
+/* The sums of the components of four vectors. */
+DCN_INLINE void dcn_sum4(const dcn_vector *a, float *sum) {
+    DCN_UNROLL
+    for (int v = 0; v < 4; ++v) {
+        sum[v] = a[v].part[0];
+        DCN_UNROLL
+        for (int i = 1; i < DCN_VECTOR; ++i)
+            sum[v] += a[v].part[i];
+    }
+}
+
+/* ---- Elements ------------------------------------------------------------------------------------------------------- */
+
+/* One access of a vector's elements: as wide as the vector where the caller's buffers are aligned to it, up to 16 bytes. */
+#if DCN_ALIGNED
+#define DCN_ACCESS_BYTES(type) (DCN_VECTOR * sizeof(type) < 16 ? DCN_VECTOR * sizeof(type) : 16)
+#else
+#define DCN_ACCESS_BYTES(type) sizeof(type)
+#endif
+
+typedef struct DCN_ALIGN(DCN_ACCESS_BYTES(dcn_item)) dcn_items {
+    dcn_item part[DCN_VECTOR];
+} dcn_items;
+
+typedef struct DCN_ALIGN(DCN_ACCESS_BYTES(float)) dcn_sums {
+    float part[DCN_VECTOR];
+} dcn_sums;
+
+DCN_INLINE float dcn_read(const dcn_item *tensor, dcn_index at) {
+    return dcn_decode(tensor[at]);
+}
+
+DCN_INLINE void dcn_write(dcn_item *tensor, dcn_index at, float number) {
+    tensor[at] = dcn_encode(number);
+}
+
+DCN_INLINE dcn_vector dcn_load(const dcn_item *tensor, dcn_index at) {
+    const dcn_items items = *(const dcn_items *)(tensor + at);
+    dcn_vector a;
+    DCN_EACH(i) a.part[i] = dcn_decode(items.part[i]);
+    return a;
+}
+
+DCN_INLINE void dcn_store(dcn_item *tensor, dcn_index at, dcn_vector a) {
+    dcn_items items;
+    DCN_EACH(i) items.part[i] = dcn_encode(a.part[i]);
+    *(dcn_items *)(tensor + at) = items;
+}
+
+DCN_INLINE dcn_vector dcn_load_sum(const float *sums, dcn_index at) {
+    const dcn_sums found = *(const dcn_sums *)(sums + at);
+    dcn_vector a;
+    DCN_EACH(i) a.part[i] = found.part[i];
+    return a;
+}
+
+DCN_INLINE void dcn_store_sum(float *sums, dcn_index at, dcn_vector a) {
+    dcn_sums stored;
+    DCN_EACH(i) stored.part[i] = a.part[i];
+    *(dcn_sums *)(sums + at) = stored;
+}
+
+DCN_INLINE void dcn_atomic_add(float *sums, dcn_index at, dcn_vector a) {
+    DCN_EACH(i) dcn_atomic_add_one(sums + at + i, a.part[i]);
+}

@@ -1,0 +1,137 @@
+/* The backend's table. */
+#include "opencl_driver.h"
+#include "opencl_probe.h"
+#include "../gpu/gpu.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t device_count(void) {
+    const dcnv4i_opencl_view *view = dcnv4i_opencl_look();
+    return view->count > 0 ? view->count : 1;
+}
+
+static void device_info(int64_t index, dcnv4_device_info *info) {
+    const dcnv4i_opencl_view *view = dcnv4i_opencl_look();
+    if (view->count > 0) {
+        *info = view->info[index];
+        return;
+    }
+    strcpy(info->name, "opencl");
+    strcpy(info->backend, "opencl");
+    strcpy(info->reason, view->reason);
+}
+
+static bool automatic(void) {
+    return dcnv4i_opencl_look()->gpu;
+}
+
+/* "N", or "N:cpu" and "N:gpu", which hold the kernels to that geometry. false if selector is none of these. */
+static bool parse(const char *selector, int *index, bool *forced, bool *cpu) {
+    char *end;
+    if (*selector < '0' || *selector > '9')
+        return false;
+    const long number = strtol(selector, &end, 10);
+    *index = number < DCNV4I_OPENCL_MOST_DEVICES ? (int)number : DCNV4I_OPENCL_MOST_DEVICES;
+    *cpu = strcmp(end, ":cpu") == 0;
+    *forced = *cpu || strcmp(end, ":gpu") == 0;
+    return *forced || *end == '\0';
+}
+
+/* The first GPU, or the first device. */
+static int choose(const dcnv4i_opencl_api *api, const cl_device_id *devices, int count) {
+    dcnv4i_opencl_facts facts;
+    for (int i = 0; i < count; ++i) {
+        dcnv4i_opencl_ask(api, devices[i], i, &facts);
+        if (facts.gpu)
+            return i;
+    }
+    return 0;
+}
+
+static dcnv4_status open_with(const dcnv4i_opencl_api *api, cl_device_id id, cl_context context,
+                              const dcnv4i_opencl_facts *facts, void **device) {
+    void *opened;
+    const dcnv4_status status = dcnv4i_opencl_open(api, id, context, facts, &opened);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    return dcnv4i_gpu_open(&dcnv4i_opencl_driver, opened, &facts->limits, facts->identity, device);
+}
+
+static dcnv4_status device_open(const char *selector, void **device) {
+    const dcnv4i_opencl_api *api;
+    cl_device_id devices[DCNV4I_OPENCL_MOST_DEVICES];
+    dcnv4i_opencl_facts facts;
+    int index = -1, count;
+    bool forced = false, cpu = false;
+    if (*selector && !parse(selector, &index, &forced, &cpu))
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT,
+                           "there is no device \"opencl:%.64s\"; devices have numbers, as opencl:0", selector);
+    dcnv4_status status = dcnv4i_opencl_load(&api);
+    if (status == DCNV4_SUCCESS)
+        status = dcnv4i_opencl_list(api, devices, &count);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    if (index >= count)
+        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,
+                           "there is no device \"opencl:%.64s\", there are %d, from opencl:0 on", selector, count);
+    if (index < 0)
+        index = choose(api, devices, count);
+    dcnv4i_opencl_ask(api, devices[index], index, &facts);
+    if (forced)
+        facts.limits.cpu = cpu;
+    return open_with(api, devices[index], NULL, &facts, device);
+}
+
+/* The caller's context must have that device. */
+static dcnv4_status check_device(const dcnv4i_opencl_api *api, cl_context context, cl_device_id id) {
+    cl_device_id devices[DCNV4I_OPENCL_MOST_DEVICES];
+    size_t size = 0;
+    const cl_int error = api->clGetContextInfo(context, DCNV4I_CL_CONTEXT_DEVICES, sizeof devices, devices, &size);
+    if (error != DCNV4I_CL_SUCCESS)
+        return dcnv4i_opencl_fail("clGetContextInfo", error);
+    for (size_t i = 0; i < size / sizeof *devices; ++i)
+        if (devices[i] == id)
+            return DCNV4_SUCCESS;
+    return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "the cl_device_id is none of the %zu of the cl_context",
+                       size / sizeof *devices);
+}
+
+static dcnv4_status device_adopt(void *context, void *device_handle, void **device) {
+    const dcnv4i_opencl_api *api;
+    dcnv4i_opencl_facts facts;
+    dcnv4_status status = dcnv4i_opencl_load(&api);
+    if (status == DCNV4_SUCCESS)
+        status = check_device(api, context, device_handle);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    dcnv4i_opencl_ask(api, device_handle, -1, &facts);
+    return open_with(api, device_handle, context, &facts, device);
+}
+
+static void device_describe(const void *device, dcnv4_device_info *info) {
+    *info = *dcnv4i_opencl_info(((const dcnv4i_gpu *)device)->device);
+}
+
+const dcnv4i_backend dcnv4i_backend_opencl = {
+    .name = "opencl",
+    .on_host = false,
+    .pointer_handles = false,
+    .device_count = device_count,
+    .device_info = device_info,
+    .automatic = automatic,
+    .device_open = device_open,
+    .device_adopt = device_adopt,
+    .device_close = dcnv4i_gpu_close,
+    .device_describe = device_describe,
+    .device_synchronize = dcnv4i_gpu_synchronize,
+    .program_create = dcnv4i_gpu_program_create,
+    .program_destroy = dcnv4i_gpu_program_destroy,
+    .workspace_size = dcnv4i_gpu_workspace_size,
+    .run = dcnv4i_gpu_run,
+    .buffer_create = dcnv4i_gpu_buffer_create,
+    .buffer_destroy = dcnv4i_gpu_buffer_destroy,
+    .upload = dcnv4i_gpu_upload,
+    .download = dcnv4i_gpu_download,
+};

@@ -1,0 +1,86 @@
+#include "opencl_api.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static dcnv4i_opencl_api loaded;
+static bool is_loaded;
+
+/* POSIX lets dlsym's result be a function; C says so only for its bytes. */
+static int resolve(void *library, const char *name, void *entry) {
+    void *const found = dlsym(library, name);
+    memcpy(entry, &found, sizeof found);
+    return found != NULL;
+}
+
+static const char *resolve_all(void *library) {
+#define RESOLVE(result, name, arguments)        \
+    if (!resolve(library, #name, &loaded.name)) \
+        return #name;
+    DCNV4I_OPENCL_ENTRIES(RESOLVE)
+#undef RESOLVE
+    return NULL;
+}
+
+/* The library stays loaded: drivers have threads of their own, and do not survive being unloaded. */
+static dcnv4_status load(void) {
+    void *library = dlopen("libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (!library) {
+        const char *reason = dlerror();
+        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "libOpenCL.so.1, the OpenCL loader, does not load: %.160s",
+                           reason ? reason : "no reason given");
+    }
+    const char *missing = resolve_all(library);
+    if (missing) {
+        dlclose(library);
+        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "libOpenCL.so.1 has no %s; OpenCL 1.2 or newer is needed",
+                           missing);
+    }
+    is_loaded = true;
+    return DCNV4_SUCCESS;
+}
+
+dcnv4_status dcnv4i_opencl_load(const dcnv4i_opencl_api **api) {
+    pthread_mutex_lock(&lock);
+    const dcnv4_status status = is_loaded ? DCNV4_SUCCESS : load();
+    pthread_mutex_unlock(&lock);
+    if (status == DCNV4_SUCCESS)
+        *api = &loaded;
+    return status;
+}
+
+bool dcnv4i_opencl_is_loaded(void) {
+    pthread_mutex_lock(&lock);
+    const bool answer = is_loaded;
+    pthread_mutex_unlock(&lock);
+    return answer;
+}
+
+dcnv4_status dcnv4i_opencl_fail(const char *function, cl_int error) {
+    switch (error) {
+    case DCNV4I_CL_MEM_OBJECT_ALLOCATION_FAILURE:
+    case DCNV4I_CL_OUT_OF_RESOURCES:
+    case DCNV4I_CL_INVALID_BUFFER_SIZE:
+        return dcnv4i_fail(DCNV4_OUT_OF_DEVICE_MEMORY, "%s: the device has not the memory or resources (error %d)",
+                           function, (int)error);
+    case DCNV4I_CL_OUT_OF_HOST_MEMORY:
+        return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "%s: the driver got no host memory (error %d)", function, (int)error);
+    case DCNV4I_CL_DEVICE_NOT_AVAILABLE:
+        return dcnv4i_fail(DCNV4_DEVICE_LOST, "%s: the device is not available any more (error %d)", function,
+                           (int)error);
+    case DCNV4I_CL_COMPILER_NOT_AVAILABLE:
+        return dcnv4i_fail(DCNV4_COMPILER_UNAVAILABLE, "%s: the driver has no compiler (error %d)", function,
+                           (int)error);
+    case DCNV4I_CL_INVALID_COMMAND_QUEUE:
+    case DCNV4I_CL_INVALID_MEM_OBJECT:
+    case DCNV4I_CL_INVALID_CONTEXT:
+    case DCNV4I_CL_INVALID_EVENT:
+    case DCNV4I_CL_INVALID_EVENT_WAIT_LIST:
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s: a queue, buffer or event is none of this context's (error %d)",
+                           function, (int)error);
+    default: return dcnv4i_fail(DCNV4_DRIVER_ERROR, "%s failed with error %d", function, (int)error);
+    }
+}

@@ -1,0 +1,107 @@
+#include "opencl_devices.h"
+
+#include <stdio.h>
+#include <string.h>
+
+dcnv4_status dcnv4i_opencl_list(const dcnv4i_opencl_api *api, cl_device_id *devices, int *count) {
+    cl_platform_id platforms[16];
+    cl_uint platform_count = 0, found = 0;
+    const cl_uint most = sizeof platforms / sizeof *platforms;
+    const cl_int error = api->clGetPlatformIDs(most, platforms, &platform_count);
+    /* −1001 is what the usual loader answers where no driver is installed. */
+    if (error == -1001 || (error == DCNV4I_CL_SUCCESS && platform_count == 0))
+        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,
+                           "libOpenCL.so.1 is there, but no OpenCL driver is installed (0 platforms)");
+    if (error != DCNV4I_CL_SUCCESS)
+        return dcnv4i_opencl_fail("clGetPlatformIDs", error);
+    if (platform_count > most)
+        platform_count = most;
+    *count = 0;
+    for (cl_uint p = 0; p < platform_count && *count < DCNV4I_OPENCL_MOST_DEVICES; ++p) {
+        const cl_uint room = (cl_uint)(DCNV4I_OPENCL_MOST_DEVICES - *count);
+        /* A platform that fails or has no device does not stand in the way of the others. */
+        if (api->clGetDeviceIDs(platforms[p], DCNV4I_CL_DEVICE_TYPE_ALL, room, devices + *count, &found) ==
+            DCNV4I_CL_SUCCESS)
+            *count += (int)(found < room ? found : room);
+    }
+    if (*count == 0)
+        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "%u OpenCL platform%s installed, with 0 devices",
+                           (unsigned)platform_count, platform_count == 1 ? " is" : "s are");
+    return DCNV4_SUCCESS;
+}
+
+/* A text of the device, cut to what fits; "" if it has none. */
+static void ask_text(const dcnv4i_opencl_api *api, cl_device_id device, cl_device_info what, char *text, size_t room) {
+    char whole[4096];
+    size_t length = 0;
+    text[0] = '\0';
+    if (api->clGetDeviceInfo(device, what, sizeof whole - 1, whole, &length) == DCNV4I_CL_SUCCESS &&
+        length < sizeof whole) {
+        whole[length] = '\0';
+        snprintf(text, room, "%.*s", (int)room - 1, whole);
+    }
+}
+
+/* A number of the device of size bytes; 0 if it has none. */
+static uint64_t ask_number(const dcnv4i_opencl_api *api, cl_device_id device, cl_device_info what, size_t size) {
+    uint32_t narrow = 0;
+    uint64_t wide = 0;
+    void *const number = size == sizeof narrow ? (void *)&narrow : (void *)&wide;
+    if (api->clGetDeviceInfo(device, what, size, number, NULL) != DCNV4I_CL_SUCCESS)
+        return 0;
+    return size == sizeof narrow ? narrow : wide;
+}
+
+static dcnv4i_atomics ask_atomics(const dcnv4i_opencl_api *api, cl_device_id device, const char *vendor) {
+    enum { CL_DEVICE_SINGLE_FP_ATOMIC_CAPABILITIES_EXT = 0x4231, GLOBAL_ADD = 1 << 1 };
+    char extensions[4096];
+    ask_text(api, device, DCNV4I_CL_DEVICE_EXTENSIONS, extensions, sizeof extensions);
+    if (strstr(extensions, "cl_ext_float_atomics") &&
+        (ask_number(api, device, CL_DEVICE_SINGLE_FP_ATOMIC_CAPABILITIES_EXT, 8) & GLOBAL_ADD))
+        return DCNV4I_ATOMICS_EXTENSION;
+    return strstr(vendor, "NVIDIA") ? DCNV4I_ATOMICS_PTX : DCNV4I_ATOMICS_EXCHANGE;
+}
+
+static void ask_limits(const dcnv4i_opencl_api *api, cl_device_id device, const char *vendor,
+                       dcnv4i_opencl_facts *facts) {
+    const uint64_t type = ask_number(api, device, DCNV4I_CL_DEVICE_TYPE, 8);
+    facts->gpu = (type & DCNV4I_CL_DEVICE_TYPE_GPU) != 0;
+    facts->compiler = ask_number(api, device, DCNV4I_CL_DEVICE_COMPILER_AVAILABLE, 4) != 0;
+    facts->limits = (dcnv4i_limits){
+        .cpu = (type & DCNV4I_CL_DEVICE_TYPE_CPU) != 0,
+        .work_group = (int64_t)ask_number(api, device, DCNV4I_CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof(size_t)),
+        .local_memory = (int64_t)ask_number(api, device, DCNV4I_CL_DEVICE_LOCAL_MEM_SIZE, 8),
+        .units = (int64_t)ask_number(api, device, DCNV4I_CL_DEVICE_MAX_COMPUTE_UNITS, 4),
+        .atomics = ask_atomics(api, device, vendor),
+    };
+}
+
+void dcnv4i_opencl_ask(const dcnv4i_opencl_api *api, cl_device_id device, int index, dcnv4i_opencl_facts *facts) {
+    static const char *const atomics[] = {"exchange", "cl_ext_float_atomics", "PTX"};
+    char name[128], vendor[128], version[256], driver[128], language[128];
+    *facts = (dcnv4i_opencl_facts){.info = DCNV4_DEVICE_INFO_INIT};
+    ask_text(api, device, DCNV4I_CL_DEVICE_NAME, name, sizeof name);
+    ask_text(api, device, DCNV4I_CL_DEVICE_VENDOR, vendor, sizeof vendor);
+    ask_text(api, device, DCNV4I_CL_DEVICE_VERSION, version, sizeof version);
+    ask_text(api, device, DCNV4I_CL_DRIVER_VERSION, driver, sizeof driver);
+    ask_text(api, device, DCNV4I_CL_DEVICE_OPENCL_C_VERSION, language, sizeof language);
+    ask_limits(api, device, vendor, facts);
+
+    dcnv4_device_info *const info = &facts->info;
+    if (index >= 0)
+        snprintf(info->name, sizeof info->name, "opencl:%d", index);
+    else
+        snprintf(info->name, sizeof info->name, "opencl");
+    snprintf(info->backend, sizeof info->backend, "opencl");
+    snprintf(info->description, sizeof info->description, "%.60s, %.60s", name, version);
+    if (facts->limits.cpu)
+        snprintf(info->features, sizeof info->features, "16-wide vectors");
+    else
+        snprintf(info->features, sizeof info->features, "16-byte vectors, local memory, float atomics by %s",
+                 atomics[facts->limits.atomics]);
+    info->available = 1;
+    info->units = (int32_t)facts->limits.units;
+    info->memory = (int64_t)ask_number(api, device, DCNV4I_CL_DEVICE_GLOBAL_MEM_SIZE, 8);
+    snprintf(facts->identity, sizeof facts->identity, "opencl\nname %s\nvendor %s\nversion %s\ndriver %s\nlanguage %s",
+             name, vendor, version, driver, language);
+}

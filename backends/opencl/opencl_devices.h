@@ -1,0 +1,25 @@
+/* The OpenCL devices of this machine: those of every platform and type, numbered in the loader's order. */
+#ifndef DCNV4I_OPENCL_DEVICES_H
+#define DCNV4I_OPENCL_DEVICES_H
+
+#include "opencl_api.h"
+#include "../gpu/driver.h"
+
+/* What is known of a device without using it. */
+typedef struct dcnv4i_opencl_facts {
+    dcnv4_device_info info;
+    dcnv4i_limits limits;
+    bool gpu;            /* of type GPU */
+    bool compiler;       /* its driver has one */
+    char identity[1024]; /* the versions that compiled kernels depend on */
+} dcnv4i_opencl_facts;
+
+enum { DCNV4I_OPENCL_MOST_DEVICES = 64 };
+
+/* Finds all devices, at most DCNV4I_OPENCL_MOST_DEVICES. DCNV4_DEVICE_UNAVAILABLE if there is none. */
+dcnv4_status dcnv4i_opencl_list(const dcnv4i_opencl_api *api, cl_device_id *devices, int *count);
+
+/* Asks a device about itself. index is its number, or −1 if it came from a caller. */
+void dcnv4i_opencl_ask(const dcnv4i_opencl_api *api, cl_device_id device, int index, dcnv4i_opencl_facts *facts);
+
+#endif

@@ -1,0 +1,368 @@
+#include "opencl_driver.h"
+#include "../gpu/kernel_text.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct opencl_device {
+    const dcnv4i_opencl_api *api;
+    cl_device_id id;
+    cl_context context;
+    cl_command_queue queue;
+    pid_t owner; /* the process that opened it */
+    atomic_bool lost;
+    pthread_mutex_t arguments; /* held from the first argument of a kernel to its launch */
+    const char *options;       /* of the compiler */
+    bool compiler;
+    dcnv4_device_info info;
+} opencl_device;
+
+/* Whether driver calls are still allowed: a child of fork() makes none. */
+static bool is_owner(const opencl_device *d) {
+    return d->owner == getpid();
+}
+
+static dcnv4_status fail(opencl_device *d, const char *function, cl_int error) {
+    const dcnv4_status status = dcnv4i_opencl_fail(function, error);
+    if (status == DCNV4_DEVICE_LOST)
+        atomic_store(&d->lost, true);
+    return status;
+}
+
+/* ---- Opening and closing -------------------------------------------------------------------------------------------- */
+
+static void close_device(void *device) {
+    opencl_device *d = device;
+    if (is_owner(d)) {
+        if (d->queue) {
+            d->api->clFinish(d->queue);
+            d->api->clReleaseCommandQueue(d->queue);
+        }
+        if (d->context)
+            d->api->clReleaseContext(d->context);
+    }
+    pthread_mutex_destroy(&d->arguments);
+    free(d);
+}
+
+static dcnv4_status open_context(opencl_device *d, cl_context callers) {
+    cl_int error = DCNV4I_CL_SUCCESS;
+    if (callers) {
+        error = d->api->clRetainContext(callers);
+        if (error != DCNV4I_CL_SUCCESS)
+            return fail(d, "clRetainContext", error);
+        d->context = callers;
+    } else {
+        d->context = d->api->clCreateContext(NULL, 1, &d->id, NULL, NULL, &error);
+        if (!d->context)
+            return fail(d, "clCreateContext", error);
+    }
+    d->queue = d->api->clCreateCommandQueue(d->context, d->id, 0, &error);
+    return d->queue ? DCNV4_SUCCESS : fail(d, "clCreateCommandQueue", error);
+}
+
+dcnv4_status dcnv4i_opencl_open(const dcnv4i_opencl_api *api, cl_device_id id, cl_context context,
+                                const dcnv4i_opencl_facts *facts, void **device) {
+    opencl_device *d = calloc(1, sizeof *d);
+    if (!d || pthread_mutex_init(&d->arguments, NULL) != 0) {
+        free(d);
+        return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a device of %zu bytes", sizeof *d);
+    }
+    d->api = api;
+    d->id = id;
+    d->owner = getpid();
+    d->options = facts->limits.atomics == DCNV4I_ATOMICS_EXTENSION ? "-cl-std=CL3.0" : "-cl-std=CL1.2";
+    d->compiler = facts->compiler;
+    d->info = facts->info;
+    atomic_init(&d->lost, false);
+    const dcnv4_status status = open_context(d, context);
+    if (status == DCNV4_SUCCESS)
+        *device = d;
+    else
+        close_device(d);
+    return status;
+}
+
+const dcnv4_device_info *dcnv4i_opencl_info(const void *device) {
+    return &((const opencl_device *)device)->info;
+}
+
+static dcnv4_status usable(void *device) {
+    opencl_device *d = device;
+    if (!is_owner(d))
+        return dcnv4i_fail(DCNV4_FORKED,
+                           "the context on %s was made by process %ld and carried over a fork() to %ld; make a new "
+                           "one",
+                           d->info.name, (long)d->owner, (long)getpid());
+    if (atomic_load(&d->lost))
+        return dcnv4i_fail(DCNV4_DEVICE_LOST, "%s was lost earlier; its context cannot be used any more", d->info.name);
+    return DCNV4_SUCCESS;
+}
+
+/* ---- Modules -------------------------------------------------------------------------------------------------------- */
+
+/* The first line of a compiler's log that says what is wrong, or else its first line. */
+static dcnv4_status build_failed(opencl_device *d, cl_program program) {
+    char log[4096];
+    size_t length = 0;
+    if (d->api->clGetProgramBuildInfo(program, d->id, DCNV4I_CL_PROGRAM_BUILD_LOG, sizeof log - 1, log, &length) !=
+            DCNV4I_CL_SUCCESS ||
+        length >= sizeof log)
+        length = 0;
+    log[length] = '\0';
+    char *line = strstr(log, "error");
+    while (line && line > log && line[-1] != '\n')
+        --line;
+    line = line ? line : log + strspn(log, "\r\n");
+    line[strcspn(line, "\r\n")] = '\0';
+    return dcnv4i_fail(DCNV4_BUILD_FAILED, "the compiler of %s refused a kernel: %.256s", d->info.name,
+                       *line ? line : "its log is empty");
+}
+
+static dcnv4_status build(opencl_device *d, cl_program program, const char *options) {
+    const cl_int error = d->api->clBuildProgram(program, 1, &d->id, options, NULL, NULL);
+    if (error == DCNV4I_CL_SUCCESS)
+        return DCNV4_SUCCESS;
+    return error == DCNV4I_CL_BUILD_PROGRAM_FAILURE ? build_failed(d, program) : fail(d, "clBuildProgram", error);
+}
+
+/* The program's binary for this device; it may be built for others of a caller's context too, whose are left out by asking
+ * for none of them. */
+static void take_binary(const opencl_device *d, cl_program program, void **binary, size_t *size) {
+    cl_uint count = 0;
+    cl_device_id devices[16];
+    size_t sizes[16];
+    unsigned char *binaries[16] = {NULL};
+    if (d->api->clGetProgramInfo(program, DCNV4I_CL_PROGRAM_NUM_DEVICES, sizeof count, &count, NULL) !=
+            DCNV4I_CL_SUCCESS ||
+        count == 0 || count > 16 ||
+        d->api->clGetProgramInfo(program, DCNV4I_CL_PROGRAM_DEVICES, count * sizeof *devices, devices, NULL) !=
+            DCNV4I_CL_SUCCESS ||
+        d->api->clGetProgramInfo(program, DCNV4I_CL_PROGRAM_BINARY_SIZES, count * sizeof *sizes, sizes, NULL) !=
+            DCNV4I_CL_SUCCESS)
+        return;
+    cl_uint own = 0;
+    while (own < count && devices[own] != d->id)
+        ++own;
+    if (own == count || sizes[own] == 0 || !(binaries[own] = malloc(sizes[own])))
+        return;
+    if (d->api->clGetProgramInfo(program, DCNV4I_CL_PROGRAM_BINARIES, count * sizeof *binaries, binaries, NULL) ==
+        DCNV4I_CL_SUCCESS) {
+        *binary = binaries[own];
+        *size = sizes[own];
+    } else
+        free(binaries[own]);
+}
+
+static dcnv4_status compile(void *device, const char *source, void **module, void **binary, size_t *size) {
+    opencl_device *d = device;
+    cl_int error = DCNV4I_CL_SUCCESS;
+    if (!d->compiler)
+        return dcnv4i_fail(DCNV4_COMPILER_UNAVAILABLE,
+                           "the driver of %s has no compiler, and no kernel for this layer is in the "
+                           "cache folder",
+                           d->info.name);
+    cl_program program = d->api->clCreateProgramWithSource(d->context, 1, &source, NULL, &error);
+    if (!program)
+        return fail(d, "clCreateProgramWithSource", error);
+    const dcnv4_status status = build(d, program, d->options);
+    if (status != DCNV4_SUCCESS) {
+        d->api->clReleaseProgram(program);
+        return status;
+    }
+    if (binary)
+        take_binary(d, program, binary, size);
+    *module = program;
+    return DCNV4_SUCCESS;
+}
+
+static dcnv4_status load(void *device, const void *binary, size_t size, void **module) {
+    opencl_device *d = device;
+    const unsigned char *bytes = binary;
+    cl_int error = DCNV4I_CL_SUCCESS, of_binary = DCNV4I_CL_SUCCESS;
+    cl_program program = d->api->clCreateProgramWithBinary(d->context, 1, &d->id, &size, &bytes, &of_binary, &error);
+    if (!program)
+        return fail(d, "clCreateProgramWithBinary", error);
+    const dcnv4_status status = build(d, program, d->options);
+    if (status == DCNV4_SUCCESS)
+        *module = program;
+    else
+        d->api->clReleaseProgram(program);
+    return status;
+}
+
+static void unload(void *device, void *module) {
+    const opencl_device *d = device;
+    if (is_owner(d))
+        d->api->clReleaseProgram(module);
+}
+
+static dcnv4_status kernel_create(void *device, void *module, const char *name, void **kernel) {
+    opencl_device *d = device;
+    cl_int error = DCNV4I_CL_SUCCESS;
+    cl_kernel made = d->api->clCreateKernel(module, name, &error);
+    if (!made)
+        return fail(d, "clCreateKernel", error);
+    *kernel = made;
+    return DCNV4_SUCCESS;
+}
+
+static void kernel_destroy(void *device, void *kernel) {
+    const opencl_device *d = device;
+    if (is_owner(d))
+        d->api->clReleaseKernel(kernel);
+}
+
+/* ---- Launches ------------------------------------------------------------------------------------------------------- */
+
+static dcnv4_status set_arguments(opencl_device *d, const dcnv4i_launch *launch) {
+    for (int i = 0; i < launch->argument_count; ++i) {
+        const dcnv4i_argument *a = &launch->arguments[i];
+        /* A cl_mem and a long; an empty tensor has no buffer, which is what a NULL cl_mem says. */
+        const cl_int error = a->is_handle
+                                 ? d->api->clSetKernelArg(launch->kernel, (cl_uint)i, sizeof(cl_mem), &a->handle)
+                                 : d->api->clSetKernelArg(launch->kernel, (cl_uint)i, sizeof a->number, &a->number);
+        if (error != DCNV4I_CL_SUCCESS)
+            return fail(d, "clSetKernelArg", error);
+    }
+    return DCNV4_SUCCESS;
+}
+
+/* Starts one launch after the events in waits; *event is its own if asked for. Kernels are shared by plans and threads. */
+static dcnv4_status start_one(opencl_device *d, const dcnv4i_launch *launch, cl_command_queue queue, cl_uint wait_count,
+                              const cl_event *waits, cl_event *event) {
+    const size_t local = (size_t)launch->work_group, global = (size_t)launch->groups * local;
+    pthread_mutex_lock(&d->arguments);
+    dcnv4_status status = set_arguments(d, launch);
+    if (status == DCNV4_SUCCESS) {
+        const cl_int error = d->api->clEnqueueNDRangeKernel(queue, launch->kernel, 1, NULL, &global, &local, wait_count,
+                                                            waits, event);
+        if (error != DCNV4I_CL_SUCCESS)
+            status = fail(d, "clEnqueueNDRangeKernel", error);
+    }
+    pthread_mutex_unlock(&d->arguments);
+    return status;
+}
+
+/* On the device's own queue, which runs everything in order. */
+static dcnv4_status start_on_own(opencl_device *d, const dcnv4i_launch *launches, int count) {
+    dcnv4_status status = DCNV4_SUCCESS;
+    for (int i = 0; i < count && status == DCNV4_SUCCESS; ++i)
+        status = start_one(d, &launches[i], d->queue, 0, NULL, NULL);
+    if (status != DCNV4_SUCCESS || count == 0)
+        return status;
+    const cl_int error = d->api->clFlush(d->queue);
+    return error == DCNV4I_CL_SUCCESS ? DCNV4_SUCCESS : fail(d, "clFlush", error);
+}
+
+/* On the caller's queue, which may run commands in any order: each launch waits for the one before it. */
+static dcnv4_status start_on_callers(opencl_device *d, const dcnv4i_launch *launches, int count,
+                                     const dcnv4_opencl_stream *stream) {
+    const cl_event *const waits = (const cl_event *)stream->wait_list;
+    const cl_uint wait_count = (cl_uint)stream->wait_count;
+    cl_event before = NULL, event = NULL;
+    dcnv4_status status = DCNV4_SUCCESS;
+    if (count == 0 && stream->event) {
+        const cl_int error = d->api->clEnqueueMarkerWithWaitList(stream->queue, wait_count, wait_count ? waits : NULL,
+                                                                 &before);
+        if (error != DCNV4I_CL_SUCCESS)
+            return fail(d, "clEnqueueMarkerWithWaitList", error);
+    }
+    for (int i = 0; i < count && status == DCNV4_SUCCESS; ++i) {
+        cl_event *const own = i + 1 < count || stream->event ? &event : NULL;
+        status = before ? start_one(d, &launches[i], stream->queue, 1, &before, own)
+                        : start_one(d, &launches[i], stream->queue, wait_count, wait_count ? waits : NULL, own);
+        if (status == DCNV4_SUCCESS) {
+            if (before)
+                d->api->clReleaseEvent(before);
+            before = event;
+            event = NULL;
+        }
+    }
+    if (status == DCNV4_SUCCESS && stream->event)
+        *stream->event = before;
+    else if (before)
+        d->api->clReleaseEvent(before);
+    return status;
+}
+
+static dcnv4_status start(void *device, const dcnv4i_launch *launches, int count, void *given) {
+    opencl_device *d = device;
+    dcnv4_opencl_stream stream = DCNV4_OPENCL_STREAM_INIT;
+    if (!given)
+        return start_on_own(d, launches, count);
+    const size_t size = *(const size_t *)given;
+    if (size != sizeof stream)
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT,
+                           "dcnv4_opencl_stream.size is %zu, it must be %zu; start from its _INIT macro", size,
+                           sizeof stream);
+    memcpy(&stream, given, sizeof stream);
+    if (!stream.queue)
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_opencl_stream.queue is NULL");
+    if (stream.wait_count > UINT32_MAX || (stream.wait_count > 0 && !stream.wait_list))
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_opencl_stream has wait_count %zu and %s wait_list",
+                           stream.wait_count, stream.wait_list ? "a" : "no");
+    return start_on_callers(d, launches, count, &stream);
+}
+
+static dcnv4_status synchronize(void *device) {
+    opencl_device *d = device;
+    const cl_int error = d->api->clFinish(d->queue);
+    return error == DCNV4I_CL_SUCCESS ? DCNV4_SUCCESS : fail(d, "clFinish", error);
+}
+
+/* ---- Memory --------------------------------------------------------------------------------------------------------- */
+
+static dcnv4_status buffer_create(void *device, size_t length, void **handle) {
+    opencl_device *d = device;
+    cl_int error = DCNV4I_CL_SUCCESS;
+    cl_mem made = d->api->clCreateBuffer(d->context, DCNV4I_CL_MEM_READ_WRITE, length, NULL, &error);
+    if (!made) {
+        const dcnv4_status status = fail(d, "clCreateBuffer", error);
+        return status == DCNV4_OUT_OF_DEVICE_MEMORY
+                   ? dcnv4i_fail(status, "%s has no room for a buffer of %zu bytes (error %d)", d->info.name, length,
+                                 (int)error)
+                   : status;
+    }
+    *handle = made;
+    return DCNV4_SUCCESS;
+}
+
+static void buffer_destroy(void *device, void *handle) {
+    const opencl_device *d = device;
+    if (is_owner(d))
+        d->api->clReleaseMemObject(handle);
+}
+
+static dcnv4_status upload(void *device, void *handle, size_t offset, const void *source, size_t length) {
+    opencl_device *d = device;
+    const cl_int error = d->api->clEnqueueWriteBuffer(d->queue, handle, 1, offset, length, source, 0, NULL, NULL);
+    return error == DCNV4I_CL_SUCCESS ? DCNV4_SUCCESS : fail(d, "clEnqueueWriteBuffer", error);
+}
+
+static dcnv4_status download(void *device, void *handle, size_t offset, void *target, size_t length) {
+    opencl_device *d = device;
+    const cl_int error = d->api->clEnqueueReadBuffer(d->queue, handle, 1, offset, length, target, 0, NULL, NULL);
+    return error == DCNV4I_CL_SUCCESS ? DCNV4_SUCCESS : fail(d, "clEnqueueReadBuffer", error);
+}
+
+const dcnv4i_driver dcnv4i_opencl_driver = {
+    .dialect = dcnv4i_dialect_opencl,
+    .usable = usable,
+    .compile = compile,
+    .load = load,
+    .unload = unload,
+    .kernel_create = kernel_create,
+    .kernel_destroy = kernel_destroy,
+    .start = start,
+    .synchronize = synchronize,
+    .buffer_create = buffer_create,
+    .buffer_destroy = buffer_destroy,
+    .upload = upload,
+    .download = download,
+    .close = close_device,
+};

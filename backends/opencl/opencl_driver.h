@@ -1,0 +1,16 @@
+/* gpu/driver.h in OpenCL's words. */
+#ifndef DCNV4I_OPENCL_DRIVER_H
+#define DCNV4I_OPENCL_DRIVER_H
+
+#include "opencl_devices.h"
+
+extern const dcnv4i_driver dcnv4i_opencl_driver;
+
+/* A device with a context and a queue of its own. context is the caller's, which is held as long as the device is open, or
+ * NULL for a new one. */
+dcnv4_status dcnv4i_opencl_open(const dcnv4i_opencl_api *api, cl_device_id id, cl_context context,
+                                const dcnv4i_opencl_facts *facts, void **device);
+
+const dcnv4_device_info *dcnv4i_opencl_info(const void *device);
+
+#endif

@@ -1,0 +1,24 @@
+# The texts of backends/kernels as one C file of character arrays, made anew when one of them changes.
+set(dcnv4_kernel_texts
+  dcnv4i_kernel_sample sample.inl
+  dcnv4i_kernel_points points.inl
+  dcnv4i_kernel_forward forward.inl
+  dcnv4i_kernel_backward backward.inl
+  dcnv4i_dialect_opencl dialect_opencl.h
+  dcnv4i_dialect_cuda dialect_cuda.h
+  dcnv4i_dialect_hip dialect_hip.h
+  dcnv4i_vectors_plain vectors_plain.h)
+
+set(kernel_text ${PROJECT_BINARY_DIR}/kernel_text.c)
+set(definitions "#include \"${PROJECT_SOURCE_DIR}/backends/gpu/kernel_text.h\"\n")
+while(dcnv4_kernel_texts)
+  list(POP_FRONT dcnv4_kernel_texts symbol file)
+  set(path ${PROJECT_SOURCE_DIR}/backends/kernels/${file})
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
+  file(READ ${path} bytes HEX)
+  string(REGEX REPLACE "(..)" "'\\\\x\\1'," bytes "${bytes}")
+  string(REPLACE "'\\x0a'," "'\\x0a',\n" bytes "${bytes}") # a line of text, a line of C
+  string(APPEND definitions "const char ${symbol}[] = {${bytes}0};\n")
+endwhile()
+file(CONFIGURE OUTPUT ${kernel_text} CONTENT "${definitions}" @ONLY)
+target_sources(dcnv4_objects PRIVATE ${kernel_text})
