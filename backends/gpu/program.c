@@ -45,7 +45,6 @@ static void define_scale(text *to, double scale) {
         append(to, "#define DCN_SCALE (%sDCN_INFINITY)\n", scale < 0 ? "-" : "");
     else
         append(to, "#define DCN_SCALE (%af)\n", (double)(float)fmax(-FLT_MAX, fmin(FLT_MAX, scale)));
-    define(to, "SCALE_IS_ONE", scale == 1);
 }
 
 static void define_layer(text *to, const dcnv4i_problem *problem) {

@@ -22,14 +22,10 @@
 typedef long long dcn_long;
 #if DCN_WIDE
 typedef long long dcn_index;
-typedef unsigned long long dcn_uindex;
 #define DCN_INDEX_MAX 0x7fffffffffffffffLL
-#define DCN_REACH 4611686018427387904.0f
 #else
 typedef int dcn_index;
-typedef unsigned dcn_uindex;
 #define DCN_INDEX_MAX 0x7fffffff
-#define DCN_REACH 1073741824.0f
 #endif
 
 #if DCN_DTYPE == DCN_FLOAT32

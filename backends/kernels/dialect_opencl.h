@@ -21,14 +21,10 @@
 typedef long dcn_long;
 #if DCN_WIDE
 typedef long dcn_index;
-typedef ulong dcn_uindex;
 #define DCN_INDEX_MAX LONG_MAX
-#define DCN_REACH 0x1p62f
 #else
 typedef int dcn_index;
-typedef uint dcn_uindex;
 #define DCN_INDEX_MAX INT_MAX
-#define DCN_REACH 0x1p30f
 #endif
 
 /* ---- Vectors: DCN_VECTOR is 1, 2, 4, 8 or 16 floats ---------------------------------------------------------------- */

@@ -44,22 +44,17 @@ DCN_INLINE dcn_softmax dcn_softmax_of(const DCN_GLOBAL dcn_item *offset_mask, dc
     return norm;
 }
 
-/* Point k of a block. Points are numbered with the kernel's width outside; remove_center closes the gap up. A scale of 1
- * leaves the offset's own fraction as it is, so that no bit of the position is lost. */
+/* Point k of a block. Points are numbered with the kernel's width outside; remove_center closes the gap up. */
 DCN_INLINE dcn_sample dcn_point(const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_block *b, int k,
                                 const DCN_PRIVATE dcn_softmax *norm, const DCN_PRIVATE dcn_sizes *sizes) {
     const int number = DCN_REMOVE_CENTER && k >= DCN_CENTER ? k + 1 : k;
     const dcn_index tap_x = number / DCN_KERNEL_H * (dcn_index)DCN_DILATION_W - DCN_HALF_W;
     const dcn_index tap_y = number % DCN_KERNEL_H * (dcn_index)DCN_DILATION_H - DCN_HALF_H;
+    const dcn_index base_x = b->ox * DCN_STRIDE_W - DCN_PAD_W + DCN_HALF_W;
+    const dcn_index base_y = b->oy * DCN_STRIDE_H - DCN_PAD_H + DCN_HALF_H;
     const float dx = dcn_read(offset_mask, b->offsets + 2 * k), dy = dcn_read(offset_mask, b->offsets + 2 * k + 1);
-    const dcn_index x = b->ox * DCN_STRIDE_W - DCN_PAD_W + DCN_HALF_W, y = b->oy * DCN_STRIDE_H - DCN_PAD_H + DCN_HALF_H;
-    const dcn_index first = b->n * sizes->height * sizes->width;
-#if DCN_SCALE_IS_ONE
-    dcn_sample s = dcn_locate(x + tap_x, dx, y + tap_y, dy, first, sizes->width, sizes->height);
-#else
-    dcn_sample s = dcn_locate(x, DCN_SCALE * ((float)tap_x + dx), y, DCN_SCALE * ((float)tap_y + dy), first, sizes->width,
-                              sizes->height);
-#endif
+    const float x = (float)base_x + DCN_SCALE * ((float)tap_x + dx), y = (float)base_y + DCN_SCALE * ((float)tap_y + dy);
+    dcn_sample s = dcn_locate(x, y, b->n * sizes->height * sizes->width, sizes->width, sizes->height);
     s.mask = dcn_read(offset_mask, b->offsets + 2 * DCN_POINTS + k);
 #if DCN_SOFTMAX
     s.mask = DCN_EXP(s.mask - norm->largest) / norm->sum;

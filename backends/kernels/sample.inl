@@ -3,7 +3,7 @@
 /* A point. Corners are numbered (top left, top right, bottom left, bottom right); bit c of inside says that corner c is
  * in the image, and 0 that the point does not count. Without its bit a corner must be neither read nor multiplied. */
 typedef struct dcn_sample {
-    float fx, fy;   /* where in the cell: 0 ≤ fx, fy ≤ 1 */
+    float fx, fy;   /* where in the cell: 0 ≤ fx, fy < 1 */
     float mask;     /* its weight */
     int inside;
     dcn_index at;   /* pixel number of the top left corner in the batch; the others are 1, width and width + 1 further */
@@ -11,31 +11,20 @@ typedef struct dcn_sample {
 
 #define DCN_INTERIOR 15
 
-/* The sum of a whole number and the whole part of a float. Numbers within reach of an image cannot overflow; others may
- * wrap around, and only ever to large negative ones, which are outside every image. */
-DCN_INLINE dcn_uindex dcn_add_floor(dcn_index whole, float floored) {
-    return (dcn_uindex)whole + (dcn_uindex)(dcn_index)floored;
-}
-
-/* The point at (x + part_x, y + part_y) of an image of width × height whose pixels are numbered from first on. x and y are
- * whole: a position keeps all bits of its fraction however large the image. What is inside is accepted, so that NaN is
- * not, and only then converted. */
-DCN_INLINE dcn_sample dcn_locate(dcn_index x, float part_x, dcn_index y, float part_y, dcn_index first, dcn_index width,
-                                 dcn_index height) {
+/* The point at (x, y) of an image of width × height whose pixels are numbered from first on. What is inside is accepted, so
+ * that NaN is not, and only then converted to a whole number. */
+DCN_INLINE dcn_sample dcn_locate(float x, float y, dcn_index first, dcn_index width, dcn_index height) {
     dcn_sample s;
     s.fx = 0.0f, s.fy = 0.0f, s.mask = 0.0f, s.inside = 0, s.at = 0;
-    if (part_x > -DCN_REACH && part_x < DCN_REACH && part_y > -DCN_REACH && part_y < DCN_REACH) {
-        const float floor_x = DCN_FLOOR(part_x), floor_y = DCN_FLOOR(part_y);
-        const dcn_uindex column = dcn_add_floor(x, floor_x), row = dcn_add_floor(y, floor_y);
-        s.fx = part_x - floor_x, s.fy = part_y - floor_y;
-        const int left = column < (dcn_uindex)width, right = column + 1 < (dcn_uindex)width;
-        const int top = row < (dcn_uindex)height, bottom = row + 1 < (dcn_uindex)height;
-        /* −1 itself does not count: there the cell's right or bottom edge is inside, with weight 0. */
-        const int counts = (left | (right & (s.fx > 0.0f))) & (top | (bottom & (s.fy > 0.0f)));
-        if (counts) {
-            s.inside = (left & top) | (right & top) << 1 | (left & bottom) << 2 | (right & bottom) << 3;
-            s.at = first + (dcn_index)row * width + (dcn_index)column;
-        }
+    if (x > -1.0f && x < (float)width && y > -1.0f && y < (float)height) {
+        const float floor_x = DCN_FLOOR(x), floor_y = DCN_FLOOR(y);
+        const dcn_index column = (dcn_index)floor_x, row = (dcn_index)floor_y;
+        /* Past 2²⁴ pixels a float is rounded, and even the left or upper corner may be outside. */
+        const int left = column >= 0 && column < width, right = column + 1 < width;
+        const int top = row >= 0 && row < height, bottom = row + 1 < height;
+        s.fx = x - floor_x, s.fy = y - floor_y;
+        s.inside = (left & top) | (right & top) << 1 | (left & bottom) << 2 | (right & bottom) << 3;
+        s.at = first + row * width + column;
     }
     return s;
 }
