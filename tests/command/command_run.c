@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST_ARGUMENTS = 64, SECONDS = 60 };
+enum { MOST_ARGUMENTS = 64, SECONDS = 300 };
 
 static char before[4096], folder[4200];
 static size_t file_limit;
