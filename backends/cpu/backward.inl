@@ -45,7 +45,7 @@ static NOINLINE void look_up_gradients(const backward_run *run, const point_chun
     for (int i = 0; i < BLOCK * LANES; ++i)
         found->sink[i] = 0;
     for (int64_t point = first; point < first + points; ++point) {
-        const cell at = look(chunk, point, &run->frame);
+        const cell at = look(chunk, point, p);
         const real *corner[4];
         if (!at.counts || !find_corners(&run->value, &at, c, p, corner))
             continue;
@@ -188,6 +188,9 @@ static void spread_cells(const backward_run *run, const place *at, const point_b
     const dcnv4_problem *p = &layer->problem->asked;
     const int64_t item = (int64_t)layer->problem->item, depth = p->group_channels, stride = p->grad_output_stride;
     spreading spread = {run, chunk, NULL, 0, box->points, 0, layer->read ? depth : stride, dots->corners};
+    const int64_t count = box->pixels * box->groups * box->points;
+    for (int64_t i = 4 * count; i < 4 * (count + LANES - 1); ++i)
+        dots->corners[i] = 0;
     for (int64_t g = at->group; g < at->group + box->groups; ++g, spread.first += box->pixels * box->points) {
         const char *const from = run->tensors->grad_output + (at->pixel * stride + g * depth) * item;
         for (int64_t i = 0; layer->read && i < box->pixels; ++i)
@@ -207,11 +210,11 @@ static NOINLINE void project_carefully(const backward_run *run, const place *at,
     const int64_t pixel = at->pixel + block % box->pixels, group = at->group + block / box->pixels;
     const int64_t channel = group * p->group_channels;
     const char *row = run->tensors->grad_output + (pixel * p->grad_output_stride + channel) * item;
-    const cell cell_at = look(chunk, point, &run->frame);
+    const cell cell_at = look(chunk, point, p);
     *by_x = *by_y = *by_m = 0;
     if (!cell_at.counts)
         return;
-    const real right = chunk->x[point] - (real)cell_at.column, lower = chunk->y[point] - (real)cell_at.row;
+    const real right = cell_at.right, lower = cell_at.lower;
     for (int64_t d = 0; d < p->group_channels; ++d) {
         real out, slope_x = 0, slope_y = 0, mixed = 0;
         const real *corner[4];
@@ -241,20 +244,35 @@ static inline void vslopes(const axis *along, vec *near, vec *far) {
     *far = vselect(along->behind, vset(-1), vdrop(along->before, vset(1)));
 }
 
+/* The same as finish_dots, one point after the other, without dots. */
+static void finish_carefully(const backward_run *run, const place *at, const point_box *box, point_chunk *chunk,
+                             corner_dots *dots) {
+    const int64_t count = box->pixels * box->groups * box->points;
+    for (int64_t i = 0; i < count; ++i) {
+        real by_x, by_y;
+        project_carefully(run, at, box, chunk, i, &by_x, &by_y, &dots->by_m[i]);
+        const bool counts = look(chunk, i, &run->layer->problem->asked).counts;
+        chunk->x[i] = counts ? run->frame.scale * chunk->m[i] * by_x : 0;
+        chunk->y[i] = counts ? run->frame.scale * chunk->m[i] * by_y : 0;
+    }
+}
+
 /* Turns dots into gradients: chunk->x and y become those of the offsets, dots->by_m those of the weights. */
 static void finish_dots(const backward_run *run, const place *at, const point_box *box, point_chunk *chunk,
                         corner_dots *dots) {
     const image_frame *frame = &run->frame;
     const dcnv4_problem *p = &frame->layer->problem->asked;
     const vec scale = vset(frame->scale), first = vset(frame->has_cells ? 0 : -1);
-    const vec width = vset(frame->width), height = vset(frame->height);
+    const vec width = vset(frame->width), height = vset(frame->height), middle_y = vset((real)chunk->middle_y);
     const vec last_column = vset(frame->has_cells ? frame->last_column : frame->width);
     const vec last_row = vset(frame->has_cells ? (real)(p->height - 2) : frame->height);
     const int64_t count = box->pixels * box->groups * box->points;
     for (int64_t i = 0; i < count; i += LANES) {
-        const vec x = vload(chunk->x + i), y = vload(chunk->y + i);
-        const vmask counts = vcounts(x, y, width, height);
-        const axis h = vlocate(x, vfloor(x), first, last_column), v = vlocate(y, vfloor(y), first, last_row);
+        const vec x = vload(chunk->x + i), y = vload(chunk->y + i), middle_x = vload(chunk->middle_x + i);
+        const vmask counts = vmask_and(vcounts(x, middle_x, width), vcounts(y, middle_y, height));
+        const vec whole_x = vfloor(x), whole_y = vfloor(y);
+        const axis h = vlocate(vadd(middle_x, whole_x), vsub(x, whole_x), first, last_column);
+        const axis v = vlocate(vadd(middle_y, whole_y), vsub(y, whole_y), first, last_row);
         vec a, b, c, d, slope_left, slope_right, slope_up, slope_down;
         vload_quads(dots->corners + 4 * i, &a, &b, &c, &d);
         vslopes(&h, &slope_left, &slope_right);
@@ -312,10 +330,10 @@ static void write_box(const backward_run *run, const place *at, const point_box 
 
 /* Whether a point of the chunk can reach the target's rows. */
 static bool reaches(const backward_run *run, const point_chunk *chunk, int64_t count) {
-    const real above = real_above(run->grad.first_row - 1), end = real_above(run->grad.last_row);
-    int reaching = 0;
+    const real above = (real)(run->grad.first_row - 1 - chunk->middle_y), end = (real)(run->grad.last_row - chunk->middle_y);
+    int reaching = !run->frame.exact;
     for (int64_t i = 0; i < count; ++i)
-        reaching |= chunk->y[i] >= above && chunk->y[i] < end;
+        reaching |= chunk->y[i] >= above && chunk->y[i] <= end;
     return reaching;
 }
 
@@ -336,7 +354,7 @@ static bool spread_box(const backward_run *run, const place *at, const point_box
         return false;
     find_cells(chunk, count, &run->frame);
     spread_cells(run, at, box, chunk, dots);
-    finish_dots(run, at, box, chunk, dots);
+    (run->frame.exact ? finish_dots : finish_carefully)(run, at, box, chunk, dots);
     return true;
 }
 
@@ -390,6 +408,7 @@ static void backward_rows(const backward_run *run, const dcnv4i_piece *piece) {
     const point_box largest = largest_box(width, piece->last_group - piece->first_group, points);
     const bool split = points > largest.points;
     point_chunk chunk;
+    chunk.middles = -1;
     corner_dots dots;
     for (int64_t oy = 0; oy < problem->output_height; ++oy) {
         const bool ours = oy >= piece->first_output && oy < piece->last_output;

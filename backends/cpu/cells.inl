@@ -13,11 +13,17 @@ enum {
 };
 
 typedef struct point_chunk {
-    _Alignas(64) real x[POINTS_ROOM], y[POINTS_ROOM]; /* positions */
-    real m[POINTS_ROOM];                              /* weights */
-    point_index at[POINTS_ROOM];                      /* the cell's upper left pixel, see vstore_index */
-    real corners[4 * POINTS_ROOM];                    /* quads of m·bilinear weight, of the cell's pixels */
-    bool complete;                                    /* every point has a cell */
+    /* Positions, measured from where the middle of the kernel is without an offset: whole numbers that are known exactly, so
+     * that a float32 has all its bits for the fraction, however large the image is. */
+    _Alignas(64) real x[POINTS_ROOM], y[POINTS_ROOM];
+    real middle_x[POINTS_ROOM];
+    int64_t first_middle_x, middle_y; /* of the box's first pixel; of all */
+    real m[POINTS_ROOM];              /* weights */
+    point_index at[POINTS_ROOM];      /* the cell's upper left pixel, see vstore_index */
+    real corners[4 * POINTS_ROOM];    /* quads of m·bilinear weight, of the cell's pixels */
+    bool complete;                    /* every point has a cell */
+    int64_t points, pixels;           /* of the box */
+    int64_t middles;                  /* how many of middle_x are right */
 } point_chunk;
 
 /* How a piece of work is cut into chunks: boxes of pixels × groups × points. Neighbouring pixels of one group come first,
@@ -67,19 +73,23 @@ static point_box largest_box(int64_t pixels, int64_t groups, int64_t points) {
     return b;
 }
 
-/* The least real that is not below an integer: real x < n if and only if x < real_above(n). */
-static real real_above(int64_t n) {
-    const real near = (real)n;
-    return near < (real)9e18 && (int64_t)near < n ? real_next(near) : near;
+/* Where the middle of the kernel is along one axis, for output place o. */
+static inline int64_t middle_of(int64_t o, int64_t stride, int64_t pad, int64_t kernel, int64_t dilation) {
+    return o * stride - pad + dcnv4i_half_span(kernel, dilation);
+}
+
+/* Whether all whole numbers along an axis are exact reals: from its first middle to its last, and in the image. */
+static bool axis_is_exact(int64_t first, int64_t last, int64_t size) {
+    return first > -REAL_WHOLE / 2 && last < REAL_WHOLE / 2 && size < REAL_WHOLE / 2;
 }
 
 /* What the points of a piece of work are held against. */
 typedef struct image_frame {
     const dcnv4i_layer *layer;
     const char *offset_mask;
-    real scale;
-    real width, height;         /* of value, as real_above */
-    bool has_cells;             /* the image has, and so have its rows here: */
+    real scale, width, height;
+    bool exact;                 /* all whole numbers along both axes are exact reals */
+    bool has_cells;             /* then, if the image is not too narrow; and so have its rows here: */
     bool rows_have_cells;
     real last_column;           /* cells are in columns 0 to this … */
     real first_row, last_row;   /* … and these rows */
@@ -90,13 +100,20 @@ typedef struct image_frame {
 /* Cells are among rows first to last − 1 of value, and their pixels are numbered from row `zero` on. */
 static image_frame make_frame(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, int64_t first, int64_t last, int64_t zero) {
     const dcnv4_problem *p = &layer->problem->asked;
-    const bool has_cells = p->width >= 2 && p->height >= 2 && p->width < REAL_WHOLE && p->height < REAL_WHOLE;
+    const dcnv4i_problem *problem = layer->problem;
+    const bool exact =
+        axis_is_exact(middle_of(0, p->stride_w, p->pad_w, p->kernel_w, p->dilation_w),
+                      middle_of(problem->output_width, p->stride_w, p->pad_w, p->kernel_w, p->dilation_w), p->width) &&
+        axis_is_exact(middle_of(0, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h),
+                      middle_of(problem->output_height, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h), p->height);
+    const bool has_cells = exact && p->width >= 2 && p->height >= 2;
     return (image_frame){
         .layer = layer,
         .offset_mask = tensors->offset_mask,
         .scale = (real)p->offset_scale,
-        .width = real_above(p->width),
-        .height = real_above(p->height),
+        .width = (real)p->width,
+        .height = (real)p->height,
+        .exact = exact,
         .has_cells = has_cells,
         .rows_have_cells = has_cells && last - first >= 2,
         .last_column = (real)(p->width - 2),
@@ -131,21 +148,54 @@ static NOINLINE void softmax(const dcnv4i_layer *layer, const char *block, real 
         m[i] = real_exp(m[i] - largest) / sum;
 }
 
-/* Places count points of a block: x = base + scale·(grid + dx), where base and grid are whole numbers. */
+/* Places count points of a block: x = scale·(grid + dx), from the middle of the kernel. */
 static inline void place_points(real scale, const real *grid_x, const real *grid_y, const real *pairs, const real *weights,
-                                int64_t count, real base_x, real base_y, real *x, real *y, real *m) {
+                                int64_t count, real *x, real *y, real *m) {
     int64_t k = 0;
     for (; k + LANES <= count; k += LANES) {
         vec dx, dy;
         vload_pairs(pairs + 2 * k, &dx, &dy);
-        vstore(x + k, vfma(vset(scale), vadd(vload(grid_x + k), dx), vset(base_x)));
-        vstore(y + k, vfma(vset(scale), vadd(vload(grid_y + k), dy), vset(base_y)));
+        vstore(x + k, vmul(vset(scale), vadd(vload(grid_x + k), dx)));
+        vstore(y + k, vmul(vset(scale), vadd(vload(grid_y + k), dy)));
         vstore(m + k, vload(weights + k));
     }
     for (; k < count; ++k) {
-        x[k] = real_fma(scale, grid_x[k] + pairs[2 * k], base_x);
-        y[k] = real_fma(scale, grid_y[k] + pairs[2 * k + 1], base_y);
+        x[k] = scale * (grid_x[k] + pairs[2 * k]);
+        y[k] = scale * (grid_y[k] + pairs[2 * k + 1]);
         m[k] = weights[k];
+    }
+}
+
+/* Fills in where the middles of a box are; they stay for the other groups and rows. */
+static void place_middles(const dcnv4_problem *p, const place *at, const point_box *box, point_chunk *chunk) {
+    const int64_t count = box->pixels * box->groups * box->points;
+    const int64_t first = middle_of(at->ox, p->stride_w, p->pad_w, p->kernel_w, p->dilation_w);
+    chunk->middle_y = middle_of(at->oy, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h);
+    if (chunk->first_middle_x == first && chunk->points == box->points && chunk->pixels == box->pixels && chunk->middles >= count)
+        return;
+    chunk->first_middle_x = first;
+    chunk->points = box->points;
+    chunk->pixels = box->pixels;
+    chunk->middles = count;
+    for (int64_t i = 0, block = 0; i < count; ++block)
+        for (int64_t k = 0; k < box->points; ++k, ++i)
+            chunk->middle_x[i] = (real)(first + block % box->pixels * p->stride_w);
+    for (int64_t i = count; i < count + LANES - 1; ++i)
+        chunk->middle_x[i] = 0;
+}
+
+/* A position so near the middle that their sum is the middle even in float64 is at the middle: else it could be told from a
+ * point at the image's edge, or at the border of two cells, where the formula's arithmetic cannot. */
+static inline vec vsettle(vec position, vec middle) {
+    const vec none = vset(0), near = vmul(vset((real)0x1p-54), vmax(middle, vsub(none, middle)));
+    return vdrop(vless(vmax(position, vsub(none, position)), near), position);
+}
+
+static void settle_positions(point_chunk *chunk, int64_t count) {
+    const vec middle_y = vset((real)chunk->middle_y);
+    for (int64_t i = 0; i < count; i += LANES) {
+        vstore(chunk->x + i, vsettle(vload(chunk->x + i), vload(chunk->middle_x + i)));
+        vstore(chunk->y + i, vsettle(vload(chunk->y + i), middle_y));
     }
 }
 
@@ -158,12 +208,10 @@ static void read_box(const image_frame *frame, const place *at, const point_box 
     const int64_t pairs_at = 2 * at->point * item, weights_at = (2 * points + at->point) * item;
     const real scale = frame->scale, *const grid_x = (const real *)layer->grid_x + at->point;
     const real *const grid_y = (const real *)layer->grid_y + at->point;
-    const real base_y = (real)(at->oy * p->stride_h - p->pad_h + dcnv4i_half_span(p->kernel_h, p->dilation_h));
-    const int64_t base = at->ox * p->stride_w - p->pad_w + dcnv4i_half_span(p->kernel_w, p->dilation_w);
     dcnv4i_read_row *const convert = layer->read;
     const bool normalized = p->softmax;
-    const int64_t across = p->stride_w;
     real *x = chunk->x, *y = chunk->y, *m = chunk->m, staged[3 * POINTS];
+    place_middles(p, at, box, chunk);
     for (int64_t g = 0; g < box->groups; ++g) {
         const char *block = frame->offset_mask + at->pixel * row_size + (at->group + g) * block_size;
         for (int64_t i = 0; i < box->pixels; ++i, block += row_size, x += count, y += count, m += count) {
@@ -176,28 +224,28 @@ static void read_box(const image_frame *frame, const place *at, const point_box 
                 if (count < points)
                     convert(block + weights_at, staged + 2 * count, count);
             }
-            place_points(scale, grid_x, grid_y, pairs, weights, count, (real)(base + i * across), base_y, x, y, m);
+            place_points(scale, grid_x, grid_y, pairs, weights, count, x, y, m);
             if (normalized)
                 softmax(layer, block, m, count);
         }
     }
 }
 
-/* Which points count, by their positions. */
-static inline vmask vcounts(vec x, vec y, vec width, vec height) {
-    const vmask above = vmask_and(vless(vset(-1), x), vless(vset(-1), y));
-    return vmask_and(above, vmask_and(vless(x, width), vless(y, height)));
+/* Which positions along one axis of an image count: −1 < middle + position < size. */
+static inline vmask vcounts(vec position, vec middle, vec size) {
+    return vmask_and(vless(vsub(vset(-1), middle), position), vless(position, vsub(size, middle)));
 }
 
-/* Along one axis: the place of a cell, and the linear weights of its two pixels for a position whose floor is `whole`. A
- * position before the first place has the first pixel as its own second one, behind the last place the other way round. */
+/* Along one axis: the place of a cell, and the linear weights of its two pixels for a position whose floor is `whole` and
+ * which is `rest` past that. A position before the first place has the first pixel as its own second one, behind the last
+ * place the other way round. */
 typedef struct axis {
     vec low, near, far;
     vmask before, behind;
 } axis;
 
-static inline axis vlocate(vec position, vec whole, vec first, vec last) {
-    const vec low = vmin(vmax(whole, first), last), rest = vsub(position, whole), other = vsub(vset(1), rest);
+static inline axis vlocate(vec whole, vec rest, vec first, vec last) {
+    const vec low = vmin(vmax(whole, first), last), other = vsub(vset(1), rest);
     const vmask before = vless(whole, low), behind = vless(low, whole);
     return (axis){low, vdrop(behind, vselect(before, rest, other)), vdrop(before, vselect(behind, other, rest)), before,
                   behind};
@@ -208,6 +256,7 @@ static void find_cells(point_chunk *chunk, int64_t count, const image_frame *fra
     /* Whole vectors are worked on, so something has to be behind the last point. */
     for (int64_t i = count; i < count + LANES - 1; ++i)
         chunk->x[i] = chunk->y[i] = chunk->m[i] = 0;
+    settle_positions(chunk, count);
     chunk->complete = frame->rows_have_cells;
     for (int64_t i = 0; !frame->rows_have_cells && i < count; ++i)
         chunk->at[i] = -1;
@@ -217,15 +266,16 @@ static void find_cells(point_chunk *chunk, int64_t count, const image_frame *fra
     const vec width = vset(frame->width), height = vset(frame->height), last_column = vset(frame->last_column);
     const vec first_row = vset(frame->first_row), last_row = vset(frame->last_row), zero = vset(0);
     const vec lowest_row = vset(frame->lowest_row), highest_row = vset(frame->highest_row);
+    const vec middle_y = vset((real)chunk->middle_y);
     const int64_t zero_row = frame->zero_row, pixels_across = frame->layer->problem->asked.width;
     vmask complete = vfinite(zero);
     for (int64_t i = 0; i < count; i += LANES) {
-        const vec raw_x = vload(chunk->x + i), raw_y = vload(chunk->y + i);
-        const vmask counts = vcounts(raw_x, raw_y, width, height);
+        const vec raw_x = vload(chunk->x + i), raw_y = vload(chunk->y + i), middle_x = vload(chunk->middle_x + i);
+        const vmask counts = vmask_and(vcounts(raw_x, middle_x, width), vcounts(raw_y, middle_y, height));
         const vec x = vkeep(counts, raw_x), y = vkeep(counts, raw_y), m = vkeep(counts, vload(chunk->m + i));
-        const vec row = vfloor(y);
-        const axis h = vlocate(x, vfloor(x), zero, last_column);
-        const axis v = vlocate(y, row, first_row, last_row);
+        const vec whole_x = vfloor(x), whole_y = vfloor(y), row = vadd(middle_y, whole_y);
+        const axis h = vlocate(vadd(middle_x, whole_x), vsub(x, whole_x), zero, last_column);
+        const axis v = vlocate(row, vsub(y, whole_y), first_row, last_row);
         const vec upper = vmul(m, v.near), lower = vmul(m, v.far);
         const vmask missed = vmask_or(vless(row, lowest_row), vless(highest_row, row));
         const vmask found = vmask_and(vfinite(m), vmask_not(vmask_and(missed, counts)));
@@ -255,16 +305,22 @@ static inline int64_t complete_blocks(const point_chunk *chunk, int64_t first, i
 typedef struct cell {
     bool counts;
     int64_t column, row; /* of the upper left corner: ≥ −1 */
+    real right, lower;   /* how far the point is from it */
     real weight[4];      /* bilinear; outside the image too */
 } cell;
 
-static inline cell look(const point_chunk *chunk, int64_t point, const image_frame *frame) {
-    const real x = chunk->x[point], y = chunk->y[point];
-    if (!(x > -1 && x < frame->width && y > -1 && y < frame->height))
+static inline cell look(const point_chunk *chunk, int64_t point, const dcnv4_problem *p) {
+    const real x = chunk->x[point], y = chunk->y[point], far_off = (real)4e18;
+    if (!(x > -far_off && x < far_off && y > -far_off && y < far_off))
         return (cell){.counts = false};
-    const real right = x - real_floor(x), lower = y - real_floor(y), left = 1 - right, upper = 1 - lower;
-    return (cell){true, (int64_t)real_floor(x), (int64_t)real_floor(y),
-                  {upper * left, upper * right, lower * left, lower * right}};
+    const real whole_x = real_floor(x), whole_y = real_floor(y), right = x - whole_x, lower = y - whole_y;
+    const int64_t pixel = point / chunk->points % chunk->pixels;
+    const int64_t column = (int64_t)whole_x + chunk->first_middle_x + pixel * p->stride_w;
+    const int64_t row = (int64_t)whole_y + chunk->middle_y;
+    const bool counts = column < p->width && row < p->height && (column > -1 || (column == -1 && right > 0)) &&
+                        (row > -1 || (row == -1 && lower > 0));
+    const real left = 1 - right, upper = 1 - lower;
+    return (cell){counts, column, row, right, lower, {upper * left, upper * right, lower * left, lower * right}};
 }
 
 /* Whether corner number `corner` of a cell is inside the image. */

@@ -7,7 +7,7 @@ static void mix_slowly(const image_frame *frame, const view *value, const point_
                        real *mixed) {
     const dcnv4i_layer *layer = frame->layer;
     const dcnv4_problem *p = &layer->problem->asked;
-    const cell at = look(chunk, point, frame);
+    const cell at = look(chunk, point, p);
     for (int i = 0; i < count; ++i)
         mixed[i] = 0;
     for (int corner = 0; corner < 4; ++corner) {
@@ -40,7 +40,7 @@ static NOINLINE void look_up(const image_frame *frame, const view *value, const 
     const dcnv4_problem *p = &frame->layer->problem->asked;
     int64_t plain = 0, slow = 0;
     for (int64_t point = first; point < first + points; ++point) {
-        const cell at = look(chunk, point, frame);
+        const cell at = look(chunk, point, p);
         const real m = chunk->m[point];
         if (!at.counts)
             continue;
@@ -207,6 +207,7 @@ static void forward(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, co
     const view value = see(layer, image, piece->first_input, piece->last_input, 0, problem->channels,
                            layer->read ? row + DCNV4I_BOX_PIXELS * p->group_channels : NULL);
     point_chunk chunk;
+    chunk.middles = -1;
     for (int64_t oy = piece->first_output; oy < piece->last_output; ++oy)
         for (int64_t ox = 0; ox < width; ox += largest.pixels)
             for (int64_t group = 0; group < p->groups; group += largest.groups) {

@@ -20,13 +20,11 @@ typedef double real;
 #define REAL_WHOLE ((int64_t)1 << 53) /* whole numbers below this are exact */
 static inline real real_floor(real a) { return floor(a); }
 static inline real real_exp(real a) { return exp(a); }
-static inline real real_next(real a) { return nextafter(a, INFINITY); }
 #else
 typedef float real;
 #define REAL_WHOLE ((int64_t)1 << 24) /* whole numbers below this are exact */
 static inline real real_floor(real a) { return floorf(a); }
 static inline real real_exp(real a) { return expf(a); }
-static inline real real_next(real a) { return nextafterf(a, INFINITY); }
 #endif
 
 /* a·b + c, in one rounding where the processor has an instruction for it. */
