@@ -256,12 +256,14 @@ static void full_disks(void **state) {
     write_file("o.npy", "before", 6);
     write_file("gom.npy", "before", 6);
     assert_command_refused(FORWARD "--kernel 7", 2, "7");
+#ifndef COUNTS_COVERAGE /* the counts go to files too */
     limit_file_size(512);
     assert_command_refused(FORWARD, 1, "o.npy");
     assert_command_refused(BACKWARD " --groups 2", 1, "npy");
     limit_file_size(1024); /* enough for grad_value, not for grad_offset_mask: then neither is there */
     assert_command_refused(BACKWARD " --groups 2", 1, "gom.npy");
     limit_file_size(0);
+#endif
     assert_text("o.npy", "before");
     assert_text("gom.npy", "before");
     assert_true(!file_exists("gv.npy"));

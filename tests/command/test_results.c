@@ -195,6 +195,19 @@ static void check(void **state) {
     assert_non_null(strstr(result->out, "cpu"));
     assert_non_null(strstr(result->out, "ok"));
     assert_command_done("check --cases 3 --device cpu --dtype bf16 --threads 2");
+    /* With tensors: these, on every device. */
+    enter_folder();
+    const dcnv4_problem problem = the_problem(DCNV4_FLOAT16);
+    test_layer layer = layer_make(&problem);
+    layer_fill(&layer, 73, 2);
+    write_inputs(&layer);
+    char arguments[512];
+    snprintf(arguments, sizeof arguments, "check --value v.npy --offset-mask om.npy %s", options);
+    result = assert_command_done(arguments);
+    assert_non_null(strstr(result->out, "reference"));
+    assert_non_null(strstr(result->out, "cpu"));
+    layer_free(&layer);
+    leave_folder();
 }
 
 static void bench(void **state) {
@@ -208,6 +221,9 @@ static void bench(void **state) {
     snprintf(arguments, sizeof arguments, "%s --format csv --output times.csv --dtype bf16", size);
     assert_string_equal(assert_command_done(arguments)->out, "");
     assert_true(file_exists("times.csv"));
+    snprintf(arguments, sizeof arguments, "%s --plot times.svg", size);
+    assert_command_done(arguments);
+    assert_true(file_exists("times.svg"));
     leave_folder();
 }
 

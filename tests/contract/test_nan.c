@@ -186,6 +186,32 @@ static void just_outside(void **state) {
         }
 }
 
+/* An infinite weight is multiplied last, by what the four corners come to: neither their signs nor corners of weight 0 may
+ * make a NaN of it. */
+static void infinite_weights(void **state) {
+    (void)state;
+    for (EACH_DTYPE(dtype))
+        for (int whole = 0; whole < 2; ++whole) {
+            const dcnv4_problem problem = small_problem(dtype);
+            test_layer layer = layer_make(&problem);
+            const int64_t points = layer.sizes.points, block = 3 * points;
+            uint64_t seed = 37;
+            layer_fill(&layer, 37, 2);
+            for (int64_t row = 0; row < layer_pixels(&layer, OFFSET_MASK); ++row)
+                for (int64_t e = 0; e < 3 * block; ++e) {
+                    if (whole && e % block < 2 * points)
+                        layer_set(&layer, OFFSET_MASK, row, e, (double)draw_integer(&seed, -2, 2));
+                    if (e % block == 2 * points + row % points) /* one in each block, that nothing cancels */
+                        layer_set(&layer, OFFSET_MASK, row, e, row % 2 ? INFINITY : -INFINITY);
+                }
+            compare_devices(&layer, whole ? "infinite weights at whole positions" : "infinite weights");
+            assert_true(count_kind(&layer, OUTPUT, PLUS_INFINITY) > 0 &&
+                        count_kind(&layer, OUTPUT, MINUS_INFINITY) > 0);
+            assert_int_equal(count_kind(&layer, OUTPUT, NOT_A_NUMBER), 0);
+            layer_free(&layer);
+        }
+}
+
 static void values(void **state) {
     (void)state;
     for (EACH_TABLE(dtype, softmax))
@@ -298,9 +324,10 @@ static void padding(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(offsets), cmocka_unit_test(offset_scales),    cmocka_unit_test(weights),
-        cmocka_unit_test(values),  cmocka_unit_test(output_gradients), cmocka_unit_test(corners_outside),
-        cmocka_unit_test(padding), cmocka_unit_test(whole_positions),  cmocka_unit_test(just_outside),
+        cmocka_unit_test(offsets),          cmocka_unit_test(offset_scales),    cmocka_unit_test(weights),
+        cmocka_unit_test(values),           cmocka_unit_test(output_gradients), cmocka_unit_test(corners_outside),
+        cmocka_unit_test(padding),          cmocka_unit_test(whole_positions),  cmocka_unit_test(just_outside),
+        cmocka_unit_test(infinite_weights),
     };
     return HARNESS_RUN(argc, argv, tests);
 }

@@ -9,7 +9,7 @@ declared=$(sed -n 's/^DCNV4_API .*[ *]\(dcnv4_[a-z0-9_]*\)(.*/\1/p' "$header" | 
 [ "$(printf '%s\n' "$declared" | wc -l)" -ge 20 ] || { echo "the header's functions were not found"; exit 1; }
 
 # What compilers and sanitizers add is not ours.
-foreign='^(_init|_fini|__bss_start|_edata|_end|_+(asan|hwasan|msan|tsan|ubsan|sanitizer|odr_asan|start|stop|gcov|llvm|sancov).*|_ZTI.*)$'
+foreign='^(_init|_fini|mangle_path|__bss_start|_edata|_end|_+(asan|hwasan|msan|tsan|ubsan|sanitizer|odr_asan|start|stop|gcov|llvm|sancov).*|_ZTI.*)$'
 names() { # names NM-OPTION… FILE…: the defined names
     "$nm" "$@" | awk 'NF >= 3 { print $3 }' | sed 's/@.*//' | grep -vE "$foreign" | sort -u
 }

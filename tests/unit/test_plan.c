@@ -82,6 +82,7 @@ static void auto_becomes_a_name(void **state) {
     dcnv4_device_info info = DCNV4_DEVICE_INFO_INIT;
     ASSERT_SUCCESS(dcnv4_context_info(context, &info));
     assert_true(strcmp(info.name, "auto") != 0 && *info.name);
+    assert_true(strcmp(info.backend, "reference") != 0); /* it is there to compare with, not to be fast */
     assert_refused(dcnv4_context_info(context, NULL), DCNV4_INVALID_ARGUMENT, "info is NULL");
     assert_refused(dcnv4_context_info(NULL, &info), DCNV4_INVALID_ARGUMENT, "context is NULL");
     info.size = 8;
@@ -144,6 +145,34 @@ static void plans_refuse(void **state) {
     assert_refused(dcnv4_forward(NULL, &buffers, NULL), DCNV4_INVALID_ARGUMENT, "plan is NULL");
     assert_refused(dcnv4_backward(NULL, &buffers, NULL), DCNV4_INVALID_ARGUMENT, "plan is NULL");
     assert_int_equal(dcnv4_plan_workspace_size(NULL, DCNV4_PASS_FORWARD), 0);
+}
+
+/* A legal problem may still be too large for what a device makes of it: then that is said, and nothing else happens. */
+static void larger_than_a_device(void **state) {
+    (void)state;
+    dcnv4_problem problem = DCNV4_PROBLEM_INIT;
+    problem.dtype = DCNV4_FLOAT16;
+    problem.batch = problem.width = problem.group_channels = problem.kernel_h = problem.kernel_w = 1;
+    problem.height = problem.stride_h = (int64_t)1 << 61;
+    problem.pad_h = problem.pad_w = 0;
+    dcnv4_sizes sizes = DCNV4_SIZES_INIT;
+    ASSERT_SUCCESS(dcnv4_problem_sizes(&problem, &sizes));
+    assert_true(sizes.value == (size_t)1 << 62 && sizes.output == 2);
+    for (const char *const *device = devices_to_try(); *device; ++device) {
+        dcnv4_context *context = NULL;
+        dcnv4_plan *plan = NULL;
+        ASSERT_SUCCESS(dcnv4_context_create(*device, &context));
+        const dcnv4_status status = dcnv4_plan_create(context, &problem, &plan);
+        if (status != DCNV4_SUCCESS) {
+            assert_status(status, DCNV4_UNSUPPORTED, *device);
+            assert_null(plan);
+        }
+        /* The reference adds up grad_value in float64, four times as many bytes. */
+        assert_true(status == DCNV4_UNSUPPORTED || strcmp(*device, "reference") != 0);
+        count_case();
+        dcnv4_plan_destroy(plan);
+        dcnv4_context_destroy(context);
+    }
 }
 
 /* The destroyed context lives on for its plan. */
@@ -251,6 +280,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(thread_counts),
         cmocka_unit_test(destroying_nothing),
         cmocka_unit_test(plans_refuse),
+        cmocka_unit_test(larger_than_a_device),
         cmocka_unit_test(a_plan_keeps_its_context),
         cmocka_unit_test(forward_only),
         cmocka_unit_test(buffers_of_the_device),
