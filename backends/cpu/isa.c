@@ -6,13 +6,21 @@ static bool always(void) {
 }
 
 #if defined(__x86_64__)
+#include <cpuid.h>
+
+/* clang before 16 knows no such word for __builtin_cpu_supports. */
+static bool has_f16c(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
 static bool has_avx2(void) {
 #if defined(__has_feature)
 #if __has_feature(memory_sanitizer)
     return false; /* clang's does not see what a masked store writes; it has the portable version to check */
 #endif
 #endif
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
 }
 
 static bool has_avx512(void) {

@@ -26,13 +26,12 @@ static inline void masked_store(float *to, simde__mmask16 mask, simde__m512 a) {
             to[i] = lanes[i];
 }
 
-static inline simde__m512i masked_truncate(simde__mmask16 mask, simde__m512 a) {
+static inline simde__m512i truncate_lanes(simde__m512 a) {
     float lanes[16];
-    int32_t whole[16] = {0};
+    int32_t whole[16];
     simde_mm512_storeu_ps(lanes, a);
     for (int i = 0; i < 16; ++i)
-        if (mask >> i & 1)
-            whole[i] = (int32_t)lanes[i];
+        whole[i] = lanes[i] >= -0x1p31f && lanes[i] < 0x1p31f ? (int32_t)lanes[i] : INT32_MIN;
     return simde_mm512_loadu_si512(whole);
 }
 
@@ -91,7 +90,7 @@ static inline simde__m256i narrow_halves(simde__m512 a) {
 
 #define _mm512_maskz_loadu_ps masked_load
 #define _mm512_mask_storeu_ps masked_store
-#define _mm512_maskz_cvttps_epi32 masked_truncate
+#define _mm512_cvttps_epi32 truncate_lanes
 #define _mm512_permute_ps permute_quarters
 #define _mm512_shuffle_f32x4 shuffle_quarters
 #define _mm512_cvtepu16_epi32 widen_words
