@@ -16,14 +16,14 @@ typedef struct point_chunk {
     /* Positions, measured from where the middle of the kernel is without an offset: whole numbers that are known exactly, so
      * that a float32 has all its bits for the fraction, however large the image is. */
     _Alignas(64) real x[POINTS_ROOM], y[POINTS_ROOM];
-    real middle_x[POINTS_ROOM];
+    real middle_x[POINTS_ROOM], nearest_x[POINTS_ROOM]; /* see nearest */
     int64_t first_middle_x, middle_y; /* of the box's first pixel; of all */
     real m[POINTS_ROOM];              /* weights */
     point_index at[POINTS_ROOM];      /* the cell's upper left pixel, see vstore_index */
     real corners[4 * POINTS_ROOM];    /* quads of m·bilinear weight, of the cell's pixels */
     bool complete;                    /* every point has a cell */
     int64_t points, pixels;           /* of the box */
-    int64_t middles;                  /* how many of middle_x are right */
+    int64_t middles;                  /* how many of middle_x and nearest_x are right */
 } point_chunk;
 
 /* How a piece of work is cut into chunks: boxes of pixels × groups × points. Neighbouring pixels of one group come first,
@@ -166,6 +166,14 @@ static inline void place_points(real scale, const real *grid_x, const real *grid
     }
 }
 
+/* The square of the distance from a middle within which a position is at the middle: their sum is the middle then even in
+ * float64. Else it could be told from a point at the image's edge, or at the border of two cells, where the formula's
+ * arithmetic cannot. */
+static real nearest(int64_t middle) {
+    const real distance = (real)0x1p-54 * (real)middle;
+    return distance * distance;
+}
+
 /* Fills in where the middles of a box are; they stay for the other groups and rows. */
 static void place_middles(const dcnv4_problem *p, const place *at, const point_box *box, point_chunk *chunk) {
     const int64_t count = box->pixels * box->groups * box->points;
@@ -178,24 +186,22 @@ static void place_middles(const dcnv4_problem *p, const place *at, const point_b
     chunk->pixels = box->pixels;
     chunk->middles = count;
     for (int64_t i = 0, block = 0; i < count; ++block)
-        for (int64_t k = 0; k < box->points; ++k, ++i)
-            chunk->middle_x[i] = (real)(first + block % box->pixels * p->stride_w);
+        for (int64_t k = 0; k < box->points; ++k, ++i) {
+            const int64_t middle = first + block % box->pixels * p->stride_w;
+            chunk->middle_x[i] = (real)middle;
+            chunk->nearest_x[i] = nearest(middle);
+        }
     for (int64_t i = count; i < count + LANES - 1; ++i)
-        chunk->middle_x[i] = 0;
+        chunk->middle_x[i] = chunk->nearest_x[i] = 0;
 }
 
-/* A position so near the middle that their sum is the middle even in float64 is at the middle: else it could be told from a
- * point at the image's edge, or at the border of two cells, where the formula's arithmetic cannot. */
-static inline vec vsettle(vec position, vec middle) {
-    const vec none = vset(0), near = vmul(vset((real)0x1p-54), vmax(middle, vsub(none, middle)));
-    return vdrop(vless(vmax(position, vsub(none, position)), near), position);
-}
+static inline vec vsettle(vec position, vec near) { return vdrop(vless(vmul(position, position), near), position); }
 
 static void settle_positions(point_chunk *chunk, int64_t count) {
-    const vec middle_y = vset((real)chunk->middle_y);
+    const vec nearest_y = vset(nearest(chunk->middle_y));
     for (int64_t i = 0; i < count; i += LANES) {
-        vstore(chunk->x + i, vsettle(vload(chunk->x + i), vload(chunk->middle_x + i)));
-        vstore(chunk->y + i, vsettle(vload(chunk->y + i), middle_y));
+        vstore(chunk->x + i, vsettle(vload(chunk->x + i), vload(chunk->nearest_x + i)));
+        vstore(chunk->y + i, vsettle(vload(chunk->y + i), nearest_y));
     }
 }
 

@@ -85,6 +85,7 @@ static ALWAYS_INLINE uint32_t mix_block(const mixture *mix, const lookup *found,
         vec sum[MOST];
         for (int i = 0; i < chains * vectors; ++i)
             sum[i] = vset(0);
+        UNROLL(3)
         for (int64_t k = 0; k < count; ++k) {
             const real *const upper = origin + index[k] * stride, *const lower = upper + below;
             const real *const inner[4] = {upper, upper + stride, lower, lower + stride};

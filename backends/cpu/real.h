@@ -9,10 +9,13 @@
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))
 #define PREFETCH(address) __builtin_prefetch(address)
+#define UNROLL(times) PRAGMA(GCC unroll times)
+#define PRAGMA(text) _Pragma(#text)
 #else
 #define ALWAYS_INLINE inline
 #define NOINLINE
 #define PREFETCH(address) (void)(address)
+#define UNROLL(times)
 #endif
 
 #ifdef REAL_IS_DOUBLE
