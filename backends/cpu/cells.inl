@@ -8,8 +8,8 @@
  * not finite, or the image is too narrow) have index −1, and their pixels are worked on in the careful way too. */
 
 enum {
-    POINTS = 256,                      /* in a chunk: its arrays lie in the first-level cache */
-    POINTS_ROOM = POINTS + LANES - 1   /* vectors may end past the last one */
+    POINTS = 256,                    /* in a chunk: its arrays lie in the first-level cache */
+    POINTS_ROOM = POINTS + LANES - 1 /* vectors may end past the last one */
 };
 
 typedef struct point_chunk {
@@ -17,13 +17,13 @@ typedef struct point_chunk {
      * that a float32 has all its bits for the fraction, however large the image is. */
     _Alignas(64) real x[POINTS_ROOM], y[POINTS_ROOM];
     real middle_x[POINTS_ROOM], nearest_x[POINTS_ROOM]; /* see nearest */
-    int64_t first_middle_x, middle_y; /* of the box's first pixel; of all */
-    real m[POINTS_ROOM];              /* weights */
-    point_index at[POINTS_ROOM];      /* the cell's upper left pixel, see vstore_index */
-    real corners[4 * POINTS_ROOM];    /* quads of m·bilinear weight, of the cell's pixels */
-    bool complete;                    /* every point has a cell */
-    int64_t points, pixels;           /* of the box */
-    int64_t middles;                  /* how many of middle_x and nearest_x are right */
+    int64_t first_middle_x, middle_y;                   /* of the box's first pixel; of all */
+    real m[POINTS_ROOM];                                /* weights */
+    point_index at[POINTS_ROOM];                        /* the cell's upper left pixel, see vstore_index */
+    real corners[4 * POINTS_ROOM];                      /* quads of m·bilinear weight, of the cell's pixels */
+    bool complete;                                      /* every point has a cell */
+    int64_t points, pixels;                             /* of the box */
+    int64_t middles;                                    /* how many of middle_x and nearest_x are right */
 } point_chunk;
 
 /* How a piece of work is cut into chunks: boxes of pixels × groups × points. Neighbouring pixels of one group come first,
@@ -42,27 +42,29 @@ typedef struct place {
 
 /* Channels are worked on in blocks of vectors: body(c, vectors, part) for channels c, c + 1, …, with vectors a constant and
  * part 0, or the number of channels that are left at the end. */
-#define FOR_CHANNEL_BLOCKS(channels, body)                                                                             \
-    do {                                                                                                               \
-        int64_t c_ = 0;                                                                                                \
-        for (; c_ + BLOCK * LANES <= (channels); c_ += BLOCK * LANES)                                                  \
-            body(c_, BLOCK, 0);                                                                                        \
-        for (; c_ + HALF_BLOCK * LANES <= (channels); c_ += HALF_BLOCK * LANES)                                        \
-            body(c_, HALF_BLOCK, 0);                                                                                   \
-        for (; c_ + LANES <= (channels); c_ += LANES)                                                                  \
-            body(c_, 1, 0);                                                                                            \
-        if (c_ < (channels))                                                                                           \
-            body(c_, 1, (int)((channels) - c_));                                                                       \
+#define FOR_CHANNEL_BLOCKS(channels, body)                                      \
+    do {                                                                        \
+        int64_t c_ = 0;                                                         \
+        for (; c_ + BLOCK * LANES <= (channels); c_ += BLOCK * LANES)           \
+            body(c_, BLOCK, 0);                                                 \
+        for (; c_ + HALF_BLOCK * LANES <= (channels); c_ += HALF_BLOCK * LANES) \
+            body(c_, HALF_BLOCK, 0);                                            \
+        for (; c_ + LANES <= (channels); c_ += LANES)                           \
+            body(c_, 1, 0);                                                     \
+        if (c_ < (channels))                                                    \
+            body(c_, 1, (int)((channels) - c_));                                \
     } while (0)
 
 /* The function for such a block among those whose names begin alike. */
-#define CHOOSE(begin, vectors_, part_)                                                                                 \
-    ((part_)                    ? begin##part                                                                          \
-     : (vectors_) == BLOCK      ? begin##block                                                                         \
-     : (vectors_) == HALF_BLOCK ? begin##half                                                                          \
+#define CHOOSE(begin, vectors_, part_)         \
+    ((part_)                    ? begin##part  \
+     : (vectors_) == BLOCK      ? begin##block \
+     : (vectors_) == HALF_BLOCK ? begin##half  \
                                 : begin##vector)
 
-static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
 
 static point_box largest_box(int64_t pixels, int64_t groups, int64_t points) {
     point_box b = {1, 1, smaller(points, POINTS)};
@@ -88,24 +90,28 @@ typedef struct image_frame {
     const dcnv4i_layer *layer;
     const char *offset_mask;
     real scale, width, height;
-    bool exact;                 /* all whole numbers along both axes are exact reals */
-    bool has_cells;             /* then, if the image is not too narrow; and so have its rows here: */
+    bool exact;     /* all whole numbers along both axes are exact reals */
+    bool has_cells; /* then, if the image is not too narrow; and so have its rows here: */
     bool rows_have_cells;
-    real last_column;           /* cells are in columns 0 to this … */
-    real first_row, last_row;   /* … and these rows */
+    real last_column;             /* cells are in columns 0 to this … */
+    real first_row, last_row;     /* … and these rows */
     real lowest_row, highest_row; /* floors of y from lowest to highest have cells */
-    int64_t zero_row;           /* where the numbering of pixels begins */
+    int64_t zero_row;             /* where the numbering of pixels begins */
 } image_frame;
 
 /* Cells are among rows first to last − 1 of value, and their pixels are numbered from row `zero` on. */
-static image_frame make_frame(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, int64_t first, int64_t last, int64_t zero) {
+static image_frame make_frame(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, int64_t first, int64_t last,
+                              int64_t zero) {
     const dcnv4_problem *p = &layer->problem->asked;
     const dcnv4i_problem *problem = layer->problem;
-    const bool exact =
-        axis_is_exact(middle_of(0, p->stride_w, p->pad_w, p->kernel_w, p->dilation_w),
-                      middle_of(problem->output_width, p->stride_w, p->pad_w, p->kernel_w, p->dilation_w), p->width) &&
-        axis_is_exact(middle_of(0, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h),
-                      middle_of(problem->output_height, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h), p->height);
+    const bool exact = axis_is_exact(
+                           middle_of(0, p->stride_w, p->pad_w, p->kernel_w, p->dilation_w),
+                           middle_of(problem->output_width, p->stride_w, p->pad_w, p->kernel_w, p->dilation_w),
+                           p->width) &&
+                       axis_is_exact(
+                           middle_of(0, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h),
+                           middle_of(problem->output_height, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h),
+                           p->height);
     const bool has_cells = exact && p->width >= 2 && p->height >= 2;
     return (image_frame){
         .layer = layer,
@@ -149,8 +155,8 @@ static NOINLINE void softmax(const dcnv4i_layer *layer, const char *block, real 
 }
 
 /* Places count points of a block: x = scale·(grid + dx), from the middle of the kernel. */
-static inline void place_points(real scale, const real *grid_x, const real *grid_y, const real *pairs, const real *weights,
-                                int64_t count, real *x, real *y, real *m) {
+static inline void place_points(real scale, const real *grid_x, const real *grid_y, const real *pairs,
+                                const real *weights, int64_t count, real *x, real *y, real *m) {
     int64_t k = 0;
     for (; k + LANES <= count; k += LANES) {
         vec dx, dy;
@@ -179,7 +185,8 @@ static void place_middles(const dcnv4_problem *p, const place *at, const point_b
     const int64_t count = box->pixels * box->groups * box->points;
     const int64_t first = middle_of(at->ox, p->stride_w, p->pad_w, p->kernel_w, p->dilation_w);
     chunk->middle_y = middle_of(at->oy, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h);
-    if (chunk->first_middle_x == first && chunk->points == box->points && chunk->pixels == box->pixels && chunk->middles >= count)
+    if (chunk->first_middle_x == first && chunk->points == box->points && chunk->pixels == box->pixels &&
+        chunk->middles >= count)
         return;
     chunk->first_middle_x = first;
     chunk->points = box->points;
@@ -195,7 +202,9 @@ static void place_middles(const dcnv4_problem *p, const place *at, const point_b
         chunk->middle_x[i] = chunk->nearest_x[i] = 0;
 }
 
-static inline vec vsettle(vec position, vec near) { return vdrop(vless(vmul(position, position), near), position); }
+static inline vec vsettle(vec position, vec near) {
+    return vdrop(vless(vmul(position, position), near), position);
+}
 
 static void settle_positions(point_chunk *chunk, int64_t count) {
     const vec nearest_y = vset(nearest(chunk->middle_y));
@@ -344,8 +353,8 @@ typedef struct view {
 } view;
 
 /* Makes a view of rows first to last − 1 of an image's channels, converting them into scratch where they are not reals. */
-static view see(const dcnv4i_layer *layer, const char *image, int64_t first, int64_t last, int64_t channel, int64_t channels,
-                real *scratch) {
+static view see(const dcnv4i_layer *layer, const char *image, int64_t first, int64_t last, int64_t channel,
+                int64_t channels, real *scratch) {
     const dcnv4_problem *p = &layer->problem->asked;
     const int64_t item = (int64_t)layer->problem->item, stride = p->value_stride * item;
     const char *const storage = image + channel * item, *const pixel = storage + first * p->width * stride;
@@ -361,7 +370,8 @@ static const real zeros[BLOCK * LANES];
 
 /* Whether a cell is all in the view, but for what is outside the image; then corner[] are where its corners are, from
  * channel c of the view on, those outside the image being zeros. */
-static inline bool find_corners(const view *value, const cell *at, int64_t c, const dcnv4_problem *p, const real *corner[4]) {
+static inline bool find_corners(const view *value, const cell *at, int64_t c, const dcnv4_problem *p,
+                                const real *corner[4]) {
     for (int i = 0; i < 4; ++i) {
         const int64_t column = at->column + (i & 1), row = at->row + (i >> 1);
         if (!inside(at, i, p))

@@ -137,7 +137,8 @@ static dcnv4_status make_grid(cpu_program *program) {
     program->layer.grid_y = (char *)program->grid + points * (wide ? sizeof(double) : sizeof(float));
     if (points == 0)
         return DCNV4_SUCCESS;
-    const int64_t half_w = dcnv4i_half_span(p->kernel_w, p->dilation_w), half_h = dcnv4i_half_span(p->kernel_h, p->dilation_h);
+    const int64_t half_w = dcnv4i_half_span(p->kernel_w, p->dilation_w),
+                  half_h = dcnv4i_half_span(p->kernel_h, p->dilation_h);
     size_t k = 0;
     for (int64_t i = 0; i < p->kernel_w; ++i)
         for (int64_t j = 0; j < p->kernel_h; ++j) {
@@ -193,7 +194,8 @@ static size_t workers_of(const cpu_program *program, const dcnv4i_work *work) {
 }
 
 static dcnv4_status cut(const cpu_program *program, dcnv4_pass pass, dcnv4i_work *work) {
-    return dcnv4i_work_cut(&program->problem, pass, converts(program), dcnv4i_pool_threads(program->device->pool), work);
+    return dcnv4i_work_cut(&program->problem, pass, converts(program), dcnv4i_pool_threads(program->device->pool),
+                           work);
 }
 
 /* A scratch for every worker, and room to align the first. */
@@ -225,14 +227,15 @@ static dcnv4_status run(const void *program, dcnv4_pass pass, const dcnv4_buffer
     cpu_run state = {
         .program = program,
         .pass = pass,
-        .tensors = {
-            .value = dcnv4i_host_pointer(&buffers->value),
-            .offset_mask = dcnv4i_host_pointer(&buffers->offset_mask),
-            .grad_output = dcnv4i_host_pointer(&buffers->grad_output),
-            .output = dcnv4i_host_pointer(&buffers->output),
-            .grad_value = dcnv4i_host_pointer(&buffers->grad_value),
-            .grad_offset_mask = dcnv4i_host_pointer(&buffers->grad_offset_mask),
-        },
+        .tensors =
+            {
+                .value = dcnv4i_host_pointer(&buffers->value),
+                .offset_mask = dcnv4i_host_pointer(&buffers->offset_mask),
+                .grad_output = dcnv4i_host_pointer(&buffers->grad_output),
+                .output = dcnv4i_host_pointer(&buffers->output),
+                .grad_value = dcnv4i_host_pointer(&buffers->grad_value),
+                .grad_offset_mask = dcnv4i_host_pointer(&buffers->grad_offset_mask),
+            },
         .workspace = (char *)(((uintptr_t)dcnv4i_host_pointer(&buffers->workspace) + 63) & ~(uintptr_t)63),
     };
     const dcnv4_status status = cut(state.program, pass, &state.work);

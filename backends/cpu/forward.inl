@@ -3,8 +3,8 @@
 
 /* mixed = Σ over the corners inside the image of their bilinear weight times count channels of value from c on: for the
  * points whose weight is not finite, which must be multiplied last, and those that look outside the view. */
-static void mix_slowly(const image_frame *frame, const view *value, const point_chunk *chunk, int64_t point, int64_t c, int count,
-                       real *mixed) {
+static void mix_slowly(const image_frame *frame, const view *value, const point_chunk *chunk, int64_t point, int64_t c,
+                       int count, real *mixed) {
     const dcnv4i_layer *layer = frame->layer;
     const dcnv4_problem *p = &layer->problem->asked;
     const cell at = look(chunk, point, p);
@@ -19,7 +19,8 @@ static void mix_slowly(const image_frame *frame, const view *value, const point_
         if (row >= value->first_row && row < value->last_row)
             from = value->pixels + ((row - value->first_row) * p->width + column) * value->stride + c;
         else
-            layer->read(value->storage + ((row * p->width + column) * p->value_stride + c) * (int64_t)layer->problem->item,
+            layer->read(value->storage +
+                            ((row * p->width + column) * p->value_stride + c) * (int64_t)layer->problem->item,
                         converted, count);
         for (int i = 0; i < count; ++i)
             mixed[i] = real_fma(at.weight[corner], from[i], mixed[i]);
@@ -35,8 +36,8 @@ typedef struct lookup {
     real weights[4 * POINTS];
 } lookup;
 
-static NOINLINE void look_up(const image_frame *frame, const view *value, const point_chunk *chunk, int64_t first, int64_t points,
-                             int64_t c, lookup *found) {
+static NOINLINE void look_up(const image_frame *frame, const view *value, const point_chunk *chunk, int64_t first,
+                             int64_t points, int64_t c, lookup *found) {
     const dcnv4_problem *p = &frame->layer->problem->asked;
     int64_t plain = 0, slow = 0;
     for (int64_t point = first; point < first + points; ++point) {
@@ -71,8 +72,8 @@ typedef struct mixture {
 /* vectors of channels of value from c on (or part of one vector). Returns which pixels have a result that is not finite.
  * Nothing is called in the loops, so that the sums stay in registers; there are enough of them that no multiply-add waits
  * for the one before. */
-static ALWAYS_INLINE uint32_t mix_block(const mixture *mix, const lookup *found, int64_t c, const int vectors, const int part,
-                                    real *out) {
+static ALWAYS_INLINE uint32_t mix_block(const mixture *mix, const lookup *found, int64_t c, const int vectors,
+                                        const int part, real *out) {
     enum { MOST = 4 * BLOCK };
     const int chains = 4 * vectors <= 8 ? 4 : 2 * vectors <= 8 ? 2 : 1;
     const int64_t stride = mix->value->stride, below = mix->below, count = found ? found->plain : mix->points;
@@ -117,14 +118,14 @@ static ALWAYS_INLINE uint32_t mix_block(const mixture *mix, const lookup *found,
 }
 
 /* One function for each number of vectors, so that the compiler gives each the registers it needs. */
-#define MIX(name, vectors, part)                                                                                       \
-    static NOINLINE uint32_t mix_cells_##name(const mixture *mix, int64_t c, int part_, real *out) {                   \
-        (void)part_;                                                                                                   \
-        return mix_block(mix, NULL, c, vectors, part, out);                                                            \
-    }                                                                                                                  \
-    static NOINLINE void mix_found_##name(const mixture *mix, int64_t c, int part_, real *out) {                       \
-        (void)part_;                                                                                                   \
-        mix_block(mix, mix->found, c, vectors, part, out);                                                             \
+#define MIX(name, vectors, part)                                                                     \
+    static NOINLINE uint32_t mix_cells_##name(const mixture *mix, int64_t c, int part_, real *out) { \
+        (void)part_;                                                                                 \
+        return mix_block(mix, NULL, c, vectors, part, out);                                          \
+    }                                                                                                \
+    static NOINLINE void mix_found_##name(const mixture *mix, int64_t c, int part_, real *out) {     \
+        (void)part_;                                                                                 \
+        mix_block(mix, mix->found, c, vectors, part, out);                                           \
     }
 MIX(block, BLOCK, 0)
 MIX(half, HALF_BLOCK, 0)
@@ -146,18 +147,18 @@ static void mix_carefully(const image_frame *frame, const mixture *mix, int64_t 
     mixture one = *mix;
     one.found = &found;
     one.pixels = 1;
-#define BODY(c, vectors, part)                                                                                         \
-    do {                                                                                                               \
-        const int count = (part) ? (part) : (vectors) * LANES;                                                         \
-        real mixed[BLOCK * LANES];                                                                                     \
-        look_up(frame, mix->value, mix->chunk, mix->first, mix->points, channel + (c), &found);                        \
-        CHOOSE(mix_found_, vectors, part)(&one, channel + (c), part, out + (c));                                       \
-        for (int64_t i = 1; i <= found.slow; ++i) {                                                                    \
-            const int64_t point = found.number[POINTS - i];                                                            \
-            mix_slowly(frame, mix->value, mix->chunk, point, channel + (c), count, mixed);                             \
-            for (int d = 0; d < count; ++d)                                                                            \
-                out[(c) + d] = real_fma(mix->chunk->m[point], mixed[d], out[(c) + d]);                                 \
-        }                                                                                                              \
+#define BODY(c, vectors, part)                                                                  \
+    do {                                                                                        \
+        const int count = (part) ? (part) : (vectors) * LANES;                                  \
+        real mixed[BLOCK * LANES];                                                              \
+        look_up(frame, mix->value, mix->chunk, mix->first, mix->points, channel + (c), &found); \
+        CHOOSE(mix_found_, vectors, part)(&one, channel + (c), part, out + (c));                \
+        for (int64_t i = 1; i <= found.slow; ++i) {                                             \
+            const int64_t point = found.number[POINTS - i];                                     \
+            mix_slowly(frame, mix->value, mix->chunk, point, channel + (c), count, mixed);      \
+            for (int d = 0; d < count; ++d)                                                     \
+                out[(c) + d] = real_fma(mix->chunk->m[point], mixed[d], out[(c) + d]);          \
+        }                                                                                       \
     } while (0)
     FOR_CHANNEL_BLOCKS(depth, BODY);
 #undef BODY
@@ -165,7 +166,8 @@ static void mix_carefully(const image_frame *frame, const mixture *mix, int64_t 
 
 /* Mixes one group of a box's pixels. Those of a block that is in parts are all mixed carefully: what is not finite could not
  * be made anew, since it has been added to what was there. */
-static void mix_group(const image_frame *frame, mixture *mix, int64_t pixels, int64_t channel, int64_t depth, real *out) {
+static void mix_group(const image_frame *frame, mixture *mix, int64_t pixels, int64_t channel, int64_t depth,
+                      real *out) {
     const bool in_parts = mix->points < frame->layer->problem->points;
     for (int64_t i = 0; i < pixels; i += mix->pixels) {
         mix->pixels = in_parts ? 0 : complete_blocks(mix->chunk, mix->first, mix->points, pixels - i);
@@ -178,13 +180,13 @@ static void mix_group(const image_frame *frame, mixture *mix, int64_t pixels, in
 }
 
 /* Mixes a box. Where output is converted, row has room for one group of its pixels. */
-static void forward_box(const image_frame *frame, const view *value, char *output, const place *at, const point_box *box,
-                        point_chunk *chunk, real *row) {
+static void forward_box(const image_frame *frame, const view *value, char *output, const place *at,
+                        const point_box *box, point_chunk *chunk, real *row) {
     const dcnv4i_layer *layer = frame->layer;
     const dcnv4_problem *p = &layer->problem->asked;
     const int64_t item = (int64_t)layer->problem->item, depth = p->group_channels, stride = p->output_stride;
-    mixture mix = {value, chunk, NULL, 0, box->points, 1, p->width * value->stride, layer->write ? depth : stride,
-                   at->point > 0};
+    mixture mix = {
+        value, chunk, NULL, 0, box->points, 1, p->width * value->stride, layer->write ? depth : stride, at->point > 0};
     read_box(frame, at, box, chunk);
     find_cells(chunk, box->pixels * box->groups * box->points, frame);
     for (int64_t channel = at->group * depth; channel < (at->group + box->groups) * depth; channel += depth) {
@@ -214,7 +216,8 @@ static void forward(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, co
             for (int64_t group = 0; group < p->groups; group += largest.groups) {
                 place at = {(piece->image * problem->output_height + oy) * width + ox, oy, ox, group, 0};
                 do {
-                    const point_box box = {smaller(largest.pixels, width - ox), smaller(largest.groups, p->groups - group),
+                    const point_box box = {smaller(largest.pixels, width - ox),
+                                           smaller(largest.groups, p->groups - group),
                                            smaller(largest.points, points - at.point)};
                     forward_box(&frame, &value, tensors->output, &at, &box, &chunk, row);
                     at.point += largest.points;

@@ -6,4 +6,5 @@
 
 #include "cells.inl"
 #include "forward.inl"
+#include "spread.inl"
 #include "backward.inl"

@@ -2,9 +2,15 @@
 
 #include <math.h>
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t pieces_of(int64_t whole, int64_t part) { return whole == 0 ? 0 : (whole - 1) / part + 1; }
+static int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+static int64_t most(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+static int64_t pieces_of(int64_t whole, int64_t part) {
+    return whole == 0 ? 0 : (whole - 1) / part + 1;
+}
 
 /* a·b, or INT64_MAX; a, b ≥ 0. */
 static int64_t product(int64_t a, int64_t b) {
@@ -27,7 +33,8 @@ enum {
 };
 
 /* The rows of value that a band of output rows looks at, but for offsets larger than MARGIN. */
-static void input_rows(const dcnv4i_problem *problem, int64_t first, int64_t last, int64_t *first_input, int64_t *last_input) {
+static void input_rows(const dcnv4i_problem *problem, int64_t first, int64_t last, int64_t *first_input,
+                       int64_t *last_input) {
     const dcnv4_problem *p = &problem->asked;
     const int64_t half = dcnv4i_half_span(p->kernel_h, p->dilation_h), rest = p->dilation_h * (p->kernel_h - 1) - half;
     const double reach = fmax(fabs(p->offset_scale) * (double)most(half, rest), 0) + MARGIN;
@@ -40,7 +47,8 @@ static void input_rows(const dcnv4i_problem *problem, int64_t first, int64_t las
 static dcnv4_status set_scratch(int64_t reals, dcnv4i_work *work) {
     const int64_t limit = (int64_t)(PTRDIFF_MAX / (1024 * sizeof(float))) - 64;
     if (reals > limit)
-        return dcnv4i_fail(DCNV4_UNSUPPORTED, "the cpu needs more than %lld floats of workspace, past what can be addressed",
+        return dcnv4i_fail(DCNV4_UNSUPPORTED,
+                           "the cpu needs more than %lld floats of workspace, past what can be addressed",
                            (long long)limit);
     work->scratch = ((size_t)reals * sizeof(float) + 63) / 64 * 64;
     return DCNV4_SUCCESS;
@@ -61,12 +69,14 @@ static dcnv4_status cut_forward(const dcnv4i_problem *problem, bool converts, dc
         const dcnv4i_piece piece = dcnv4i_work_piece(problem, DCNV4_PASS_FORWARD, converts, work, band);
         rows = most(rows, piece.last_input - piece.first_input);
     }
-    return set_scratch(product(product(rows, p->width), problem->channels) + DCNV4I_BOX_PIXELS * p->group_channels, work);
+    return set_scratch(product(product(rows, p->width), problem->channels) + DCNV4I_BOX_PIXELS * p->group_channels,
+                       work);
 }
 
 static dcnv4_status cut_backward(const dcnv4i_problem *problem, bool converts, int threads, dcnv4i_work *work) {
     const dcnv4_problem *p = &problem->asked;
-    const int64_t cost = product(product(most(problem->output_height, 1), most(row_cost(problem), 1)), most(p->batch, 1));
+    const int64_t cost = product(product(most(problem->output_height, 1), most(row_cost(problem), 1)),
+                                 most(p->batch, 1));
     /* A few pieces for every thread, so that they end together, but none too small; those of one image share out its
      * groups first, which costs nothing, then its rows, which all of them have to look through. */
     const int64_t wanted = threads == 1 ? 1 : least(4 * (int64_t)threads, most(cost / PIECE_COST, 1));
@@ -76,7 +86,8 @@ static dcnv4_status cut_backward(const dcnv4i_problem *problem, bool converts, i
      * one group can do that. */
     const int64_t image = product(p->height, p->width), values = (int64_t)problem->tensors[DCNV4I_VALUE].bytes;
     if (converts && image > 0)
-        work->chunk_groups = most(1, least(work->chunk_groups, values / most(product(product(image, p->group_channels), 8), 1)));
+        work->chunk_groups = most(
+            1, least(work->chunk_groups, values / most(product(product(image, p->group_channels), 8), 1)));
     work->chunks = pieces_of(p->groups, work->chunk_groups);
     const int64_t missing = pieces_of(wanted, most(product(p->batch, work->chunks), 1));
     work->bands = most(1, least(least(missing, threads), p->height / 8));
@@ -84,10 +95,13 @@ static dcnv4_status cut_backward(const dcnv4i_problem *problem, bool converts, i
     if (!converts || work->pieces == 0)
         return DCNV4_SUCCESS;
     const int64_t channels = work->chunk_groups * p->group_channels;
-    return set_scratch(product(product(p->height + pieces_of(p->height, work->bands), p->width), channels) + DCNV4I_BOX_PIXELS * p->group_channels, work);
+    return set_scratch(product(product(p->height + pieces_of(p->height, work->bands), p->width), channels) +
+                           DCNV4I_BOX_PIXELS * p->group_channels,
+                       work);
 }
 
-dcnv4_status dcnv4i_work_cut(const dcnv4i_problem *problem, dcnv4_pass pass, bool converts, int threads, dcnv4i_work *work) {
+dcnv4_status dcnv4i_work_cut(const dcnv4i_problem *problem, dcnv4_pass pass, bool converts, int threads,
+                             dcnv4i_work *work) {
     *work = (dcnv4i_work){0};
     return pass == DCNV4_PASS_FORWARD ? cut_forward(problem, converts, work)
                                       : cut_backward(problem, converts, threads, work);
@@ -109,7 +123,8 @@ dcnv4i_piece dcnv4i_work_piece(const dcnv4i_problem *problem, dcnv4_pass pass, b
         if (converts)
             input_rows(problem, piece.first_output, piece.last_output, &piece.first_input, &piece.last_input);
     } else {
-        const int64_t output_rows = pieces_of(problem->output_height, work->bands), rows = pieces_of(p->height, work->bands);
+        const int64_t output_rows = pieces_of(problem->output_height, work->bands),
+                      rows = pieces_of(p->height, work->bands);
         piece.first_output = least(band * output_rows, problem->output_height);
         piece.last_output = least(piece.first_output + output_rows, problem->output_height);
         piece.first_input = least(band * rows, p->height);

@@ -7,15 +7,16 @@
 /* Forward: images × bands of output rows. Backward: images × chunks of groups × bands of rows. */
 typedef struct dcnv4i_work {
     int64_t pieces;
-    int64_t bands, chunks;   /* of an image */
-    int64_t band_rows;       /* output rows of a forward band but the last */
-    int64_t chunk_groups;    /* groups of a chunk but the last */
-    size_t scratch;          /* bytes that one piece needs, a multiple of 64; 0 for none */
+    int64_t bands, chunks; /* of an image */
+    int64_t band_rows;     /* output rows of a forward band but the last */
+    int64_t chunk_groups;  /* groups of a chunk but the last */
+    size_t scratch;        /* bytes that one piece needs, a multiple of 64; 0 for none */
 } dcnv4i_work;
 
 /* Whether storage is converted, in scratch, is said by `converts`. Fails with DCNV4_UNSUPPORTED where the scratch would be
  * past what can be addressed. */
-dcnv4_status dcnv4i_work_cut(const dcnv4i_problem *problem, dcnv4_pass pass, bool converts, int threads, dcnv4i_work *work);
+dcnv4_status dcnv4i_work_cut(const dcnv4i_problem *problem, dcnv4_pass pass, bool converts, int threads,
+                             dcnv4i_work *work);
 
 /* Piece number `number`, but for its scratch. */
 dcnv4i_piece dcnv4i_work_piece(const dcnv4i_problem *problem, dcnv4_pass pass, bool converts, const dcnv4i_work *work,

@@ -1,0 +1,203 @@
+/* grad_output to the cells: adds up grad_value, and projects grad_output on what is in the cells. */
+
+/* Where the gradients of a piece are added up: rows [first_row, last_row) of grad_value as reals. */
+typedef struct target {
+    real *pixels;
+    int64_t stride;
+    int64_t first_row, last_row;
+} target;
+
+/* A piece at work. value, grad and their channels begin at that of the piece's first group. */
+typedef struct backward_run {
+    const dcnv4i_layer *layer;
+    const dcnv4i_tensors *tensors;
+    image_frame frame;
+    view value;
+    target grad;
+    int64_t first_channel;
+    real *row; /* room for one group's grad_output of a box, where it is converted */
+} backward_run;
+
+/* What is added up for the pixels of a chunk's cells: quads of Σ over the channels of grad_output·value. */
+typedef struct corner_dots {
+    _Alignas(64) real corners[4 * POINTS_ROOM];
+    real by_m[POINTS_ROOM];
+} corner_dots;
+
+/* The points of a group and pixel, looked up one by one: those that count, with where their corners are in value and in
+ * grad_value, in the order of a cell's pixels. Corners outside the image are read as zeros, and what is not for the target's
+ * rows is added to a sink. */
+typedef struct gradient_lookup {
+    int64_t count;
+    int64_t number[POINTS]; /* in the chunk */
+    const real *corner[POINTS][4];
+    real *grad[POINTS][4];
+    real weights[4 * POINTS];
+    real sink[BLOCK * LANES];
+} gradient_lookup;
+
+static NOINLINE void look_up_gradients(const backward_run *run, const point_chunk *chunk, int64_t first, int64_t points,
+                                       int64_t c, gradient_lookup *found) {
+    const dcnv4_problem *p = &run->layer->problem->asked;
+    const target *grad = &run->grad;
+    int64_t n = 0;
+    for (int i = 0; i < BLOCK * LANES; ++i)
+        found->sink[i] = 0;
+    for (int64_t point = first; point < first + points; ++point) {
+        const cell at = look(chunk, point, p);
+        const real *corner[4];
+        if (!at.counts || !find_corners(&run->value, &at, c, p, corner))
+            continue;
+        /* At the image's edges the cell is not the formula's, see vlocate. */
+        const int across = at.column < 0 || at.column == p->width - 1, along = at.row < 0 || at.row == p->height - 1;
+        const int turn = run->frame.has_cells ? across + 2 * along : 0;
+        for (int i = 0; i < 4; ++i) {
+            const int64_t column = at.column + (i & 1), row = at.row + (i >> 1) - grad->first_row;
+            const bool ours = inside(&at, i, p) && row >= 0 && row < grad->last_row - grad->first_row;
+            found->corner[n][i ^ turn] = corner[i];
+            found->grad[n][i ^ turn] = ours ? grad->pixels + (row * p->width + column) * grad->stride + c : found->sink;
+            found->weights[4 * n + (i ^ turn)] = chunk->m[point] * at.weight[i];
+        }
+        found->number[n++] = point;
+    }
+    found->count = n;
+}
+
+/* What is spread: points first, first + 1, … of a chunk for each of some neighbouring pixels of one group. They all
+ * have cells; or there is one pixel, whose points were looked up. */
+typedef struct spreading {
+    const backward_run *run;
+    const point_chunk *chunk;
+    const gradient_lookup *found;
+    int64_t first, points, pixels;
+    int64_t out_stride; /* reals from a pixel of grad_output to the next */
+    real *dots;         /* as corner_dots says, of the whole chunk */
+} spreading;
+
+/* vectors of channels of value from c on (or part of one vector): grad_value gets m·weight·grad_output, and dots what it
+ * says, which is added to what is there where `more` says so. Returns which pixels were left out, since with cells an
+ * infinite grad_output would reach pixels that are not its own. */
+static ALWAYS_INLINE uint32_t spread_block(const spreading *spread, const gradient_lookup *found, int64_t c,
+                                           const int vectors, const int part, const real *grad_output, bool more) {
+    const backward_run *run = spread->run;
+    const int64_t width = run->layer->problem->asked.width, stride = run->value.stride, grad_stride = run->grad.stride;
+    const int64_t below = width * stride, grad_below = width * grad_stride;
+    const int64_t count = found ? found->count : spread->points;
+    const real *weights = found ? found->weights : spread->chunk->corners + 4 * spread->first;
+    const real *const origin = run->value.pixels + c;
+    real *dots = spread->dots + 4 * spread->first;
+    real *const grad_origin = run->grad.pixels - run->grad.first_row * grad_below + c;
+    const point_index *index = spread->chunk->at + spread->first;
+    uint32_t odd = 0;
+    for (int64_t pixel = 0; pixel < spread->pixels; ++pixel) {
+        vmask finite = vfinite(vset(0));
+        vec out[BLOCK];
+        for (int v = 0; v < vectors; ++v) {
+            out[v] = part ? vload_part(grad_output, part) : vload(grad_output + v * LANES);
+            finite = vmask_and(finite, vfinite(out[v]));
+        }
+        const bool left_out = !found && !vmask_full(finite);
+        odd |= (uint32_t)left_out << pixel;
+        for (int64_t k = left_out ? count : 0; k < count; ++k) {
+            const real *const upper = origin + index[k] * stride, *const lower = upper + below;
+            real *const grad_upper = grad_origin + index[k] * grad_stride, *const grad_lower = grad_upper + grad_below;
+            const real *const inner[4] = {upper, upper + stride, lower, lower + stride};
+            real *const grad_inner[4] = {grad_upper, grad_upper + grad_stride, grad_lower, grad_lower + grad_stride};
+            const quad four = quad_load(weights + 4 * k);
+            const vec weight[4] = {quad_0(four), quad_1(four), quad_2(four), quad_3(four)};
+            vec dot[4];
+            for (int i = 0; i < 4; ++i) {
+                const real *const from = found ? found->corner[k][i] : inner[i];
+                real *const to = found ? found->grad[k][i] : grad_inner[i];
+                for (int v = 0; v < vectors; ++v) {
+                    const vec read = part ? vload_part(from, part) : vload(from + v * LANES);
+                    dot[i] = v == 0 ? vmul(out[v], read) : vfma(out[v], read, dot[i]);
+                    if (part)
+                        vstore_part(to, vfma(weight[i], out[v], vload_part(to, part)), part);
+                    else
+                        vstore(to + v * LANES, vfma(weight[i], out[v], vload(to + v * LANES)));
+                }
+            }
+            quad_store_sums(dots + 4 * (found ? found->number[k] - spread->first : k), dot[0], dot[1], dot[2], dot[3],
+                            more);
+        }
+        weights += 4 * count;
+        index += count;
+        dots += 4 * count;
+        grad_output += spread->out_stride;
+    }
+    return odd;
+}
+
+/* One function for each number of vectors, so that the compiler gives each the registers it needs. */
+#define SPREAD(name, vectors, part)                                                                                  \
+    static NOINLINE uint32_t spread_cells_##name(const spreading *spread, int64_t c, int part_,                      \
+                                                 const real *grad_output, bool more) {                               \
+        (void)part_;                                                                                                 \
+        return spread_block(spread, NULL, c, vectors, part, grad_output, more);                                      \
+    }                                                                                                                \
+    static NOINLINE void spread_found_##name(const spreading *spread, int64_t c, int part_, const real *grad_output, \
+                                             bool more) {                                                            \
+        (void)part_;                                                                                                 \
+        spread_block(spread, spread->found, c, vectors, part, grad_output, more);                                    \
+    }
+SPREAD(block, BLOCK, 0)
+SPREAD(half, HALF_BLOCK, 0)
+SPREAD(vector, 1, 0)
+SPREAD(part, 1, part_)
+#undef SPREAD
+
+/* One pixel, the first, in the careful way. */
+static void spread_found(const spreading *spread, gradient_lookup *found, int64_t c, int vectors, int part,
+                         const real *grad_output, bool more) {
+    spreading one = *spread;
+    one.found = found;
+    one.pixels = 1;
+    look_up_gradients(spread->run, spread->chunk, spread->first, spread->points, c, found);
+    for (int64_t i = 4 * spread->first; !more && i < 4 * (spread->first + spread->points); ++i)
+        spread->dots[i] = 0;
+    CHOOSE(spread_found_, vectors, part)(&one, c, part, grad_output, more);
+}
+
+/* One group of a box's pixels, a block of channels after the other. */
+static void spread_group(const spreading *group, int64_t pixels, int64_t channel, int64_t depth,
+                         const real *grad_output) {
+    gradient_lookup found;
+#define BODY(c, vectors, part)                                                                          \
+    do {                                                                                                \
+        spreading spread = *group;                                                                      \
+        const real *out = grad_output + (c);                                                            \
+        for (int64_t i = 0; i < pixels; i += spread.pixels) {                                           \
+            spread.pixels = complete_blocks(spread.chunk, spread.first, spread.points, pixels - i);     \
+            uint32_t odd = 1;                                                                           \
+            if (spread.pixels > 0)                                                                      \
+                odd = CHOOSE(spread_cells_, vectors, part)(&spread, channel + (c), part, out, (c) > 0); \
+            spread.pixels += spread.pixels == 0;                                                        \
+            for (int64_t k = 0; k < spread.pixels;                                                      \
+                 ++k, odd >>= 1, out += spread.out_stride, spread.first += spread.points)               \
+                if (odd & 1)                                                                            \
+                    spread_found(&spread, &found, channel + (c), vectors, part, out, (c) > 0);          \
+        }                                                                                               \
+    } while (0)
+    FOR_CHANNEL_BLOCKS(depth, BODY);
+#undef BODY
+}
+
+/* Spreads the gradients of a box whose cells were found. */
+static void spread_cells(const backward_run *run, const place *at, const point_box *box, const point_chunk *chunk,
+                         corner_dots *dots) {
+    const dcnv4i_layer *layer = run->layer;
+    const dcnv4_problem *p = &layer->problem->asked;
+    const int64_t item = (int64_t)layer->problem->item, depth = p->group_channels, stride = p->grad_output_stride;
+    spreading spread = {run, chunk, NULL, 0, box->points, 0, layer->read ? depth : stride, dots->corners};
+    const int64_t count = box->pixels * box->groups * box->points;
+    for (int64_t i = 4 * count; i < 4 * (count + LANES - 1); ++i)
+        dots->corners[i] = 0;
+    for (int64_t g = at->group; g < at->group + box->groups; ++g, spread.first += box->pixels * box->points) {
+        const char *const from = run->tensors->grad_output + (at->pixel * stride + g * depth) * item;
+        for (int64_t i = 0; layer->read && i < box->pixels; ++i)
+            layer->read(from + i * stride * item, run->row + i * depth, depth);
+        spread_group(&spread, box->pixels, g * depth - run->first_channel, depth,
+                     layer->read ? run->row : (const real *)from);
+    }
+}
