@@ -1,0 +1,328 @@
+/* Stands in for libOpenCL.so.1: one platform, one GPU, kernels that do nothing. It counts calls, fails the one that it is
+ * told to, and knows which objects are alive. */
+#include "fake_opencl.h"
+#include "../../backends/opencl/opencl_api.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+static fake_control control;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+EXPORT fake_control *fake_opencl(void);
+EXPORT fake_control *fake_opencl(void) {
+    return &control;
+}
+
+#define DECLARE(result, name, arguments) EXPORT result name arguments;
+DCNV4I_OPENCL_ENTRIES(DECLARE)
+#undef DECLARE
+
+typedef enum kind { CONTEXT = 0x5ca1ab1e, QUEUE, BUFFER, PROGRAM, KERNEL, EVENT, DEAD } kind;
+
+typedef struct object {
+    kind kind;
+    int holders;
+    size_t size;
+    char *bytes;
+} object;
+
+/* The error that this call is to answer. */
+static cl_int called(void) {
+    pthread_mutex_lock(&lock);
+    const cl_int error = ++control.calls == control.fail_at ? control.error : 0;
+    pthread_mutex_unlock(&lock);
+    return error;
+}
+
+static void count(int64_t *counter, int64_t by) {
+    pthread_mutex_lock(&lock);
+    *counter += by;
+    pthread_mutex_unlock(&lock);
+}
+
+static void *make(kind what, size_t size, cl_int *error) {
+    const cl_int failed = called();
+    object *made = failed ? NULL : calloc(1, sizeof *made);
+    if (error)
+        *error = failed;
+    if (!made)
+        return NULL;
+    made->kind = what, made->holders = 1, made->size = size, made->bytes = calloc(1, size + 1);
+    count(&control.live, 1);
+    return made;
+}
+
+/* Objects are never freed, so that a second use of a dead one is seen. */
+static object *use(void *handle, kind what) {
+    object *found = handle;
+    if (!found || found->kind != what)
+        count(&control.misuse, 1);
+    return found;
+}
+
+static cl_int give_back(void *handle, kind what) {
+    object *found = use(handle, what);
+    pthread_mutex_lock(&lock);
+    if (found && found->kind == what && --found->holders == 0) {
+        found->kind = DEAD;
+        free(found->bytes);
+        --control.live;
+    }
+    pthread_mutex_unlock(&lock);
+    return 0;
+}
+
+static int is(const char *what) {
+    const char *said = getenv("FAKE_OPENCL");
+    return said && strcmp(said, what) == 0;
+}
+
+static cl_int answer(const void *bytes, size_t length, size_t room, void *to, size_t *needed) {
+    const cl_int error = called();
+    if (error)
+        return error;
+    if (needed)
+        *needed = length;
+    if (to && room < length)
+        return DCNV4I_CL_INVALID_VALUE;
+    if (to)
+        memcpy(to, bytes, length);
+    return 0;
+}
+
+static int platform, device;
+
+cl_int clGetPlatformIDs(cl_uint room, cl_platform_id *platforms, cl_uint *found) {
+    if (is("abort"))
+        abort();
+    while (is("hang"))
+        pause();
+    const cl_int error = called();
+    if (error)
+        return error;
+    *found = is("no_platform") ? 0 : 1;
+    if (room > 0 && *found)
+        platforms[0] = (cl_platform_id)&platform;
+    return 0;
+}
+
+cl_int clGetPlatformInfo(cl_platform_id id, cl_platform_info what, size_t room, void *to, size_t *needed) {
+    (void)id, (void)what;
+    return answer("fake", 5, room, to, needed);
+}
+
+cl_int clGetDeviceIDs(cl_platform_id id, cl_device_type type, cl_uint room, cl_device_id *devices, cl_uint *found) {
+    (void)id, (void)type, (void)room;
+    const cl_int error = called();
+    if (error)
+        return error;
+    if (is("no_device"))
+        return DCNV4I_CL_DEVICE_NOT_FOUND;
+    *found = 1;
+    devices[0] = (cl_device_id)&device;
+    return 0;
+}
+
+cl_int clGetDeviceInfo(cl_device_id id, cl_device_info what, size_t room, void *to, size_t *needed) {
+    const cl_ulong type = DCNV4I_CL_DEVICE_TYPE_GPU, memory = 1 << 20;
+    const cl_uint one = 1, units = 4;
+    const size_t work_group = 256;
+    if (id != (cl_device_id)&device)
+        count(&control.misuse, 1);
+    switch (what) {
+    case DCNV4I_CL_DEVICE_TYPE: return answer(&type, sizeof type, room, to, needed);
+    case DCNV4I_CL_DEVICE_GLOBAL_MEM_SIZE:
+    case DCNV4I_CL_DEVICE_LOCAL_MEM_SIZE: return answer(&memory, sizeof memory, room, to, needed);
+    case DCNV4I_CL_DEVICE_MAX_WORK_GROUP_SIZE: return answer(&work_group, sizeof work_group, room, to, needed);
+    case DCNV4I_CL_DEVICE_MAX_COMPUTE_UNITS: return answer(&units, sizeof units, room, to, needed);
+    case DCNV4I_CL_DEVICE_COMPILER_AVAILABLE: return answer(&one, sizeof one, room, to, needed);
+    default: return answer("fake", 5, room, to, needed);
+    }
+}
+
+cl_context clCreateContext(const cl_context_properties *properties, cl_uint devices, const cl_device_id *ids,
+                           void (*notify)(const char *, const void *, size_t, void *), void *data, cl_int *error) {
+    (void)properties, (void)devices, (void)ids, (void)notify, (void)data;
+    return make(CONTEXT, 0, error);
+}
+
+cl_int clRetainContext(cl_context context) {
+    const cl_int error = called();
+    if (!error)
+        ++use(context, CONTEXT)->holders;
+    return error;
+}
+
+cl_int clReleaseContext(cl_context context) {
+    return give_back(context, CONTEXT);
+}
+
+cl_int clGetContextInfo(cl_context context, cl_context_info what, size_t room, void *to, size_t *needed) {
+    cl_device_id id = (cl_device_id)&device;
+    (void)what;
+    use(context, CONTEXT);
+    return answer(&id, sizeof id, room, to, needed);
+}
+
+cl_command_queue clCreateCommandQueue(cl_context context, cl_device_id id, cl_command_queue_properties what, cl_int *error) {
+    (void)id, (void)what;
+    use(context, CONTEXT);
+    return make(QUEUE, 0, error);
+}
+
+cl_int clReleaseCommandQueue(cl_command_queue queue) {
+    return give_back(queue, QUEUE);
+}
+
+cl_mem clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void *host, cl_int *error) {
+    (void)flags, (void)host;
+    use(context, CONTEXT);
+    return make(BUFFER, size, error);
+}
+
+cl_int clReleaseMemObject(cl_mem buffer) {
+    return give_back(buffer, BUFFER);
+}
+
+cl_program clCreateProgramWithSource(cl_context context, cl_uint texts, const char **text, const size_t *lengths,
+                                     cl_int *error) {
+    (void)lengths;
+    use(context, CONTEXT);
+    if (texts != 1 || !strstr(text[0], "dcn_"))
+        count(&control.misuse, 1);
+    return make(PROGRAM, 0, error);
+}
+
+static const unsigned char binary[1000] = "what a fake compiler makes";
+
+cl_program clCreateProgramWithBinary(cl_context context, cl_uint devices, const cl_device_id *ids, const size_t *sizes,
+                                     const unsigned char **bytes, cl_int *statuses, cl_int *error) {
+    (void)ids, (void)statuses;
+    use(context, CONTEXT);
+    if (devices != 1 || sizes[0] != sizeof binary || memcmp(bytes[0], binary, sizeof binary) != 0)
+        count(&control.misuse, 1); /* a cache entry was believed that it should not have been */
+    return make(PROGRAM, 0, error);
+}
+
+cl_int clBuildProgram(cl_program program, cl_uint devices, const cl_device_id *ids, const char *options,
+                      void (*notify)(cl_program, void *), void *data) {
+    (void)devices, (void)ids, (void)options, (void)notify, (void)data;
+    use(program, PROGRAM);
+    return called();
+}
+
+cl_int clGetProgramInfo(cl_program program, cl_program_info what, size_t room, void *to, size_t *needed) {
+    const cl_uint one = 1;
+    const cl_device_id id = (cl_device_id)&device;
+    const size_t size = sizeof binary;
+    use(program, PROGRAM);
+    if (what == DCNV4I_CL_PROGRAM_NUM_DEVICES)
+        return answer(&one, sizeof one, room, to, needed);
+    if (what == DCNV4I_CL_PROGRAM_DEVICES)
+        return answer(&id, sizeof id, room, to, needed);
+    if (what == DCNV4I_CL_PROGRAM_BINARY_SIZES)
+        return answer(&size, sizeof size, room, to, needed);
+    const cl_int error = called();
+    if (!error)
+        memcpy(*(unsigned char **)to, binary, sizeof binary);
+    return error;
+}
+
+cl_int clGetProgramBuildInfo(cl_program program, cl_device_id id, cl_program_build_info what, size_t room, void *to,
+                             size_t *needed) {
+    static const char log[] = "a note\nline 7: error: no such thing\nmore\n";
+    (void)id, (void)what;
+    use(program, PROGRAM);
+    return answer(log, sizeof log, room, to, needed);
+}
+
+cl_int clReleaseProgram(cl_program program) {
+    return give_back(program, PROGRAM);
+}
+
+cl_kernel clCreateKernel(cl_program program, const char *name, cl_int *error) {
+    use(program, PROGRAM);
+    if (strncmp(name, "dcn_", 4) != 0)
+        count(&control.misuse, 1);
+    return make(KERNEL, 0, error);
+}
+
+cl_int clReleaseKernel(cl_kernel kernel) {
+    return give_back(kernel, KERNEL);
+}
+
+cl_int clSetKernelArg(cl_kernel kernel, cl_uint index, size_t size, const void *value) {
+    (void)index, (void)value;
+    use(kernel, KERNEL);
+    if (size != 8)
+        count(&control.misuse, 1);
+    return called();
+}
+
+/* What every command does: looks at its waits, and makes its event. */
+static cl_int enqueue(cl_command_queue queue, cl_uint waits, const cl_event *list, cl_event *event) {
+    cl_int error = 0;
+    use(queue, QUEUE);
+    for (cl_uint i = 0; i < waits; ++i)
+        use(list[i], EVENT);
+    if (event)
+        *event = make(EVENT, 0, &error);
+    else
+        error = called();
+    return error;
+}
+
+cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions, const size_t *offset,
+                              const size_t *global, const size_t *local, cl_uint waits, const cl_event *list,
+                              cl_event *event) {
+    use(kernel, KERNEL);
+    if (dimensions != 1 || offset || global[0] == 0 || local[0] == 0 || local[0] > 256 || global[0] % local[0] != 0)
+        count(&control.misuse, 1);
+    count(&control.launches, 1);
+    return enqueue(queue, waits, list, event);
+}
+
+cl_int clEnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size, void *to,
+                           cl_uint waits, const cl_event *list, cl_event *event) {
+    const object *from = use(buffer, BUFFER);
+    const cl_int error = enqueue(queue, waits, list, event);
+    if (!blocking || offset + size > from->size)
+        count(&control.misuse, 1);
+    else if (!error)
+        memcpy(to, from->bytes + offset, size);
+    return error;
+}
+
+cl_int clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size,
+                            const void *from, cl_uint waits, const cl_event *list, cl_event *event) {
+    const object *to = use(buffer, BUFFER);
+    const cl_int error = enqueue(queue, waits, list, event);
+    if (!blocking || offset + size > to->size)
+        count(&control.misuse, 1);
+    else if (!error)
+        memcpy(to->bytes + offset, from, size);
+    return error;
+}
+
+cl_int clEnqueueMarkerWithWaitList(cl_command_queue queue, cl_uint waits, const cl_event *list, cl_event *event) {
+    return enqueue(queue, waits, list, event);
+}
+
+cl_int clReleaseEvent(cl_event event) {
+    return give_back(event, EVENT);
+}
+
+cl_int clFlush(cl_command_queue queue) {
+    use(queue, QUEUE);
+    return called();
+}
+
+cl_int clFinish(cl_command_queue queue) {
+    use(queue, QUEUE);
+    return called();
+}

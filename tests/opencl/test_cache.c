@@ -1,0 +1,257 @@
+/* The cache of compiled kernels, in memory and on disk, through the library and a driver that only pretends. */
+#include "../support/harness.h"
+#include "../../backends/gpu/program.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/dcnv4_cache_XXXXXX";
+
+typedef struct counts {
+    int64_t compiled, loaded;
+} counts;
+
+static dcnv4_problem layer(int64_t height, int64_t width) {
+    dcnv4_problem problem = DCNV4_PROBLEM_INIT;
+    problem.batch = 1, problem.height = height, problem.width = width, problem.groups = 2, problem.group_channels = 8;
+    return problem;
+}
+
+/* Makes a plan on a context of its own, and says what that took. */
+static counts plan_once(dcnv4_status expected) {
+    const dcnv4i_build_counts before = dcnv4i_build_count();
+    const dcnv4_problem problem = layer(5, 6);
+    dcnv4_context *context = NULL;
+    dcnv4_plan *plan = NULL;
+    ASSERT_SUCCESS(dcnv4_context_create("opencl:0", &context));
+    assert_status(dcnv4_plan_create(context, &problem, &plan), expected, "dcnv4_plan_create");
+    dcnv4_plan_destroy(plan);
+    dcnv4_context_destroy(context);
+    const dcnv4i_build_counts after = dcnv4i_build_count();
+    count_case();
+    return (counts){after.compiled - before.compiled, after.loaded - before.loaded};
+}
+
+static void assert_counts(counts got, int64_t compiled, int64_t loaded) {
+    assert_int_equal(got.compiled, compiled);
+    assert_int_equal(got.loaded, loaded);
+}
+
+/* Calls visit on every entry; how many there are. */
+static int each_entry(void (*visit)(const char *path, int argument), int argument) {
+    DIR *all = opendir(folder);
+    int count = 0;
+    for (struct dirent *entry; (entry = readdir(all));) {
+        char path[512];
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        if (visit)
+            visit(path, argument);
+        ++count;
+    }
+    closedir(all);
+    return count;
+}
+
+static void remove_entry(const char *path, int argument) {
+    (void)argument;
+    unlink(path);
+}
+
+/* Flips a bit in the byte that lies argument thousandths into the file. */
+static void damage(const char *path, int argument) {
+    FILE *file = fopen(path, "r+b");
+    fseek(file, 0, SEEK_END);
+    const long at = (ftell(file) - 1) * argument / 1000;
+    fseek(file, at, SEEK_SET);
+    const int byte = fgetc(file);
+    fseek(file, at, SEEK_SET);
+    fputc(byte ^ 4, file);
+    fclose(file);
+}
+
+static void truncate_entry(const char *path, int argument) {
+    struct stat found;
+    stat(path, &found);
+    assert_int_equal(truncate(path, found.st_size * argument / 1000), 0);
+}
+
+static char previous[512];
+
+/* Puts each entry under the name of the one before. */
+static void swap_names(const char *path, int argument) {
+    (void)argument;
+    if (*previous) {
+        rename(path, "/tmp/dcnv4_cache_swap");
+        rename(previous, path);
+        rename("/tmp/dcnv4_cache_swap", previous);
+    }
+    snprintf(previous, sizeof previous, "%s", path);
+}
+
+static int64_t modules; /* that a plan needs */
+
+static void start_empty(void) {
+    each_entry(remove_entry, 0);
+    const counts first = plan_once(DCNV4_SUCCESS);
+    modules = first.compiled;
+    assert_true(modules > 1);
+    assert_int_equal(first.loaded, 0);
+    assert_int_equal(each_entry(NULL, 0), modules);
+}
+
+static void filled_once(void **state) {
+    (void)state;
+    start_empty();
+    assert_counts(plan_once(DCNV4_SUCCESS), 0, modules);
+}
+
+static void damaged(void **state) {
+    (void)state;
+    start_empty();
+    for (int at = 0; at <= 1000; at += 10) {
+        each_entry(damage, at);
+        assert_counts(plan_once(DCNV4_SUCCESS), modules, 0);
+        assert_counts(plan_once(DCNV4_SUCCESS), 0, modules);
+    }
+}
+
+static void truncated(void **state) {
+    (void)state;
+    start_empty();
+    for (int at = 0; at < 1000; at += 50) {
+        each_entry(truncate_entry, at);
+        assert_counts(plan_once(DCNV4_SUCCESS), modules, 0);
+    }
+    assert_counts(plan_once(DCNV4_SUCCESS), 0, modules);
+}
+
+static void foreign(void **state) {
+    (void)state;
+    start_empty();
+    *previous = '\0';
+    each_entry(swap_names, 0);
+    assert_counts(plan_once(DCNV4_SUCCESS), modules, 0);
+}
+
+/* 32 processes that fill the same folder at once. */
+static void raced(void **state) {
+    (void)state;
+    enum { PROCESSES = 32 };
+    pid_t children[PROCESSES];
+    for (int round = 0; round < 3; ++round) {
+        each_entry(remove_entry, 0);
+        for (int i = 0; i < PROCESSES; ++i)
+            if ((children[i] = fork()) == 0) {
+                const dcnv4_problem problem = layer(5, 6);
+                dcnv4_context *context = NULL;
+                dcnv4_plan *plan = NULL;
+                const bool made = dcnv4_context_create("opencl:0", &context) == DCNV4_SUCCESS &&
+                                  dcnv4_plan_create(context, &problem, &plan) == DCNV4_SUCCESS;
+                _exit(made ? 0 : 1);
+            }
+        for (int i = 0; i < PROCESSES; ++i) {
+            int how = -1;
+            waitpid(children[i], &how, 0);
+            assert_int_equal(how, 0);
+        }
+        assert_counts(plan_once(DCNV4_SUCCESS), 0, modules);
+        assert_int_equal(each_entry(NULL, 0), modules);
+    }
+}
+
+static void writable_by_others(void **state) {
+    (void)state;
+    start_empty();
+    chmod(folder, 0777);
+    assert_counts(plan_once(DCNV4_SUCCESS), modules, 0);
+    chmod(folder, 0770);
+    assert_counts(plan_once(DCNV4_SUCCESS), modules, 0);
+    chmod(folder, 0700);
+    assert_counts(plan_once(DCNV4_SUCCESS), 0, modules);
+}
+
+static void compiler_forbidden(void **state) {
+    (void)state;
+    start_empty();
+    setenv("DCNV4_COMPILER", "off", 1);
+    assert_counts(plan_once(DCNV4_SUCCESS), 0, modules);
+    each_entry(remove_entry, 0);
+    assert_counts(plan_once(DCNV4_COMPILER_UNAVAILABLE), 0, 0);
+    unsetenv("DCNV4_COMPILER");
+}
+
+/* A new image size builds nothing, in a context that has seen the layer. */
+static void new_sizes(void **state) {
+    (void)state;
+    dcnv4_context *context = NULL;
+    ASSERT_SUCCESS(dcnv4_context_create("opencl:0", &context));
+    dcnv4i_build_counts before = {0, 0};
+    for (int64_t size = 1; size < 300; size += 7) {
+        const dcnv4_problem problem = layer(size, 2 * size);
+        dcnv4_plan *plan = NULL;
+        ASSERT_SUCCESS(dcnv4_plan_create(context, &problem, &plan));
+        dcnv4_plan_destroy(plan);
+        const dcnv4i_build_counts now = dcnv4i_build_count();
+        if (size > 1) {
+            assert_int_equal(now.compiled, before.compiled);
+            assert_int_equal(now.loaded, before.loaded);
+        }
+        before = now;
+        count_case();
+    }
+    dcnv4_context_destroy(context);
+}
+
+/* A child of fork() is told so, and may give back what it has. */
+static void forked(void **state) {
+    (void)state;
+    dcnv4_context *context = NULL;
+    dcnv4_plan *plan = NULL;
+    dcnv4_buffer buffer;
+    const dcnv4_problem problem = layer(5, 6);
+    ASSERT_SUCCESS(dcnv4_context_create("opencl:0", &context));
+    ASSERT_SUCCESS(dcnv4_plan_create(context, &problem, &plan));
+    ASSERT_SUCCESS(dcnv4_buffer_create(context, 100, &buffer));
+    const pid_t child = fork();
+    if (child == 0) {
+        dcnv4_plan *second = NULL;
+        bool right = dcnv4_plan_create(context, &problem, &second) == DCNV4_FORKED;
+        right &= dcnv4_synchronize(context) == DCNV4_FORKED;
+        right &= dcnv4_upload(context, &buffer, "x", 1) == DCNV4_FORKED;
+        dcnv4_buffer_destroy(context, &buffer);
+        dcnv4_plan_destroy(plan);
+        dcnv4_context_destroy(context);
+        _exit(right ? 0 : 1);
+    }
+    int how = -1;
+    waitpid(child, &how, 0);
+    assert_int_equal(how, 0);
+    dcnv4_buffer_destroy(context, &buffer);
+    dcnv4_plan_destroy(plan);
+    dcnv4_context_destroy(context);
+    count_case();
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(filled_once), cmocka_unit_test(damaged),
+        cmocka_unit_test(truncated),   cmocka_unit_test(foreign),
+        cmocka_unit_test(raced),       cmocka_unit_test(writable_by_others),
+        cmocka_unit_test(compiler_forbidden), cmocka_unit_test(new_sizes),
+        cmocka_unit_test(forked),
+    };
+    if (!mkdtemp(folder))
+        return 1;
+    setenv("DCNV4_CACHE_DIR", folder, 1);
+    const int result = HARNESS_RUN(argc, argv, tests);
+    each_entry(remove_entry, 0);
+    rmdir(folder);
+    return result;
+}
