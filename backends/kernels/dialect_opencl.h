@@ -87,9 +87,9 @@ DCN_INLINE void dcn_sum4(const DCN_PRIVATE dcn_vector *a, DCN_PRIVATE float *sum
 #else
     const float4 p = a[0], q = a[1], r = a[2], s = a[3];
 #endif
-    const float4 pq_low = (float4)(p.x, q.x, p.y, q.y) + (float4)(p.z, q.z, p.w, q.w);
-    const float4 rs_low = (float4)(r.x, s.x, r.y, s.y) + (float4)(r.z, s.z, r.w, s.w);
-    const float4 all = (float4)(pq_low.lo, rs_low.lo) + (float4)(pq_low.hi, rs_low.hi);
+    const float4 pq = (float4)(p.x, q.x, p.y, q.y) + (float4)(p.z, q.z, p.w, q.w);
+    const float4 rs = (float4)(r.x, s.x, r.y, s.y) + (float4)(r.z, s.z, r.w, s.w);
+    const float4 all = (float4)(pq.x, pq.y, rs.x, rs.y) + (float4)(pq.z, pq.w, rs.z, rs.w);
     sum[0] = all.x, sum[1] = all.y, sum[2] = all.z, sum[3] = all.w;
 #elif DCN_VECTOR == 2
     for (int i = 0; i < 4; ++i)
@@ -194,7 +194,7 @@ DCN_INLINE void dcn_atomic_add_one(DCN_GLOBAL float *target, float number) {
 #else
 DCN_INLINE void dcn_atomic_add_one(DCN_GLOBAL float *target, float number) {
     volatile DCN_GLOBAL uint *const bits = (volatile DCN_GLOBAL uint *)target;
-    uint seen = *bits, before;
+    uint seen = 0, before; /* a first guess; a plain read would race with the others' exchanges */
     do {
         before = seen;
         seen = atomic_cmpxchg(bits, before, as_uint(as_float(before) + number));
