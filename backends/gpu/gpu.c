@@ -11,7 +11,7 @@ typedef enum binding {
     BIND_REACH,     /* the reach of output rows, in the workspace */
 } binding;
 
-enum { MAX_LAUNCHES = 4, MAX_BINDINGS = 5, MAX_NUMBERS = 5 };
+enum { MAX_LAUNCHES = 4, MAX_BINDINGS = 5, MAX_NUMBERS = 6 };
 
 /* A launch but for its buffers. */
 typedef struct step {
@@ -73,6 +73,8 @@ dcnv4_status dcnv4i_gpu_synchronize(void *gpu) {
 
 /* ---- Programs ------------------------------------------------------------------------------------------------------- */
 
+static const dcnv4i_cuts no_cuts = {1, 1};
+
 static step *add_step(steps *to, void *kernel, int64_t groups, int64_t work_group) {
     step *added = &to->step[to->count];
     *added = (step){.kernel = kernel, .groups = groups, .work_group = work_group};
@@ -127,7 +129,8 @@ static dcnv4_status add_main(program *made, dcnv4i_part id, dcnv4i_kernel kernel
     const dcnv4_status status = get_part(made, id, aligned, &p);
     if (status != DCNV4_SUCCESS)
         return status;
-    step *main = add_step(to, p.module->kernels[kernel], dcnv4i_geometry_groups(&p.geometry, &made->problem, id, 1),
+    step *main = add_step(to, p.module->kernels[kernel],
+                          dcnv4i_geometry_groups(&p.geometry, &made->problem, id, no_cuts),
                           tile_work_group(&p.geometry));
     for (int i = 0; i < count; ++i)
         bind(main, BIND_TENSOR + (int)tensors[i]);
@@ -144,17 +147,18 @@ static void bind_scatter(step *to) {
 
 static void add_owned_scatter(program *made, const part *p, steps *to) {
     const dcnv4i_problem *problem = &made->problem;
-    const int64_t bands = dcnv4i_bands(&made->gpu->limits, problem);
-    const int64_t rows = bands > 1 ? problem->asked.batch * problem->output_height : 0;
+    const dcnv4i_cuts cuts = dcnv4i_cuts_of(&made->gpu->limits, problem);
+    const int64_t rows = cuts.bands > 1 ? problem->asked.batch * problem->output_height : 0;
     step *reach = add_step(to, p->module->kernels[DCNV4I_KERNEL_REACH], rows, 1);
     bind(reach, BIND_TENSOR + DCNV4I_OFFSET_MASK);
     bind(reach, BIND_REACH);
     pass_sizes(reach, problem);
     step *scatter = add_step(to, p->module->kernels[DCNV4I_KERNEL_SCATTER],
-                             dcnv4i_geometry_groups(&p->geometry, problem, p->id, bands), p->geometry.lanes);
+                             dcnv4i_geometry_groups(&p->geometry, problem, p->id, cuts), p->geometry.lanes);
     bind_scatter(scatter);
     bind(scatter, BIND_REACH);
-    pass_number(scatter, bands);
+    pass_number(scatter, cuts.bands);
+    pass_number(scatter, cuts.shares);
     pass_sizes(scatter, problem);
     made->reach_item = p->geometry.wide ? 8 : 4;
     made->reach_bytes = 2 * made->reach_item * (size_t)rows;
@@ -169,7 +173,7 @@ static void add_atomic_scatter(program *made, const part *p, steps *to) {
     bind(clear, BIND_SUMS);
     pass_number(clear, pixels);
     step *scatter = add_step(to, p->module->kernels[DCNV4I_KERNEL_SCATTER],
-                             pixels > 0 ? dcnv4i_geometry_groups(&p->geometry, problem, p->id, 1) : 0,
+                             pixels > 0 ? dcnv4i_geometry_groups(&p->geometry, problem, p->id, no_cuts) : 0,
                              tile_work_group(&p->geometry));
     bind_scatter(scatter);
     pass_sizes(scatter, problem);

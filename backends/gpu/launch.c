@@ -121,10 +121,10 @@ bool dcnv4i_geometry_equal(const dcnv4i_geometry *a, const dcnv4i_geometry *b) {
 }
 
 int64_t dcnv4i_geometry_groups(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem, dcnv4i_part part,
-                               int64_t bands) {
+                               dcnv4i_cuts cuts) {
     const dcnv4_problem *p = &problem->asked;
     if (part == DCNV4I_PART_SCATTER && geometry->owned)
-        return problem->tensors[DCNV4I_VALUE].pixels == 0 ? 0 : p->batch * p->groups * bands;
+        return problem->tensors[DCNV4I_VALUE].pixels == 0 ? 0 : p->batch * cuts.shares * cuts.bands;
     if (problem->tensors[DCNV4I_OUTPUT].pixels == 0)
         return 0;
     const int64_t rows = blocks_of(problem->output_height, geometry->tile_h);
@@ -134,9 +134,13 @@ int64_t dcnv4i_geometry_groups(const dcnv4i_geometry *geometry, const dcnv4i_pro
     return p->batch * rows * columns * blocks_of(p->groups, geometry->tile_groups) * parts;
 }
 
-int64_t dcnv4i_bands(const dcnv4i_limits *limits, const dcnv4i_problem *problem) {
+/* On a CPU a share of several groups writes whole cache lines of neighbouring ones, and needs fewer positions looked at; on
+ * a GPU a work-group has one group's channels. */
+dcnv4i_cuts dcnv4i_cuts_of(const dcnv4i_limits *limits, const dcnv4i_problem *problem) {
+    const int64_t groups = problem->asked.groups;
     if (problem->tensors[DCNV4I_VALUE].pixels == 0)
-        return 1;
-    const int64_t tasks = problem->asked.batch * problem->asked.groups;
-    return at_least_1(smaller(blocks_of(2 * at_least_1(limits->units), tasks), problem->asked.height));
+        return (dcnv4i_cuts){1, 1};
+    const int64_t wanted = blocks_of(2 * at_least_1(limits->units), problem->asked.batch);
+    const int64_t shares = limits->cpu ? smaller(wanted, groups) : groups;
+    return (dcnv4i_cuts){smaller(blocks_of(wanted, shares), problem->asked.height), shares};
 }

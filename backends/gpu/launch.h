@@ -39,11 +39,16 @@ bool dcnv4i_geometry_equal(const dcnv4i_geometry *a, const dcnv4i_geometry *b);
 dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part,
                                    bool aligned);
 
+/* Into how many bands the rows of an image are cut, and into how many shares the groups, for owned scatter: as many as keep
+ * all units busy. */
+typedef struct dcnv4i_cuts {
+    int64_t bands, shares;
+} dcnv4i_cuts;
+
+dcnv4i_cuts dcnv4i_cuts_of(const dcnv4i_limits *limits, const dcnv4i_problem *problem);
+
 /* Work-groups of a part's main kernel; 0 if there is nothing to do. */
 int64_t dcnv4i_geometry_groups(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem, dcnv4i_part part,
-                               int64_t bands);
-
-/* Into how many bands the rows of an image are cut, so that owned scatter keeps all units busy: 1 to H. */
-int64_t dcnv4i_bands(const dcnv4i_limits *limits, const dcnv4i_problem *problem);
+                               dcnv4i_cuts cuts);
 
 #endif

@@ -4,6 +4,9 @@
 /* Vectors of a group that one work-item has; the last may be there for some lanes only. */
 #define DCN_LANE_VECTORS ((DCN_CHANNELS + DCN_VECTOR * DCN_LANES - 1) / (DCN_VECTOR * DCN_LANES))
 #define DCN_LANE_TAIL (DCN_CHANNELS % (DCN_VECTOR * DCN_LANES) != 0)
+/* Whether the work-item whose first channel this is has vector v. */
+#define DCN_HAS_VECTOR(channel, v) (!DCN_LANE_TAIL || (channel) + (v) * DCN_LANES * DCN_VECTOR < DCN_CHANNELS)
+
 
 #if DCN_PART_POINTS
 
@@ -18,7 +21,7 @@ DCN_INLINE void dcn_dots(const DCN_GLOBAL dcn_item *value, dcn_index at, dcn_ind
     if (inside == DCN_INTERIOR) {
         DCN_UNROLL_VECTORS
         for (int v = 0; v < DCN_LANE_VECTORS; ++v)
-            if (!DCN_LANE_TAIL || channel + v * DCN_LANES * DCN_VECTOR < DCN_CHANNELS) {
+            if (DCN_HAS_VECTOR(channel, v)) {
                 const dcn_index step = v * DCN_LANES * DCN_VECTOR;
                 const dcn_vector grad = dcn_load(grad_output, grad_at + step);
                 sum[0] = dcn_fma_each(grad, dcn_load(value, at + step), sum[0]);
@@ -28,7 +31,7 @@ DCN_INLINE void dcn_dots(const DCN_GLOBAL dcn_item *value, dcn_index at, dcn_ind
             }
     } else {
         for (int v = 0; v < DCN_LANE_VECTORS; ++v)
-            if (!DCN_LANE_TAIL || channel + v * DCN_LANES * DCN_VECTOR < DCN_CHANNELS)
+            if (DCN_HAS_VECTOR(channel, v))
                 for (int c = 0; c < 4; ++c)
                     if (inside >> c & 1) {
                         const dcn_index step = v * DCN_LANES * DCN_VECTOR;
@@ -247,71 +250,104 @@ DCN_KERNEL(dcn_backward_reach, 1)
     reach[2 * row] = least, reach[2 * row + 1] = most;
 }
 
-/* Each work-group owns a band of rows of one image, in the channels of one group, and nobody else writes there: it looks
- * through the output pixels in their order, and adds what falls into its band. */
+/* Adds weight·grad to the sums from `at` on, in a work-item's channels, of which the first is `channel`. */
+DCN_INLINE void dcn_add_grad(DCN_GLOBAL float *sums, dcn_index at, float weight, const DCN_GLOBAL dcn_item *grad,
+                             dcn_index channel) {
+    DCN_UNROLL_VECTORS
+    for (int v = 0; v < DCN_LANE_VECTORS; ++v)
+        if (DCN_HAS_VECTOR(channel, v)) {
+            const dcn_index step = v * DCN_LANES * DCN_VECTOR;
+            dcn_store_sum(sums, at + step, dcn_fma(weight, dcn_load(grad, step), dcn_load_sum(sums, at + step)));
+        }
+}
+
+/* The part of grad_value that a work-group owns: value pixels begin to end of image n, in some groups. */
+typedef struct dcn_share {
+    dcn_index n, begin, end;
+    dcn_index group, end_group;
+} dcn_share;
+
+/* Work-groups are numbered: bands of rows fastest, then shares of the groups, then images. */
+DCN_INLINE dcn_share dcn_share_of(dcn_index number, dcn_long bands, dcn_long shares, const DCN_PRIVATE dcn_sizes *sizes) {
+    const dcn_long band = number % bands, share = number / bands % shares;
+    dcn_share own;
+    own.n = (dcn_index)(number / bands / shares);
+    own.begin = (own.n * sizes->height + (dcn_index)(sizes->height * band / bands)) * sizes->width;
+    own.end = (own.n * sizes->height + (dcn_index)(sizes->height * (band + 1) / bands)) * sizes->width;
+    own.group = (dcn_index)(DCN_GROUPS * share / shares), own.end_group = (dcn_index)(DCN_GROUPS * (share + 1) / shares);
+    return own;
+}
+
+/* Adds what one block's points give to the pixels that are owned. */
+DCN_INLINE void dcn_scatter_block(const DCN_GLOBAL dcn_item *offset_mask, const DCN_GLOBAL dcn_item *grad_output,
+                                  DCN_GLOBAL float *sums, const DCN_PRIVATE dcn_block *b,
+                                  const DCN_PRIVATE dcn_share *own, dcn_index channel,
+                                  const DCN_PRIVATE dcn_sizes *sizes) {
+    const dcn_index first = b->group * DCN_CHANNELS + channel;
+    const DCN_GLOBAL dcn_item *const grad = grad_output + b->pixel * DCN_GRAD_OUTPUT_STRIDE + first;
+    const dcn_softmax norm = dcn_softmax_of(offset_mask, b->offsets);
+    for (int k = 0; k < DCN_POINTS; ++k) {
+        const dcn_sample s = dcn_point(offset_mask, b, k, &norm, sizes);
+        const dcn_index last = s.at + sizes->width + 1;
+        if (!s.inside || s.at >= own->end || last < own->begin)
+            continue;
+        const int all = s.inside == DCN_INTERIOR && s.at >= own->begin && last < own->end;
+        float weight[4];
+        dcn_weights(&s, s.mask, weight);
+        DCN_UNROLL
+        for (int c = 0; c < 4; ++c) {
+            const dcn_index pixel = s.at + (c & 1) + (c & 2 ? sizes->width : 0);
+            if (all || ((s.inside >> c & 1) && pixel >= own->begin && pixel < own->end))
+                dcn_add_grad(sums, pixel * DCN_SUMS_STRIDE + first, weight[c], grad, channel);
+        }
+    }
+}
+
+/* Each work-group owns a band of rows of one image in some groups, and nobody else writes there: it looks through the output
+ * pixels in their order, and adds what falls into its share. */
 DCN_KERNEL(dcn_backward_scatter, DCN_LANES)
 (const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
  const DCN_GLOBAL dcn_item *DCN_RESTRICT grad_output, dcn_long grad_output_at, DCN_GLOBAL dcn_item *grad_value,
  dcn_long grad_value_at, DCN_GLOBAL float *workspace, dcn_long workspace_at,
- const DCN_GLOBAL dcn_index *DCN_RESTRICT reach, dcn_long reach_at, dcn_long bands, dcn_long height, dcn_long width,
- dcn_long output_height, dcn_long output_width) {
+ const DCN_GLOBAL dcn_index *DCN_RESTRICT reach, dcn_long reach_at, dcn_long bands, dcn_long shares, dcn_long height,
+ dcn_long width, dcn_long output_height, dcn_long output_width) {
     offset_mask += offset_mask_at, grad_output += grad_output_at, grad_value += grad_value_at;
     workspace += workspace_at, reach += reach_at;
     dcn_sizes sizes;
     sizes.height = height, sizes.width = width;
     sizes.output_height = output_height, sizes.output_width = output_width;
     DCN_GLOBAL float *const sums = DCN_SUMS(grad_value, workspace);
-    const dcn_index task = DCN_GROUP_ID, band = task % bands, group = task / bands % DCN_GROUPS;
-    const dcn_index n = task / bands / DCN_GROUPS;
-    const dcn_index channel = DCN_LOCAL_ID * DCN_VECTOR, first_channel = group * DCN_CHANNELS + channel;
-    const dcn_index begin = (n * sizes.height + (dcn_index)((dcn_long)sizes.height * band / bands)) * sizes.width;
-    const dcn_index end = (n * sizes.height + (dcn_index)((dcn_long)sizes.height * (band + 1) / bands)) * sizes.width;
+    const dcn_share own = dcn_share_of(DCN_GROUP_ID, bands, shares, &sizes);
+    const dcn_index channel = DCN_LOCAL_ID * DCN_VECTOR;
 
-    for (dcn_index pixel = begin; pixel < end; ++pixel)
-        for (int v = 0; v < DCN_LANE_VECTORS; ++v)
-            if (!DCN_LANE_TAIL || channel + v * DCN_LANES * DCN_VECTOR < DCN_CHANNELS)
-                dcn_store_sum(sums, pixel * DCN_SUMS_STRIDE + first_channel + v * DCN_LANES * DCN_VECTOR, dcn_zero());
+    for (dcn_index pixel = own.begin; pixel < own.end; ++pixel)
+        for (dcn_index group = own.group; group < own.end_group; ++group)
+            for (int v = 0; v < DCN_LANE_VECTORS; ++v)
+                if (DCN_HAS_VECTOR(channel, v))
+                    dcn_store_sum(sums,
+                                  pixel * DCN_SUMS_STRIDE + group * DCN_CHANNELS + channel + v * DCN_LANES * DCN_VECTOR,
+                                  dcn_zero());
 
     for (dcn_index oy = 0; oy < sizes.output_height; ++oy) {
-        const dcn_index row = n * sizes.output_height + oy;
-        if (bands > 1 && (reach[2 * row] >= end || reach[2 * row + 1] < begin))
+        const dcn_index row = own.n * sizes.output_height + oy;
+        if (bands > 1 && (reach[2 * row] >= own.end || reach[2 * row + 1] < own.begin))
             continue;
-        for (dcn_index ox = 0; ox < sizes.output_width; ++ox) {
-            const dcn_block b = dcn_block_of(n, oy, ox, group, &sizes);
-            const dcn_index grad_at = b.pixel * DCN_GRAD_OUTPUT_STRIDE + first_channel;
-            const dcn_softmax norm = dcn_softmax_of(offset_mask, b.offsets);
-            for (int k = 0; k < DCN_POINTS; ++k) {
-                const dcn_sample s = dcn_point(offset_mask, &b, k, &norm, &sizes);
-                if (!s.inside || s.at >= end || s.at + sizes.width + 1 < begin)
-                    continue;
-                float weight[4];
-                dcn_weights(&s, s.mask, weight);
-                DCN_UNROLL
-                for (int c = 0; c < 4; ++c) {
-                    const dcn_index pixel = s.at + (c & 1) + (c & 2 ? sizes.width : 0);
-                    if (!(s.inside >> c & 1) || pixel < begin || pixel >= end)
-                        continue;
-                    const dcn_index at = pixel * DCN_SUMS_STRIDE + first_channel;
-                    DCN_UNROLL_VECTORS
-                    for (int v = 0; v < DCN_LANE_VECTORS; ++v)
-                        if (!DCN_LANE_TAIL || channel + v * DCN_LANES * DCN_VECTOR < DCN_CHANNELS) {
-                            const dcn_index step = v * DCN_LANES * DCN_VECTOR;
-                            const dcn_vector grad = dcn_load(grad_output, grad_at + step);
-                            dcn_store_sum(sums, at + step, dcn_fma(weight[c], grad, dcn_load_sum(sums, at + step)));
-                        }
-                }
+        for (dcn_index ox = 0; ox < sizes.output_width; ++ox)
+            for (dcn_index group = own.group; group < own.end_group; ++group) {
+                const dcn_block b = dcn_block_of(own.n, oy, ox, group, &sizes);
+                dcn_scatter_block(offset_mask, grad_output, sums, &b, &own, channel, &sizes);
             }
-        }
     }
 
 #if DCN_DTYPE != DCN_FLOAT32
-    for (dcn_index pixel = begin; pixel < end; ++pixel)
-        for (int v = 0; v < DCN_LANE_VECTORS; ++v)
-            if (!DCN_LANE_TAIL || channel + v * DCN_LANES * DCN_VECTOR < DCN_CHANNELS) {
-                const dcn_index step = first_channel + v * DCN_LANES * DCN_VECTOR;
-                dcn_store(grad_value, pixel * DCN_GRAD_VALUE_STRIDE + step,
-                          dcn_load_sum(sums, pixel * DCN_SUMS_STRIDE + step));
-            }
+    for (dcn_index pixel = own.begin; pixel < own.end; ++pixel)
+        for (dcn_index group = own.group; group < own.end_group; ++group)
+            for (int v = 0; v < DCN_LANE_VECTORS; ++v)
+                if (DCN_HAS_VECTOR(channel, v)) {
+                    const dcn_index step = group * DCN_CHANNELS + channel + v * DCN_LANES * DCN_VECTOR;
+                    dcn_store(grad_value, pixel * DCN_GRAD_VALUE_STRIDE + step,
+                              dcn_load_sum(sums, pixel * DCN_SUMS_STRIDE + step));
+                }
 #endif
 }
 

@@ -12,7 +12,6 @@
 #define DCN_GROUP_ID ((dcn_index)blockIdx.x)
 #define DCN_LOCAL_ID ((int)threadIdx.x)
 #define DCN_UNROLL _Pragma("unroll")
-#define DCN_FLOOR floorf
 #define DCN_EXP expf
 #define DCN_MAX fmaxf
 #define DCN_MIN(a, b) ((a) < (b) ? (a) : (b))

@@ -18,7 +18,6 @@
 #define DCN_GROUP_ID ((dcn_index)__builtin_amdgcn_workgroup_id_x())
 #define DCN_LOCAL_ID ((int)__builtin_amdgcn_workitem_id_x())
 #define DCN_UNROLL _Pragma("unroll")
-#define DCN_FLOOR __builtin_floorf
 #define DCN_EXP __builtin_expf
 #define DCN_MAX __builtin_fmaxf
 #define DCN_MIN(a, b) ((a) < (b) ? (a) : (b))

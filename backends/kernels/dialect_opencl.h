@@ -11,7 +11,6 @@
 #define DCN_GROUP_ID ((dcn_index)get_group_id(0))
 #define DCN_LOCAL_ID ((int)get_local_id(0))
 #define DCN_UNROLL _Pragma("unroll")
-#define DCN_FLOOR floor
 #define DCN_EXP exp
 #define DCN_MAX fmax
 #define DCN_MIN min

@@ -16,13 +16,13 @@ typedef struct dcn_sample {
 DCN_INLINE dcn_sample dcn_locate(float x, float y, dcn_index first, dcn_index width, dcn_index height) {
     dcn_sample s;
     s.fx = 0.0f, s.fy = 0.0f, s.mask = 0.0f, s.inside = 0, s.at = 0;
-    if (x > -1.0f && x < (float)width && y > -1.0f && y < (float)height) {
-        const float floor_x = DCN_FLOOR(x), floor_y = DCN_FLOOR(y);
-        const dcn_index column = (dcn_index)floor_x, row = (dcn_index)floor_y;
+    if ((x > -1.0f) & (x < (float)width) & (y > -1.0f) & (y < (float)height)) {
+        /* Rounding towards 0 is floor, but for what lies between −1 and 0. */
+        const dcn_index column = (dcn_index)x - (x < 0.0f), row = (dcn_index)y - (y < 0.0f);
         /* Past 2²⁴ pixels a float is rounded, and even the left or upper corner may be outside. */
-        const int left = column >= 0 && column < width, right = column + 1 < width;
-        const int top = row >= 0 && row < height, bottom = row + 1 < height;
-        s.fx = x - floor_x, s.fy = y - floor_y;
+        const int left = (column >= 0) & (column < width), right = column + 1 < width;
+        const int top = (row >= 0) & (row < height), bottom = row + 1 < height;
+        s.fx = x - (float)column, s.fy = y - (float)row;
         s.inside = (left & top) | (right & top) << 1 | (left & bottom) << 2 | (right & bottom) << 3;
         s.at = first + row * width + column;
     }

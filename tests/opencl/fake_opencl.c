@@ -169,7 +169,8 @@ cl_int clGetContextInfo(cl_context context, cl_context_info what, size_t room, v
     return answer(&id, sizeof id, room, to, needed);
 }
 
-cl_command_queue clCreateCommandQueue(cl_context context, cl_device_id id, cl_command_queue_properties what, cl_int *error) {
+cl_command_queue clCreateCommandQueue(cl_context context, cl_device_id id, cl_command_queue_properties what,
+                                      cl_int *error) {
     (void)id, (void)what;
     use(context, CONTEXT);
     return make(QUEUE, 0, error);
@@ -287,8 +288,8 @@ cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint 
     return enqueue(queue, waits, list, event);
 }
 
-cl_int clEnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size, void *to,
-                           cl_uint waits, const cl_event *list, cl_event *event) {
+cl_int clEnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size,
+                           void *to, cl_uint waits, const cl_event *list, cl_event *event) {
     const object *from = use(buffer, BUFFER);
     const cl_int error = enqueue(queue, waits, list, event);
     if (!blocking || offset + size > from->size)

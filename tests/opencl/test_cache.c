@@ -241,10 +241,14 @@ static void forked(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(filled_once), cmocka_unit_test(damaged),
-        cmocka_unit_test(truncated),   cmocka_unit_test(foreign),
-        cmocka_unit_test(raced),       cmocka_unit_test(writable_by_others),
-        cmocka_unit_test(compiler_forbidden), cmocka_unit_test(new_sizes),
+        cmocka_unit_test(filled_once),
+        cmocka_unit_test(damaged),
+        cmocka_unit_test(truncated),
+        cmocka_unit_test(foreign),
+        cmocka_unit_test(raced),
+        cmocka_unit_test(writable_by_others),
+        cmocka_unit_test(compiler_forbidden),
+        cmocka_unit_test(new_sizes),
         cmocka_unit_test(forked),
     };
     if (!mkdtemp(folder))

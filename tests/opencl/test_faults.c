@@ -28,8 +28,8 @@ static dcnv4_status prepare(scene *s, const dcnv4_problem *problem) {
     dcnv4_sizes sizes = DCNV4_SIZES_INIT;
     s->buffers = (dcnv4_buffers)DCNV4_BUFFERS_INIT;
     dcnv4_buffers *b = &s->buffers;
-    dcnv4_buffer *const buffers[] = {&b->value,      &b->offset_mask, &b->output, &b->grad_output,
-                                     &b->grad_value, &b->grad_offset_mask};
+    dcnv4_buffer *const buffers[] = {&b->value,       &b->offset_mask, &b->output,
+                                     &b->grad_output, &b->grad_value,  &b->grad_offset_mask};
     ASSERT_SUCCESS(dcnv4_problem_sizes(problem, &sizes));
     const size_t bytes[] = {sizes.value,       sizes.offset_mask, sizes.output,
                             sizes.grad_output, sizes.grad_value,  sizes.grad_offset_mask};
@@ -39,7 +39,8 @@ static dcnv4_status prepare(scene *s, const dcnv4_problem *problem) {
     for (size_t i = 0; i < sizeof bytes / sizeof *bytes && status == DCNV4_SUCCESS; ++i)
         status = dcnv4_buffer_create(s->context, bytes[i], buffers[i]);
     if (status == DCNV4_SUCCESS)
-        status = dcnv4_buffer_create(s->context, dcnv4_plan_workspace_size(s->plan, DCNV4_PASS_BACKWARD), &b->workspace);
+        status = dcnv4_buffer_create(s->context, dcnv4_plan_workspace_size(s->plan, DCNV4_PASS_BACKWARD),
+                                     &b->workspace);
     return status;
 }
 
@@ -110,7 +111,8 @@ static void one_fault(const dcnv4_problem *problem, void *queue, int64_t n, int3
         assert_true(strlen(dcnv4_last_message()) > 10);
         control->fail_at = 0;
         if (prepared)
-            assert_status(play(&s, queue), status == DCNV4_DEVICE_LOST ? DCNV4_DEVICE_LOST : DCNV4_SUCCESS, "the next run");
+            assert_status(play(&s, queue), status == DCNV4_DEVICE_LOST ? DCNV4_DEVICE_LOST : DCNV4_SUCCESS,
+                          "the next run");
     }
     control->fail_at = 0;
     finish(&s);
