@@ -1,0 +1,128 @@
+/* The geometry of launches: what must hold for every problem on every device. */
+#include "../support/harness.h"
+#include "../../backends/gpu/launch.h"
+
+static dcnv4i_problem draw(uint64_t *seed) {
+    static const int64_t sizes[] = {1, 7, 56, 1000};
+    dcnv4_problem p = DCNV4_PROBLEM_INIT;
+    dcnv4i_problem checked;
+    p.dtype = (int32_t)draw_integer(seed, 0, 2);
+    p.batch = draw_integer(seed, 1, 70);
+    p.height = sizes[draw_integer(seed, 0, 3)], p.width = sizes[draw_integer(seed, 0, 3)];
+    p.groups = draw_integer(seed, 1, 40), p.group_channels = draw_integer(seed, 1, 130);
+    p.kernel_h = draw_integer(seed, 1, 9), p.kernel_w = draw_integer(seed, 1, 9);
+    p.pad_h = p.kernel_h, p.pad_w = p.kernel_w;
+    p.deterministic = (int32_t)draw_integer(seed, 0, 1);
+    if (draw_integer(seed, 0, 1)) {
+        const int64_t channels = p.groups * p.group_channels;
+        p.value_stride = channels + draw_integer(seed, 0, 20), p.output_stride = channels + draw_integer(seed, 0, 20);
+        p.grad_output_stride = channels + draw_integer(seed, 0, 20);
+        p.grad_value_stride = channels + draw_integer(seed, 0, 20);
+    }
+    ASSERT_SUCCESS(dcnv4i_problem_check(&p, &checked));
+    return checked;
+}
+
+static dcnv4i_limits draw_limits(uint64_t *seed) {
+    static const int64_t work_groups[] = {1, 8, 64, 100, 256, 1024};
+    return (dcnv4i_limits){
+        .cpu = draw_integer(seed, 0, 1),
+        .work_group = work_groups[draw_integer(seed, 0, 5)],
+        .local_memory = (int64_t)16384 << draw_integer(seed, 0, 4),
+        .units = draw_integer(seed, 0, 200),
+    };
+}
+
+static int64_t blocks(int64_t total, int64_t each) {
+    return (total + each - 1) / each;
+}
+
+static void check_part(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part, bool aligned) {
+    const dcnv4_problem *p = &problem->asked;
+    const dcnv4i_geometry g = dcnv4i_geometry_of(limits, problem, part, aligned);
+    const dcnv4i_cuts cuts = dcnv4i_cuts_of(limits, problem);
+    const int64_t in_tile = (int64_t)g.tile_h * g.tile_w * g.tile_groups;
+    assert_true(g.vector >= 1 && g.vector <= 16 && (g.vector & (g.vector - 1)) == 0);
+    assert_int_equal(p->group_channels % g.vector, 0);
+    assert_true(in_tile >= 1 && g.lanes >= 1 && g.vectors >= 1 && g.taps >= 1);
+    if (!limits->cpu) {
+        assert_true(in_tile * g.lanes <= limits->work_group);
+        assert_true(g.vector * (int64_t)problem->item <= 16);
+        const int64_t sample = g.wide ? 24 : 20, sums = part == DCNV4I_PART_POINTS ? 12 * g.lanes : 0;
+        assert_true(!g.staged || g.taps * in_tile * (sample + sums) <= limits->local_memory);
+        assert_true(!g.aligned || part != DCNV4I_PART_FORWARD || problem->tensors[DCNV4I_VALUE].stride % g.vector == 0);
+    }
+    assert_true(cuts.bands >= 1 && cuts.bands <= p->height && cuts.shares >= 1 && cuts.shares <= p->groups);
+    const int64_t parts = part == DCNV4I_PART_FORWARD
+                              ? blocks(p->group_channels, (int64_t)g.vector * g.lanes * g.vectors)
+                              : 1;
+    const int64_t expected = part == DCNV4I_PART_SCATTER && g.owned
+                                 ? p->batch * cuts.bands * cuts.shares
+                                 : p->batch * blocks(problem->output_height, g.tile_h) *
+                                       blocks(problem->output_width, g.tile_w) * blocks(p->groups, g.tile_groups) *
+                                       parts;
+    assert_int_equal(dcnv4i_geometry_groups(&g, problem, part, cuts), expected);
+    count_case();
+}
+
+static void every_problem(void **state) {
+    (void)state;
+    uint64_t seed = 1;
+    for (int i = 0; i < 3000; ++i) {
+        const dcnv4i_limits limits = draw_limits(&seed);
+        const dcnv4i_problem problem = draw(&seed);
+        for (int part = 0; part < DCNV4I_PARTS; ++part)
+            check_part(&limits, &problem, (dcnv4i_part)part, i % 2);
+    }
+}
+
+/* A new image size compiles nothing: the geometry is the same, until element numbers need 64 bits. */
+static void sizes_change_nothing(void **state) {
+    (void)state;
+    uint64_t seed = 2;
+    for (int i = 0; i < 500; ++i) {
+        const dcnv4i_limits limits = draw_limits(&seed);
+        dcnv4i_problem problem = draw(&seed), other;
+        dcnv4_problem asked = problem.asked;
+        asked.batch = 3, asked.height = 11, asked.width = 13;
+        ASSERT_SUCCESS(dcnv4i_problem_check(&asked, &other));
+        for (int part = 0; part < DCNV4I_PARTS; ++part) {
+            dcnv4i_geometry a = dcnv4i_geometry_of(&limits, &problem, (dcnv4i_part)part, true);
+            const dcnv4i_geometry b = dcnv4i_geometry_of(&limits, &other, (dcnv4i_part)part, true);
+            if (a.wide == b.wide)
+                assert_true(dcnv4i_geometry_equal(&a, &b));
+            count_case();
+        }
+    }
+}
+
+/* Exactly at 2³⁰ elements, and where positions reach that far. */
+static void wide(void **state) {
+    (void)state;
+    const dcnv4i_limits limits = {.cpu = true, .work_group = 64, .local_memory = 32768, .units = 2};
+    const struct {
+        int64_t batch, height, pad, dilation;
+        bool wide;
+    } cases[] = {
+        {1, 1 << 14, 1, 1, false}, {1 << 8, 1 << 14, 1, 1, false}, {(1 << 16) - 1, 1 << 14, 1, 1, true},
+        {1, 1, 1 << 28, 1, true},  {1, 8, 1 << 29, 1 << 28, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        dcnv4_problem p = DCNV4_PROBLEM_INIT;
+        dcnv4i_problem checked;
+        p.batch = cases[i].batch, p.height = cases[i].height, p.width = 1, p.group_channels = 1;
+        p.pad_h = cases[i].pad, p.dilation_h = cases[i].dilation, p.stride_h = cases[i].pad > 1 ? 1 << 28 : 1;
+        ASSERT_SUCCESS(dcnv4i_problem_check(&p, &checked));
+        assert_int_equal(dcnv4i_geometry_of(&limits, &checked, DCNV4I_PART_FORWARD, true).wide, cases[i].wide);
+        count_case();
+    }
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_problem),
+        cmocka_unit_test(sizes_change_nothing),
+        cmocka_unit_test(wide),
+    };
+    return HARNESS_RUN(argc, argv, tests);
+}
