@@ -1,5 +1,5 @@
 /* The dcnv4 command: reads the command line, calls the command, and ends with its verdict. */
-#include "commands.h"
+#include "cli/commands.h"
 
 #include <errno.h>
 #include <fcntl.h>

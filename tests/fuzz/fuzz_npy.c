@@ -1,5 +1,5 @@
 /* Any bytes as a .npy file: what is taken makes sense, what is refused is refused in one line that names the file. */
-#include "../../tools/npy.h"
+#include "../../tools/tensors/npy.h"
 
 #include <stdlib.h>
 #include <string.h>

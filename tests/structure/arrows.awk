@@ -26,8 +26,10 @@ function normal(path,    part, parts, n, i, top, result) {
 function allowed(file) {
     if (file ~ /^core\//)
         return "^(core/[^/]*|backends/backends[.]def)$"
-    if (file ~ /^tools\//)
-        return "^tools/"
+    if (file ~ /^tools\/[a-z]+\//)
+        return "^tools/(" reach[folder(file)] ")/"
+    if (file == "tools/main.c")
+        return "^tools/cli/"
     if (file ~ /^backends\/kernels\//)
         return "^$"
     if (file ~ /^backends\/(opencl|cuda|hip)\//)
@@ -43,6 +45,10 @@ function complain(text) {
 }
 
 BEGIN {
+    # The rooms of the command: each may include itself and those before it.
+    rooms = split("output cli tensors devices plot check bench", room, " ")
+    for (i = 1; i <= rooms; ++i)
+        reach["tools/" room[i]] = seen = seen (i > 1 ? "|" : "") room[i]
     for (i = 1; i < ARGC; ++i)
         there[ARGV[i]] = 1
 }

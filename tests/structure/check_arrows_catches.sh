@@ -9,7 +9,7 @@ work=$(cd "$2" && pwd)
 cd "$1"
 find include core tools backends tests -name '*.[ch]' -o -name '*.inl' -o -name '*.def' | tar -cf - -T - | tar -xf - -C "$work"
 cd "$work"
-mkdir -p backends/kernels backends/gpu backends/opencl
+mkdir -p backends/kernels backends/gpu backends/opencl tools/some
 if ! sh "$here/check_arrows.sh" .; then
     echo "the tree itself is not clean"
     exit 1
@@ -32,11 +32,15 @@ plant() {
 
 plant include/dcnv4/dcnv4.h '#include "../../core/status.h"'
 plant core/plan.c '#include "../backends/cpu/pool.h"'
-plant core/plan.c '#include "../tools/npy.h"'
+plant core/plan.c '#include "../tools/tensors/npy.h"'
 plant core/plan.c '#include "missing.h"'
-plant tools/npy.c '#include "../core/element.h"'
-plant tools/npy.c '#  include  "../core/element.h"'
-plant tools/npy.c '#include <dcnv4/backend.h>'
+plant tools/tensors/npy.c '#include "../../core/element.h"'
+plant tools/tensors/npy.c '#  include  "../../core/element.h"'
+plant tools/tensors/npy.c '#include <dcnv4/backend.h>'
+plant tools/tensors/npy.c '#include "../check/oracle.h"'
+plant tools/output/verdict.h '#include "../cli/options.h"'
+plant tools/some.c '#include "tensors/npy.h"'
+plant tools/some/some.c '#include "../output/verdict.h"'
 plant backends/reference/reference.c '#include "../../core/plan.h"'
 plant backends/reference/reference.c '#include "../cpu/pool.h"'
 plant backends/kernels/some.inl '#include <stddef.h>'

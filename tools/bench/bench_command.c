@@ -1,0 +1,90 @@
+/* dcnv4 bench. */
+#include "../cli/commands.h"
+#include "../output/output_file.h"
+#include "bench_chart.h"
+#include "bench_problems.h"
+#include "bench_report.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static dcnv4i_exit check_outputs(const dcnv4i_settings *settings) {
+    dcnv4i_exit verdict = settings->output ? dcnv4i_output_check("--output", settings->output) : DCNV4I_DONE;
+    if (verdict == DCNV4I_DONE && settings->plot)
+        verdict = dcnv4i_output_check("--plot", settings->plot);
+    if (verdict == DCNV4I_DONE && settings->plot)
+        verdict = dcnv4i_chart_check(settings->plot);
+    if (verdict == DCNV4I_DONE && settings->output && settings->plot &&
+        dcnv4i_same_file(settings->output, settings->plot))
+        verdict = dcnv4i_verdict(DCNV4I_REFUSED, "--output %s and --plot %s are the same file", settings->output,
+                                 settings->plot);
+    return verdict;
+}
+
+/* Whether a device can be timed; the reference takes too long to be one of "all". */
+static dcnv4i_exit leave_out(dcnv4i_devices *devices) {
+    int64_t kept = 0, available = 0;
+    for (int64_t i = 0; i < devices->count; ++i) {
+        if (strcmp(devices->items[i].name, "reference") == 0 && !devices->items[i].named)
+            continue;
+        available += devices->items[i].reason[0] == '\0';
+        devices->items[kept++] = devices->items[i];
+    }
+    devices->count = kept;
+    return available > 0 ? DCNV4I_DONE : dcnv4i_verdict(DCNV4I_MISSING, "--device all: no device is available");
+}
+
+static dcnv4i_exit run_all(const dcnv4i_settings *settings, const dcnv4i_devices *devices,
+                           const dcnv4i_problems *problems, FILE *file, dcnv4i_records *records) {
+    const dcnv4i_format format = (dcnv4i_format)settings->format;
+    dcnv4i_exit verdict = DCNV4I_DONE;
+    dcnv4i_report_begin(file, format, (int32_t)settings->dtype);
+    for (int64_t i = 0; i < problems->count && verdict == DCNV4I_DONE; ++i) {
+        const int64_t first = records->count;
+        verdict = dcnv4i_bench_problem(settings, devices, &problems->items[i], records);
+        dcnv4i_report_records(file, format, records, first);
+    }
+    dcnv4i_report_end(file, format);
+    for (int64_t i = 0; i < records->count && verdict == DCNV4I_DONE; ++i)
+        if (!records->items[i].right)
+            verdict = dcnv4i_verdict(DCNV4I_BROKEN, "a result of %s is not that of the reference (normwise error %.2g)",
+                                     records->items[i].device, records->items[i].error);
+    if (verdict == DCNV4I_DONE && records->count == 0)
+        verdict = dcnv4i_verdict(DCNV4I_BROKEN, "nothing was run: no device has %s",
+                                 dcnv4i_dtype_word((int32_t)settings->dtype));
+    return verdict;
+}
+
+static dcnv4i_exit run_and_write(const dcnv4i_settings *settings, const dcnv4i_devices *devices,
+                                 const dcnv4i_problems *problems) {
+    dcnv4i_records records = {NULL, 0};
+    FILE *file = stdout;
+    dcnv4i_exit verdict = settings->output ? dcnv4i_output_open(settings->output, &file) : DCNV4I_DONE;
+    if (verdict == DCNV4I_DONE)
+        verdict = run_all(settings, devices, problems, file, &records);
+    if (verdict == DCNV4I_DONE && settings->plot)
+        verdict = dcnv4i_chart_write(settings->plot, &records);
+    if (verdict == DCNV4I_DONE)
+        verdict = dcnv4i_outputs_commit();
+    dcnv4i_outputs_discard();
+    free(records.items);
+    return verdict;
+}
+
+dcnv4i_exit dcnv4i_bench(const dcnv4i_settings *settings) {
+    dcnv4i_devices devices = {NULL, 0, 0};
+    dcnv4i_problems problems = {NULL, 0};
+    dcnv4i_exit verdict = check_outputs(settings);
+    if (verdict == DCNV4I_DONE)
+        verdict = dcnv4i_problems_open(settings, &problems);
+    if (verdict == DCNV4I_DONE)
+        verdict = dcnv4i_devices_open(&settings->devices, "auto", &devices);
+    if (verdict == DCNV4I_DONE)
+        verdict = leave_out(&devices);
+    if (verdict == DCNV4I_DONE)
+        verdict = run_and_write(settings, &devices, &problems);
+    dcnv4i_devices_free(&devices);
+    dcnv4i_problems_free(&problems);
+    return verdict;
+}

@@ -1,0 +1,168 @@
+#include "bench_report.h"
+
+#include "../output/json.h"
+#include "floor.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+const char *dcnv4i_processor_name(char *text, size_t size) {
+    struct utsname system;
+    char line[256];
+    snprintf(text, size, "%s", uname(&system) == 0 ? system.machine : "unknown");
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    while (file && fgets(line, sizeof line, file)) {
+        const char *colon = strncmp(line, "model name", 10) == 0 ? strchr(line, ':') : NULL;
+        if (!colon)
+            continue;
+        colon += 1 + strspn(colon + 1, " ");
+        snprintf(text, size, "%.*s", (int)strcspn(colon, "\n"), colon);
+        break;
+    }
+    if (file)
+        fclose(file);
+    return text;
+}
+
+/* ---- Table ---------------------------------------------------------------------------------------------------------- */
+
+static void table_begin(FILE *file, int32_t dtype) {
+    char name[160];
+    fprintf(file, "%s, %s; problems are N×H×W · groups×channels of each; the floor's loads are %s\n\n",
+            dcnv4i_processor_name(name, sizeof name), dcnv4i_dtype_word(dtype), dcnv4i_floor_loads());
+    fprintf(file, "%-24s %-9s %-13s %7s %9s %9s %9s %7s %9s %-6s %6s %8s\n", "problem", "pass", "device", "threads",
+            "min ms", "median ms", "max ms", "GB/s", "floor ms", "by", "of it", "error");
+}
+
+static void table_record(FILE *file, const dcnv4i_record *r) {
+    char words[96], threads[24] = "-";
+    dcnv4i_problem_words(&r->problem, words, sizeof words);
+    const int pad = 24 - (int)strlen(words) + 4; /* three × and one · take two bytes each */
+    if (r->threads > 0)
+        snprintf(threads, sizeof threads, "%" PRId64, r->threads);
+    fprintf(file, "%s%*s %-9s %-13s %7s %9.4f %9.4f %9.4f %7.2f ", words, pad > 0 ? pad : 0, "",
+            dcnv4i_pass_word(r->pass), r->device, threads, r->ms.min, r->ms.median, r->ms.max,
+            r->bytes / r->ms.median * 1e-6);
+    if (isnan(r->floor_ms))
+        fprintf(file, "%9s %-6s %6s ", "-", "", "-");
+    else
+        fprintf(file, "%9.4f %-6s %6.3f ", r->floor_ms, r->memory_binds ? "memory" : "loads",
+                r->floor_ms / r->ms.median);
+    fprintf(file, "%8.1e%s\n", r->error, r->right ? "" : "  WRONG");
+}
+
+/* ---- JSON ----------------------------------------------------------------------------------------------------------- */
+
+static void json_begin(FILE *file) {
+    struct utsname system;
+    char name[160];
+    const bool known = uname(&system) == 0;
+    fputs("{\"dcnv4\": ", file);
+    dcnv4i_json_text(file, dcnv4_version());
+    fputs(", \"machine\": {\"processor\": ", file);
+    dcnv4i_json_text(file, dcnv4i_processor_name(name, sizeof name));
+    fprintf(file, ", \"processors\": %ld, \"architecture\": ", sysconf(_SC_NPROCESSORS_ONLN));
+    dcnv4i_json_text(file, known ? system.machine : "unknown");
+    fputs(", \"system\": ", file);
+    dcnv4i_json_text(file, known ? system.sysname : "unknown");
+    fputs(", \"floor_loads\": ", file);
+    dcnv4i_json_text(file, dcnv4i_floor_loads());
+    fputs("}, \"results\": [", file);
+}
+
+static void json_record(FILE *file, const dcnv4i_record *r) {
+    const dcnv4_problem *p = &r->problem;
+    const struct {
+        const char *key, *text;
+    } texts[] = {
+        {"device", r->device},
+        {"backend", r->backend},
+        {"pass", dcnv4i_pass_word(r->pass)},
+        {"dtype", dcnv4i_dtype_word(p->dtype)},
+    };
+    fputs("{", file);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; ++i) {
+        fprintf(file, "\"%s\": ", texts[i].key);
+        dcnv4i_json_text(file, texts[i].text);
+        fputs(", ", file);
+    }
+    fprintf(file,
+            "\"size\": [%" PRId64 ", %" PRId64 ", %" PRId64 "], \"groups\": %" PRId64 ", \"group_channels\": %" PRId64
+            ", \"kernel\": [%" PRId64 ", %" PRId64 "], \"threads\": ",
+            p->batch, p->height, p->width, p->groups, p->group_channels, p->kernel_h, p->kernel_w);
+    dcnv4i_json_number(file, r->threads > 0 ? (double)r->threads : NAN);
+    fprintf(file, ", \"runs\": %" PRId64, r->runs);
+    const struct {
+        const char *key;
+        double number;
+    } numbers[] = {
+        {"min_ms", r->ms.min},
+        {"median_ms", r->ms.median},
+        {"max_ms", r->ms.max},
+        {"floor_ms", r->floor_ms},
+        {"floor_fraction", r->floor_ms / r->ms.median},
+        {"error", r->error},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; ++i) {
+        fprintf(file, ", \"%s\": ", numbers[i].key);
+        dcnv4i_json_number(file, numbers[i].number);
+    }
+    fputs("}", file);
+}
+
+/* ---- CSV ------------------------------------------------------------------------------------------------------------ */
+
+/* A number, or nothing where there is none. */
+static void csv_number(FILE *file, double number) {
+    if (isfinite(number))
+        fprintf(file, ",%.9g", number);
+    else
+        fputc(',', file);
+}
+
+static void csv_record(FILE *file, const dcnv4i_record *r) {
+    const dcnv4_problem *p = &r->problem;
+    fprintf(file, "%s,%s,%s,%s,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64,
+            r->device, r->backend, dcnv4i_pass_word(r->pass), dcnv4i_dtype_word(p->dtype), p->batch, p->height,
+            p->width, p->groups, p->group_channels, p->kernel_h, p->kernel_w);
+    csv_number(file, r->threads > 0 ? (double)r->threads : NAN);
+    fprintf(file, ",%" PRId64, r->runs);
+    const double numbers[] = {r->ms.min, r->ms.median, r->ms.max, r->floor_ms, r->floor_ms / r->ms.median, r->error};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; ++i)
+        csv_number(file, numbers[i]);
+    fputc('\n', file);
+}
+
+/* ---- All of them ---------------------------------------------------------------------------------------------------- */
+
+void dcnv4i_report_begin(FILE *file, dcnv4i_format format, int32_t dtype) {
+    switch (format) {
+    case DCNV4I_TABLE: table_begin(file, dtype); break;
+    case DCNV4I_JSON: json_begin(file); break;
+    case DCNV4I_CSV:
+        fputs(
+            "device,backend,pass,dtype,batch,height,width,groups,group_channels,kernel_h,kernel_w,threads,runs,min_ms,"
+            "median_ms,max_ms,floor_ms,floor_fraction,error\n",
+            file);
+        break;
+    }
+}
+
+void dcnv4i_report_records(FILE *file, dcnv4i_format format, const dcnv4i_records *records, int64_t first) {
+    for (int64_t i = first; i < records->count; ++i) {
+        if (format == DCNV4I_JSON)
+            fputs(i ? ",\n" : "\n", file);
+        (format == DCNV4I_TABLE  ? table_record
+         : format == DCNV4I_JSON ? json_record
+                                 : csv_record)(file, &records->items[i]);
+    }
+    fflush(file);
+}
+
+void dcnv4i_report_end(FILE *file, dcnv4i_format format) {
+    if (format == DCNV4I_JSON)
+        fputs("\n]}\n", file);
+}

@@ -1,0 +1,340 @@
+#include "bench_run.h"
+
+#include "../check/oracle.h"
+#include "../devices/runner.h"
+#include "../output/progress.h"
+#include "../tensors/npy.h"
+#include "../tensors/random_numbers.h"
+#include "floor.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROUNDS_LEAST = 5, ROUNDS_MOST = 100 };
+static const double budget_ms = 500, sample_ms = 0.2; /* for all rounds; of a sample, at least */
+
+/* A device in the race. */
+typedef struct candidate {
+    const char *device;
+    dcnv4_device_info info;
+    dcnv4i_runner runner;
+    int64_t threads, repeats; /* runs of one sample */
+    dcnv4i_floor floor;
+    const struct candidate *like; /* an earlier one with as many threads, whose floor is taken, or itself */
+    double *times, *load_times, *memory_times; /* by round */
+} candidate;
+
+typedef struct bench {
+    const dcnv4i_settings *settings;
+    const dcnv4_problem *problem;
+    dcnv4_sizes sizes;
+    dcnv4i_view inputs[3]; /* value, offset_mask, grad_output */
+    candidate *candidates;
+    int64_t count;
+    dcnv4i_oracle oracle; /* of one group of one image */
+    int64_t image, group;
+} bench;
+
+const char *dcnv4i_problem_words(const dcnv4_problem *problem, char *text, size_t size) {
+    snprintf(text, size, "%" PRId64 "×%" PRId64 "×%" PRId64 " · %" PRId64 "×%" PRId64, problem->batch, problem->height,
+             problem->width, problem->groups, problem->group_channels);
+    return text;
+}
+
+const char *dcnv4i_pass_word(dcnv4_pass pass) {
+    return pass == DCNV4_PASS_FORWARD ? "forward" : "backward";
+}
+
+/* ---- Inputs, and what is right ------------------------------------------------------------------------------------- */
+
+static dcnv4i_exit allocate(dcnv4i_view *view, size_t bytes, int64_t stride) {
+    *view = (dcnv4i_view){malloc(bytes + 1), stride};
+    return view->memory ? DCNV4I_DONE : dcnv4i_verdict(DCNV4I_BROKEN, "no memory for a tensor of %zu bytes", bytes);
+}
+
+/* Normal numbers everywhere; those that are offsets get their own standard deviation. */
+static void fill_offset_mask(const bench *b, dcnv4i_random *random) {
+    const size_t item = dcnv4i_dtype_bytes(b->problem->dtype), points = (size_t)b->sizes.points;
+    const int64_t rows = b->problem->batch * b->sizes.output_height * b->sizes.output_width;
+    for (int64_t row = 0; row < rows; ++row) {
+        char *at = (char *)b->inputs[1].memory + (size_t)(row * b->sizes.offset_mask_row) * item;
+        memset(at, 0, (size_t)b->sizes.offset_mask_row * item);
+        for (int64_t group = 0; group < b->problem->groups; ++group, at += 3 * points * item) {
+            dcnv4i_fill_normal(random, b->settings->spread, b->problem->dtype, at, 2 * points);
+            dcnv4i_fill_normal(random, 1, b->problem->dtype, at + 2 * points * item, points);
+        }
+    }
+}
+
+static dcnv4i_exit make_inputs(bench *b) {
+    dcnv4i_random random = {(uint64_t)b->settings->seed};
+    const size_t item = dcnv4i_dtype_bytes(b->problem->dtype);
+    const bool backward = !b->problem->forward_only;
+    dcnv4i_exit verdict = allocate(&b->inputs[0], b->sizes.value, b->sizes.channels);
+    if (verdict == DCNV4I_DONE)
+        verdict = allocate(&b->inputs[1], b->sizes.offset_mask, b->sizes.offset_mask_row);
+    if (verdict == DCNV4I_DONE && backward)
+        verdict = allocate(&b->inputs[2], b->sizes.grad_output, b->sizes.channels);
+    if (verdict != DCNV4I_DONE)
+        return verdict;
+    dcnv4i_fill_normal(&random, 1, b->problem->dtype, b->inputs[0].memory, b->sizes.value / item);
+    fill_offset_mask(b, &random);
+    if (backward)
+        dcnv4i_fill_normal(&random, 1, b->problem->dtype, b->inputs[2].memory, b->sizes.grad_output / item);
+    b->image = dcnv4i_random_below(&random, b->problem->batch);
+    b->group = dcnv4i_random_below(&random, b->problem->groups);
+    return DCNV4I_DONE;
+}
+
+/* The part of a tensor that belongs to b->group of b->image: pixel strides make it a tensor of its own. */
+static dcnv4i_view part(const bench *b, dcnv4i_tensor_number tensor, dcnv4i_view whole) {
+    int64_t shape[4];
+    if (!whole.memory)
+        return whole;
+    dcnv4i_tensor_shape(b->problem, &b->sizes, tensor, shape);
+    const bool positions = tensor == DCNV4I_OFFSET_MASK_TENSOR || tensor == DCNV4I_GRAD_OFFSET_MASK_TENSOR;
+    const int64_t block = positions ? 3 * b->sizes.points : b->problem->group_channels;
+    const int64_t first = b->image * shape[1] * shape[2] * shape[3] + b->group * block;
+    return (dcnv4i_view){(char *)whole.memory + (size_t)first * dcnv4i_dtype_bytes(b->problem->dtype), shape[3]};
+}
+
+static dcnv4i_exit ask_reference(bench *b) {
+    dcnv4_problem one = *b->problem;
+    one.batch = one.groups = 1;
+    one.offset_mask_row = 3 * b->sizes.points;
+    return dcnv4i_oracle_create(&one, part(b, DCNV4I_VALUE_TENSOR, b->inputs[0]),
+                                part(b, DCNV4I_OFFSET_MASK_TENSOR, b->inputs[1]),
+                                part(b, DCNV4I_GRAD_OUTPUT_TENSOR, b->inputs[2]), &b->oracle);
+}
+
+static dcnv4i_exit judge(const bench *b, candidate *c, dcnv4i_tensor_number tensor, const dcnv4_buffer *buffer,
+                         size_t bytes, dcnv4i_comparison *comparison) {
+    dcnv4i_view got;
+    dcnv4i_exit verdict = allocate(&got, bytes, 0);
+    if (verdict == DCNV4I_DONE)
+        verdict = dcnv4i_runner_download(&c->runner, buffer, got.memory, bytes);
+    if (verdict == DCNV4I_DONE)
+        verdict = dcnv4i_oracle_compare(&b->oracle, tensor, part(b, tensor, got), comparison);
+    free(got.memory);
+    return verdict;
+}
+
+static dcnv4i_exit judge_pass(const bench *b, candidate *c, dcnv4_pass pass, dcnv4i_comparison *comparison) {
+    const dcnv4_buffers *buffers = &c->runner.buffers;
+    if (pass == DCNV4_PASS_FORWARD)
+        return judge(b, c, DCNV4I_OUTPUT_TENSOR, &buffers->output, b->sizes.output, comparison);
+    const dcnv4i_exit verdict = judge(b, c, DCNV4I_GRAD_VALUE_TENSOR, &buffers->grad_value, b->sizes.grad_value,
+                                      comparison);
+    if (verdict != DCNV4I_DONE)
+        return verdict;
+    return judge(b, c, DCNV4I_GRAD_OFFSET_MASK_TENSOR, &buffers->grad_offset_mask, b->sizes.grad_offset_mask,
+                 comparison);
+}
+
+/* ---- The race ------------------------------------------------------------------------------------------------------- */
+
+/* Each tensor of the pass once. */
+static double read_bytes(const bench *b, dcnv4_pass pass) {
+    const dcnv4_sizes *s = &b->sizes;
+    return (double)s->value + (double)s->offset_mask + (pass == DCNV4_PASS_FORWARD ? 0 : (double)s->grad_output);
+}
+
+static double write_bytes(const bench *b, dcnv4_pass pass) {
+    const dcnv4_sizes *s = &b->sizes;
+    return pass == DCNV4_PASS_FORWARD ? (double)s->output : (double)s->grad_value + (double)s->grad_offset_mask;
+}
+
+/* 4·K·D elements for each group of each output pixel, as wide as they are in arithmetic. */
+static double gathered_bytes(const bench *b) {
+    const double pixels = (double)(b->problem->batch * b->sizes.output_height * b->sizes.output_width);
+    return 4 * (double)b->sizes.points * (double)b->sizes.channels * pixels *
+           (b->problem->dtype == DCNV4_FLOAT64 ? 8 : 4);
+}
+
+/* One sample: so many runs that the clock can tell, and the wait for their end. */
+static dcnv4i_exit sample(candidate *c, dcnv4_pass pass, double *ms) {
+    const double start = dcnv4i_now_ms();
+    dcnv4i_exit verdict = DCNV4I_DONE;
+    for (int64_t i = 0; i < c->repeats && verdict == DCNV4I_DONE; ++i)
+        verdict = dcnv4i_runner_start(&c->runner, pass);
+    if (verdict == DCNV4I_DONE)
+        verdict = dcnv4i_runner_wait(&c->runner);
+    *ms = (dcnv4i_now_ms() - start) / (double)c->repeats;
+    return verdict;
+}
+
+/* Warms every device up, and settles how many runs a sample has and how many rounds there are. */
+static dcnv4i_exit warm_up(const bench *b, dcnv4_pass pass, int64_t *rounds) {
+    double sum = 0;
+    dcnv4i_exit verdict = DCNV4I_DONE;
+    for (int64_t i = 0; i < b->count && verdict == DCNV4I_DONE; ++i) {
+        candidate *c = &b->candidates[i];
+        double ms = 0;
+        c->repeats = 1;
+        for (int run = 0; run < 3 && verdict == DCNV4I_DONE; ++run)
+            verdict = sample(c, pass, &ms);
+        c->repeats = ms < sample_ms ? (int64_t)(sample_ms / fmax(ms, 1e-3)) + 1 : 1;
+        sum += ms * (double)c->repeats;
+    }
+    const double fit = budget_ms / fmax(sum, 1e-3);
+    *rounds = b->settings->runs > 0 ? b->settings->runs
+              : fit < ROUNDS_LEAST  ? ROUNDS_LEAST
+              : fit > ROUNDS_MOST   ? ROUNDS_MOST
+                                    : (int64_t)fit;
+    return verdict;
+}
+
+static bool has_floor(const candidate *c) {
+    return c->floor.from != NULL;
+}
+
+/* Every device once, and its floor with it, so that all see the same machine. */
+static dcnv4i_exit run_round(const bench *b, dcnv4_pass pass, int64_t round) {
+    dcnv4i_exit verdict = DCNV4I_DONE;
+    for (int64_t i = 0; i < b->count && verdict == DCNV4I_DONE; ++i) {
+        candidate *c = &b->candidates[i];
+        verdict = sample(c, pass, &c->times[round]);
+        if (has_floor(c)) {
+            c->load_times[round] = dcnv4i_floor_load_ms(&c->floor);
+            c->memory_times[round] = dcnv4i_floor_memory_ms(&c->floor);
+        }
+    }
+    return verdict;
+}
+
+/* The processor's floor is that of what runs on it. */
+static int64_t threads_of(const bench *b, const candidate *c) {
+    if (strcmp(c->info.backend, "cpu") == 0)
+        return b->settings->threads > 0 ? b->settings->threads : c->info.units;
+    return strcmp(c->info.backend, "reference") == 0 ? 1 : 0;
+}
+
+static bool prepare_candidate(const bench *b, candidate *c, dcnv4_pass pass, int64_t rounds) {
+    c->threads = threads_of(b, c);
+    c->like = b->candidates;
+    while (c->like->threads != c->threads)
+        ++c->like;
+    c->times = malloc((size_t)rounds * sizeof *c->times);
+    c->load_times = malloc((size_t)rounds * sizeof *c->load_times);
+    c->memory_times = malloc((size_t)rounds * sizeof *c->memory_times);
+    if (!c->times || !c->load_times || !c->memory_times)
+        return false;
+    return c->threads < 1 || c->like != c ||
+           dcnv4i_floor_create(c->threads, gathered_bytes(b), read_bytes(b, pass), write_bytes(b, pass), &c->floor);
+}
+
+static void forget_pass(candidate *c) {
+    free(c->times), free(c->load_times), free(c->memory_times);
+    c->times = c->load_times = c->memory_times = NULL;
+    dcnv4i_floor_free(&c->floor);
+}
+
+/* The larger of the two medians, or NAN. */
+static double floor_of(const candidate *c, int64_t rounds, bool *memory_binds) {
+    if (!has_floor(c->like))
+        return NAN;
+    const double load = dcnv4i_spread_of(c->like->load_times, (size_t)rounds).median;
+    const double memory = dcnv4i_spread_of(c->like->memory_times, (size_t)rounds).median;
+    *memory_binds = memory > load;
+    return fmax(load, memory);
+}
+
+static dcnv4i_exit append_record(const bench *b, candidate *c, dcnv4_pass pass, int64_t rounds,
+                                 dcnv4i_records *records) {
+    dcnv4i_comparison comparison = {0};
+    const dcnv4i_exit verdict = judge_pass(b, c, pass, &comparison);
+    if (verdict != DCNV4I_DONE)
+        return verdict;
+    dcnv4i_record *items = realloc(records->items, (size_t)(records->count + 1) * sizeof *items);
+    if (!items)
+        return dcnv4i_verdict(DCNV4I_BROKEN, "no memory for the results");
+    records->items = items;
+    dcnv4i_record *made = &items[records->count++];
+    *made = (dcnv4i_record){.pass = pass,
+                            .problem = *b->problem,
+                            .threads = c->threads,
+                            .runs = rounds * c->repeats,
+                            .ms = dcnv4i_spread_of(c->times, (size_t)rounds),
+                            .bytes = read_bytes(b, pass) + write_bytes(b, pass),
+                            .error = dcnv4i_comparison_normwise(&comparison),
+                            .right = !comparison.wrong && comparison.judged > 0 && comparison.norm > 0};
+    made->floor_ms = floor_of(c, rounds, &made->memory_binds);
+    snprintf(made->device, sizeof made->device, "%s", c->device);
+    snprintf(made->backend, sizeof made->backend, "%s", c->info.backend);
+    return DCNV4I_DONE;
+}
+
+static dcnv4i_exit run_pass(const bench *b, dcnv4_pass pass, dcnv4i_records *records) {
+    char words[96];
+    int64_t rounds = 0;
+    dcnv4i_problem_words(b->problem, words, sizeof words);
+    dcnv4i_exit verdict = warm_up(b, pass, &rounds);
+    for (int64_t i = 0; i < b->count && verdict == DCNV4I_DONE; ++i)
+        if (!prepare_candidate(b, &b->candidates[i], pass, rounds))
+            verdict = dcnv4i_verdict(DCNV4I_BROKEN, "no memory to measure the floor with");
+    for (int64_t round = 0; round < rounds && verdict == DCNV4I_DONE; ++round) {
+        dcnv4i_progress("%s %s: round %" PRId64 " of %" PRId64, words, dcnv4i_pass_word(pass), round + 1, rounds);
+        verdict = run_round(b, pass, round);
+    }
+    for (int64_t i = 0; i < b->count && verdict == DCNV4I_DONE; ++i)
+        verdict = append_record(b, &b->candidates[i], pass, rounds, records);
+    for (int64_t i = 0; i < b->count; ++i)
+        forget_pass(&b->candidates[i]);
+    dcnv4i_progress_end();
+    return verdict;
+}
+
+/* ---- One problem ---------------------------------------------------------------------------------------------------- */
+
+/* Makes the problem ready on a device; one that has not this dtype is left out if it was not asked for by name. */
+static dcnv4i_exit enter(bench *b, const dcnv4i_device *device) {
+    candidate *c = &b->candidates[b->count];
+    *c = (candidate){.device = device->name, .info = DCNV4_DEVICE_INFO_INIT};
+    dcnv4i_exit verdict = dcnv4i_runner_open(device->name, b->settings->threads, b->problem, &c->runner);
+    if (c->runner.status == DCNV4_UNSUPPORTED && !device->named)
+        return DCNV4I_DONE;
+    if (verdict != DCNV4I_DONE)
+        return verdict;
+    b->count += 1;
+    verdict = dcnv4i_verdict_library(dcnv4_context_info(c->runner.context, &c->info), device->name);
+    if (verdict == DCNV4I_DONE)
+        verdict = dcnv4i_runner_upload(&c->runner, b->inputs[0].memory, b->inputs[1].memory, b->inputs[2].memory);
+    return verdict;
+}
+
+static dcnv4i_exit race(bench *b, const dcnv4i_devices *devices, dcnv4i_records *records) {
+    dcnv4i_exit verdict = make_inputs(b);
+    if (verdict == DCNV4I_DONE)
+        verdict = ask_reference(b);
+    for (int64_t i = 0; i < devices->count && verdict == DCNV4I_DONE; ++i)
+        if (devices->items[i].reason[0] == '\0')
+            verdict = enter(b, &devices->items[i]);
+    if (verdict == DCNV4I_DONE && b->settings->pass != DCNV4_PASS_BACKWARD)
+        verdict = run_pass(b, DCNV4_PASS_FORWARD, records);
+    if (verdict == DCNV4I_DONE && b->settings->pass != DCNV4_PASS_FORWARD)
+        verdict = run_pass(b, DCNV4_PASS_BACKWARD, records);
+    return verdict;
+}
+
+dcnv4i_exit dcnv4i_bench_problem(const dcnv4i_settings *settings, const dcnv4i_devices *devices,
+                                 const dcnv4_problem *problem, dcnv4i_records *records) {
+    char words[96];
+    dcnv4i_progress("%s: drawing the inputs", dcnv4i_problem_words(problem, words, sizeof words));
+    bench b = {.settings = settings, .problem = problem, .sizes = DCNV4_SIZES_INIT};
+    dcnv4i_exit verdict = dcnv4i_verdict_library(dcnv4_problem_sizes(problem, &b.sizes), "bench");
+    b.candidates = malloc((size_t)devices->count * sizeof *b.candidates + 1);
+    if (verdict == DCNV4I_DONE && !b.candidates)
+        verdict = dcnv4i_verdict(DCNV4I_BROKEN, "no memory for %" PRId64 " devices", devices->count);
+    if (verdict == DCNV4I_DONE)
+        verdict = race(&b, devices, records);
+    for (int64_t i = 0; i < b.count; ++i)
+        dcnv4i_runner_close(&b.candidates[i].runner);
+    free(b.candidates);
+    for (int i = 0; i < 3; ++i)
+        free(b.inputs[i].memory);
+    dcnv4i_oracle_free(&b.oracle);
+    dcnv4i_progress_end();
+    return verdict;
+}

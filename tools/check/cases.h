@@ -1,0 +1,27 @@
+/* Random problems with random tensors, for check. */
+#ifndef DCNV4I_CASES_H
+#define DCNV4I_CASES_H
+
+#include "../tensors/random_numbers.h"
+#include "oracle.h"
+
+/* A problem and its tensors as they lie in memory, pixel strides counted in. What lies between the rows of an input is NaN;
+ * results and what lies between their rows are DCNV4I_UNTOUCHED bytes. */
+typedef struct dcnv4i_case {
+    dcnv4_problem problem;
+    dcnv4_sizes sizes;
+    dcnv4i_view tensors[DCNV4I_TENSOR_COUNT];
+    size_t bytes[DCNV4I_TENSOR_COUNT];
+} dcnv4i_case;
+
+enum { DCNV4I_UNTOUCHED = 0xa5 };
+
+/* The case of this seed, of this dtype or, with DCNV4I_NO_DTYPE, of one that is drawn too. */
+dcnv4i_exit dcnv4i_case_create(uint64_t seed, int64_t dtype, dcnv4i_case *made);
+
+void dcnv4i_case_free(dcnv4i_case *made);
+
+/* The first byte between the rows of a result that is not DCNV4I_UNTOUCHED, or -1. */
+int64_t dcnv4i_case_touched(const dcnv4i_case *made, dcnv4i_tensor_number tensor, const void *result);
+
+#endif

@@ -1,0 +1,10 @@
+/* Random problems on several devices, each against the reference. */
+#ifndef DCNV4I_CHECK_RANDOM_H
+#define DCNV4I_CHECK_RANDOM_H
+
+#include "../devices/device_list.h"
+
+/* Runs them, prints a table, and a line for each failure that runs it again. */
+dcnv4i_exit dcnv4i_check_random(const dcnv4i_settings *settings, const dcnv4i_devices *devices);
+
+#endif

@@ -1,0 +1,39 @@
+/* A problem made ready on a device, with the device's memory for its tensors. */
+#ifndef DCNV4I_RUNNER_H
+#define DCNV4I_RUNNER_H
+
+#include "../output/verdict.h"
+
+typedef struct dcnv4i_runner {
+    dcnv4_context *context;
+    dcnv4_plan *plan;
+    dcnv4_status status; /* what the library answered to dcnv4i_runner_open */
+    dcnv4_sizes sizes;
+    dcnv4_buffers
+        buffers; /* the device's memory for all six tensors; for three of them if the problem is forward_only */
+} dcnv4i_runner;
+
+/* Makes a context, with threads of them unless 0. */
+dcnv4i_exit dcnv4i_runner_context(const char *device, int64_t threads, dcnv4_context **context);
+
+/* Makes a problem ready on a device. After a failure there is nothing to close. */
+dcnv4i_exit dcnv4i_runner_open(const char *device, int64_t threads, const dcnv4_problem *problem,
+                               dcnv4i_runner *runner);
+
+/* Copies inputs to the device; grad_output is NULL if it is not used. */
+dcnv4i_exit dcnv4i_runner_upload(dcnv4i_runner *runner, const void *value, const void *offset_mask,
+                                 const void *grad_output);
+
+/* Starts a pass; it may have ended only when dcnv4i_runner_wait returns, which says what broke meanwhile. */
+dcnv4i_exit dcnv4i_runner_start(dcnv4i_runner *runner, dcnv4_pass pass);
+dcnv4i_exit dcnv4i_runner_wait(dcnv4i_runner *runner);
+
+/* Runs a pass and waits for its end. */
+dcnv4i_exit dcnv4i_runner_run(dcnv4i_runner *runner, dcnv4_pass pass);
+
+/* Copies the whole of one of runner->buffers to length bytes of the host's memory. */
+dcnv4i_exit dcnv4i_runner_download(dcnv4i_runner *runner, const dcnv4_buffer *buffer, void *target, size_t length);
+
+void dcnv4i_runner_close(dcnv4i_runner *runner);
+
+#endif

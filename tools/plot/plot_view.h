@@ -1,0 +1,21 @@
+/* The picture of where output pixels look. */
+#ifndef DCNV4I_PLOT_VIEW_H
+#define DCNV4I_PLOT_VIEW_H
+
+#include "../output/verdict.h"
+#include "canvas.h"
+
+enum { DCNV4I_PLOT_PIXELS = 64 };
+
+typedef struct dcnv4i_plot {
+    const dcnv4_problem *problem;
+    const dcnv4_sizes *sizes;
+    const double *offset_mask;             /* [N, Ho, Wo, P] */
+    int64_t pixels[DCNV4I_PLOT_PIXELS][2]; /* y, x: those to draw, of the first image */
+    int pixel_count;
+} dcnv4i_plot;
+
+/* Draws them over a picture that spans the same view as value, enlarged, with a legend below. */
+dcnv4i_exit dcnv4i_plot_draw(const dcnv4i_plot *plot, const dcnv4i_canvas *picture, dcnv4i_canvas *canvas);
+
+#endif
