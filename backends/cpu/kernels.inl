@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cells.inl"
+#include "careful.inl"
 #include "forward.inl"
 #include "spread.inl"
 #include "backward.inl"

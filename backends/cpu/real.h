@@ -8,13 +8,14 @@
 #if defined(__GNUC__)
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))
-#define PREFETCH(address) __builtin_prefetch(address)
+/* Asks for what is so many bytes ahead, which need not be there. */
+#define PREFETCH(address, bytes) __builtin_prefetch((const void *)((uintptr_t)(address) + (uintptr_t)(bytes)))
 #define UNROLL(times) PRAGMA(GCC unroll times)
 #define PRAGMA(text) _Pragma(#text)
 #else
 #define ALWAYS_INLINE inline
 #define NOINLINE
-#define PREFETCH(address) (void)(address)
+#define PREFETCH(address, bytes) (void)(address)
 #define UNROLL(times)
 #endif
 

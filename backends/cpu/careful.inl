@@ -1,0 +1,68 @@
+/* The careful way: one point after the other, with the four corners of the formula, whether they are in the image or not. */
+
+typedef struct cell {
+    bool counts;
+    int64_t column, row; /* of the upper left corner: ≥ −1 */
+    real right, lower;   /* how far the point is from it */
+    real weight[4];      /* bilinear; outside the image too */
+} cell;
+
+static inline cell look(const point_chunk *chunk, int64_t point, const dcnv4_problem *p) {
+    const real x = chunk->x[point], y = chunk->y[point], far_off = (real)4e18;
+    if (!(x > -far_off && x < far_off && y > -far_off && y < far_off))
+        return (cell){.counts = false};
+    const real whole_x = real_floor(x), whole_y = real_floor(y), right = x - whole_x, lower = y - whole_y;
+    const int64_t pixel = point / chunk->points % chunk->pixels;
+    const int64_t column = (int64_t)whole_x + chunk->first_middle_x + pixel * p->stride_w;
+    const int64_t row = (int64_t)whole_y + chunk->middle_y;
+    const bool counts = column < p->width && row < p->height && (column > -1 || (column == -1 && right > 0)) &&
+                        (row > -1 || (row == -1 && lower > 0));
+    const real left = 1 - right, upper = 1 - lower;
+    return (cell){counts, column, row, right, lower, {upper * left, upper * right, lower * left, lower * right}};
+}
+
+/* Whether corner number `corner` of a cell is inside the image. */
+static inline bool inside(const cell *at, int corner, const dcnv4_problem *p) {
+    const int64_t column = at->column + (corner & 1), row = at->row + (corner >> 1);
+    return column >= 0 && column < p->width && row >= 0 && row < p->height;
+}
+
+/* Rows of value as reals: the tensor itself, or what was converted of it. */
+typedef struct view {
+    const real *pixels; /* of first_row */
+    int64_t stride;     /* reals from one pixel to the next */
+    int64_t first_row, last_row;
+    const char *storage; /* the whole image, from the view's first channel on */
+} view;
+
+/* Makes a view of rows first to last − 1 of an image's channels, converting them into scratch where they are not reals. */
+static view see(const dcnv4i_layer *layer, const char *image, int64_t first, int64_t last, int64_t channel,
+                int64_t channels, real *scratch) {
+    const dcnv4_problem *p = &layer->problem->asked;
+    const int64_t item = (int64_t)layer->problem->item, stride = p->value_stride * item;
+    const char *const storage = image + channel * item, *const pixel = storage + first * p->width * stride;
+    if (!layer->read)
+        return (view){(const real *)pixel, p->value_stride, first, last, storage};
+    const int64_t at_once = p->value_stride == channels ? p->width : 1;
+    for (int64_t i = 0; i < (last - first) * p->width; i += at_once)
+        layer->read(pixel + i * stride, scratch + i * channels, at_once * channels);
+    return (view){scratch, channels, first, last, storage};
+}
+
+static const real zeros[BLOCK * LANES];
+
+/* Whether a cell is all in the view, but for what is outside the image; then corner[] are where its corners are, from
+ * channel c of the view on, those outside the image being zeros. */
+static inline bool find_corners(const view *value, const cell *at, int64_t c, const dcnv4_problem *p,
+                                const real *corner[4]) {
+    for (int i = 0; i < 4; ++i) {
+        const int64_t column = at->column + (i & 1), row = at->row + (i >> 1);
+        if (!inside(at, i, p))
+            corner[i] = zeros;
+        else if (row >= value->first_row && row < value->last_row)
+            corner[i] = value->pixels + ((row - value->first_row) * p->width + column) * value->stride + c;
+        else
+            return false;
+    }
+    return true;
+}
