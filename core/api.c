@@ -183,7 +183,7 @@ dcnv4_status dcnv4_buffer_create(dcnv4_context *context, size_t length, dcnv4_bu
         const dcnv4_status status = context->backend->buffer_create(context->device, length, &handle);
         if (status != DCNV4_SUCCESS)
             return status;
-    } else if (!(handle = malloc(length))) {
+    } else if (posix_memalign(&handle, 64, length) != 0) {
         return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a buffer of %zu bytes", length);
     }
     *buffer = (dcnv4_buffer){handle, 0, length};

@@ -248,8 +248,8 @@ DCNV4_API void dcnv4_plan_destroy(dcnv4_plan *plan);
 
 /* ---- Buffers and runs ------------------------------------------------------------------------------------------- */
 
-/* A piece of memory: a pointer (reference, cpu) or the device's own handle (cl_mem on OpenCL), a byte offset into it and the number of bytes
- * from there on that may be used. Tensors start at a multiple of their element size; a workspace may start anywhere. */
+/* A piece of memory: a pointer (reference, cpu) or the device's own handle (cl_mem on OpenCL), a byte offset into it and the
+ * number of bytes from there on that may be used. Tensors start at a multiple of their element size; a workspace may start anywhere. */
 typedef struct dcnv4_buffer {
     void *handle;
     size_t offset;
@@ -296,7 +296,8 @@ DCNV4_API dcnv4_status dcnv4_forward(const dcnv4_plan *plan, const dcnv4_buffers
  * of grad_offset_mask with 0), nothing between their rows is. Otherwise as dcnv4_forward. */
 DCNV4_API dcnv4_status dcnv4_backward(const dcnv4_plan *plan, const dcnv4_buffers *buffers, void *stream);
 
-/* Memory of the context's device, for callers with no framework of their own. A length of 0 is allowed.
+/* Memory of the context's device, for callers with no framework of their own, at a multiple of 64 bytes: the cpu is up to
+ * half again as fast on tensors that begin at one. A length of 0 is allowed.
  * DCNV4_OUT_OF_MEMORY or DCNV4_OUT_OF_DEVICE_MEMORY leave *buffer empty. */
 DCNV4_API dcnv4_status dcnv4_buffer_create(dcnv4_context *context, size_t length, dcnv4_buffer *buffer);
 
