@@ -110,7 +110,7 @@ dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_pro
         plan_for_cpu(&geometry, problem);
     else
         plan_for_gpu(&geometry, limits, problem, part);
-    geometry.owned = limits->cpu || problem->asked.deterministic;
+    geometry.owned = limits->cpu || (part == DCNV4I_PART_SCATTER && problem->asked.deterministic);
     return geometry;
 }
 

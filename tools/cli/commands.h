@@ -9,5 +9,6 @@ dcnv4i_exit dcnv4i_run_pass(const dcnv4i_settings *settings); /* forward and bac
 dcnv4i_exit dcnv4i_check(const dcnv4i_settings *settings);
 dcnv4i_exit dcnv4i_bench(const dcnv4i_settings *settings);
 dcnv4i_exit dcnv4i_plot_command(const dcnv4i_settings *settings);
+dcnv4i_exit dcnv4i_compile(const dcnv4i_settings *settings);
 
 #endif

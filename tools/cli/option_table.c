@@ -9,9 +9,10 @@ enum {
     CHECK = ON(CHECK),
     BENCH = ON(BENCH),
     PLOT = ON(PLOT),
+    COMPILE = ON(COMPILE),
     PASSES = FORWARD | BACKWARD,
-    LAYERS = PASSES | PLOT,            /* those that cannot do without tensors */
-    PROBLEMS = LAYERS | CHECK | BENCH, /* those that take PROBLEM */
+    LAYERS = PASSES | PLOT,                      /* those that cannot do without tensors */
+    PROBLEMS = LAYERS | CHECK | BENCH | COMPILE, /* those that take PROBLEM */
 };
 
 const dcnv4i_choice dcnv4i_dtype_choices[] = {
@@ -60,15 +61,21 @@ const dcnv4i_option dcnv4i_option_table[] = {
            .help = "the output pixels to draw: Y,X pairs with spaces or semicolons between them; may be repeated"),
     OPTION(TEXT, output, "--output", "P.png", .commands = PLOT, .needed = PLOT, .help = "where to write the picture"),
 
+    OPTION(LIST, targets, "--target", "NAME", .commands = COMPILE, .needed = COMPILE,
+           .help = "what to compile for: an OpenCL device that is present, such as opencl:0; may be repeated, or a "
+                   "list with commas"),
+    OPTION(TEXT, output, "--output", "DIR", .commands = COMPILE, .needed = COMPILE,
+           .help = "the folder to fill, which is made if it is not there; a program finds it by DCNV4_CACHE_DIR"),
+
     OPTION(LIST, presets, "--preset", "NAME", .commands = BENCH,
            .help = "the problems to run: paper, detection, flash_internimage_t, _s, _b, _l or small; may be "
                    "repeated, or a list with commas; small if neither this nor --size is given"),
     OPTION(TRIPLE, size, "--size", "NxHxW", .commands = BENCH, COUNT,
            .help = "one problem of this batch, height and width, with --groups and --group-channels"),
 
-    OPTION(NUMBER, group_channels, "--group-channels", "D", .commands = BENCH, .problem = true, COUNT,
-           .help = "channels of one group"),
-    OPTION(NUMBER, groups, "--groups", "G", PROBLEM, .needed = LAYERS, COUNT,
+    OPTION(NUMBER, group_channels, "--group-channels", "D", .commands = BENCH | COMPILE, .needed = COMPILE,
+           .problem = true, COUNT, .help = "channels of one group"),
+    OPTION(NUMBER, groups, "--groups", "G", PROBLEM, .needed = LAYERS | COMPILE, COUNT,
            .help = "groups; the channels of value are G·D"),
     OPTION(PAIR, kernel, "--kernel", "K|KHxKW", PROBLEM, .standard = "3", COUNT, .help = "kernel size, height first"),
     OPTION(PAIR, stride, "--stride", "S|SHxSW", PROBLEM, .standard = "1", COUNT, .help = "stride"),
@@ -95,6 +102,8 @@ const dcnv4i_option dcnv4i_option_table[] = {
                    "the device has"),
     OPTION(CHOICE, dtype, "--dtype", "T", .commands = BENCH, .choices = dcnv4i_dtype_choices, .standard = "f32",
            .help = "f16, bf16, f32 or f64"),
+    OPTION(CHOICE, dtype, "--dtype", "T", .commands = COMPILE, .choices = dcnv4i_dtype_choices, .standard = "f32",
+           .help = "f16, bf16 or f32"),
     OPTION(NUMBER, threads, "--threads", "N", .commands = PASSES | CHECK | BENCH, .least = 1, .most = 1024,
            .help = "threads of the cpu, 1 to 1024; as many as there are if left out"),
     OPTION(NUMBER, cases, "--cases", "N", .commands = CHECK, .standard = "100", .least = 1, .most = 100000000,
@@ -149,4 +158,9 @@ const dcnv4i_command_text dcnv4i_command_texts[DCNV4I_COMMANDS] = {
          "Draws, for each output pixel, the K sampling points of each group over the picture: a disc's area is the "
          "size of the weight, its colour the group, a ring instead of a disc a negative weight. The first image "
          "of the batch is drawn."},
+    [DCNV4I_COMPILE] =
+        {"compile", "compile a layer's kernels ahead of time",
+         "Fills a folder with the kernels of one layer, forward and backward, for devices that compile. A program that "
+         "finds the folder by DCNV4_CACHE_DIR, on the same device and driver, then needs no compiler: "
+         "DCNV4_COMPILER=off forbids it one. The image size does not matter."},
 };

@@ -14,6 +14,7 @@ typedef enum dcnv4i_command {
     DCNV4I_CHECK,
     DCNV4I_BENCH,
     DCNV4I_PLOT,
+    DCNV4I_COMPILE,
     DCNV4I_COMMANDS
 } dcnv4i_command;
 
@@ -31,7 +32,7 @@ typedef struct dcnv4i_list {
 typedef struct dcnv4i_settings {
     dcnv4i_command command;
     const char *value, *offset_mask, *grad_output, *grad_value, *grad_offset_mask, *output, *image, *plot;
-    dcnv4i_list at, devices, presets;
+    dcnv4i_list at, devices, presets, targets;
     const char *device;
     int64_t groups, group_channels;
     int64_t size[3];                                   /* N, H, W */
