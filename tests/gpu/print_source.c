@@ -1,0 +1,36 @@
+/* print_source DIALECT PART DTYPE GROUPS GROUP_CHANNELS KERNEL SOFTMAX DETERMINISTIC: the text of a part for a GPU. */
+#include "../../backends/gpu/kernel_text.h"
+#include "../../backends/gpu/program.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int main(int argc, char **argv) {
+    if (argc != 9)
+        return 2;
+    dcnv4_problem asked = DCNV4_PROBLEM_INIT;
+    dcnv4i_problem problem;
+    const dcnv4i_limits limits = {.work_group = 1024, .local_memory = 49152, .units = 100};
+    const dcnv4i_part part = (dcnv4i_part)atoi(argv[2]);
+    asked.dtype = atoi(argv[3]);
+    asked.groups = atoi(argv[4]), asked.group_channels = atoi(argv[5]);
+    asked.kernel_h = asked.kernel_w = atoi(argv[6]);
+    asked.softmax = atoi(argv[7]), asked.deterministic = atoi(argv[8]);
+    if (dcnv4i_problem_check(&asked, &problem) != DCNV4_SUCCESS) {
+        fprintf(stderr, "%s\n", dcnv4_last_message());
+        return 1;
+    }
+    const bool cuda = strcmp(argv[1], "cuda") == 0;
+    const char *const own = cuda ? dcnv4i_dialect_cuda : dcnv4i_dialect_hip;
+    char *dialect = malloc(strlen(own) + strlen(dcnv4i_vectors_plain) + 1);
+    if (!dialect)
+        return 1;
+    strcat(strcpy(dialect, own), dcnv4i_vectors_plain);
+    const dcnv4i_geometry geometry = dcnv4i_geometry_of(&limits, &problem, part, true);
+    char *source = dcnv4i_program_source(dialect, &limits, &problem, 1u << part, &geometry);
+    const int result = source && puts(source) >= 0 ? 0 : 1;
+    free(source);
+    free(dialect);
+    return result;
+}
