@@ -154,8 +154,6 @@ DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
 #endif
     for (int first = 0; first < DCN_POINTS; first += DCN_TAPS) {
         const int taps = DCN_MIN(DCN_TAPS, DCN_POINTS - first);
-        if (first > 0)
-            DCN_BARRIER();
         for (int t = item; t < DCN_TILE_BLOCKS * DCN_TAPS; t += DCN_WORK_GROUP) {
             const dcn_block b = dcn_tile_block(&tile, t / DCN_TAPS, &sizes);
             if (t % DCN_TAPS < taps && dcn_exists(&b, &sizes)) {
@@ -188,6 +186,9 @@ DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
                 dcn_write_point(grad_offset_mask, &b, first + t % DCN_TAPS, &s, &sum, mean);
             }
         }
+#if DCN_POINTS > DCN_TAPS
+        DCN_BARRIER(); /* before the next round's samples are written */
+#endif
     }
 #else
     if (exists) {

@@ -67,8 +67,6 @@ DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
     DCN_LOCAL_ARRAY dcn_sample samples[DCN_TILE_BLOCKS * DCN_TAPS];
     for (int first = 0; first < DCN_POINTS; first += DCN_TAPS) {
         const int taps = DCN_MIN(DCN_TAPS, DCN_POINTS - first);
-        if (first > 0)
-            DCN_BARRIER();
         for (int t = item; t < DCN_TILE_BLOCKS * DCN_TAPS; t += DCN_WORK_GROUP) {
             const dcn_block b = dcn_tile_block(&tile, t / DCN_TAPS, &sizes);
             if (t % DCN_TAPS < taps && dcn_exists(&b, &sizes)) {
@@ -101,6 +99,9 @@ DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
                 }
             }
         }
+#if DCN_POINTS > DCN_TAPS
+        DCN_BARRIER(); /* before the next round's samples are written */
+#endif
     }
 #else
     if (dcn_exists(&block, &sizes)) {
