@@ -167,8 +167,8 @@ static void add_owned_scatter(program *made, const part *p, steps *to) {
 static void add_atomic_scatter(program *made, const part *p, steps *to) {
     const dcnv4i_problem *problem = &made->problem;
     const int64_t pixels = problem->tensors[DCNV4I_VALUE].pixels, items = pixels * problem->channels;
-    const int64_t flat_groups = items / DCNV4I_FLAT_GROUP + (items % DCNV4I_FLAT_GROUP != 0);
-    step *clear = add_step(to, p->module->kernels[DCNV4I_KERNEL_CLEAR], flat_groups, DCNV4I_FLAT_GROUP);
+    const int64_t flat = dcnv4i_flat_group(&made->gpu->limits), flat_groups = items / flat + (items % flat != 0);
+    step *clear = add_step(to, p->module->kernels[DCNV4I_KERNEL_CLEAR], flat_groups, flat);
     bind(clear, BIND_TENSOR + DCNV4I_GRAD_VALUE);
     bind(clear, BIND_SUMS);
     pass_number(clear, pixels);
@@ -179,7 +179,7 @@ static void add_atomic_scatter(program *made, const part *p, steps *to) {
     pass_sizes(scatter, problem);
     if (!p->module->kernels[DCNV4I_KERNEL_CONVERT])
         return;
-    step *convert = add_step(to, p->module->kernels[DCNV4I_KERNEL_CONVERT], flat_groups, DCNV4I_FLAT_GROUP);
+    step *convert = add_step(to, p->module->kernels[DCNV4I_KERNEL_CONVERT], flat_groups, flat);
     bind(convert, BIND_TENSOR + DCNV4I_GRAD_VALUE);
     bind(convert, BIND_SUMS);
     pass_number(convert, pixels);

@@ -114,6 +114,10 @@ dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_pro
     return geometry;
 }
 
+int64_t dcnv4i_flat_group(const dcnv4i_limits *limits) {
+    return at_least_1(smaller(64, limits->work_group));
+}
+
 bool dcnv4i_geometry_equal(const dcnv4i_geometry *a, const dcnv4i_geometry *b) {
     return a->vector == b->vector && a->lanes == b->lanes && a->vectors == b->vectors && a->tile_h == b->tile_h &&
            a->tile_w == b->tile_w && a->tile_groups == b->tile_groups && a->taps == b->taps && a->staged == b->staged &&

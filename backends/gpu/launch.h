@@ -28,7 +28,7 @@ typedef struct dcnv4i_geometry {
 } dcnv4i_geometry;
 
 /* Work-items of a work-group of the kernels that have no tile. */
-enum { DCNV4I_FLAT_GROUP = 64 };
+int64_t dcnv4i_flat_group(const dcnv4i_limits *limits);
 
 /* Bytes: what the widest access needs, of 8 float32 sums. */
 enum { DCNV4I_ALIGNMENT = 32 };

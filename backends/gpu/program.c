@@ -107,7 +107,7 @@ static void define_geometry(text *to, const dcnv4i_limits *limits, const dcnv4i_
         {"OWNED", geometry->owned},
         {"WIDE", geometry->wide},
         {"ALIGNED", geometry->aligned},
-        {"FLAT_GROUP", DCNV4I_FLAT_GROUP},
+        {"FLAT_GROUP", dcnv4i_flat_group(limits)},
         {"ATOMICS", limits->atomics},
         {"ATOMICS_EXTENSION", DCNV4I_ATOMICS_EXTENSION},
         {"ATOMICS_PTX", DCNV4I_ATOMICS_PTX},

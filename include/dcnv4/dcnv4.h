@@ -236,7 +236,13 @@ typedef struct dcnv4_plan dcnv4_plan;
 typedef enum dcnv4_pass { DCNV4_PASS_FORWARD = 0, DCNV4_PASS_BACKWARD = 1 } dcnv4_pass;
 
 /* Makes a plan: every check of the problem happens here, and everything that a run needs is made ready. *plan is NULL
- * after a failure: DCNV4_INVALID_PROBLEM, DCNV4_UNSUPPORTED (the device has not this dtype), DCNV4_OUT_OF_MEMORY. */
+ * after a failure: DCNV4_INVALID_PROBLEM, DCNV4_UNSUPPORTED (the device has not this dtype), DCNV4_OUT_OF_MEMORY; on a
+ * device that compiles also DCNV4_BUILD_FAILED and DCNV4_COMPILER_UNAVAILABLE.
+ *
+ * Such a device compiles a layer once: N, H and W do not matter. Its context keeps the kernels, and so does a folder, for
+ * later programs: $DCNV4_CACHE_DIR, or dcnv4 in $XDG_CACHE_HOME or ~/.cache; "off" for none. It must be this user's, and
+ * nobody else may write to it. With DCNV4_COMPILER=off only kernels of that folder are used. Both are read when a context
+ * is made. */
 DCNV4_API dcnv4_status dcnv4_plan_create(dcnv4_context *context, const dcnv4_problem *problem, dcnv4_plan **plan);
 
 /* How many bytes of workspace a run of this pass needs; often 0. Runs that may overlap in time need one each. It depends
