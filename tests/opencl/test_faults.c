@@ -1,6 +1,7 @@
 /* A driver that fails its n-th call, for every n and with every error: a named status each time, nothing left behind, and
  * the context usable afterwards or marked lost. */
 #include "../support/harness.h"
+#include "../../backends/opencl/opencl_api.h"
 #include "fake_opencl.h"
 
 #include <dlfcn.h>
@@ -16,6 +17,12 @@ static fake_control *fake(void) {
         memcpy(&entry, &found, sizeof entry);
     }
     return entry();
+}
+
+static const dcnv4i_opencl_api *driver(void) {
+    const dcnv4i_opencl_api *api = NULL;
+    ASSERT_SUCCESS(dcnv4i_opencl_load(&api));
+    return api;
 }
 
 typedef struct scene {
@@ -61,13 +68,10 @@ static dcnv4_status play(scene *s, void *queue) {
         stream.wait_count = 1, stream.wait_list = &event, stream.event = &second;
         status = dcnv4_backward(s->plan, &s->buffers, &stream);
     }
-    int (*release)(void *);
-    void *found = dlsym(dlopen("libOpenCL.so.1", RTLD_NOW), "clReleaseEvent");
-    memcpy(&release, &found, sizeof release);
     if (event)
-        release(event);
+        driver()->clReleaseEvent(event);
     if (second)
-        release(second);
+        driver()->clReleaseEvent(second);
     if (status == DCNV4_SUCCESS)
         status = dcnv4_synchronize(s->context);
     if (status == DCNV4_SUCCESS)
@@ -87,13 +91,8 @@ static void finish(scene *s) {
 
 /* A queue to stand for a caller's. */
 static void *callers_queue(void) {
-    void *(*create)(void *, void *, uint64_t, int32_t *);
-    void *(*context)(const void *, uint32_t, const void *, void *, void *, int32_t *);
-    void *library = dlopen("libOpenCL.so.1", RTLD_NOW), *found = dlsym(library, "clCreateCommandQueue");
-    memcpy(&create, &found, sizeof create);
-    found = dlsym(library, "clCreateContext");
-    memcpy(&context, &found, sizeof context);
-    return create(context(NULL, 1, NULL, NULL, NULL, NULL), NULL, 0, NULL);
+    cl_context context = driver()->clCreateContext(NULL, 1, NULL, NULL, NULL, NULL);
+    return driver()->clCreateCommandQueue(context, NULL, 0, NULL);
 }
 
 static void one_fault(const dcnv4_problem *problem, void *queue, int64_t n, int32_t error, bool *reached) {
