@@ -59,7 +59,7 @@ static void compare_devices(test_layer *layer, const char *what) {
     test_layer expected = layer_as(layer, layer->problem.dtype);
     layer_both(&expected, "reference");
     for (const char *const *device = devices_to_try(); *device; ++device) {
-        if (!takes_dtype(*device, layer->problem.dtype))
+        if (!tries_dtype(*device, layer->problem.dtype))
             continue;
         char name[160];
         snprintf(name, sizeof name, "%s, %s, %s", *device, dtype_name(layer->problem.dtype), what);

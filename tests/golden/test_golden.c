@@ -51,6 +51,9 @@ static void against_the_reference(void **state) {
     (void)state;
     for (EACH_DTYPE(dtype))
         for (int f = 0; f < FOLDERS; ++f) {
+            /* A device that compiles a kernel for each problem, which takes seconds, has 16-bit kernels of some. */
+            if (!on_host(devices_to_try()[0]) && dtype != DCNV4_FLOAT32 && f % 4 != 0)
+                continue;
             test_layer layer = golden_layer(folders[f], dtype);
             compare_devices(&layer, folders[f]);
             layer_free(&layer);
@@ -91,7 +94,8 @@ static dcnv4_problem draw_problem(uint64_t *seed, int32_t dtype) {
 
 static void random_problems(void **state) {
     (void)state;
-    for (uint64_t number = 0; number < 60; ++number) {
+    const uint64_t count = on_host(devices_to_try()[0]) ? 60 : 4;
+    for (uint64_t number = 0; number < count; ++number) {
         uint64_t seed = number;
         const int32_t dtype = (int32_t)(number % 4);
         const dcnv4_problem problem = draw_problem(&seed, dtype);

@@ -251,6 +251,10 @@ bool takes_dtype(const char *device, int32_t dtype) {
     return status == DCNV4_SUCCESS;
 }
 
+bool tries_dtype(const char *device, int32_t dtype) {
+    return on_host(device) ? takes_dtype(device, dtype) : dtype == DCNV4_FLOAT32;
+}
+
 /* ---- Comparisons ------------------------------------------------------------------------------------------------- */
 
 double dtype_bound(int32_t dtype) {

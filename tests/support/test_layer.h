@@ -85,6 +85,10 @@ bool pass_writes(dcnv4_pass pass, int tensor);
 /* Whether a device takes problems of this dtype. */
 bool takes_dtype(const char *device, int32_t dtype);
 
+/* Whether to try it where all dtypes are much alike: a device that compiles a kernel for each problem, which takes seconds,
+ * is tried with float32 alone. */
+bool tries_dtype(const char *device, int32_t dtype);
+
 /* How far results in a dtype may be from the reference's on the same inputs, as a share of the largest number: the
  * rounding of the result, and some of the float32 arithmetic (float64: of the order of the sums). */
 double dtype_bound(int32_t dtype);
