@@ -185,8 +185,8 @@ static void place_middles(const dcnv4_problem *p, const place *at, const point_b
     const int64_t count = box->pixels * box->groups * box->points;
     const int64_t first = middle_of(at->ox, p->stride_w, p->pad_w, p->kernel_w, p->dilation_w);
     chunk->middle_y = middle_of(at->oy, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h);
-    if (chunk->first_middle_x == first && chunk->points == box->points && chunk->pixels == box->pixels &&
-        chunk->middles >= count)
+    if (chunk->middles >= count && chunk->first_middle_x == first && chunk->points == box->points &&
+        chunk->pixels == box->pixels)
         return;
     chunk->first_middle_x = first;
     chunk->points = box->points;
