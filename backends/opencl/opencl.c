@@ -68,6 +68,8 @@ static dcnv4_status device_open(const char *selector, void **device) {
     if (*selector && !parse(selector, &index, &forced, &cpu))
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT,
                            "there is no device \"opencl:%.64s\"; devices have numbers, as opencl:0", selector);
+    if (dcnv4i_opencl_look()->deadly)
+        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "%s", dcnv4i_opencl_look()->reason);
     dcnv4_status status = dcnv4i_opencl_load(&api);
     if (status == DCNV4_SUCCESS)
         status = dcnv4i_opencl_list(api, devices, &count);

@@ -106,6 +106,7 @@ static void say_how_it_ended(pid_t pid, bool late) {
     else if (!late)
         snprintf(reason, sizeof reason, "an OpenCL driver ended the process that loaded it");
     say_why(reason);
+    view.deadly = true;
 }
 
 static void look_from_child(void) {

@@ -9,6 +9,7 @@ typedef struct dcnv4i_opencl_view {
     int count;        /* devices; 0 with a reason */
     char reason[256]; /* why there is none */
     bool gpu;         /* one of them is a GPU */
+    bool deadly;      /* it did not come back: whoever loads the driver may not either */
     dcnv4_device_info info[DCNV4I_OPENCL_MOST_DEVICES];
 } dcnv4i_opencl_view;
 
