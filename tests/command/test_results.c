@@ -2,6 +2,7 @@
 #include "../support/test_layer.h"
 #include "command_run.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,6 +228,19 @@ static void bench(void **state) {
     leave_folder();
 }
 
+static void longest_output_name(void **state) {
+    (void)state;
+    enter_folder();
+    char name[NAME_MAX + 1], arguments[NAME_MAX + 128];
+    memset(name, 'o', NAME_MAX);
+    memcpy(name + NAME_MAX - 4, ".csv", sizeof ".csv");
+    snprintf(arguments, sizeof arguments, "bench --size 1x4x4 --groups 1 --group-channels 4 --runs 1 --output %s",
+             name);
+    assert_command_done(arguments);
+    assert_true(file_exists(name));
+    leave_folder();
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_dtype),
@@ -237,6 +251,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(info),
         cmocka_unit_test(check),
         cmocka_unit_test(bench),
+        cmocka_unit_test(longest_output_name),
     };
     return HARNESS_RUN(argc, argv, tests);
 }

@@ -114,7 +114,9 @@ dcnv4i_exit dcnv4i_output_open(const char *path, FILE **file) {
     if (!realpath(path, target)) /* what a symbolic link points to is replaced, not the link */
         snprintf(target, sizeof target, "%s", path);
     strcpy(output->path, target);
-    snprintf(output->aside, sizeof output->aside, "%s.XXXXXX", target);
+    /* Beside the target, by a name that fits wherever the target's does. */
+    const char *const slash = strrchr(target, '/');
+    snprintf(output->aside, sizeof output->aside, "%.*s.dcnv4-XXXXXX", slash ? (int)(slash - target) + 1 : 0, target);
     watch_signals();
     const int descriptor = mkstemp(output->aside);
     if (descriptor < 0) {
