@@ -58,6 +58,18 @@ dcnv4_status dcnv4_context_adopt_opencl(void *cl_context, void *cl_device_id, dc
     return dcnv4i_context_adopt("opencl", cl_context, cl_device_id, context);
 }
 
+dcnv4_status dcnv4_context_adopt_cuda(dcnv4_context **context) {
+    REQUIRE(context);
+    *context = NULL;
+    return dcnv4i_context_adopt("cuda", NULL, NULL, context);
+}
+
+dcnv4_status dcnv4_context_adopt_hip(dcnv4_context **context) {
+    REQUIRE(context);
+    *context = NULL;
+    return dcnv4i_context_adopt("hip", NULL, NULL, context);
+}
+
 dcnv4_status dcnv4_context_set_threads(dcnv4_context *context, int32_t threads) {
     REQUIRE(context);
     if (threads < 0 || threads > 1024)

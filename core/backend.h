@@ -26,7 +26,7 @@ typedef struct dcnv4i_backend {
 
     /* selector is what follows the colon of a device name, or "". *device is set on success alone. */
     dcnv4_status (*device_open)(const char *selector, void **device);
-    /* (optional) The same on handles of the caller's own: its API's context and device. */
+    /* (optional) The same on handles of the caller's own, its API's context and device; NULL for what is current. */
     dcnv4_status (*device_adopt)(void *context, void *device_handle, void **device);
     void (*device_close)(void *device);
     void (*device_describe)(const void *device, dcnv4_device_info *info);

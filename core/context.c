@@ -95,6 +95,8 @@ dcnv4_status dcnv4i_context_adopt(const char *name, void *handle, void *device_h
     const char *selector;
     const dcnv4i_backend *backend = named(name, &selector);
     dcnv4_context *made;
+    if (!backend)
+        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "this library was built without its %s backend", name);
     const dcnv4_status status = make(backend, &made);
     if (status != DCNV4_SUCCESS)
         return status;

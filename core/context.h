@@ -19,7 +19,7 @@ dcnv4_status dcnv4i_device_info(int64_t index, dcnv4_device_info *info);
 
 dcnv4_status dcnv4i_context_open(const char *name, dcnv4_context **context);
 
-/* On the caller's own handles, by the backend of that name. */
+/* On the caller's own handles, which a backend may also find by itself, by the backend of that name. */
 dcnv4_status dcnv4i_context_adopt(const char *backend, void *handle, void *device_handle, dcnv4_context **context);
 
 void dcnv4i_context_hold(dcnv4_context *context);

@@ -135,6 +135,8 @@ typedef struct dcnv4_context dcnv4_context;
  *     "cpu:ISA"    the same, held to one of the instruction sets that dcnv4_device_info lists ("cpu:portable")
  *     "opencl:N"   OpenCL device number N, of all platforms; "opencl" is the first GPU among them, or the first device
  *     "opencl:N:cpu", "opencl:N:gpu"   the same, with kernels shaped for such a device, whatever it is
+ *     "cuda:N"     CUDA device number N, on its primary context; "cuda" is the first
+ *     "hip:N"      HIP device number N; "hip" is the first
  * Takes threads for the cpu, as dcnv4_context_set_threads says. *context is NULL after a failure:
  * DCNV4_INVALID_ARGUMENT (no such name), DCNV4_DEVICE_UNAVAILABLE, DCNV4_OUT_OF_MEMORY. */
 DCNV4_API dcnv4_status dcnv4_context_create(const char *device, dcnv4_context **context);
@@ -143,6 +145,15 @@ DCNV4_API dcnv4_status dcnv4_context_create(const char *device, dcnv4_context **
  * for as long as this context lives. *context is NULL after a failure: DCNV4_INVALID_ARGUMENT (the device is none of that
  * context's), DCNV4_DEVICE_UNAVAILABLE, DCNV4_OUT_OF_MEMORY. */
 DCNV4_API dcnv4_status dcnv4_context_adopt_opencl(void *cl_context, void *cl_device_id, dcnv4_context **context);
+
+/* Makes a context on the CUDA context that is current in the calling thread, whoever made it, or on the HIP device that is.
+ * That of "cuda:N" is the device's primary one, which the CUDA runtime and PyTorch use too: their pointers and streams are
+ * good for both. The caller keeps an adopted CUDA context until this one is destroyed. *context is NULL after a failure:
+ * DCNV4_INVALID_ARGUMENT (this thread has no current CUDA context), DCNV4_DEVICE_UNAVAILABLE, DCNV4_OUT_OF_MEMORY.
+ *
+ * On both, every call leaves the thread's current context or device as it was. */
+DCNV4_API dcnv4_status dcnv4_context_adopt_cuda(dcnv4_context **context);
+DCNV4_API dcnv4_status dcnv4_context_adopt_hip(dcnv4_context **context);
 
 /* Sets how many threads a run on this context uses, the calling one counted in: 1 to 1024, or 0 for as many as this
  * process may run on, which is the default. Results are the same bits for every number. Devices that do not run on
@@ -254,8 +265,9 @@ DCNV4_API void dcnv4_plan_destroy(dcnv4_plan *plan);
 
 /* ---- Buffers and runs ------------------------------------------------------------------------------------------- */
 
-/* A piece of memory: a pointer (reference, cpu) or the device's own handle (cl_mem on OpenCL), a byte offset into it and the
- * number of bytes from there on that may be used. Tensors start at a multiple of their element size; a workspace may start anywhere. */
+/* A piece of memory: a pointer (reference, cpu; to the device's memory on CUDA and HIP) or the device's own handle (cl_mem
+ * on OpenCL), a byte offset into it and the number of bytes from there on that may be used. Tensors start at a multiple of
+ * their element size; a workspace may start anywhere. */
 typedef struct dcnv4_buffer {
     void *handle;
     size_t offset;
@@ -294,7 +306,9 @@ typedef struct dcnv4_opencl_stream {
 #define DCNV4_OPENCL_STREAM_INIT { sizeof(dcnv4_opencl_stream), NULL, 0, NULL, NULL }
 
 /* value, offset_mask → output. Every element of output is written, nothing between its rows is. stream is NULL on the
- * reference and the cpu. Nothing is allocated. DCNV4_INVALID_ARGUMENT if a buffer is missing, too short or misaligned,
+ * reference and the cpu, a dcnv4_opencl_stream * on OpenCL, a CUstream or cudaStream_t on CUDA, a hipStream_t on HIP, where
+ * NULL is the device's default stream: the run is queued there and has not ended when the call returns. It may be captured
+ * into a graph. Nothing is allocated. DCNV4_INVALID_ARGUMENT if a buffer is missing, too short or misaligned,
  * or if output or the workspace overlaps another buffer; then nothing has been written. */
 DCNV4_API dcnv4_status dcnv4_forward(const dcnv4_plan *plan, const dcnv4_buffers *buffers, void *stream);
 

@@ -1,0 +1,89 @@
+/* What the backend uses of CUDA: the driver's entry points and NVRTC's, which are loaded when they are first needed, and
+ * the numbers of their constants. tests/cuda/ compiles all of it against <cuda.h> and <nvrtc.h> where those are installed. */
+#ifndef DCNV4I_CUDA_API_H
+#define DCNV4I_CUDA_API_H
+
+#include <stddef.h>
+
+/* X(name, type): the types, as those headers have them. Enumerations are ints here. */
+#define DCNV4I_CUDA_TYPES(X)           \
+    X(CUresult, int)                   \
+    X(CUdevice, int)                   \
+    X(CUdevice_attribute, int)         \
+    X(CUfunction_attribute, int)       \
+    X(CUdeviceptr, unsigned long long) \
+    X(CUcontext, void *)               \
+    X(CUstream, void *)                \
+    X(CUmodule, void *)                \
+    X(CUfunction, void *)              \
+    X(nvrtcResult, int)                \
+    X(nvrtcProgram, void *)
+
+/* The test defines DCNV4I_VENDOR_TYPES, to use the vendor's own. */
+#ifndef DCNV4I_VENDOR_TYPES
+#define DCNV4I_CUDA_TYPE(name, type) typedef type name;
+DCNV4I_CUDA_TYPES(DCNV4I_CUDA_TYPE)
+#undef DCNV4I_CUDA_TYPE
+#endif
+
+/* X(result, name, arguments): libcuda.so.1 */
+#define DCNV4I_CUDA_ENTRIES(X)                                                                                        \
+    X(CUresult, cuInit, (unsigned))                                                                                   \
+    X(CUresult, cuDriverGetVersion, (int *))                                                                          \
+    X(CUresult, cuGetErrorName, (CUresult, const char **))                                                            \
+    X(CUresult, cuDeviceGetCount, (int *))                                                                            \
+    X(CUresult, cuDeviceGet, (CUdevice *, int))                                                                       \
+    X(CUresult, cuDeviceGetName, (char *, int, CUdevice))                                                             \
+    X(CUresult, cuDeviceTotalMem_v2, (size_t *, CUdevice))                                                            \
+    X(CUresult, cuDeviceGetAttribute, (int *, CUdevice_attribute, CUdevice))                                          \
+    X(CUresult, cuDevicePrimaryCtxRetain, (CUcontext *, CUdevice))                                                    \
+    X(CUresult, cuDevicePrimaryCtxRelease_v2, (CUdevice))                                                             \
+    X(CUresult, cuCtxGetCurrent, (CUcontext *))                                                                       \
+    X(CUresult, cuCtxGetDevice, (CUdevice *))                                                                         \
+    X(CUresult, cuCtxPushCurrent_v2, (CUcontext))                                                                     \
+    X(CUresult, cuCtxPopCurrent_v2, (CUcontext *))                                                                    \
+    X(CUresult, cuStreamSynchronize, (CUstream))                                                                      \
+    X(CUresult, cuModuleLoadData, (CUmodule *, const void *))                                                         \
+    X(CUresult, cuModuleUnload, (CUmodule))                                                                           \
+    X(CUresult, cuModuleGetFunction, (CUfunction *, CUmodule, const char *))                                          \
+    X(CUresult, cuFuncGetAttribute, (int *, CUfunction_attribute, CUfunction))                                        \
+    X(CUresult, cuLaunchKernel,                                                                                       \
+      (CUfunction, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, CUstream, void **, void **)) \
+    X(CUresult, cuMemAlloc_v2, (CUdeviceptr *, size_t))                                                               \
+    X(CUresult, cuMemFree_v2, (CUdeviceptr))                                                                          \
+    X(CUresult, cuMemcpyHtoD_v2, (CUdeviceptr, const void *, size_t))                                                 \
+    X(CUresult, cuMemcpyDtoH_v2, (void *, CUdeviceptr, size_t))
+
+/* X(result, name, arguments): libnvrtc.so.13, .12 or .11.2 */
+#define DCNV4I_NVRTC_ENTRIES(X)                                                                    \
+    X(nvrtcResult, nvrtcVersion, (int *, int *))                                                   \
+    X(nvrtcResult, nvrtcGetNumSupportedArchs, (int *))                                             \
+    X(nvrtcResult, nvrtcGetSupportedArchs, (int *))                                                \
+    X(nvrtcResult, nvrtcCreateProgram,                                                             \
+      (nvrtcProgram *, const char *, const char *, int, const char *const *, const char *const *)) \
+    X(nvrtcResult, nvrtcCompileProgram, (nvrtcProgram, int, const char *const *))                  \
+    X(nvrtcResult, nvrtcDestroyProgram, (nvrtcProgram *))                                          \
+    X(nvrtcResult, nvrtcGetCUBINSize, (nvrtcProgram, size_t *))                                    \
+    X(nvrtcResult, nvrtcGetCUBIN, (nvrtcProgram, char *))                                          \
+    X(nvrtcResult, nvrtcGetPTXSize, (nvrtcProgram, size_t *))                                      \
+    X(nvrtcResult, nvrtcGetPTX, (nvrtcProgram, char *))                                            \
+    X(nvrtcResult, nvrtcGetProgramLogSize, (nvrtcProgram, size_t *))                               \
+    X(nvrtcResult, nvrtcGetProgramLog, (nvrtcProgram, char *))                                     \
+    X(const char *, nvrtcGetErrorString, (nvrtcResult))
+
+/* X(name, number): DCNV4I_name is name. */
+#define DCNV4I_CUDA_CONSTANTS(X)                          \
+    X(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK, 1)       \
+    X(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK, 8) \
+    X(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 16)       \
+    X(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 75)   \
+    X(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, 76)   \
+    X(CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, 0)         \
+    X(NVRTC_ERROR_OUT_OF_MEMORY, 1)                       \
+    X(NVRTC_ERROR_COMPILATION, 6)
+
+#define DCNV4I_CUDA_ENUMERATOR(name, number) DCNV4I_##name = number,
+enum { DCNV4I_CUDA_CONSTANTS(DCNV4I_CUDA_ENUMERATOR) };
+#undef DCNV4I_CUDA_ENUMERATOR
+
+#endif

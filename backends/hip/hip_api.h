@@ -1,0 +1,86 @@
+/* What the backend uses of HIP: the runtime's entry points and hipRTC's, which are loaded when they are first needed, and
+ * the numbers of their constants, the same in HIP 5, 6 and 7. tests/hip/ compiles all of it against
+ * <hip/hip_runtime_api.h> and <hip/hiprtc.h> where those are installed. */
+#ifndef DCNV4I_HIP_API_H
+#define DCNV4I_HIP_API_H
+
+#include <stddef.h>
+
+/* X(name, type): the types, as those headers have them. Enumerations are ints here. */
+#define DCNV4I_HIP_TYPES(X)      \
+    X(hipError_t, int)           \
+    X(hipDevice_t, int)          \
+    X(hipDeviceAttribute_t, int) \
+    X(hipMemcpyKind, int)        \
+    X(hipStream_t, void *)       \
+    X(hipModule_t, void *)       \
+    X(hipFunction_t, void *)     \
+    X(hiprtcResult, int)         \
+    X(hiprtcProgram, void *)
+
+/* The test defines DCNV4I_VENDOR_TYPES, to use the vendor's own, and says how its version qualifies lists of texts. */
+#ifndef DCNV4I_VENDOR_TYPES
+#define DCNV4I_HIP_TYPE(name, type) typedef type name;
+DCNV4I_HIP_TYPES(DCNV4I_HIP_TYPE)
+#undef DCNV4I_HIP_TYPE
+typedef void dcnv4i_hip_properties;
+typedef const char *const *dcnv4i_hiprtc_texts;
+#endif
+
+/* X(result, name, arguments): libamdhip64.so.7, .6 or .5 */
+#define DCNV4I_HIP_ENTRIES(X)                                                                                     \
+    X(hipError_t, hipInit, (unsigned))                                                                            \
+    X(hipError_t, hipRuntimeGetVersion, (int *))                                                                  \
+    X(const char *, hipGetErrorName, (hipError_t))                                                                \
+    X(hipError_t, hipGetLastError, (void))                                                                        \
+    X(hipError_t, hipGetDeviceCount, (int *))                                                                     \
+    X(hipError_t, hipGetDevice, (int *))                                                                          \
+    X(hipError_t, hipSetDevice, (int))                                                                            \
+    X(hipError_t, hipDeviceGetName, (char *, int, hipDevice_t))                                                   \
+    X(hipError_t, hipDeviceTotalMem, (size_t *, hipDevice_t))                                                     \
+    X(hipError_t, hipDeviceGetAttribute, (int *, hipDeviceAttribute_t, int))                                      \
+    X(hipError_t, hipStreamSynchronize, (hipStream_t))                                                            \
+    X(hipError_t, hipModuleLoadData, (hipModule_t *, const void *))                                               \
+    X(hipError_t, hipModuleUnload, (hipModule_t))                                                                 \
+    X(hipError_t, hipModuleGetFunction, (hipFunction_t *, hipModule_t, const char *))                             \
+    X(hipError_t, hipModuleLaunchKernel,                                                                          \
+      (hipFunction_t, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, hipStream_t, void **, \
+       void **))                                                                                                  \
+    X(hipError_t, hipMalloc, (void **, size_t))                                                                   \
+    X(hipError_t, hipFree, (void *))                                                                              \
+    X(hipError_t, hipMemcpy, (void *, const void *, size_t, hipMemcpyKind))
+
+/* One of these two: HIP 6 gave the struct another layout and the function another name. */
+#define DCNV4I_HIP_PROPERTIES_ENTRIES(X)                                       \
+    X(hipError_t, hipGetDevicePropertiesR0600, (dcnv4i_hip_properties *, int)) \
+    X(hipError_t, hipGetDeviceProperties, (dcnv4i_hip_properties *, int))
+
+/* X(result, name, arguments): libhiprtc.so.7 or .6, or libamdhip64.so.5 itself */
+#define DCNV4I_HIPRTC_ENTRIES(X)                                                                    \
+    X(hiprtcResult, hiprtcVersion, (int *, int *))                                                  \
+    X(hiprtcResult, hiprtcCreateProgram,                                                            \
+      (hiprtcProgram *, const char *, const char *, int, dcnv4i_hiprtc_texts, dcnv4i_hiprtc_texts)) \
+    X(hiprtcResult, hiprtcCompileProgram, (hiprtcProgram, int, dcnv4i_hiprtc_texts))                \
+    X(hiprtcResult, hiprtcDestroyProgram, (hiprtcProgram *))                                        \
+    X(hiprtcResult, hiprtcGetCodeSize, (hiprtcProgram, size_t *))                                   \
+    X(hiprtcResult, hiprtcGetCode, (hiprtcProgram, char *))                                         \
+    X(hiprtcResult, hiprtcGetProgramLogSize, (hiprtcProgram, size_t *))                             \
+    X(hiprtcResult, hiprtcGetProgramLog, (hiprtcProgram, char *))                                   \
+    X(const char *, hiprtcGetErrorString, (hiprtcResult))
+
+/* X(name, number): DCNV4I_name is name. */
+#define DCNV4I_HIP_CONSTANTS(X)                      \
+    X(hipDeviceAttributeMaxThreadsPerBlock, 56)      \
+    X(hipDeviceAttributeMultiprocessorCount, 63)     \
+    X(hipDeviceAttributeMaxSharedMemoryPerBlock, 74) \
+    X(hipDeviceAttributeWarpSize, 87)                \
+    X(hipMemcpyHostToDevice, 1)                      \
+    X(hipMemcpyDeviceToHost, 2)                      \
+    X(HIPRTC_ERROR_OUT_OF_MEMORY, 1)                 \
+    X(HIPRTC_ERROR_COMPILATION, 6)
+
+#define DCNV4I_HIP_ENUMERATOR(name, number) DCNV4I_##name = number,
+enum { DCNV4I_HIP_CONSTANTS(DCNV4I_HIP_ENUMERATOR) };
+#undef DCNV4I_HIP_ENUMERATOR
+
+#endif
