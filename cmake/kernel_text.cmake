@@ -4,6 +4,7 @@ set(dcnv4_kernel_texts
   dcnv4i_kernel_points points.inl
   dcnv4i_kernel_forward forward.inl
   dcnv4i_kernel_backward backward.inl
+  dcnv4i_kernel_floor floor.inl
   dcnv4i_dialect_opencl dialect_opencl.h
   dcnv4i_dialect_cuda dialect_cuda.h
   dcnv4i_dialect_hip dialect_hip.h

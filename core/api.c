@@ -151,12 +151,18 @@ void dcnv4_plan_destroy(dcnv4_plan *plan) {
 
 /* ---- Runs -------------------------------------------------------------------------------------------------------- */
 
+/* The caller's buffers, checked; *buffers begins as DCNV4_BUFFERS_INIT. */
+static dcnv4_status take_buffers(const dcnv4_plan *plan, dcnv4_pass pass, const dcnv4_buffers *given,
+                                 dcnv4_buffers *buffers) {
+    const dcnv4_status status = dcnv4i_versioned_copy("dcnv4_buffers", buffers, sizeof *buffers, sizeof *buffers,
+                                                      given);
+    return status == DCNV4_SUCCESS ? dcnv4i_buffers_check(plan, pass, buffers) : status;
+}
+
 static dcnv4_status run(const dcnv4_plan *plan, dcnv4_pass pass, const dcnv4_buffers *given, void *stream) {
     dcnv4_buffers buffers = DCNV4_BUFFERS_INIT;
     const dcnv4i_backend *backend = plan->context->backend;
-    dcnv4_status status = dcnv4i_versioned_copy("dcnv4_buffers", &buffers, sizeof buffers, sizeof buffers, given);
-    if (status == DCNV4_SUCCESS)
-        status = dcnv4i_buffers_check(plan, pass, &buffers);
+    dcnv4_status status = take_buffers(plan, pass, given, &buffers);
     if (status != DCNV4_SUCCESS || !backend->on_host)
         return status == DCNV4_SUCCESS ? backend->run(plan->program, pass, &buffers, stream) : status;
     /* The caller may round otherwise, flush subnormals or trap exceptions; the result must not depend on it. */
@@ -180,6 +186,22 @@ dcnv4_status dcnv4_backward(const dcnv4_plan *plan, const dcnv4_buffers *buffers
     if (!has_pass(plan, DCNV4_PASS_BACKWARD))
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_backward: the plan was made with forward_only 1");
     return run(plan, DCNV4_PASS_BACKWARD, buffers, stream);
+}
+
+dcnv4_status dcnv4_floor_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_floor floor, const dcnv4_buffers *given,
+                             void *stream) {
+    REQUIRE(plan);
+    REQUIRE(given);
+    const dcnv4i_backend *backend = plan->context->backend;
+    dcnv4_buffers buffers = DCNV4_BUFFERS_INIT;
+    if (!has_pass(plan, pass))
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_floor_run: the plan has no pass %d", (int)pass);
+    if (floor != DCNV4_FLOOR_MEMORY && floor != DCNV4_FLOOR_LOADS)
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_floor_run: there is no floor %d", (int)floor);
+    if (!backend->floor_run)
+        return dcnv4i_fail(DCNV4_UNSUPPORTED, "%s has no kernels that measure a floor", backend->name);
+    const dcnv4_status status = take_buffers(plan, pass, given, &buffers);
+    return status == DCNV4_SUCCESS ? backend->floor_run(plan->program, pass, floor, &buffers, stream) : status;
 }
 
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */

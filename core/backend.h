@@ -40,6 +40,10 @@ typedef struct dcnv4i_backend {
     /* Runs a pass; several threads may call it at once with one program. */
     dcnv4_status (*run)(const void *program, dcnv4_pass pass, const dcnv4_buffers *buffers, void *stream);
 
+    /* (optional, for backends that are not on_host) Runs what bounds the pass. */
+    dcnv4_status (*floor_run)(const void *program, dcnv4_pass pass, dcnv4_floor floor, const dcnv4_buffers *buffers,
+                              void *stream);
+
     /* Memory, for backends that are not on_host. buffer_create sets *handle for length ≥ 1 bytes. */
     dcnv4_status (*buffer_create)(void *device, size_t length, void **handle);
     void (*buffer_destroy)(void *device, void *handle);

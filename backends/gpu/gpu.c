@@ -1,5 +1,5 @@
 /* A program is made ready whole when its plan is made: a run fills in the buffers and starts its launches. */
-#include "gpu.h"
+#include "floor.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -322,6 +322,12 @@ dcnv4_status dcnv4i_gpu_run(const void *made, dcnv4_pass pass, const dcnv4_buffe
     }
     const dcnv4_status status = p->gpu->driver->usable(p->gpu->device);
     return status == DCNV4_SUCCESS ? p->gpu->driver->start(p->gpu->device, launches, todo->count, stream) : status;
+}
+
+dcnv4_status dcnv4i_gpu_floor_run(const void *made, dcnv4_pass pass, dcnv4_floor floor, const dcnv4_buffers *buffers,
+                                  void *stream) {
+    const program *p = made;
+    return dcnv4i_floor_start(p->gpu, &p->problem, pass, floor, buffers, stream);
 }
 
 /* ---- Memory --------------------------------------------------------------------------------------------------------- */

@@ -24,6 +24,8 @@ dcnv4_status dcnv4i_gpu_program_create(void *gpu, const dcnv4i_problem *problem,
 void dcnv4i_gpu_program_destroy(void *program);
 size_t dcnv4i_gpu_workspace_size(const void *program, dcnv4_pass pass);
 dcnv4_status dcnv4i_gpu_run(const void *program, dcnv4_pass pass, const dcnv4_buffers *buffers, void *stream);
+dcnv4_status dcnv4i_gpu_floor_run(const void *program, dcnv4_pass pass, dcnv4_floor floor, const dcnv4_buffers *buffers,
+                                  void *stream);
 dcnv4_status dcnv4i_gpu_buffer_create(void *gpu, size_t length, void **handle);
 void dcnv4i_gpu_buffer_destroy(void *gpu, void *handle);
 dcnv4_status dcnv4i_gpu_upload(void *gpu, const dcnv4_buffer *buffer, const void *source, size_t length);

@@ -6,6 +6,7 @@ extern const char dcnv4i_kernel_sample[];
 extern const char dcnv4i_kernel_points[];
 extern const char dcnv4i_kernel_forward[];
 extern const char dcnv4i_kernel_backward[];
+extern const char dcnv4i_kernel_floor[];
 extern const char dcnv4i_dialect_opencl[];
 extern const char dcnv4i_dialect_cuda[];
 extern const char dcnv4i_dialect_hip[];

@@ -10,7 +10,8 @@ typedef enum dcnv4i_part {
     DCNV4I_PART_FORWARD, /* value, offset_mask → output */
     DCNV4I_PART_POINTS,  /* value, offset_mask, grad_output → grad_offset_mask */
     DCNV4I_PART_SCATTER, /* offset_mask, grad_output → grad_value */
-    DCNV4I_PARTS
+    DCNV4I_PARTS,
+    DCNV4I_PART_FLOOR = DCNV4I_PARTS, /* no part of the operator: what bounds it, for measuring */
 } dcnv4i_part;
 
 /* How a part's kernels share out the work; constants of its program, so nothing here depends on N, H and W. A block is one

@@ -142,6 +142,7 @@ static char *source_of(const char *constants, const char *dialect, dcnv4i_part_s
         dcnv4i_kernel_points,
         has(parts, DCNV4I_PART_FORWARD) ? dcnv4i_kernel_forward : "",
         has(parts, DCNV4I_PART_POINTS) || has(parts, DCNV4I_PART_SCATTER) ? dcnv4i_kernel_backward : "",
+        has(parts, DCNV4I_PART_FLOOR) ? dcnv4i_kernel_floor : "",
     };
     size_t length = 1;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; ++i)
@@ -171,6 +172,10 @@ static kernel_names names_of(const dcnv4i_problem *problem, dcnv4i_part_set part
         names.name[DCNV4I_KERNEL_FORWARD] = "dcn_forward";
     if (has(parts, DCNV4I_PART_POINTS))
         names.name[DCNV4I_KERNEL_POINTS] = "dcn_backward_points";
+    if (has(parts, DCNV4I_PART_FLOOR)) {
+        names.name[DCNV4I_KERNEL_FLOOR_MEMORY] = "dcn_floor_memory";
+        names.name[DCNV4I_KERNEL_FLOOR_LOADS] = "dcn_floor_loads";
+    }
     if (!has(parts, DCNV4I_PART_SCATTER))
         return names;
     names.name[DCNV4I_KERNEL_SCATTER] = "dcn_backward_scatter";

@@ -132,6 +132,7 @@ const dcnv4i_backend dcnv4i_backend_opencl = {
     .program_destroy = dcnv4i_gpu_program_destroy,
     .workspace_size = dcnv4i_gpu_workspace_size,
     .run = dcnv4i_gpu_run,
+    .floor_run = dcnv4i_gpu_floor_run,
     .buffer_create = dcnv4i_gpu_buffer_create,
     .buffer_destroy = dcnv4i_gpu_buffer_destroy,
     .upload = dcnv4i_gpu_upload,

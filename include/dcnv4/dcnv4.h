@@ -316,6 +316,19 @@ DCNV4_API dcnv4_status dcnv4_forward(const dcnv4_plan *plan, const dcnv4_buffers
  * of grad_offset_mask with 0), nothing between their rows is. Otherwise as dcnv4_forward. */
 DCNV4_API dcnv4_status dcnv4_backward(const dcnv4_plan *plan, const dcnv4_buffers *buffers, void *stream);
 
+/* What no implementation of a pass can be faster than on its device. */
+typedef enum dcnv4_floor {
+    DCNV4_FLOOR_MEMORY = 0, /* reading each input of the pass once, and writing each output once */
+    DCNV4_FLOOR_LOADS = 1   /* 4·K·D loads of value for each group of each output pixel, all of them from a few KiB in the
+                               first-level cache, 16 bytes each, with their multiply-adds */
+} dcnv4_floor;
+
+/* Runs that instead of the pass, so that a caller can time it beside the pass, as `dcnv4 bench` does. It overwrites the
+ * pass's outputs, also between their rows, with numbers that mean nothing. The first run of a dtype on a context compiles.
+ * Otherwise as the pass. DCNV4_UNSUPPORTED on the reference and the cpu, whose floor a caller's own loops can find. */
+DCNV4_API dcnv4_status dcnv4_floor_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_floor floor,
+                                       const dcnv4_buffers *buffers, void *stream);
+
 /* Memory of the context's device, for callers with no framework of their own, at a multiple of 64 bytes: the cpu is up to
  * half again as fast on tensors that begin at one. A length of 0 is allowed.
  * DCNV4_OUT_OF_MEMORY or DCNV4_OUT_OF_DEVICE_MEMORY leave *buffer empty. */

@@ -1,7 +1,7 @@
 #include "bench_report.h"
 
 #include "../output/json.h"
-#include "floor.h"
+#include "processor_floor.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -5,7 +5,7 @@
 #include "../output/progress.h"
 #include "../tensors/npy.h"
 #include "../tensors/random_numbers.h"
-#include "floor.h"
+#include "processor_floor.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -20,8 +20,9 @@ typedef struct candidate {
     const char *device;
     dcnv4_device_info info;
     dcnv4i_runner runner;
-    int64_t threads, repeats; /* runs of one sample */
-    dcnv4i_floor floor;
+    int64_t threads;              /* 0 for a device that measures its own floor */
+    int64_t repeats;              /* runs of one sample */
+    dcnv4i_floor floor;           /* the processor's, where it has threads */
     const struct candidate *like; /* an earlier one with as many threads, whose floor is taken, or itself */
     double *times, *load_times, *memory_times; /* by round */
 } candidate;
@@ -153,16 +154,34 @@ static double gathered_bytes(const bench *b) {
            (b->problem->dtype == DCNV4_FLOAT64 ? 8 : 4);
 }
 
+/* What of a pass is run: itself, or what bounds it. */
+typedef enum what { THE_PASS = -1, ITS_MEMORY = DCNV4_FLOOR_MEMORY, ITS_LOADS = DCNV4_FLOOR_LOADS } what;
+
 /* One sample: so many runs that the clock can tell, and the wait for their end. */
-static dcnv4i_exit sample(candidate *c, dcnv4_pass pass, double *ms) {
+static dcnv4i_exit sample(candidate *c, dcnv4_pass pass, what run, double *ms) {
     const double start = dcnv4i_now_ms();
     dcnv4i_exit verdict = DCNV4I_DONE;
     for (int64_t i = 0; i < c->repeats && verdict == DCNV4I_DONE; ++i)
-        verdict = dcnv4i_runner_start(&c->runner, pass);
+        verdict = run == THE_PASS ? dcnv4i_runner_start(&c->runner, pass)
+                                  : dcnv4i_runner_start_floor(&c->runner, pass, (dcnv4_floor)run);
     if (verdict == DCNV4I_DONE)
         verdict = dcnv4i_runner_wait(&c->runner);
     *ms = (dcnv4i_now_ms() - start) / (double)c->repeats;
     return verdict;
+}
+
+static bool has_floor(const candidate *c) {
+    return c->threads == 0 || c->floor.from != NULL;
+}
+
+static dcnv4i_exit sample_floor(candidate *c, dcnv4_pass pass, double *load_ms, double *memory_ms) {
+    if (c->threads == 0) {
+        const dcnv4i_exit verdict = sample(c, pass, ITS_LOADS, load_ms);
+        return verdict == DCNV4I_DONE ? sample(c, pass, ITS_MEMORY, memory_ms) : verdict;
+    }
+    *load_ms = dcnv4i_floor_load_ms(&c->floor);
+    *memory_ms = dcnv4i_floor_memory_ms(&c->floor);
+    return DCNV4I_DONE;
 }
 
 /* Warms every device up, and settles how many runs a sample has and how many rounds there are. */
@@ -174,7 +193,9 @@ static dcnv4i_exit warm_up(const bench *b, dcnv4_pass pass, int64_t *rounds) {
         double ms = 0;
         c->repeats = 1;
         for (int run = 0; run < 3 && verdict == DCNV4I_DONE; ++run)
-            verdict = sample(c, pass, &ms);
+            verdict = sample(c, pass, THE_PASS, &ms);
+        if (verdict == DCNV4I_DONE && c->threads == 0) /* compiles */
+            verdict = sample_floor(c, pass, &ms, &ms);
         c->repeats = ms < sample_ms ? (int64_t)(sample_ms / fmax(ms, 1e-3)) + 1 : 1;
         sum += ms * (double)c->repeats;
     }
@@ -186,38 +207,25 @@ static dcnv4i_exit warm_up(const bench *b, dcnv4_pass pass, int64_t *rounds) {
     return verdict;
 }
 
-static bool has_floor(const candidate *c) {
-    return c->floor.from != NULL;
-}
-
 /* Every device once, and its floor with it, so that all see the same machine. What the others left in the caches is not
- * this one's doing: it runs once before the clock starts. */
+ * this one's doing: it runs once before the clock starts; and last, since a device's floor overwrites its results. */
 static dcnv4i_exit run_round(const bench *b, dcnv4_pass pass, int64_t round) {
     dcnv4i_exit verdict = DCNV4I_DONE;
     for (int64_t i = 0; i < b->count && verdict == DCNV4I_DONE; ++i) {
         candidate *c = &b->candidates[i];
         double before;
-        verdict = sample(c, pass, &before);
+        if (has_floor(c))
+            verdict = sample_floor(c, pass, &c->load_times[round], &c->memory_times[round]);
         if (verdict == DCNV4I_DONE)
-            verdict = sample(c, pass, &c->times[round]);
-        if (has_floor(c)) {
-            c->load_times[round] = dcnv4i_floor_load_ms(&c->floor);
-            c->memory_times[round] = dcnv4i_floor_memory_ms(&c->floor);
-        }
+            verdict = sample(c, pass, THE_PASS, &before);
+        if (verdict == DCNV4I_DONE)
+            verdict = sample(c, pass, THE_PASS, &c->times[round]);
     }
     return verdict;
 }
 
-/* The processor's floor is that of what runs on it. */
-static int64_t threads_of(const bench *b, const candidate *c) {
-    if (strcmp(c->info.backend, "cpu") == 0)
-        return b->settings->threads > 0 ? b->settings->threads : c->info.units;
-    return strcmp(c->info.backend, "reference") == 0 ? 1 : 0;
-}
-
 static bool prepare_candidate(const bench *b, candidate *c, dcnv4_pass pass, int64_t rounds) {
-    c->threads = threads_of(b, c);
-    c->like = b->candidates;
+    c->like = c->threads == 0 ? c : b->candidates;
     while (c->like->threads != c->threads)
         ++c->like;
     c->times = malloc((size_t)rounds * sizeof *c->times);
@@ -225,7 +233,7 @@ static bool prepare_candidate(const bench *b, candidate *c, dcnv4_pass pass, int
     c->memory_times = malloc((size_t)rounds * sizeof *c->memory_times);
     if (!c->times || !c->load_times || !c->memory_times)
         return false;
-    return c->threads < 1 || c->like != c ||
+    return c->threads == 0 || c->like != c ||
            dcnv4i_floor_create(c->threads, gathered_bytes(b), read_bytes(b, pass), write_bytes(b, pass), &c->floor);
 }
 
@@ -235,10 +243,8 @@ static void forget_pass(candidate *c) {
     dcnv4i_floor_free(&c->floor);
 }
 
-/* The larger of the two medians, or NAN. */
+/* The larger of the two medians. */
 static double floor_of(const candidate *c, int64_t rounds, bool *memory_binds) {
-    if (!has_floor(c->like))
-        return NAN;
     const double load = dcnv4i_spread_of(c->like->load_times, (size_t)rounds).median;
     const double memory = dcnv4i_spread_of(c->like->memory_times, (size_t)rounds).median;
     *memory_binds = memory > load;
@@ -292,6 +298,13 @@ static dcnv4i_exit run_pass(const bench *b, dcnv4_pass pass, dcnv4i_records *rec
 
 /* ---- One problem ---------------------------------------------------------------------------------------------------- */
 
+/* The processor's floor is that of what runs on it. */
+static int64_t threads_of(const bench *b, const candidate *c) {
+    if (strcmp(c->info.backend, "cpu") == 0)
+        return b->settings->threads > 0 ? b->settings->threads : c->info.units;
+    return strcmp(c->info.backend, "reference") == 0 ? 1 : 0;
+}
+
 /* Makes the problem ready on a device; one that has not this dtype is left out if it was not asked for by name. */
 static dcnv4i_exit enter(bench *b, const dcnv4i_device *device) {
     candidate *c = &b->candidates[b->count];
@@ -303,6 +316,7 @@ static dcnv4i_exit enter(bench *b, const dcnv4i_device *device) {
         return verdict;
     b->count += 1;
     verdict = dcnv4i_verdict_library(dcnv4_context_info(c->runner.context, &c->info), device->name);
+    c->threads = threads_of(b, c);
     if (verdict == DCNV4I_DONE)
         verdict = dcnv4i_runner_upload(&c->runner, b->inputs[0].memory, b->inputs[1].memory, b->inputs[2].memory);
     return verdict;

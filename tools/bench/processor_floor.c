@@ -1,4 +1,4 @@
-#include "floor.h"
+#include "processor_floor.h"
 
 #include "../devices/stopwatch.h"
 

@@ -1,6 +1,6 @@
 /* The times below which no implementation on this machine can be, found by doing nothing else than what it has to do. */
-#ifndef DCNV4I_FLOOR_H
-#define DCNV4I_FLOOR_H
+#ifndef DCNV4I_PROCESSOR_FLOOR_H
+#define DCNV4I_PROCESSOR_FLOOR_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,0 +1,63 @@
+/* What no implementation of a pass can do without, and nothing else, to be timed beside it. The program's layer is one
+ * group of DCN_VECTOR channels: only the dtype and the width of an access matter here. */
+
+#define DCN_ITEM (DCN_GROUP_ID * DCN_FLAT_GROUP + DCN_LOCAL_ID)
+
+/* Stores a sum that no input can have made impossible to leave out. */
+DCN_INLINE void dcn_keep(dcn_vector sum, DCN_GLOBAL dcn_item *to) {
+    dcn_vector all[4];
+    float part[4];
+    all[0] = sum, all[1] = all[2] = all[3] = dcn_zero();
+    dcn_sum4(all, part);
+    if (part[0] == 1.2345678e-30f)
+        dcn_store(to, 0, sum);
+}
+
+/* Reads up to three tensors and writes up to two, each element once; a work-item has one vector of each. Counts are of
+ * vectors. */
+DCN_KERNEL(dcn_floor_memory, DCN_FLAT_GROUP)
+(const DCN_GLOBAL dcn_item *DCN_RESTRICT a, dcn_long a_at, const DCN_GLOBAL dcn_item *DCN_RESTRICT b, dcn_long b_at,
+ const DCN_GLOBAL dcn_item *DCN_RESTRICT c, dcn_long c_at, DCN_GLOBAL dcn_item *DCN_RESTRICT x, dcn_long x_at,
+ DCN_GLOBAL dcn_item *DCN_RESTRICT y, dcn_long y_at, dcn_long a_count, dcn_long b_count, dcn_long c_count,
+ dcn_long x_count, dcn_long y_count) {
+    a += a_at, b += b_at, c += c_at, x += x_at, y += y_at;
+    const dcn_index item = DCN_ITEM, at = item * DCN_VECTOR;
+    dcn_vector sum = dcn_zero();
+    if (item < a_count)
+        sum = dcn_load(a, at);
+    if (item < b_count)
+        sum = dcn_fma(1.0f, dcn_load(b, at), sum);
+    if (item < c_count)
+        sum = dcn_fma(1.0f, dcn_load(c, at), sum);
+    if (item < x_count)
+        dcn_store(x, at, sum);
+    if (item < y_count)
+        dcn_store(y, at, sum);
+    dcn_keep(sum, x);
+}
+
+/* Each work-item loads `cells` times four vectors, with a multiply-add for each, from the first `vectors` (a power of two)
+ * of value, which stay in the first-level cache; neighbouring work-items load neighbouring ones. */
+DCN_KERNEL(dcn_floor_loads, DCN_FLAT_GROUP)
+(const DCN_GLOBAL dcn_item *DCN_RESTRICT value, dcn_long value_at, DCN_GLOBAL dcn_item *output, dcn_long output_at,
+ dcn_long vectors, dcn_long cells, dcn_long items) {
+    value += value_at, output += output_at;
+    if (DCN_ITEM >= items)
+        return;
+    const dcn_index last = (dcn_index)vectors - 1;
+    dcn_index at = DCN_LOCAL_ID;
+    dcn_vector sum[4];
+    DCN_UNROLL
+    for (int i = 0; i < 4; ++i)
+        sum[i] = dcn_zero();
+    for (dcn_index cell = 0; cell < cells; ++cell, at += 4 * DCN_FLAT_GROUP) {
+        const float weight = (float)cell;
+        DCN_UNROLL
+        for (int i = 0; i < 4; ++i)
+            sum[i] = dcn_fma(weight, dcn_load(value, (at + i * DCN_FLAT_GROUP & last) * DCN_VECTOR), sum[i]);
+    }
+    DCN_UNROLL
+    for (int i = 1; i < 4; ++i)
+        sum[0] = dcn_fma(1.0f, sum[i], sum[0]);
+    dcn_keep(sum[0], output);
+}
