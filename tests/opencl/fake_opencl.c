@@ -1,95 +1,34 @@
 /* Stands in for libOpenCL.so.1: one platform, one GPU, kernels that do nothing. It counts calls, fails the one that it is
- * told to, and knows which objects are alive. */
-#include "fake_opencl.h"
+ * told to, and knows which objects are alive. The environment's FAKE_OPENCL says what it is like: no_platform, no_device,
+ * abort or hang. */
+#include "../fakes/fake_calls.h"
 #include "../../backends/opencl/opencl_api.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define EXPORT __attribute__((visibility("default")))
-
-static fake_control control;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-EXPORT fake_control *fake_opencl(void);
-EXPORT fake_control *fake_opencl(void) {
-    return &control;
-}
-
-#define DECLARE(result, name, arguments) EXPORT result name arguments;
+#define DECLARE(result, name, arguments) FAKE_EXPORT result name arguments;
 DCNV4I_OPENCL_ENTRIES(DECLARE)
 #undef DECLARE
 
-typedef enum kind { CONTEXT = 0x5ca1ab1e, QUEUE, BUFFER, PROGRAM, KERNEL, EVENT, DEAD } kind;
+enum { CONTEXT = 0x5ca1ab1e, QUEUE, BUFFER, PROGRAM, KERNEL, EVENT };
 
-typedef struct object {
-    kind kind;
-    int holders;
-    size_t size;
-    char *bytes;
-    struct object *before; /* all that were ever made */
-} object;
-
-static object *objects;
-
-/* The error that this call is to answer. */
-static cl_int called(void) {
-    pthread_mutex_lock(&lock);
-    const cl_int error = ++control.calls == control.fail_at ? control.error : 0;
-    pthread_mutex_unlock(&lock);
-    return error;
+static int is(const char *what) {
+    return fake_asked("FAKE_OPENCL", what);
 }
 
-static void count(int64_t *counter, int64_t by) {
-    pthread_mutex_lock(&lock);
-    *counter += by;
-    pthread_mutex_unlock(&lock);
+static void *make(int kind, size_t size, cl_int *error) {
+    return fake_make(kind, size, error);
 }
 
-static void *make(kind what, size_t size, cl_int *error) {
-    const cl_int failed = called();
-    object *made = failed ? NULL : calloc(1, sizeof *made);
-    if (error)
-        *error = failed;
-    if (!made)
-        return NULL;
-    made->kind = what, made->holders = 1, made->size = size, made->bytes = calloc(1, size + 1);
-    pthread_mutex_lock(&lock);
-    made->before = objects, objects = made;
-    ++control.live;
-    pthread_mutex_unlock(&lock);
-    return made;
-}
-
-/* Objects are never freed, so that a second use of a dead one is seen. */
-static object *use(void *handle, kind what) {
-    object *found = handle;
-    if (!found || found->kind != what)
-        count(&control.misuse, 1);
-    return found;
-}
-
-static cl_int give_back(void *handle, kind what) {
-    object *found = use(handle, what);
-    pthread_mutex_lock(&lock);
-    if (found && found->kind == what && --found->holders == 0) {
-        found->kind = DEAD;
-        free(found->bytes);
-        --control.live;
-    }
-    pthread_mutex_unlock(&lock);
+static cl_int give_back(const void *handle, int kind) {
+    fake_give_back(fake_use(handle, kind));
     return 0;
 }
 
-static int is(const char *what) {
-    const char *said = getenv("FAKE_OPENCL");
-    return said && strcmp(said, what) == 0;
-}
-
 static cl_int answer(const void *bytes, size_t length, size_t room, void *to, size_t *needed) {
-    const cl_int error = called();
+    const cl_int error = fake_called();
     if (error)
         return error;
     if (needed)
@@ -108,7 +47,7 @@ cl_int clGetPlatformIDs(cl_uint room, cl_platform_id *platforms, cl_uint *found)
         abort();
     while (is("hang"))
         pause();
-    const cl_int error = called();
+    const cl_int error = fake_called();
     if (error)
         return error;
     *found = is("no_platform") ? 0 : 1;
@@ -124,7 +63,7 @@ cl_int clGetPlatformInfo(cl_platform_id id, cl_platform_info what, size_t room, 
 
 cl_int clGetDeviceIDs(cl_platform_id id, cl_device_type type, cl_uint room, cl_device_id *devices, cl_uint *found) {
     (void)id, (void)type, (void)room;
-    const cl_int error = called();
+    const cl_int error = fake_called();
     if (error)
         return error;
     if (is("no_device"))
@@ -139,7 +78,7 @@ cl_int clGetDeviceInfo(cl_device_id id, cl_device_info what, size_t room, void *
     const cl_uint one = 1, units = 4;
     const size_t work_group = 256;
     if (id != (cl_device_id)&device)
-        count(&control.misuse, 1);
+        fake_misuse("a device is asked about that is none");
     switch (what) {
     case DCNV4I_CL_DEVICE_TYPE: return answer(&type, sizeof type, room, to, needed);
     case DCNV4I_CL_DEVICE_GLOBAL_MEM_SIZE:
@@ -158,9 +97,9 @@ cl_context clCreateContext(const cl_context_properties *properties, cl_uint devi
 }
 
 cl_int clRetainContext(cl_context context) {
-    const cl_int error = called();
-    if (!error)
-        ++use(context, CONTEXT)->holders;
+    const cl_int error = fake_called();
+    if (!error && fake_use(context, CONTEXT))
+        ++((fake_object *)context)->holders;
     return error;
 }
 
@@ -171,14 +110,14 @@ cl_int clReleaseContext(cl_context context) {
 cl_int clGetContextInfo(cl_context context, cl_context_info what, size_t room, void *to, size_t *needed) {
     cl_device_id id = (cl_device_id)&device;
     (void)what;
-    use(context, CONTEXT);
+    fake_use(context, CONTEXT);
     return answer(&id, sizeof id, room, to, needed);
 }
 
 cl_command_queue clCreateCommandQueue(cl_context context, cl_device_id id, cl_command_queue_properties what,
                                       cl_int *error) {
     (void)id, (void)what;
-    use(context, CONTEXT);
+    fake_use(context, CONTEXT);
     return make(QUEUE, 0, error);
 }
 
@@ -188,7 +127,7 @@ cl_int clReleaseCommandQueue(cl_command_queue queue) {
 
 cl_mem clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void *host, cl_int *error) {
     (void)flags, (void)host;
-    use(context, CONTEXT);
+    fake_use(context, CONTEXT);
     return make(BUFFER, size, error);
 }
 
@@ -199,9 +138,9 @@ cl_int clReleaseMemObject(cl_mem buffer) {
 cl_program clCreateProgramWithSource(cl_context context, cl_uint texts, const char **text, const size_t *lengths,
                                      cl_int *error) {
     (void)lengths;
-    use(context, CONTEXT);
+    fake_use(context, CONTEXT);
     if (texts != 1 || !strstr(text[0], "dcn_"))
-        count(&control.misuse, 1);
+        fake_misuse("a program is made of a text that is none of ours");
     return make(PROGRAM, 0, error);
 }
 
@@ -210,31 +149,31 @@ static const unsigned char binary[1000] = "what a fake compiler makes";
 cl_program clCreateProgramWithBinary(cl_context context, cl_uint devices, const cl_device_id *ids, const size_t *sizes,
                                      const unsigned char **bytes, cl_int *statuses, cl_int *error) {
     (void)ids, (void)statuses;
-    use(context, CONTEXT);
+    fake_use(context, CONTEXT);
     if (devices != 1 || sizes[0] != sizeof binary || memcmp(bytes[0], binary, sizeof binary) != 0)
-        count(&control.misuse, 1); /* a cache entry was believed that it should not have been */
+        fake_misuse("a cache entry is believed that is not what was written");
     return make(PROGRAM, 0, error);
 }
 
 cl_int clBuildProgram(cl_program program, cl_uint devices, const cl_device_id *ids, const char *options,
                       void (*notify)(cl_program, void *), void *data) {
     (void)devices, (void)ids, (void)options, (void)notify, (void)data;
-    use(program, PROGRAM);
-    return called();
+    fake_use(program, PROGRAM);
+    return fake_called();
 }
 
 cl_int clGetProgramInfo(cl_program program, cl_program_info what, size_t room, void *to, size_t *needed) {
     const cl_uint one = 1;
     const cl_device_id id = (cl_device_id)&device;
     const size_t size = sizeof binary;
-    use(program, PROGRAM);
+    fake_use(program, PROGRAM);
     if (what == DCNV4I_CL_PROGRAM_NUM_DEVICES)
         return answer(&one, sizeof one, room, to, needed);
     if (what == DCNV4I_CL_PROGRAM_DEVICES)
         return answer(&id, sizeof id, room, to, needed);
     if (what == DCNV4I_CL_PROGRAM_BINARY_SIZES)
         return answer(&size, sizeof size, room, to, needed);
-    const cl_int error = called();
+    const cl_int error = fake_called();
     if (!error)
         memcpy(*(unsigned char **)to, binary, sizeof binary);
     return error;
@@ -244,7 +183,7 @@ cl_int clGetProgramBuildInfo(cl_program program, cl_device_id id, cl_program_bui
                              size_t *needed) {
     static const char log[] = "a note\nline 7: error: no such thing\nmore\n";
     (void)id, (void)what;
-    use(program, PROGRAM);
+    fake_use(program, PROGRAM);
     return answer(log, sizeof log, room, to, needed);
 }
 
@@ -253,9 +192,9 @@ cl_int clReleaseProgram(cl_program program) {
 }
 
 cl_kernel clCreateKernel(cl_program program, const char *name, cl_int *error) {
-    use(program, PROGRAM);
+    fake_use(program, PROGRAM);
     if (strncmp(name, "dcn_", 4) != 0)
-        count(&control.misuse, 1);
+        fake_misuse("a kernel is asked for that is none of ours");
     return make(KERNEL, 0, error);
 }
 
@@ -265,41 +204,41 @@ cl_int clReleaseKernel(cl_kernel kernel) {
 
 cl_int clSetKernelArg(cl_kernel kernel, cl_uint index, size_t size, const void *value) {
     (void)index, (void)value;
-    use(kernel, KERNEL);
+    fake_use(kernel, KERNEL);
     if (size != 8)
-        count(&control.misuse, 1);
-    return called();
+        fake_misuse("an argument has not 8 bytes");
+    return fake_called();
 }
 
 /* What every command does: looks at its waits, and makes its event. */
 static cl_int enqueue(cl_command_queue queue, cl_uint waits, const cl_event *list, cl_event *event) {
     cl_int error = 0;
-    use(queue, QUEUE);
+    fake_use(queue, QUEUE);
     for (cl_uint i = 0; i < waits; ++i)
-        use(list[i], EVENT);
+        fake_use(list[i], EVENT);
     if (event)
         *event = make(EVENT, 0, &error);
     else
-        error = called();
+        error = fake_called();
     return error;
 }
 
 cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions, const size_t *offset,
                               const size_t *global, const size_t *local, cl_uint waits, const cl_event *list,
                               cl_event *event) {
-    use(kernel, KERNEL);
+    fake_use(kernel, KERNEL);
     if (dimensions != 1 || offset || global[0] == 0 || local[0] == 0 || local[0] > 256 || global[0] % local[0] != 0)
-        count(&control.misuse, 1);
-    count(&control.launches, 1);
+        fake_misuse("a launch has an impossible geometry");
+    fake_count(&fake_driver_control()->launches, 1);
     return enqueue(queue, waits, list, event);
 }
 
 cl_int clEnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size,
                            void *to, cl_uint waits, const cl_event *list, cl_event *event) {
-    const object *from = use(buffer, BUFFER);
+    const fake_object *from = fake_use(buffer, BUFFER);
     const cl_int error = enqueue(queue, waits, list, event);
-    if (!blocking || offset + size > from->size)
-        count(&control.misuse, 1);
+    if (!from || !blocking || offset + size > from->size)
+        fake_misuse("a read is past the end or does not wait");
     else if (!error)
         memcpy(to, from->bytes + offset, size);
     return error;
@@ -307,10 +246,10 @@ cl_int clEnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocki
 
 cl_int clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset, size_t size,
                             const void *from, cl_uint waits, const cl_event *list, cl_event *event) {
-    const object *to = use(buffer, BUFFER);
+    const fake_object *to = fake_use(buffer, BUFFER);
     const cl_int error = enqueue(queue, waits, list, event);
-    if (!blocking || offset + size > to->size)
-        count(&control.misuse, 1);
+    if (!to || !blocking || offset + size > to->size)
+        fake_misuse("a write is past the end or does not wait");
     else if (!error)
         memcpy(to->bytes + offset, from, size);
     return error;
@@ -325,11 +264,11 @@ cl_int clReleaseEvent(cl_event event) {
 }
 
 cl_int clFlush(cl_command_queue queue) {
-    use(queue, QUEUE);
-    return called();
+    fake_use(queue, QUEUE);
+    return fake_called();
 }
 
 cl_int clFinish(cl_command_queue queue) {
-    use(queue, QUEUE);
-    return called();
+    fake_use(queue, QUEUE);
+    return fake_called();
 }

@@ -1,0 +1,130 @@
+#include "fake_kernels.h"
+#include "fake_calls.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+/* ---- Libraries ------------------------------------------------------------------------------------------------------ */
+
+void *fake_library_open(const void *bytes, size_t size) {
+    const char *temporary = getenv("TMPDIR");
+    char path[256];
+    snprintf(path, sizeof path, "%s/fake_kernels_XXXXXX", temporary ? temporary : "/tmp");
+    const int file = mkstemp(path);
+    if (file < 0)
+        return NULL;
+    const bool written = write(file, bytes, size) == (ssize_t)size;
+    close(file);
+    void *library = written ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+    unlink(path);
+    return library;
+}
+
+const host_kernel *fake_library_kernel(void *library, const char *name) {
+    char symbol[128];
+    snprintf(symbol, sizeof symbol, "host_kernel_%s", name);
+    return dlsym(library, symbol);
+}
+
+/* ---- Work-items: each has a stack of its own once one of them waits at a barrier --------------------------------------- */
+
+enum { MOST_ITEMS = 1024, STACK = 64 << 10 };
+
+/* As host_dialect.h has it. */
+typedef struct place {
+    unsigned group, item, groups, work_group;
+} place;
+
+static struct {
+    place *place;
+    const host_kernel *kernel;
+    void **arguments;
+    ucontext_t home, item[MOST_ITEMS];
+    bool ended[MOST_ITEMS];
+    unsigned running;
+    bool own_stack;
+    char *stacks;
+} now;
+
+/* What kernels call. */
+static void barrier(void) {
+    if (now.own_stack)
+        swapcontext(&now.item[now.running], &now.home);
+    else
+        fake_misuse("a work-item waits at a barrier that the first one of its group never reached");
+}
+
+static void item_main(void) {
+    now.kernel->run(now.arguments);
+    now.ended[now.running] = true;
+}
+
+/* Until its next barrier, or its end. */
+static void go_on(unsigned item) {
+    now.running = now.place->item = item;
+    swapcontext(&now.home, &now.item[item]);
+}
+
+static void start_item(unsigned item) {
+    getcontext(&now.item[item]);
+    now.item[item].uc_stack.ss_sp = now.stacks + (size_t)item * STACK;
+    now.item[item].uc_stack.ss_size = STACK;
+    now.item[item].uc_link = &now.home;
+    now.ended[item] = false;
+    makecontext(&now.item[item], item_main, 0);
+    go_on(item);
+}
+
+/* Kernels that have no barrier need no stacks: their first work-item tells. */
+static void run_group(unsigned work_group) {
+    now.own_stack = true;
+    start_item(0);
+    if (now.ended[0]) {
+        now.own_stack = false;
+        for (now.place->item = 1; now.place->item < work_group; ++now.place->item)
+            now.kernel->run(now.arguments);
+        return;
+    }
+    for (unsigned item = 1; item < work_group; ++item)
+        start_item(item);
+    for (bool backwards = true;; backwards = !backwards) {
+        unsigned ended = 0;
+        for (unsigned item = 0; item < work_group; ++item)
+            ended += now.ended[item];
+        if (ended == work_group)
+            return;
+        if (ended > 0)
+            fake_misuse("some work-items of a group end while others wait at a barrier");
+        for (unsigned i = 0; i < work_group; ++i) {
+            const unsigned item = backwards ? work_group - 1 - i : i;
+            if (!now.ended[item])
+                go_on(item);
+        }
+    }
+}
+
+void fake_kernel_run(void *library, const host_kernel *kernel, unsigned groups, unsigned work_group, void **arguments) {
+    void (*const own_barrier)(void) = barrier;
+    char *const *const begin = dlsym(library, "host_shared_begin"), *const *const end = dlsym(library,
+                                                                                              "host_shared_end");
+    void *const host_barrier = dlsym(library, "host_barrier");
+    now.place = dlsym(library, "host_here");
+    if (!now.stacks)
+        now.stacks = malloc((size_t)MOST_ITEMS * STACK);
+    if (!now.stacks || !now.place || !host_barrier || !begin || !end || work_group > MOST_ITEMS) {
+        fake_misuse("a kernel cannot be run");
+        return;
+    }
+    memcpy(host_barrier, &own_barrier, sizeof own_barrier);
+    now.kernel = kernel, now.arguments = arguments;
+    now.place->groups = groups, now.place->work_group = work_group;
+    for (unsigned group = 0; group < groups; ++group) {
+        now.place->group = group;
+        memset(*begin, 0xa5, (size_t)(*end - *begin)); /* what another work-group left there is no one's to read */
+        run_group(work_group);
+    }
+}

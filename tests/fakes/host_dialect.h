@@ -1,0 +1,120 @@
+/* Included before a kernel's text, CUDA's or HIP's, whose own words become the host's C++ here: the text that runs is the
+ * very one that a device's compiler would get, its dialect header counted in.
+ *
+ * What is not tested by this: instructions of a device (fake_compiler.c turns inline PTX into calls of the functions below,
+ * and built-ins of AMD's are macros), the order in which a device's memory shows writes, waves, and speed. */
+
+/* ---- What fake_kernels.c sees of a compiled text: a host_kernel for each kernel, and these --------------------------- */
+
+struct host_kernel {
+    const char *kinds; /* a letter an argument: 'p' for a pointer, 'n' for another 8 bytes, '?' for what is neither */
+    unsigned work_group;
+    void (*run)(void **arguments);
+};
+
+#pragma GCC visibility push(default)
+extern "C" {
+struct {
+    unsigned group, item, groups, work_group;
+} host_here;
+void (*host_barrier)(void);
+extern char __start_host_shared[] __attribute__((weak)), __stop_host_shared[] __attribute__((weak));
+char *host_shared_begin = __start_host_shared, *host_shared_end = __stop_host_shared;
+}
+#pragma GCC visibility pop
+
+template <class Argument> struct host_kind {
+    static const char letter = sizeof(Argument) == 8 ? 'n' : '?';
+};
+template <class Target> struct host_kind<Target *> {
+    static const char letter = 'p';
+};
+template <int... I> struct host_numbers {};
+template <int N, int... I> struct host_count : host_count<N - 1, N - 1, I...> {};
+template <int... I> struct host_count<0, I...> {
+    typedef host_numbers<I...> numbers;
+};
+template <auto kernel> struct host_entry;
+template <class... Arguments, void (*kernel)(Arguments...)> struct host_entry<kernel> {
+    static inline const char kinds[] = {host_kind<Arguments>::letter..., 0};
+
+    template <int... I> static void call(void **arguments, host_numbers<I...>) {
+        kernel(*(Arguments *)arguments[I]...);
+    }
+
+    static void run(void **arguments) {
+        call(arguments, typename host_count<sizeof...(Arguments)>::numbers());
+    }
+};
+
+/* ---- Numbers -------------------------------------------------------------------------------------------------------- */
+
+template <class To, class From> static inline To host_bits(From from) {
+    return __builtin_bit_cast(To, from);
+}
+
+/* ---- CUDA ----------------------------------------------------------------------------------------------------------- */
+
+#define __global__ HOST_GLOBAL
+#define __launch_bounds__(...) HOST_BOUNDS(__VA_ARGS__)
+#define __device__
+#define __forceinline__ inline
+#define __noinline__
+#define __shared__ [[gnu::section("host_shared")]] static
+#define __align__(bytes) alignas(bytes)
+#define __syncthreads() host_barrier()
+#define __threadfence() ((void)0)
+
+struct host_dim {
+    unsigned x, y, z;
+};
+#define threadIdx (host_dim{host_here.item, 0, 0})
+#define blockIdx (host_dim{host_here.group, 0, 0})
+#define blockDim (host_dim{host_here.work_group, 1, 1})
+#define gridDim (host_dim{host_here.groups, 1, 1})
+
+#define __int_as_float host_bits<float, int>
+#define __uint_as_float host_bits<float, unsigned>
+#define __float_as_int host_bits<int, float>
+#define __float_as_uint host_bits<unsigned, float>
+#define expf __builtin_expf
+#define fmaxf __builtin_fmaxf
+#define fminf __builtin_fminf
+
+/* Work-groups run one after the other, and the items of one in turns that only a barrier ends. */
+static inline float atomicAdd(float *target, float number) {
+    const float before = *target;
+    *target = before + number;
+    return before;
+}
+
+/* Inline PTX, by the letters of its instruction. */
+static inline void ptx_cvt_f32_f16(float &to, unsigned short from) {
+    to = (float)host_bits<_Float16>(from);
+}
+static inline void ptx_cvt_rn_f16_f32(unsigned short &to, float from) {
+    to = host_bits<unsigned short>((_Float16)from);
+}
+static inline void ptx_red_global_add_f32(float *target, float number) {
+    *target += number;
+}
+static inline void ptx_red_global_add_v4_f32(float *target, float a, float b, float c, float d) {
+    target[0] += a, target[1] += b, target[2] += c, target[3] += d;
+}
+
+/* ---- HIP: attributes, and the built-ins of AMD's ---------------------------------------------------------------------- */
+
+#define __builtin_amdgcn_workitem_id_x() (host_here.item)
+#define __builtin_amdgcn_workgroup_id_x() (host_here.group)
+#define __builtin_amdgcn_fence(...) ((void)0)
+#define __builtin_amdgcn_s_barrier() host_barrier()
+#define __hip_atomic_fetch_add(target, number, order, scope) atomicAdd(target, number)
+
+#define __attribute__(list) HOST_ATTRIBUTE list
+#define HOST_ATTRIBUTE(first, ...) HOST_ATTRIBUTE_##first __VA_ARGS__
+#define HOST_ATTRIBUTE_global HOST_GLOBAL
+#define HOST_ATTRIBUTE_device
+#define HOST_ATTRIBUTE_shared __shared__
+#define HOST_ATTRIBUTE_aligned(bytes) alignas(bytes)
+#define amdgpu_flat_work_group_size(least, most) HOST_BOUNDS(most)
+#define always_inline
