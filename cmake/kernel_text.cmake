@@ -8,6 +8,7 @@ set(dcnv4_kernel_texts
   dcnv4i_dialect_opencl dialect_opencl.h
   dcnv4i_dialect_cuda dialect_cuda.h
   dcnv4i_dialect_hip dialect_hip.h
+  dcnv4i_dialect_cxx dialect_cxx.h
   dcnv4i_vectors_plain vectors_plain.h)
 
 set(kernel_text ${PROJECT_BINARY_DIR}/kernel_text.c)
@@ -21,5 +22,9 @@ while(dcnv4_kernel_texts)
   string(REPLACE "'\\x0a'," "'\\x0a',\n" bytes "${bytes}") # a line of text, a line of C
   string(APPEND definitions "const char ${symbol}[] = {${bytes}0};\n")
 endwhile()
+string(APPEND definitions
+  "const char *const dcnv4i_words_opencl[] = {dcnv4i_dialect_opencl, 0};\n"
+  "const char *const dcnv4i_words_cuda[] = {dcnv4i_dialect_cuda, dcnv4i_dialect_cxx, dcnv4i_vectors_plain, 0};\n"
+  "const char *const dcnv4i_words_hip[] = {dcnv4i_dialect_hip, dcnv4i_dialect_cxx, dcnv4i_vectors_plain, 0};\n")
 file(CONFIGURE OUTPUT ${kernel_text} CONTENT "${definitions}" @ONLY)
 target_sources(dcnv4_objects PRIVATE ${kernel_text})

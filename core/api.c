@@ -144,6 +144,27 @@ size_t dcnv4_plan_workspace_size(const dcnv4_plan *plan, dcnv4_pass pass) {
     return plan->context->backend->workspace_size(plan->program, pass);
 }
 
+int64_t dcnv4_kernel_count(const dcnv4_plan *plan) {
+    return plan && plan->context->backend->kernel_count ? plan->context->backend->kernel_count(plan->program) : 0;
+}
+
+dcnv4_status dcnv4_kernel_info_get(const dcnv4_plan *plan, int64_t index, dcnv4_kernel_info *info) {
+    REQUIRE(plan);
+    REQUIRE(info);
+    dcnv4_kernel_info found = DCNV4_KERNEL_INFO_INIT;
+    const int64_t count = dcnv4_kernel_count(plan);
+    const dcnv4_status status = check_size("dcnv4_kernel_info", info->size, sizeof found);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    if (index < 0 || index >= count)
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "there is no kernel number %" PRId64 ", the plan has %" PRId64,
+                           index, count);
+    plan->context->backend->kernel_info(plan->program, index, &found);
+    found.size = info->size;
+    memcpy(info, &found, sizeof found);
+    return DCNV4_SUCCESS;
+}
+
 void dcnv4_plan_destroy(dcnv4_plan *plan) {
     if (plan)
         dcnv4i_plan_close(plan);

@@ -37,6 +37,9 @@ typedef struct dcnv4i_backend {
     dcnv4_status (*program_create)(void *device, const dcnv4i_problem *problem, void **program);
     void (*program_destroy)(void *program);
     size_t (*workspace_size)(const void *program, dcnv4_pass pass);
+    /* (optional) The kernels that were made for it, and what they take; fills in the zeroed *info (size apart). */
+    int64_t (*kernel_count)(const void *program);
+    void (*kernel_info)(const void *program, int64_t index, dcnv4_kernel_info *info);
     /* Runs a pass; several threads may call it at once with one program. */
     dcnv4_status (*run)(const void *program, dcnv4_pass pass, const dcnv4_buffers *buffers, void *stream);
 

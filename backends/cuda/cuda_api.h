@@ -3,6 +3,8 @@
 #ifndef DCNV4I_CUDA_API_H
 #define DCNV4I_CUDA_API_H
 
+#include "../gpu/compiler.h"
+
 #include <stddef.h>
 
 /* X(name, type): the types, as those headers have them. Enumerations are ints here. */
@@ -72,18 +74,41 @@ DCNV4I_CUDA_TYPES(DCNV4I_CUDA_TYPE)
     X(const char *, nvrtcGetErrorString, (nvrtcResult))
 
 /* X(name, number): DCNV4I_name is name. */
-#define DCNV4I_CUDA_CONSTANTS(X)                          \
-    X(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK, 1)       \
-    X(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK, 8) \
-    X(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 16)       \
-    X(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 75)   \
-    X(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, 76)   \
-    X(CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, 0)         \
-    X(NVRTC_ERROR_OUT_OF_MEMORY, 1)                       \
-    X(NVRTC_ERROR_COMPILATION, 6)
+#define DCNV4I_CUDA_CONSTANTS(X)                           \
+    X(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK, 1)        \
+    X(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK, 8)  \
+    X(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 16)        \
+    X(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 75)    \
+    X(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, 76)    \
+    X(CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, 0)          \
+    X(NVRTC_ERROR_OUT_OF_MEMORY, DCNV4I_RTC_OUT_OF_MEMORY) \
+    X(NVRTC_ERROR_COMPILATION, DCNV4I_RTC_COMPILATION)
 
 #define DCNV4I_CUDA_ENUMERATOR(name, number) DCNV4I_##name = number,
 enum { DCNV4I_CUDA_CONSTANTS(DCNV4I_CUDA_ENUMERATOR) };
 #undef DCNV4I_CUDA_ENUMERATOR
+
+/* The loaded entry points of the driver. */
+typedef struct dcnv4i_cuda_api {
+#define DCNV4I_CUDA_MEMBER(result, name, arguments) result(*name) arguments;
+    DCNV4I_CUDA_ENTRIES(DCNV4I_CUDA_MEMBER)
+#undef DCNV4I_CUDA_MEMBER
+} dcnv4i_cuda_api;
+
+/* Of libcuda.so.1, once dcnv4i_cuda_load succeeded. */
+extern dcnv4i_cuda_api dcnv4i_cuda;
+
+/* Loads and initialises the driver once in the life of the process. */
+dcnv4_status dcnv4i_cuda_load(void);
+
+/* Whether this process has libcuda.so.1 already, whoever loaded it. */
+bool dcnv4i_cuda_in_use(void);
+
+/* The driver's CUDA version, as 100 · major + minor; 0 if it is not loaded. */
+int dcnv4i_cuda_version(void);
+
+/* Compiles by NVRTC, as dcnv4i_module_api says. */
+dcnv4_status dcnv4i_cuda_compile(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,
+                                 dcnv4i_binary *portable);
 
 #endif

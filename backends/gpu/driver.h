@@ -11,7 +11,8 @@
 typedef enum dcnv4i_atomics {
     DCNV4I_ATOMICS_EXCHANGE = 0,  /* compare and exchange, in a loop */
     DCNV4I_ATOMICS_EXTENSION = 1, /* cl_ext_float_atomics */
-    DCNV4I_ATOMICS_PTX = 2,       /* NVIDIA's own instruction */
+    DCNV4I_ATOMICS_PTX = 2,       /* NVIDIA's own instruction, in OpenCL */
+    DCNV4I_ATOMICS_NATIVE = 3,    /* the language's own: CUDA, HIP */
 } dcnv4i_atomics;
 
 /* What the geometry of launches depends on. */
@@ -20,6 +21,8 @@ typedef struct dcnv4i_limits {
     int64_t work_group;   /* most work-items in a work-group */
     int64_t local_memory; /* bytes, a work-group */
     int64_t units;        /* work-groups that run at once, about */
+    int64_t groups;       /* most work-groups in a launch; 0: no limit */
+    int64_t items;        /* most work-items in a launch; 0: no limit */
     dcnv4i_atomics atomics;
 } dcnv4i_limits;
 
@@ -41,16 +44,32 @@ typedef struct dcnv4i_launch {
     dcnv4i_argument arguments[DCNV4I_MAX_ARGUMENTS];
 } dcnv4i_launch;
 
+/* A compiled module, for free(). */
+typedef struct dcnv4i_binary {
+    void *bytes; /* NULL if there is none */
+    size_t size;
+} dcnv4i_binary;
+
+/* Under which names compiled kernels are kept on disk: each says for what they are, with every version that matters. */
+typedef struct dcnv4i_identity {
+    const char *own;
+    const char *portable;      /* of the form for newer devices that is kept beside the own; NULL for none */
+    const char *const *others; /* that the device takes where it cannot compile, best first, with NULL at the end;
+                                            or NULL */
+    const struct dcnv4i_target *target; /* the kind of device; NULL if it is not known */
+} dcnv4i_identity;
+
 typedef struct dcnv4i_driver {
-    const char *dialect;  /* the text of its dialect header */
-    bool pointer_handles; /* handles are addresses; else buffers begin at multiples of DCNV4I_ALIGNMENT */
+    const char *const *words; /* the texts of its dialect, with NULL at the end */
+    bool pointer_handles;     /* handles are addresses; else buffers begin at multiples of DCNV4I_ALIGNMENT */
 
     /* Whether the device can be used at all: not lost, and this process the one that opened it. */
     dcnv4_status (*usable)(void *device);
 
-    /* A module from source text. binary may be NULL; else *binary is its *size bytes for free(), or stays as it is if they
-     * cannot be had. */
-    dcnv4_status (*compile)(void *device, const char *source, void **module, void **binary, size_t *size);
+    /* A module from source text. The empty *binary is filled in if the binary can be had, *portable likewise; a NULL asks
+     * for none. DCNV4_COMPILER_UNAVAILABLE if there is no compiler for the device. */
+    dcnv4_status (*compile)(void *device, const char *source, void **module, dcnv4i_binary *binary,
+                            dcnv4i_binary *portable);
     /* A module from such a binary; any failure means that it has to be compiled again. */
     dcnv4_status (*load)(void *device, const void *binary, size_t size, void **module);
     void (*unload)(void *device, void *module);

@@ -1,7 +1,9 @@
 /* A program is made ready whole when its plan is made: a run fills in the buffers and starts its launches. */
 #include "floor.h"
+#include "target.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* What an argument of a launch stands for; each tensor and the workspace is a handle and the number of its first element. */
@@ -28,12 +30,21 @@ typedef struct steps {
     size_t workspace; /* bytes */
 } steps;
 
+/* A kernel that a program has, for those who ask. */
+typedef struct listed {
+    const dcnv4i_module *module;
+    dcnv4i_kernel kernel;
+    bool aligned, owned;
+} listed;
+
 typedef struct program {
     dcnv4i_gpu *gpu;
     dcnv4i_problem problem;
     steps passes[2][2];             /* by dcnv4_pass, then for buffers that are aligned (1) or not (0) */
     size_t sums_bytes, reach_bytes; /* of the workspace, one after the other */
     size_t reach_item;
+    listed kernels[2 * DCNV4I_KERNELS];
+    int kernel_count;
 } program;
 
 /* Where the parts of a workspace begin, and its slack: it may start anywhere. */
@@ -42,7 +53,7 @@ enum { WORKSPACE_ALIGNMENT = 64 };
 /* ---- Devices -------------------------------------------------------------------------------------------------------- */
 
 dcnv4_status dcnv4i_gpu_open(const dcnv4i_driver *driver, void *device, const dcnv4i_limits *limits,
-                             const char *identity, void **gpu) {
+                             const dcnv4i_identity *identity, void **gpu) {
     dcnv4i_gpu *made = malloc(sizeof *made);
     dcnv4_status status = dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a device of %zu bytes", sizeof *made);
     if (made) {
@@ -104,6 +115,14 @@ typedef struct part {
     const dcnv4i_module *module;
 } part;
 
+static void list_kernels(program *made, const part *p) {
+    static const dcnv4i_kernel first[DCNV4I_PARTS + 1] = {DCNV4I_KERNEL_FORWARD, DCNV4I_KERNEL_POINTS,
+                                                          DCNV4I_KERNEL_SCATTER, DCNV4I_KERNEL_FLOOR_MEMORY};
+    for (dcnv4i_kernel k = first[p->id]; k < first[p->id + 1]; ++k)
+        if (p->module->kernels[k])
+            made->kernels[made->kernel_count++] = (listed){p->module, k, p->geometry.aligned, p->geometry.owned};
+}
+
 /* A part comes with the others that this plan has and that share its geometry. */
 static dcnv4_status get_part(program *made, dcnv4i_part id, bool aligned, part *got) {
     const dcnv4i_limits *limits = &made->gpu->limits;
@@ -115,7 +134,11 @@ static dcnv4_status get_part(program *made, dcnv4i_part id, bool aligned, part *
         if (dcnv4i_geometry_equal(&geometry, &got->geometry))
             parts |= 1u << other;
     }
-    return dcnv4i_programs_get(&made->gpu->programs, limits, &made->problem, parts, &got->geometry, &got->module);
+    const dcnv4_status status = dcnv4i_programs_get(&made->gpu->programs, limits, &made->problem, parts, &got->geometry,
+                                                    &got->module);
+    if (status == DCNV4_SUCCESS)
+        list_kernels(made, got);
+    return status;
 }
 
 static int64_t tile_work_group(const dcnv4i_geometry *geometry) {
@@ -236,6 +259,25 @@ static dcnv4_status make_passes(program *made, bool aligned) {
     return status == DCNV4_SUCCESS ? add_scatter(made, aligned, backward) : status;
 }
 
+/* A grid of work-groups has an end; what would not fit is refused here, not when it is launched. */
+static dcnv4_status check_steps(const dcnv4i_limits *limits, const steps *all) {
+    for (const step *s = all->step; s < all->step + all->count; ++s)
+        if ((limits->groups > 0 && s->groups > limits->groups) ||
+            (limits->items > 0 && s->groups > limits->items / s->work_group))
+            return dcnv4i_fail(DCNV4_UNSUPPORTED,
+                               "a pass needs %" PRId64 " work-groups of %" PRId64 " work-items, more than a launch on "
+                               "this device can have; split the batch",
+                               s->groups, s->work_group);
+    return DCNV4_SUCCESS;
+}
+
+static dcnv4_status check_passes(const program *made) {
+    dcnv4_status status = DCNV4_SUCCESS;
+    for (int i = 0; i < 4 && status == DCNV4_SUCCESS; ++i)
+        status = check_steps(&made->gpu->limits, &made->passes[i / 2][i % 2]);
+    return status;
+}
+
 dcnv4_status dcnv4i_gpu_program_create(void *gpu, const dcnv4i_problem *problem, void **result) {
     dcnv4i_gpu *g = gpu;
     dcnv4_status status = g->driver->usable(g->device);
@@ -252,6 +294,8 @@ dcnv4_status dcnv4i_gpu_program_create(void *gpu, const dcnv4i_problem *problem,
     if (status == DCNV4_SUCCESS && !g->limits.cpu)
         status = make_passes(made, true);
     if (status == DCNV4_SUCCESS)
+        status = check_passes(made);
+    if (status == DCNV4_SUCCESS)
         *result = made;
     else
         free(made);
@@ -264,6 +308,26 @@ void dcnv4i_gpu_program_destroy(void *made) {
 
 size_t dcnv4i_gpu_workspace_size(const void *made, dcnv4_pass pass) {
     return ((const program *)made)->passes[pass][0].workspace;
+}
+
+int64_t dcnv4i_gpu_kernel_count(const void *made) {
+    return ((const program *)made)->kernel_count;
+}
+
+void dcnv4i_gpu_kernel_info(const void *made, int64_t index, dcnv4_kernel_info *info) {
+    const program *p = made;
+    const listed *k = &p->kernels[index];
+    const dcnv4i_resources *r = &k->module->resources[k->kernel];
+    const dcnv4i_target *target = p->gpu->programs.identity->target;
+    snprintf(info->name, sizeof info->name, "%s", dcnv4i_kernel_name(k->kernel));
+    snprintf(info->target, sizeof info->target, "%s", target ? target->name : "");
+    info->aligned = k->aligned;
+    info->deterministic = k->owned;
+    info->registers = r->known ? r->registers : -1;
+    info->local_memory_bytes = r->known ? r->local_memory : -1;
+    info->spill_bytes = r->known ? r->spill : -1;
+    info->occupancy = r->known && target ? dcnv4i_target_occupancy(target, r->work_group, r->registers, r->local_memory)
+                                         : -1;
 }
 
 /* ---- Runs ----------------------------------------------------------------------------------------------------------- */

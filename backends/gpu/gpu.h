@@ -13,16 +13,18 @@ typedef struct dcnv4i_gpu {
     dcnv4i_programs programs;
 } dcnv4i_gpu;
 
-/* Takes over an open device of a driver's, also after a failure, when it has been closed. identity names the device, its
- * driver and compiler with their versions. */
+/* Takes over an open device of a driver's, also after a failure, when it has been closed. *identity lives as long as the
+ * device. */
 dcnv4_status dcnv4i_gpu_open(const dcnv4i_driver *driver, void *device, const dcnv4i_limits *limits,
-                             const char *identity, void **gpu);
+                             const dcnv4i_identity *identity, void **gpu);
 
 void dcnv4i_gpu_close(void *gpu);
 dcnv4_status dcnv4i_gpu_synchronize(void *gpu);
 dcnv4_status dcnv4i_gpu_program_create(void *gpu, const dcnv4i_problem *problem, void **program);
 void dcnv4i_gpu_program_destroy(void *program);
 size_t dcnv4i_gpu_workspace_size(const void *program, dcnv4_pass pass);
+int64_t dcnv4i_gpu_kernel_count(const void *program);
+void dcnv4i_gpu_kernel_info(const void *program, int64_t index, dcnv4_kernel_info *info);
 dcnv4_status dcnv4i_gpu_run(const void *program, dcnv4_pass pass, const dcnv4_buffers *buffers, void *stream);
 dcnv4_status dcnv4i_gpu_floor_run(const void *program, dcnv4_pass pass, dcnv4_floor floor, const dcnv4_buffers *buffers,
                                   void *stream);
@@ -30,5 +32,14 @@ dcnv4_status dcnv4i_gpu_buffer_create(void *gpu, size_t length, void **handle);
 void dcnv4i_gpu_buffer_destroy(void *gpu, void *handle);
 dcnv4_status dcnv4i_gpu_upload(void *gpu, const dcnv4_buffer *buffer, const void *source, size_t length);
 dcnv4_status dcnv4i_gpu_download(void *gpu, const dcnv4_buffer *buffer, void *target, size_t length);
+
+/* All of these, in a backend's table. */
+#define DCNV4I_GPU_FUNCTIONS                                                                         \
+    .device_close = dcnv4i_gpu_close, .device_synchronize = dcnv4i_gpu_synchronize,                  \
+    .program_create = dcnv4i_gpu_program_create, .program_destroy = dcnv4i_gpu_program_destroy,      \
+    .workspace_size = dcnv4i_gpu_workspace_size, .kernel_count = dcnv4i_gpu_kernel_count,            \
+    .kernel_info = dcnv4i_gpu_kernel_info, .run = dcnv4i_gpu_run, .floor_run = dcnv4i_gpu_floor_run, \
+    .buffer_create = dcnv4i_gpu_buffer_create, .buffer_destroy = dcnv4i_gpu_buffer_destroy,          \
+    .upload = dcnv4i_gpu_upload, .download = dcnv4i_gpu_download
 
 #endif

@@ -10,6 +10,12 @@ extern const char dcnv4i_kernel_floor[];
 extern const char dcnv4i_dialect_opencl[];
 extern const char dcnv4i_dialect_cuda[];
 extern const char dcnv4i_dialect_hip[];
+extern const char dcnv4i_dialect_cxx[];
 extern const char dcnv4i_vectors_plain[];
+
+/* The whole vocabulary in a language: texts that follow one another, and NULL. */
+extern const char *const dcnv4i_words_opencl[];
+extern const char *const dcnv4i_words_cuda[];
+extern const char *const dcnv4i_words_hip[];
 
 #endif

@@ -134,58 +134,65 @@ static char *constants_of(const dcnv4i_limits *limits, const dcnv4i_problem *pro
 
 /* ---- The source text ------------------------------------------------------------------------------------------------ */
 
-static char *source_of(const char *constants, const char *dialect, dcnv4i_part_set parts) {
-    const char *const texts[] = {
-        constants,
-        dialect,
-        dcnv4i_kernel_sample,
-        dcnv4i_kernel_points,
-        has(parts, DCNV4I_PART_FORWARD) ? dcnv4i_kernel_forward : "",
-        has(parts, DCNV4I_PART_POINTS) || has(parts, DCNV4I_PART_SCATTER) ? dcnv4i_kernel_backward : "",
-        has(parts, DCNV4I_PART_FLOOR) ? dcnv4i_kernel_floor : "",
-    };
+enum { MOST_TEXTS = 12 };
+
+static char *source_of(const char *constants, const char *const *words, dcnv4i_part_set parts) {
+    const char *texts[MOST_TEXTS] = {constants};
+    int count = 1;
+    while (*words)
+        texts[count++] = *words++;
+    texts[count++] = dcnv4i_kernel_sample;
+    texts[count++] = dcnv4i_kernel_points;
+    if (has(parts, DCNV4I_PART_FORWARD))
+        texts[count++] = dcnv4i_kernel_forward;
+    if (has(parts, DCNV4I_PART_POINTS) || has(parts, DCNV4I_PART_SCATTER))
+        texts[count++] = dcnv4i_kernel_backward;
+    if (has(parts, DCNV4I_PART_FLOOR))
+        texts[count++] = dcnv4i_kernel_floor;
     size_t length = 1;
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; ++i)
+    for (int i = 0; i < count; ++i)
         length += strlen(texts[i]);
     char *source = malloc(length), *end = source;
-    for (size_t i = 0; i < sizeof texts / sizeof *texts && source; ++i)
+    for (int i = 0; i < count && source; ++i)
         end = stpcpy(end, texts[i]);
     return source;
 }
 
-char *dcnv4i_program_source(const char *dialect, const dcnv4i_limits *limits, const dcnv4i_problem *problem,
+char *dcnv4i_program_source(const char *const *words, const dcnv4i_limits *limits, const dcnv4i_problem *problem,
                             dcnv4i_part_set parts, const dcnv4i_geometry *geometry) {
     char *constants = constants_of(limits, problem, parts, geometry);
-    char *source = constants ? source_of(constants, dialect, parts) : NULL;
+    char *source = constants ? source_of(constants, words, parts) : NULL;
     free(constants);
     return source;
 }
 
-/* The kernels that a module of these parts has, by dcnv4i_kernel; NULL for those that it has not. */
-typedef struct kernel_names {
-    const char *name[DCNV4I_KERNELS];
-} kernel_names;
+const char *dcnv4i_kernel_name(dcnv4i_kernel kernel) {
+    static const char *const names[DCNV4I_KERNELS] = {
+        [DCNV4I_KERNEL_FORWARD] = "dcn_forward",           [DCNV4I_KERNEL_POINTS] = "dcn_backward_points",
+        [DCNV4I_KERNEL_SCATTER] = "dcn_backward_scatter",  [DCNV4I_KERNEL_REACH] = "dcn_backward_reach",
+        [DCNV4I_KERNEL_CLEAR] = "dcn_backward_clear",      [DCNV4I_KERNEL_CONVERT] = "dcn_backward_convert",
+        [DCNV4I_KERNEL_FLOOR_MEMORY] = "dcn_floor_memory", [DCNV4I_KERNEL_FLOOR_LOADS] = "dcn_floor_loads",
+    };
+    return names[kernel];
+}
 
-static kernel_names names_of(const dcnv4i_problem *problem, dcnv4i_part_set parts, const dcnv4i_geometry *geometry) {
-    kernel_names names = {{NULL}};
-    if (has(parts, DCNV4I_PART_FORWARD))
-        names.name[DCNV4I_KERNEL_FORWARD] = "dcn_forward";
-    if (has(parts, DCNV4I_PART_POINTS))
-        names.name[DCNV4I_KERNEL_POINTS] = "dcn_backward_points";
-    if (has(parts, DCNV4I_PART_FLOOR)) {
-        names.name[DCNV4I_KERNEL_FLOOR_MEMORY] = "dcn_floor_memory";
-        names.name[DCNV4I_KERNEL_FLOOR_LOADS] = "dcn_floor_loads";
-    }
-    if (!has(parts, DCNV4I_PART_SCATTER))
-        return names;
-    names.name[DCNV4I_KERNEL_SCATTER] = "dcn_backward_scatter";
-    if (geometry->owned)
-        names.name[DCNV4I_KERNEL_REACH] = "dcn_backward_reach";
-    else
-        names.name[DCNV4I_KERNEL_CLEAR] = "dcn_backward_clear";
-    if (!geometry->owned && problem->asked.dtype != DCNV4_FLOAT32)
-        names.name[DCNV4I_KERNEL_CONVERT] = "dcn_backward_convert";
-    return names;
+/* Which kernels a module of these parts has. */
+typedef struct kernel_set {
+    bool has[DCNV4I_KERNELS];
+} kernel_set;
+
+static kernel_set kernels_of(const dcnv4i_problem *problem, dcnv4i_part_set parts, const dcnv4i_geometry *geometry) {
+    const bool scatter = has(parts, DCNV4I_PART_SCATTER);
+    return (kernel_set){{
+        [DCNV4I_KERNEL_FORWARD] = has(parts, DCNV4I_PART_FORWARD),
+        [DCNV4I_KERNEL_POINTS] = has(parts, DCNV4I_PART_POINTS),
+        [DCNV4I_KERNEL_SCATTER] = scatter,
+        [DCNV4I_KERNEL_REACH] = scatter && geometry->owned,
+        [DCNV4I_KERNEL_CLEAR] = scatter && !geometry->owned,
+        [DCNV4I_KERNEL_CONVERT] = scatter && !geometry->owned && problem->asked.dtype != DCNV4_FLOAT32,
+        [DCNV4I_KERNEL_FLOOR_MEMORY] = has(parts, DCNV4I_PART_FLOOR),
+        [DCNV4I_KERNEL_FLOOR_LOADS] = has(parts, DCNV4I_PART_FLOOR),
+    }};
 }
 
 /* ---- Modules -------------------------------------------------------------------------------------------------------- */
@@ -195,17 +202,12 @@ static dcnv4_status no_memory(void) {
 }
 
 dcnv4_status dcnv4i_programs_open(dcnv4i_programs *programs, const dcnv4i_driver *driver, void *device,
-                                  const char *identity) {
-    *programs = (dcnv4i_programs){.driver = driver, .device = device};
+                                  const dcnv4i_identity *identity) {
+    *programs = (dcnv4i_programs){.driver = driver, .device = device, .identity = identity};
     const char *compiler = getenv("DCNV4_COMPILER");
     programs->compiler = !(compiler && strcmp(compiler, "off") == 0);
-    programs->identity = strdup(identity);
-    if (!programs->identity)
-        return no_memory();
-    if (pthread_mutex_init(&programs->lock, NULL) != 0) {
-        free(programs->identity);
+    if (pthread_mutex_init(&programs->lock, NULL) != 0)
         return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a lock");
-    }
     programs->folder = dcnv4i_cache_folder();
     return DCNV4_SUCCESS;
 }
@@ -236,69 +238,92 @@ void dcnv4i_programs_close(dcnv4i_programs *programs) {
     }
     pthread_mutex_destroy(&programs->lock);
     free(programs->folder);
-    free(programs->identity);
 }
 
-static dcnv4_status create_kernels(dcnv4i_programs *programs, dcnv4i_module *module, const kernel_names *names) {
+/* binary is what the module was loaded from, if that can be had. */
+static dcnv4_status create_kernels(dcnv4i_programs *programs, dcnv4i_module *module, const kernel_set *kernels,
+                                   const dcnv4i_binary *binary) {
     dcnv4_status status = DCNV4_SUCCESS;
     for (int i = 0; i < DCNV4I_KERNELS && status == DCNV4_SUCCESS; ++i)
-        if (names->name[i])
-            status = programs->driver->kernel_create(programs->device, module->handle, names->name[i],
-                                                     &module->kernels[i]);
+        if (kernels->has[i]) {
+            const char *const name = dcnv4i_kernel_name((dcnv4i_kernel)i);
+            module->resources[i] = dcnv4i_resources_of(binary, name);
+            status = programs->driver->kernel_create(programs->device, module->handle, name, &module->kernels[i]);
+        }
     return status;
 }
 
 /* Takes the module from the cache on disk. What is not there, or does not load, is no failure. */
-static bool find_on_disk(dcnv4i_programs *programs, dcnv4i_module *module, const char *key, const kernel_names *names) {
-    size_t size;
-    void *binary = programs->folder ? dcnv4i_cache_read(programs->folder, key, &size) : NULL;
-    if (!binary)
-        return false;
-    const dcnv4_status status = programs->driver->load(programs->device, binary, size, &module->handle);
-    free(binary);
-    if (status != DCNV4_SUCCESS)
-        return false;
-    atomic_fetch_add(&loaded, 1);
-    if (create_kernels(programs, module, names) == DCNV4_SUCCESS)
-        return true;
-    drop(programs, module);
-    return false;
+static bool find_on_disk(dcnv4i_programs *programs, dcnv4i_module *module, const char *identity, const char *source,
+                         const kernel_set *kernels) {
+    char *key = programs->folder ? dcnv4i_cache_key(identity, source) : NULL;
+    dcnv4i_binary binary = {NULL, 0};
+    bool found = false;
+    if (key)
+        binary.bytes = dcnv4i_cache_read(programs->folder, key, &binary.size);
+    if (binary.bytes &&
+        programs->driver->load(programs->device, binary.bytes, binary.size, &module->handle) == DCNV4_SUCCESS) {
+        atomic_fetch_add(&loaded, 1);
+        found = create_kernels(programs, module, kernels, &binary) == DCNV4_SUCCESS;
+        if (!found)
+            drop(programs, module);
+    }
+    free(binary.bytes);
+    free(key);
+    return found;
 }
 
-static dcnv4_status compile(dcnv4i_programs *programs, dcnv4i_module *module, const char *key, const char *source,
-                            const kernel_names *names) {
+static void keep(const dcnv4i_programs *programs, const char *identity, const char *source,
+                 const dcnv4i_binary *binary) {
+    char *key = programs->folder && binary->bytes ? dcnv4i_cache_key(identity, source) : NULL;
+    if (key)
+        dcnv4i_cache_write(programs->folder, key, binary->bytes, binary->size);
+    free(key);
+}
+
+static dcnv4_status compile(dcnv4i_programs *programs, dcnv4i_module *module, const char *source,
+                            const kernel_set *kernels) {
+    const dcnv4i_identity *identity = programs->identity;
+    dcnv4i_binary binary = {NULL, 0}, portable = {NULL, 0};
     if (!programs->compiler)
         return dcnv4i_fail(DCNV4_COMPILER_UNAVAILABLE,
                            "DCNV4_COMPILER is off and %s has no kernel for this layer and device",
                            programs->folder ? programs->folder : "no folder");
-    void *binary = NULL;
-    size_t size = 0;
     atomic_fetch_add(&compiled, 1);
     dcnv4_status status = programs->driver->compile(programs->device, source, &module->handle,
-                                                    programs->folder ? &binary : NULL, &size);
+                                                    programs->folder || identity->target ? &binary : NULL,
+                                                    programs->folder && identity->portable ? &portable : NULL);
     if (status == DCNV4_SUCCESS)
-        status = create_kernels(programs, module, names);
-    if (status == DCNV4_SUCCESS && programs->folder && binary)
-        dcnv4i_cache_write(programs->folder, key, binary, size);
-    free(binary);
+        status = create_kernels(programs, module, kernels, &binary);
+    if (status == DCNV4_SUCCESS) {
+        keep(programs, identity->own, source, &binary);
+        keep(programs, identity->portable, source, &portable);
+    }
+    free(binary.bytes);
+    free(portable.bytes);
     return status;
 }
 
-/* Makes a module of this source, which has these constants. */
-static dcnv4_status make(dcnv4i_programs *programs, const char *source, const kernel_names *names,
+/* Makes a module of this source, which has these constants: from the disk, or by the compiler, or, where there is none, from
+ * what the disk has for other devices and this one takes too. */
+static dcnv4_status make(dcnv4i_programs *programs, const char *source, const kernel_set *kernels,
                          dcnv4i_module *module) {
-    char *key = dcnv4i_cache_key(programs->identity, source);
-    if (!key)
-        return no_memory();
-    const dcnv4_status status = find_on_disk(programs, module, key, names)
-                                    ? DCNV4_SUCCESS
-                                    : compile(programs, module, key, source, names);
-    free(key);
-    return status;
+    const dcnv4i_identity *identity = programs->identity;
+    if (find_on_disk(programs, module, identity->own, source, kernels))
+        return DCNV4_SUCCESS;
+    const dcnv4_status status = compile(programs, module, source, kernels);
+    if (status != DCNV4_COMPILER_UNAVAILABLE || !identity->others)
+        return status;
+    char why[512];
+    snprintf(why, sizeof why, "%s", dcnv4_last_message());
+    for (const char *const *other = identity->others; *other; ++other)
+        if (find_on_disk(programs, module, *other, source, kernels))
+            return DCNV4_SUCCESS;
+    return dcnv4i_fail(status, "%s", why);
 }
 
 static dcnv4_status find_or_make(dcnv4i_programs *programs, char *constants, const char *source,
-                                 const kernel_names *names, const dcnv4i_module **found) {
+                                 const kernel_set *kernels, const dcnv4i_module **found) {
     for (const dcnv4i_module *module = programs->modules; module; module = module->next)
         if (strcmp(module->constants, constants) == 0) {
             *found = module;
@@ -309,7 +334,7 @@ static dcnv4_status find_or_make(dcnv4i_programs *programs, char *constants, con
         free(module);
         return no_memory();
     }
-    const dcnv4_status status = make(programs, source, names, module);
+    const dcnv4_status status = make(programs, source, kernels, module);
     if (status != DCNV4_SUCCESS) {
         module_close(programs, module);
         return status;
@@ -322,12 +347,12 @@ static dcnv4_status find_or_make(dcnv4i_programs *programs, char *constants, con
 dcnv4_status dcnv4i_programs_get(dcnv4i_programs *programs, const dcnv4i_limits *limits, const dcnv4i_problem *problem,
                                  dcnv4i_part_set parts, const dcnv4i_geometry *geometry, const dcnv4i_module **module) {
     char *constants = constants_of(limits, problem, parts, geometry);
-    char *source = constants ? source_of(constants, programs->driver->dialect, parts) : NULL;
-    const kernel_names names = names_of(problem, parts, geometry);
+    char *source = constants ? source_of(constants, programs->driver->words, parts) : NULL;
+    const kernel_set kernels = kernels_of(problem, parts, geometry);
     dcnv4_status status = no_memory();
     if (source) {
         pthread_mutex_lock(&programs->lock);
-        status = find_or_make(programs, constants, source, &names, module);
+        status = find_or_make(programs, constants, source, &kernels, module);
         pthread_mutex_unlock(&programs->lock);
     }
     free(source);

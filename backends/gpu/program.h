@@ -4,6 +4,7 @@
 #define DCNV4I_PROGRAM_H
 
 #include "launch.h"
+#include "resources.h"
 
 #include <pthread.h>
 
@@ -19,12 +20,16 @@ typedef enum dcnv4i_kernel {
     DCNV4I_KERNELS
 } dcnv4i_kernel;
 
+/* Its name in the source text. */
+const char *dcnv4i_kernel_name(dcnv4i_kernel kernel);
+
 /* Compiled parts of a layer. */
 typedef struct dcnv4i_module {
     struct dcnv4i_module *next;
     char *constants;               /* what it was made for: the text of its constants */
     void *handle;                  /* the driver's */
     void *kernels[DCNV4I_KERNELS]; /* NULL where there is none */
+    dcnv4i_resources resources[DCNV4I_KERNELS];
 } dcnv4i_module;
 
 /* Which parts a module has: 1 << dcnv4i_part for each. They share the geometry. */
@@ -34,16 +39,16 @@ typedef unsigned dcnv4i_part_set;
 typedef struct dcnv4i_programs {
     const dcnv4i_driver *driver;
     void *device;
-    char *identity;       /* device, driver and compiler, with their versions, as one text */
+    const dcnv4i_identity *identity;
     char *folder;         /* of the cache on disk; NULL for none */
     bool compiler;        /* whether it may be used */
     pthread_mutex_t lock; /* held while a module is looked up or made */
     dcnv4i_module *modules;
 } dcnv4i_programs;
 
-/* Reads the environment: DCNV4_CACHE_DIR, XDG_CACHE_HOME and HOME, DCNV4_COMPILER. */
+/* Reads the environment: DCNV4_CACHE_DIR, XDG_CACHE_HOME and HOME, DCNV4_COMPILER. *identity stays the caller's. */
 dcnv4_status dcnv4i_programs_open(dcnv4i_programs *programs, const dcnv4i_driver *driver, void *device,
-                                  const char *identity);
+                                  const dcnv4i_identity *identity);
 void dcnv4i_programs_close(dcnv4i_programs *programs);
 
 /* The module with these parts; *module stays valid until the programs are closed. */
@@ -51,7 +56,7 @@ dcnv4_status dcnv4i_programs_get(dcnv4i_programs *programs, const dcnv4i_limits 
                                  dcnv4i_part_set parts, const dcnv4i_geometry *geometry, const dcnv4i_module **module);
 
 /* The source text of such a module, for free(); NULL if there is no memory. */
-char *dcnv4i_program_source(const char *dialect, const dcnv4i_limits *limits, const dcnv4i_problem *problem,
+char *dcnv4i_program_source(const char *const *words, const dcnv4i_limits *limits, const dcnv4i_problem *problem,
                             dcnv4i_part_set parts, const dcnv4i_geometry *geometry);
 
 /* How often this process has called a driver's compiler, and how often it has loaded a binary instead. */

@@ -4,6 +4,8 @@
 #ifndef DCNV4I_HIP_API_H
 #define DCNV4I_HIP_API_H
 
+#include "../gpu/compiler.h"
+
 #include <stddef.h>
 
 /* X(name, type): the types, as those headers have them. Enumerations are ints here. */
@@ -69,18 +71,45 @@ typedef const char *const *dcnv4i_hiprtc_texts;
     X(const char *, hiprtcGetErrorString, (hiprtcResult))
 
 /* X(name, number): DCNV4I_name is name. */
-#define DCNV4I_HIP_CONSTANTS(X)                      \
-    X(hipDeviceAttributeMaxThreadsPerBlock, 56)      \
-    X(hipDeviceAttributeMultiprocessorCount, 63)     \
-    X(hipDeviceAttributeMaxSharedMemoryPerBlock, 74) \
-    X(hipDeviceAttributeWarpSize, 87)                \
-    X(hipMemcpyHostToDevice, 1)                      \
-    X(hipMemcpyDeviceToHost, 2)                      \
-    X(HIPRTC_ERROR_OUT_OF_MEMORY, 1)                 \
-    X(HIPRTC_ERROR_COMPILATION, 6)
+#define DCNV4I_HIP_CONSTANTS(X)                             \
+    X(hipDeviceAttributeMaxThreadsPerBlock, 56)             \
+    X(hipDeviceAttributeMultiprocessorCount, 63)            \
+    X(hipDeviceAttributeMaxSharedMemoryPerBlock, 74)        \
+    X(hipDeviceAttributeWarpSize, 87)                       \
+    X(hipMemcpyHostToDevice, 1)                             \
+    X(hipMemcpyDeviceToHost, 2)                             \
+    X(HIPRTC_ERROR_OUT_OF_MEMORY, DCNV4I_RTC_OUT_OF_MEMORY) \
+    X(HIPRTC_ERROR_COMPILATION, DCNV4I_RTC_COMPILATION)
 
 #define DCNV4I_HIP_ENUMERATOR(name, number) DCNV4I_##name = number,
 enum { DCNV4I_HIP_CONSTANTS(DCNV4I_HIP_ENUMERATOR) };
 #undef DCNV4I_HIP_ENUMERATOR
+
+/* The loaded entry points of the runtime, and the one function of the two that it has. */
+typedef struct dcnv4i_hip_api {
+#define DCNV4I_HIP_MEMBER(result, name, arguments) result(*name) arguments;
+    DCNV4I_HIP_ENTRIES(DCNV4I_HIP_MEMBER)
+#undef DCNV4I_HIP_MEMBER
+    hipError_t (*properties)(dcnv4i_hip_properties *, int);
+} dcnv4i_hip_api;
+
+/* Of libamdhip64, once dcnv4i_hip_load succeeded. */
+extern dcnv4i_hip_api dcnv4i_hip;
+
+/* Loads and initialises the runtime once in the life of the process. */
+dcnv4_status dcnv4i_hip_load(void);
+
+/* Whether this process has libamdhip64 already, whoever loaded it. */
+bool dcnv4i_hip_in_use(void);
+
+/* The runtime's library and its major version; NULL and 0 if it is not loaded. */
+void *dcnv4i_hip_library(int *major);
+
+/* Compiles by hipRTC or clang, as dcnv4i_module_api says. */
+dcnv4_status dcnv4i_hip_compile(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,
+                                dcnv4i_binary *portable);
+
+/* Compiles by a clang of the machine that knows AMD's GPUs, as a program. DCNV4_COMPILER_UNAVAILABLE if there is none. */
+dcnv4_status dcnv4i_hip_clang(const char *target, const char *source, dcnv4i_binary *binary);
 
 #endif

@@ -1,19 +1,37 @@
 /* The backend's table. */
 #include "opencl_driver.h"
-#include "opencl_probe.h"
 #include "../gpu/gpu.h"
+#include "../gpu/probe.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+static void look(dcnv4i_view *view) {
+    const dcnv4i_opencl_api *api;
+    cl_device_id devices[DCNV4I_MOST_DEVICES];
+    int count = 0;
+    if (dcnv4i_opencl_load(&api) != DCNV4_SUCCESS || dcnv4i_opencl_list(api, devices, &count) != DCNV4_SUCCESS) {
+        dcnv4i_view_none(view, dcnv4_last_message());
+        return;
+    }
+    for (view->count = 0; view->count < count; ++view->count) {
+        dcnv4i_opencl_facts facts;
+        dcnv4i_opencl_ask(api, devices[view->count], view->count, &facts);
+        view->info[view->count] = facts.info;
+        view->gpu |= facts.gpu;
+    }
+}
+
+static dcnv4i_probe probe = {.what = "OpenCL", .in_use = dcnv4i_opencl_is_loaded, .look = look, DCNV4I_PROBE_INIT};
+
 static int64_t device_count(void) {
-    const dcnv4i_opencl_view *view = dcnv4i_opencl_look();
+    const dcnv4i_view *view = dcnv4i_probe_look(&probe);
     return view->count > 0 ? view->count : 1;
 }
 
 static void device_info(int64_t index, dcnv4_device_info *info) {
-    const dcnv4i_opencl_view *view = dcnv4i_opencl_look();
+    const dcnv4i_view *view = dcnv4i_probe_look(&probe);
     if (view->count > 0) {
         *info = view->info[index];
         return;
@@ -24,7 +42,7 @@ static void device_info(int64_t index, dcnv4_device_info *info) {
 }
 
 static bool automatic(void) {
-    return dcnv4i_opencl_look()->gpu;
+    return dcnv4i_probe_look(&probe)->gpu;
 }
 
 /* "N", or "N:cpu" and "N:gpu", which hold the kernels to that geometry. false if selector is none of these. */
@@ -33,7 +51,7 @@ static bool parse(const char *selector, int *index, bool *forced, bool *cpu) {
     if (*selector < '0' || *selector > '9')
         return false;
     const long number = strtol(selector, &end, 10);
-    *index = number < DCNV4I_OPENCL_MOST_DEVICES ? (int)number : DCNV4I_OPENCL_MOST_DEVICES;
+    *index = number < DCNV4I_MOST_DEVICES ? (int)number : DCNV4I_MOST_DEVICES;
     *cpu = strcmp(end, ":cpu") == 0;
     *forced = *cpu || strcmp(end, ":gpu") == 0;
     return *forced || *end == '\0';
@@ -56,20 +74,20 @@ static dcnv4_status open_with(const dcnv4i_opencl_api *api, cl_device_id id, cl_
     const dcnv4_status status = dcnv4i_opencl_open(api, id, context, facts, &opened);
     if (status != DCNV4_SUCCESS)
         return status;
-    return dcnv4i_gpu_open(&dcnv4i_opencl_driver, opened, &facts->limits, facts->identity, device);
+    return dcnv4i_gpu_open(&dcnv4i_opencl_driver, opened, &facts->limits, dcnv4i_opencl_identity(opened), device);
 }
 
 static dcnv4_status device_open(const char *selector, void **device) {
     const dcnv4i_opencl_api *api;
-    cl_device_id devices[DCNV4I_OPENCL_MOST_DEVICES];
+    cl_device_id devices[DCNV4I_MOST_DEVICES];
     dcnv4i_opencl_facts facts;
     int index = -1, count;
     bool forced = false, cpu = false;
     if (*selector && !parse(selector, &index, &forced, &cpu))
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT,
                            "there is no device \"opencl:%.64s\"; devices have numbers, as opencl:0", selector);
-    if (dcnv4i_opencl_look()->deadly)
-        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "%s", dcnv4i_opencl_look()->reason);
+    if (dcnv4i_probe_look(&probe)->deadly)
+        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "%s", dcnv4i_probe_look(&probe)->reason);
     dcnv4_status status = dcnv4i_opencl_load(&api);
     if (status == DCNV4_SUCCESS)
         status = dcnv4i_opencl_list(api, devices, &count);
@@ -88,7 +106,7 @@ static dcnv4_status device_open(const char *selector, void **device) {
 
 /* The caller's context must have that device. */
 static dcnv4_status check_device(const dcnv4i_opencl_api *api, cl_context context, cl_device_id id) {
-    cl_device_id devices[DCNV4I_OPENCL_MOST_DEVICES];
+    cl_device_id devices[DCNV4I_MOST_DEVICES];
     size_t size = 0;
     const cl_int error = api->clGetContextInfo(context, DCNV4I_CL_CONTEXT_DEVICES, sizeof devices, devices, &size);
     if (error != DCNV4I_CL_SUCCESS)
@@ -125,16 +143,6 @@ const dcnv4i_backend dcnv4i_backend_opencl = {
     .automatic = automatic,
     .device_open = device_open,
     .device_adopt = device_adopt,
-    .device_close = dcnv4i_gpu_close,
     .device_describe = device_describe,
-    .device_synchronize = dcnv4i_gpu_synchronize,
-    .program_create = dcnv4i_gpu_program_create,
-    .program_destroy = dcnv4i_gpu_program_destroy,
-    .workspace_size = dcnv4i_gpu_workspace_size,
-    .run = dcnv4i_gpu_run,
-    .floor_run = dcnv4i_gpu_floor_run,
-    .buffer_create = dcnv4i_gpu_buffer_create,
-    .buffer_destroy = dcnv4i_gpu_buffer_destroy,
-    .upload = dcnv4i_gpu_upload,
-    .download = dcnv4i_gpu_download,
+    DCNV4I_GPU_FUNCTIONS,
 };

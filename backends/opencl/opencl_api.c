@@ -1,44 +1,27 @@
 #include "opencl_api.h"
+#include "../gpu/library.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <string.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static dcnv4i_opencl_api loaded;
 static bool is_loaded;
 
-/* POSIX lets dlsym's result be a function; C says so only for its bytes. */
-static int resolve(void *library, const char *name, void *entry) {
-    void *const found = dlsym(library, name);
-    memcpy(entry, &found, sizeof found);
-    return found != NULL;
-}
+#define ENTRY(result, name, arguments) DCNV4I_ENTRY(dcnv4i_opencl_api, name),
+static const dcnv4i_entry entries[] = {DCNV4I_OPENCL_ENTRIES(ENTRY)};
+#undef ENTRY
 
-static const char *resolve_all(void *library) {
-#define RESOLVE(result, name, arguments)        \
-    if (!resolve(library, #name, &loaded.name)) \
-        return #name;
-    DCNV4I_OPENCL_ENTRIES(RESOLVE)
-#undef RESOLVE
-    return NULL;
-}
-
-/* The library stays loaded: drivers have threads of their own, and do not survive being unloaded. */
 static dcnv4_status load(void) {
-    void *library = dlopen("libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (!library) {
-        const char *reason = dlerror();
+    static const char *const names[] = {"libOpenCL.so.1", NULL};
+    const char *name;
+    void *library = dcnv4i_library_open(names, &name);
+    if (!library)
         return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "libOpenCL.so.1, the OpenCL loader, does not load: %.160s",
-                           reason ? reason : "no reason given");
-    }
-    const char *missing = resolve_all(library);
-    if (missing) {
-        dlclose(library);
+                           dcnv4i_library_reason());
+    const char *missing = dcnv4i_library_resolve(library, entries, sizeof entries / sizeof *entries, &loaded);
+    if (missing)
         return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "libOpenCL.so.1 has no %s; OpenCL 1.2 or newer is needed",
                            missing);
-    }
     is_loaded = true;
     return DCNV4_SUCCESS;
 }

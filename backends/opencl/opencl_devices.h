@@ -4,19 +4,20 @@
 
 #include "opencl_api.h"
 #include "../gpu/driver.h"
+#include "../gpu/probe.h"
+
+enum { DCNV4I_OPENCL_IDENTITY = 1024 };
 
 /* What is known of a device without using it. */
 typedef struct dcnv4i_opencl_facts {
     dcnv4_device_info info;
     dcnv4i_limits limits;
-    bool gpu;            /* of type GPU */
-    bool compiler;       /* its driver has one */
-    char identity[1024]; /* the versions that compiled kernels depend on */
+    bool gpu;                              /* of type GPU */
+    bool compiler;                         /* its driver has one */
+    char identity[DCNV4I_OPENCL_IDENTITY]; /* the versions that compiled kernels depend on */
 } dcnv4i_opencl_facts;
 
-enum { DCNV4I_OPENCL_MOST_DEVICES = 64 };
-
-/* Finds all devices, at most DCNV4I_OPENCL_MOST_DEVICES. DCNV4_DEVICE_UNAVAILABLE if there is none. */
+/* Finds all devices, at most DCNV4I_MOST_DEVICES. DCNV4_DEVICE_UNAVAILABLE if there is none. */
 dcnv4_status dcnv4i_opencl_list(const dcnv4i_opencl_api *api, cl_device_id *devices, int *count);
 
 /* Asks a device about itself. index is its number, or −1 if it came from a caller. */

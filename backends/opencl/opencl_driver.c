@@ -1,4 +1,5 @@
 #include "opencl_driver.h"
+#include "../gpu/compiler.h"
 #include "../gpu/kernel_text.h"
 
 #include <pthread.h>
@@ -19,6 +20,8 @@ typedef struct opencl_device {
     const char *options;       /* of the compiler */
     bool compiler;
     dcnv4_device_info info;
+    char own_identity[DCNV4I_OPENCL_IDENTITY];
+    dcnv4i_identity identity;
 } opencl_device;
 
 /* Whether driver calls are still allowed: a child of fork() makes none. */
@@ -79,6 +82,8 @@ dcnv4_status dcnv4i_opencl_open(const dcnv4i_opencl_api *api, cl_device_id id, c
     d->options = facts->limits.atomics == DCNV4I_ATOMICS_EXTENSION ? "-w -cl-std=CL3.0" : "-w -cl-std=CL1.2";
     d->compiler = facts->compiler;
     d->info = facts->info;
+    memcpy(d->own_identity, facts->identity, sizeof d->own_identity);
+    d->identity = (dcnv4i_identity){.own = d->own_identity};
     atomic_init(&d->lost, false);
     const dcnv4_status status = open_context(d, context);
     if (status == DCNV4_SUCCESS)
@@ -90,6 +95,10 @@ dcnv4_status dcnv4i_opencl_open(const dcnv4i_opencl_api *api, cl_device_id id, c
 
 const dcnv4_device_info *dcnv4i_opencl_info(const void *device) {
     return &((const opencl_device *)device)->info;
+}
+
+const dcnv4i_identity *dcnv4i_opencl_identity(const void *device) {
+    return &((const opencl_device *)device)->identity;
 }
 
 static dcnv4_status usable(void *device) {
@@ -106,7 +115,6 @@ static dcnv4_status usable(void *device) {
 
 /* ---- Modules -------------------------------------------------------------------------------------------------------- */
 
-/* The first line of a compiler's log that says what is wrong, or else its first line. */
 static dcnv4_status build_failed(opencl_device *d, cl_program program) {
     char log[4096];
     size_t length = 0;
@@ -115,13 +123,7 @@ static dcnv4_status build_failed(opencl_device *d, cl_program program) {
         length >= sizeof log)
         length = 0;
     log[length] = '\0';
-    char *line = strstr(log, "error");
-    while (line && line > log && line[-1] != '\n')
-        --line;
-    line = line ? line : log + strspn(log, "\r\n");
-    line[strcspn(line, "\r\n")] = '\0';
-    return dcnv4i_fail(DCNV4_BUILD_FAILED, "the compiler of %s refused a kernel: %.256s", d->info.name,
-                       *line ? line : "its log is empty");
+    return dcnv4i_build_failed("the driver's compiler", d->info.name, log);
 }
 
 static dcnv4_status build(opencl_device *d, cl_program program, const char *options) {
@@ -133,7 +135,7 @@ static dcnv4_status build(opencl_device *d, cl_program program, const char *opti
 
 /* The program's binary for this device; it may be built for others of a caller's context too, whose are left out by asking
  * for none of them. */
-static void take_binary(const opencl_device *d, cl_program program, void **binary, size_t *size) {
+static void take_binary(const opencl_device *d, cl_program program, dcnv4i_binary *binary) {
     cl_uint count = 0;
     cl_device_id devices[16];
     size_t sizes[16];
@@ -153,14 +155,16 @@ static void take_binary(const opencl_device *d, cl_program program, void **binar
         return;
     if (d->api->clGetProgramInfo(program, DCNV4I_CL_PROGRAM_BINARIES, count * sizeof *binaries, binaries, NULL) ==
         DCNV4I_CL_SUCCESS) {
-        *binary = binaries[own];
-        *size = sizes[own];
+        binary->bytes = binaries[own];
+        binary->size = sizes[own];
     } else
         free(binaries[own]);
 }
 
-static dcnv4_status compile(void *device, const char *source, void **module, void **binary, size_t *size) {
+static dcnv4_status compile(void *device, const char *source, void **module, dcnv4i_binary *binary,
+                            dcnv4i_binary *portable) {
     opencl_device *d = device;
+    (void)portable;
     cl_int error = DCNV4I_CL_SUCCESS;
     if (!d->compiler)
         return dcnv4i_fail(DCNV4_COMPILER_UNAVAILABLE,
@@ -176,7 +180,7 @@ static dcnv4_status compile(void *device, const char *source, void **module, voi
         return status;
     }
     if (binary)
-        take_binary(d, program, binary, size);
+        take_binary(d, program, binary);
     *module = program;
     return DCNV4_SUCCESS;
 }
@@ -352,7 +356,7 @@ static dcnv4_status download(void *device, void *handle, size_t offset, void *ta
 }
 
 const dcnv4i_driver dcnv4i_opencl_driver = {
-    .dialect = dcnv4i_dialect_opencl,
+    .words = dcnv4i_words_opencl,
     .usable = usable,
     .compile = compile,
     .load = load,

@@ -12,5 +12,6 @@ dcnv4_status dcnv4i_opencl_open(const dcnv4i_opencl_api *api, cl_device_id id, c
                                 const dcnv4i_opencl_facts *facts, void **device);
 
 const dcnv4_device_info *dcnv4i_opencl_info(const void *device);
+const dcnv4i_identity *dcnv4i_opencl_identity(const void *device);
 
 #endif

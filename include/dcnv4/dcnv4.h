@@ -137,6 +137,7 @@ typedef struct dcnv4_context dcnv4_context;
  *     "opencl:N:cpu", "opencl:N:gpu"   the same, with kernels shaped for such a device, whatever it is
  *     "cuda:N"     CUDA device number N, on its primary context; "cuda" is the first
  *     "hip:N"      HIP device number N; "hip" is the first
+ *     "cuda:sm_90", "hip:gfx942", …    no device: plans compile their kernels for such ones, and cannot run
  * Takes threads for the cpu, as dcnv4_context_set_threads says. *context is NULL after a failure:
  * DCNV4_INVALID_ARGUMENT (no such name), DCNV4_DEVICE_UNAVAILABLE, DCNV4_OUT_OF_MEMORY. */
 DCNV4_API dcnv4_status dcnv4_context_create(const char *device, dcnv4_context **context);
@@ -259,6 +260,27 @@ DCNV4_API dcnv4_status dcnv4_plan_create(dcnv4_context *context, const dcnv4_pro
 /* How many bytes of workspace a run of this pass needs; often 0. Runs that may overlap in time need one each. It depends
  * on the context's thread count: ask again after dcnv4_context_set_threads. 0 for a NULL plan or a pass that it has not. */
 DCNV4_API size_t dcnv4_plan_workspace_size(const dcnv4_plan *plan, dcnv4_pass pass);
+
+/* What a compiled kernel of a plan takes; −1 where its binary does not tell. */
+typedef struct dcnv4_kernel_info {
+    size_t size;                /* sizeof(dcnv4_kernel_info) */
+    char name[32];              /* "dcn_forward", … */
+    char target[32];            /* what it is compiled for: "sm_90", "gfx942"; "" if not known */
+    int32_t aligned;            /* 1: it runs where buffers begin at multiples of 32 bytes, 0: where they do not */
+    int32_t deterministic;      /* 1: it has the same bits in every run, by giving each element one writer */
+    int64_t registers;          /* of a work-item */
+    int64_t local_memory_bytes; /* of a work-group (CUDA: shared memory) */
+    int64_t spill_bytes;        /* of a work-item, in memory since registers were too few */
+    double occupancy;           /* 0 to 1: the share of a multiprocessor's lanes that fit on it at once */
+} dcnv4_kernel_info;
+
+#define DCNV4_KERNEL_INFO_INIT { sizeof(dcnv4_kernel_info), "", "", 0, 0, 0, 0, 0, 0.0 }
+
+/* How many kernels were compiled for a plan; 0 for NULL, and on devices that do not compile. */
+DCNV4_API int64_t dcnv4_kernel_count(const dcnv4_plan *plan);
+
+/* Fills *info for kernel number index, 0 ≤ index < dcnv4_kernel_count(plan). */
+DCNV4_API dcnv4_status dcnv4_kernel_info_get(const dcnv4_plan *plan, int64_t index, dcnv4_kernel_info *info);
 
 /* Gives a plan back. NULL is allowed. */
 DCNV4_API void dcnv4_plan_destroy(dcnv4_plan *plan);

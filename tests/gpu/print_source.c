@@ -22,15 +22,10 @@ int main(int argc, char **argv) {
         return 1;
     }
     const bool cuda = strcmp(argv[1], "cuda") == 0;
-    const char *const own = cuda ? dcnv4i_dialect_cuda : dcnv4i_dialect_hip;
-    char *dialect = malloc(strlen(own) + strlen(dcnv4i_vectors_plain) + 1);
-    if (!dialect)
-        return 1;
-    strcat(strcpy(dialect, own), dcnv4i_vectors_plain);
     const dcnv4i_geometry geometry = dcnv4i_geometry_of(&limits, &problem, part, true);
-    char *source = dcnv4i_program_source(dialect, &limits, &problem, 1u << part, &geometry);
+    char *source = dcnv4i_program_source(cuda ? dcnv4i_words_cuda : dcnv4i_words_hip, &limits, &problem, 1u << part,
+                                         &geometry);
     const int result = source && puts(source) >= 0 ? 0 : 1;
     free(source);
-    free(dialect);
     return result;
 }

@@ -1,9 +1,8 @@
-#include "opencl_probe.h"
+#include "probe.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,34 +15,14 @@
 /* A driver that has not answered by then hangs. */
 enum { PATIENCE_MS = 20000 };
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static dcnv4i_opencl_view view;
-
-static void say_why(const char *reason) {
-    view.count = 0;
-    snprintf(view.reason, sizeof view.reason, "%s", reason);
-}
-
-/* Fills in the view, in whichever process this runs. */
-static void look(void) {
-    const dcnv4i_opencl_api *api;
-    cl_device_id devices[DCNV4I_OPENCL_MOST_DEVICES];
-    int count = 0;
-    if (dcnv4i_opencl_load(&api) != DCNV4_SUCCESS || dcnv4i_opencl_list(api, devices, &count) != DCNV4_SUCCESS) {
-        say_why(dcnv4_last_message());
-        return;
-    }
-    for (view.count = 0; view.count < count; ++view.count) {
-        dcnv4i_opencl_facts facts;
-        dcnv4i_opencl_ask(api, devices[view.count], view.count, &facts);
-        view.info[view.count] = facts.info;
-        view.gpu |= facts.gpu;
-    }
+void dcnv4i_view_none(dcnv4i_view *view, const char *reason) {
+    view->count = 0;
+    snprintf(view->reason, sizeof view->reason, "%s", reason);
 }
 
 /* The child: looks, and sends the view as it is. Nothing that a driver prints reaches the caller's terminal, and its end
  * leaves no core file and runs no handler of the caller's. */
-static void child(int pipe_end) {
+static void child(dcnv4i_probe *probe, int pipe_end) {
     const struct rlimit none = {0, 0};
     const int quiet = open("/dev/null", O_RDWR);
     setrlimit(RLIMIT_CORE, &none);
@@ -51,9 +30,9 @@ static void child(int pipe_end) {
         dup2(quiet, 1);
         dup2(quiet, 2);
     }
-    look();
-    for (size_t sent = 0; sent < sizeof view;) {
-        const ssize_t put = write(pipe_end, (const char *)&view + sent, sizeof view - sent);
+    probe->look(&probe->view);
+    for (size_t sent = 0; sent < sizeof probe->view;) {
+        const ssize_t put = write(pipe_end, (const char *)&probe->view + sent, sizeof probe->view - sent);
         if (put < 0 && errno == EINTR)
             continue;
         if (put <= 0)
@@ -70,7 +49,7 @@ static int64_t now_ms(void) {
 }
 
 /* Receives the child's view. Whether all of it came; *late says whether it is too late rather than at an end. */
-static bool receive(int pipe_end, dcnv4i_opencl_view *seen, bool *late) {
+static bool receive(int pipe_end, dcnv4i_view *seen, bool *late) {
     const int64_t end = now_ms() + PATIENCE_MS;
     for (size_t have = 0; have < sizeof *seen;) {
         struct pollfd waiting = {.fd = pipe_end, .events = POLLIN};
@@ -92,27 +71,34 @@ static bool receive(int pipe_end, dcnv4i_opencl_view *seen, bool *late) {
 }
 
 /* How a child that sent nothing ended. */
-static void say_how_it_ended(pid_t pid, bool late) {
+static void say_how_it_ended(dcnv4i_probe *probe, pid_t pid, bool late) {
     char reason[128];
     int how = 0;
     if (late) {
         kill(pid, SIGKILL);
-        snprintf(reason, sizeof reason, "the OpenCL driver did not answer in %d seconds", PATIENCE_MS / 1000);
+        snprintf(reason, sizeof reason, "the %s driver did not answer in %d seconds", probe->what, PATIENCE_MS / 1000);
     }
     while (waitpid(pid, &how, 0) < 0 && errno == EINTR)
         ;
     if (!late && WIFSIGNALED(how))
-        snprintf(reason, sizeof reason, "an OpenCL driver ended the process that loaded it (signal %d)", WTERMSIG(how));
+        snprintf(reason, sizeof reason, "the %s driver ended the process that loaded it (signal %d)", probe->what,
+                 WTERMSIG(how));
     else if (!late)
-        snprintf(reason, sizeof reason, "an OpenCL driver ended the process that loaded it");
-    say_why(reason);
-    view.deadly = true;
+        snprintf(reason, sizeof reason, "the %s driver ended the process that loaded it", probe->what);
+    dcnv4i_view_none(&probe->view, reason);
+    probe->view.deadly = true;
 }
 
-static void look_from_child(void) {
+static void say_no_child(dcnv4i_probe *probe, const char *missing) {
+    char reason[128];
+    snprintf(reason, sizeof reason, "no %s to look for %s devices could be had", missing, probe->what);
+    dcnv4i_view_none(&probe->view, reason);
+}
+
+static void look_from_child(dcnv4i_probe *probe) {
     int ends[2];
     if (pipe(ends) != 0) {
-        say_why("no pipe to a process that loads the OpenCL driver could be had");
+        say_no_child(probe, "pipe");
         return;
     }
     fcntl(ends[0], F_SETFD, FD_CLOEXEC);
@@ -120,36 +106,35 @@ static void look_from_child(void) {
     const pid_t pid = fork();
     if (pid == 0) {
         close(ends[0]);
-        child(ends[1]);
+        child(probe, ends[1]);
     }
     close(ends[1]);
     if (pid < 0) {
-        say_why("no process that loads the OpenCL driver could be started");
+        say_no_child(probe, "process");
     } else {
-        dcnv4i_opencl_view *seen = malloc(sizeof *seen);
+        dcnv4i_view *seen = malloc(sizeof *seen);
         bool late = false;
-        if (!seen)
-            say_why("no memory to look for OpenCL devices");
-        else if (receive(ends[0], seen, &late)) {
-            view = *seen;
+        if (seen && receive(ends[0], seen, &late)) {
+            probe->view = *seen;
             while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
                 ;
-        } else
-            say_how_it_ended(pid, late);
+        } else if (seen) {
+            say_how_it_ended(probe, pid, late);
+        } else {
+            say_no_child(probe, "memory");
+        }
         free(seen);
     }
     close(ends[0]);
 }
 
-/* A driver that is in use already has shown that it loads, and may not survive the fork that starts a child. */
-static void look_once(void) {
-    if (dcnv4i_opencl_is_loaded())
-        look();
-    else
-        look_from_child();
-}
-
-const dcnv4i_opencl_view *dcnv4i_opencl_look(void) {
-    pthread_once(&once, look_once);
-    return &view;
+const dcnv4i_view *dcnv4i_probe_look(dcnv4i_probe *probe) {
+    pthread_mutex_lock(&probe->lock);
+    if (!probe->looked && probe->in_use())
+        probe->look(&probe->view);
+    else if (!probe->looked)
+        look_from_child(probe);
+    probe->looked = true;
+    pthread_mutex_unlock(&probe->lock);
+    return &probe->view;
 }

@@ -1,0 +1,76 @@
+#include "cuda_api.h"
+#include "../gpu/library.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+dcnv4i_cuda_api dcnv4i_cuda;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static void *library;
+static bool initialised;
+static pid_t owner; /* the process that initialised the driver */
+static int version;
+
+static const char *const names[] = {"libcuda.so.1", NULL};
+
+#define ENTRY(result, name, arguments) DCNV4I_ENTRY(dcnv4i_cuda_api, name),
+static const dcnv4i_entry entries[] = {DCNV4I_CUDA_ENTRIES(ENTRY)};
+#undef ENTRY
+
+static dcnv4_status open_library(void) {
+    const char *name;
+    void *opened = dcnv4i_library_open(names, &name);
+    if (!opened)
+        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,
+                           "%s, NVIDIA's driver, does not load (%.120s); install the driver of the GPU", name,
+                           dcnv4i_library_reason());
+    const char *missing = dcnv4i_library_resolve(opened, entries, sizeof entries / sizeof *entries, &dcnv4i_cuda);
+    if (missing)
+        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,
+                           "%s is too old: it has no %s; install a driver of CUDA 11 or newer", name, missing);
+    library = opened;
+    return DCNV4_SUCCESS;
+}
+
+static dcnv4_status initialise(void) {
+    const CUresult error = dcnv4i_cuda.cuInit(0);
+    if (error == 0) {
+        initialised = true;
+        owner = getpid();
+        int answer = 0;
+        dcnv4i_cuda.cuDriverGetVersion(&answer);
+        version = answer / 1000 * 100 + answer % 1000 / 10;
+        return DCNV4_SUCCESS;
+    }
+    const char *name = NULL;
+    dcnv4i_cuda.cuGetErrorName(error, &name);
+    return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,
+                       "%s is installed, but CUDA does not start: %s (error %d from cuInit); see nvidia-smi", names[0],
+                       name ? name : "no name", error);
+}
+
+dcnv4_status dcnv4i_cuda_load(void) {
+    pthread_mutex_lock(&lock);
+    dcnv4_status status = library ? DCNV4_SUCCESS : open_library();
+    if (status == DCNV4_SUCCESS && !initialised)
+        status = initialise();
+    else if (status == DCNV4_SUCCESS && owner != getpid())
+        status = dcnv4i_fail(DCNV4_FORKED,
+                             "process %ld has used CUDA before its fork() to %ld, where it does not work; start the "
+                             "process anew (in Python: multiprocessing's \"spawn\")",
+                             (long)owner, (long)getpid());
+    pthread_mutex_unlock(&lock);
+    return status;
+}
+
+bool dcnv4i_cuda_in_use(void) {
+    return dcnv4i_library_is_there(names);
+}
+
+int dcnv4i_cuda_version(void) {
+    pthread_mutex_lock(&lock);
+    const int answer = version;
+    pthread_mutex_unlock(&lock);
+    return answer;
+}

@@ -1,0 +1,120 @@
+/* NVRTC: loaded when a kernel is first compiled. */
+#include "cuda_api.h"
+#include "../gpu/library.h"
+#include "../gpu/target.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct nvrtc_api {
+#define MEMBER(result, name, arguments) result(*name) arguments;
+    DCNV4I_NVRTC_ENTRIES(MEMBER)
+#undef MEMBER
+} nvrtc_api;
+
+enum { MOST_ARCHITECTURES = 64 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool loaded;
+static dcnv4i_compiler compiler;
+static int architectures[MOST_ARCHITECTURES], architecture_count;
+
+#define ENTRY(result, name, arguments) DCNV4I_ENTRY(nvrtc_api, name),
+static const dcnv4i_entry entries[] = {DCNV4I_NVRTC_ENTRIES(ENTRY)};
+#undef ENTRY
+
+/* Those of the driver's major version first: a driver need not take the kernels of a newer one. */
+static void *open_library(const char **name) {
+    static const struct {
+        int major;
+        const char *name;
+    } all[] = {{13, "libnvrtc.so.13"}, {12, "libnvrtc.so.12"}, {11, "libnvrtc.so.11.2"}};
+    enum { ALL = sizeof all / sizeof *all };
+    const int driver = dcnv4i_cuda_version() / 100;
+    const char *names[ALL + 1] = {NULL};
+    int count = 0;
+    for (int fits = 1; fits >= 0; --fits)
+        for (int i = 0; i < ALL; ++i)
+            if ((driver == 0 || all[i].major <= driver) == fits)
+                names[count++] = all[i].name;
+    return dcnv4i_library_open(names, name);
+}
+
+static dcnv4_status ask(const nvrtc_api *api) {
+    int major = 0, minor = 0, count = 0;
+    if (api->nvrtcVersion(&major, &minor) != 0 || api->nvrtcGetNumSupportedArchs(&count) != 0 || count < 1 ||
+        count > MOST_ARCHITECTURES || api->nvrtcGetSupportedArchs(architectures) != 0)
+        return dcnv4i_fail(DCNV4_COMPILER_UNAVAILABLE, "NVRTC does not say its version and targets");
+    architecture_count = count;
+    compiler = (dcnv4i_compiler){
+        .version = 100 * major + minor,
+        .create = api->nvrtcCreateProgram,
+        .compile = api->nvrtcCompileProgram,
+        .destroy = api->nvrtcDestroyProgram,
+        .binary_size = api->nvrtcGetCUBINSize,
+        .binary = api->nvrtcGetCUBIN,
+        .portable_size = api->nvrtcGetPTXSize,
+        .portable = api->nvrtcGetPTX,
+        .log_size = api->nvrtcGetProgramLogSize,
+        .log = api->nvrtcGetProgramLog,
+        .error_text = api->nvrtcGetErrorString,
+    };
+    snprintf(compiler.name, sizeof compiler.name, "NVRTC %d.%d", major, minor);
+    return DCNV4_SUCCESS;
+}
+
+static dcnv4_status load(const char *target) {
+    const char *name;
+    nvrtc_api api;
+    void *library = open_library(&name);
+    if (!library)
+        return dcnv4i_fail(DCNV4_COMPILER_UNAVAILABLE,
+                           "there is no compiler for %s and no kernel for this layer in the cache: no libnvrtc.so.13, "
+                           ".12 or .11.2 (%.80s); install NVRTC where the loader finds it, or run dcnv4 compile "
+                           "--target %s where it is and set DCNV4_CACHE_DIR to its folder",
+                           target, dcnv4i_library_reason(), target);
+    const char *missing = dcnv4i_library_resolve(library, entries, sizeof entries / sizeof *entries, &api);
+    if (missing)
+        return dcnv4i_fail(DCNV4_COMPILER_UNAVAILABLE, "%s is too old to compile for %s: it has no %s", name, target,
+                           missing);
+    const dcnv4_status status = ask(&api);
+    loaded = status == DCNV4_SUCCESS;
+    return status;
+}
+
+/* The newest architecture that it knows, up to this one; 0 if all are newer. */
+static int newest_up_to(int number) {
+    int newest = 0;
+    for (int i = 0; i < architecture_count; ++i)
+        if (architectures[i] <= number && architectures[i] > newest)
+            newest = architectures[i];
+    return newest;
+}
+
+/* For a target that NVRTC does not know yet, the driver compiles the rest of the way from PTX of an older one. */
+static dcnv4_status compile(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,
+                            dcnv4i_binary *portable) {
+    const int number = (int)strtol(target + strlen("sm_"), NULL, 10), known = newest_up_to(number);
+    if (known == 0 || (ahead && known != number))
+        return dcnv4i_fail(DCNV4_COMPILER_UNAVAILABLE,
+                           "%s does not compile for %s, but for sm_%d to sm_%d; install the NVRTC of %s CUDA",
+                           compiler.name, target, architectures[0], architectures[architecture_count - 1],
+                           known == 0 ? "an older" : "a newer");
+    char architecture[48];
+    snprintf(architecture, sizeof architecture, "--gpu-architecture=%s_%d", known == number ? "sm" : "compute", known);
+    const char *const options[] = {architecture, "--std=c++17", "--disable-warnings"};
+    const int count = sizeof options / sizeof *options;
+    if (known == number)
+        return dcnv4i_compiler_run(&compiler, target, source, count, options, binary, portable);
+    return dcnv4i_compiler_run(&compiler, target, source, count, options, NULL, binary);
+}
+
+dcnv4_status dcnv4i_cuda_compile(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,
+                                 dcnv4i_binary *portable) {
+    pthread_mutex_lock(&lock);
+    const dcnv4_status status = loaded ? DCNV4_SUCCESS : load(target);
+    pthread_mutex_unlock(&lock);
+    return status == DCNV4_SUCCESS ? compile(target, ahead, source, binary, portable) : status;
+}

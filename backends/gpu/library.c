@@ -1,0 +1,42 @@
+#include "library.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+void *dcnv4i_library_open(const char *const *names, const char **name) {
+    for (int pass = 0; pass < 2; ++pass)
+        for (const char *const *each = names; *each; ++each) {
+            void *library = dlopen(*each, RTLD_NOW | RTLD_LOCAL | (pass == 0 ? RTLD_NOLOAD : 0));
+            *name = *each;
+            if (library)
+                return library;
+        }
+    return NULL;
+}
+
+bool dcnv4i_library_is_there(const char *const *names) {
+    for (; *names; ++names) {
+        void *library = dlopen(*names, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+        if (library) {
+            dlclose(library); /* it is still open as often as before */
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *dcnv4i_library_resolve(void *library, const dcnv4i_entry *entries, size_t count, void *table) {
+    for (size_t i = 0; i < count; ++i) {
+        /* POSIX lets dlsym's result be a function; C says so only for its bytes. */
+        void *const found = dlsym(library, entries[i].name);
+        memcpy((char *)table + entries[i].offset, &found, sizeof found);
+        if (!found)
+            return entries[i].name;
+    }
+    return NULL;
+}
+
+const char *dcnv4i_library_reason(void) {
+    const char *reason = dlerror();
+    return reason ? reason : "no reason given";
+}

@@ -1,0 +1,106 @@
+/* CUDA's driver and HIP's runtime under neutral names. Both have devices by number, pointers, streams, and modules that are
+ * loaded from binaries; most functions even have the same arguments. Functions answer 0 or the API's error number. */
+#ifndef DCNV4I_MODULE_API_H
+#define DCNV4I_MODULE_API_H
+
+#include "probe.h"
+#include "target.h"
+
+/* X(name, number, CUDA's name, HIP's name): errors that mean the same in both, and have the same number. */
+#define DCNV4I_MODULE_ERRORS(X)                                                                \
+    X(OUT_OF_MEMORY, 2, CUDA_ERROR_OUT_OF_MEMORY, hipErrorOutOfMemory)                         \
+    X(NOT_INITIALIZED, 3, CUDA_ERROR_NOT_INITIALIZED, hipErrorNotInitialized)                  \
+    X(DEINITIALIZED, 4, CUDA_ERROR_DEINITIALIZED, hipErrorDeinitialized)                       \
+    X(NO_DEVICE, 100, CUDA_ERROR_NO_DEVICE, hipErrorNoDevice)                                  \
+    X(INVALID_DEVICE, 101, CUDA_ERROR_INVALID_DEVICE, hipErrorInvalidDevice)                   \
+    X(INVALID_IMAGE, 200, CUDA_ERROR_INVALID_IMAGE, hipErrorInvalidImage)                      \
+    X(INVALID_CONTEXT, 201, CUDA_ERROR_INVALID_CONTEXT, hipErrorInvalidContext)                \
+    X(NO_BINARY, 209, CUDA_ERROR_NO_BINARY_FOR_GPU, hipErrorNoBinaryForGpu)                    \
+    X(ECC, 214, CUDA_ERROR_ECC_UNCORRECTABLE, hipErrorECCNotCorrectable)                       \
+    X(INVALID_HANDLE, 400, CUDA_ERROR_INVALID_HANDLE, hipErrorInvalidHandle)                   \
+    X(ILLEGAL_ADDRESS, 700, CUDA_ERROR_ILLEGAL_ADDRESS, hipErrorIllegalAddress)                \
+    X(OUT_OF_RESOURCES, 701, CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, hipErrorLaunchOutOfResources) \
+    X(LAUNCH_TIMEOUT, 702, CUDA_ERROR_LAUNCH_TIMEOUT, hipErrorLaunchTimeOut)                   \
+    X(CONTEXT_DESTROYED, 709, CUDA_ERROR_CONTEXT_IS_DESTROYED, hipErrorContextIsDestroyed)     \
+    X(ASSERT, 710, CUDA_ERROR_ASSERT, hipErrorAssert)                                          \
+    X(LAUNCH_FAILED, 719, CUDA_ERROR_LAUNCH_FAILED, hipErrorLaunchFailure)
+
+/* X(name, number, CUDA's name): those that only CUDA has. */
+#define DCNV4I_CUDA_ERRORS(X)                                       \
+    X(UNAVAILABLE, 46, CUDA_ERROR_DEVICE_UNAVAILABLE)               \
+    X(INVALID_PTX, 218, CUDA_ERROR_INVALID_PTX)                     \
+    X(NVLINK, 220, CUDA_ERROR_NVLINK_UNCORRECTABLE)                 \
+    X(UNSUPPORTED_PTX, 222, CUDA_ERROR_UNSUPPORTED_PTX_VERSION)     \
+    X(HARDWARE_STACK, 714, CUDA_ERROR_HARDWARE_STACK_ERROR)         \
+    X(ILLEGAL_INSTRUCTION, 715, CUDA_ERROR_ILLEGAL_INSTRUCTION)     \
+    X(MISALIGNED_ADDRESS, 716, CUDA_ERROR_MISALIGNED_ADDRESS)       \
+    X(INVALID_ADDRESS_SPACE, 717, CUDA_ERROR_INVALID_ADDRESS_SPACE) \
+    X(INVALID_PC, 718, CUDA_ERROR_INVALID_PC)                       \
+    X(MISMATCH, 803, CUDA_ERROR_SYSTEM_DRIVER_MISMATCH)             \
+    X(NOT_COMPATIBLE, 804, CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE)
+
+enum {
+#define DCNV4I_ERROR(name, number, ...) DCNV4I_ERROR_##name = number,
+    DCNV4I_MODULE_ERRORS(DCNV4I_ERROR) DCNV4I_CUDA_ERRORS(DCNV4I_ERROR)
+#undef DCNV4I_ERROR
+};
+
+/* What is known of a device without using it. */
+typedef struct dcnv4i_module_facts {
+    char name[64];                       /* of the hardware */
+    char target[32];                     /* "sm_90", "gfx90a" */
+    char software[64];                   /* the driver's or runtime's version */
+    int work_group, local_memory, units; /* as in dcnv4i_limits */
+    size_t memory;                       /* bytes */
+} dcnv4i_module_facts;
+
+enum { DCNV4I_MOST_RELATIVES = 32, DCNV4I_TARGET_NAME = 32 };
+
+typedef struct dcnv4i_relatives {
+    char portable[DCNV4I_TARGET_NAME];                      /* the form for it and all newer targets; "" for none */
+    char others[DCNV4I_MOST_RELATIVES][DCNV4I_TARGET_NAME]; /* that it takes too, best first */
+    int count;
+} dcnv4i_relatives;
+
+typedef struct dcnv4i_module_api {
+    const char *backend; /* "cuda", "hip": in names of devices */
+    const char *what;    /* "CUDA", "HIP": in sentences */
+    const char *const *words;
+    dcnv4i_probe *probe;
+
+    /* Loads and initialises the driver, once in the life of the process. */
+    dcnv4_status (*load)(void);
+    const char *(*error_name)(int error); /* never NULL */
+    void (*forget_error)(void); /* (optional) after a failure: the thread's last error is the caller's again */
+
+    int (*device_count)(int *count);
+    int (*describe)(int ordinal, dcnv4i_module_facts *facts); /* what it cannot find out stays 0 or "" */
+
+    /* What is current in this thread: a device, and CUDA's context, which is NULL if there is none. */
+    int (*current)(int *ordinal, void **context);
+    /* (optional) Holds a device's primary context, and gives it back. */
+    int (*retain)(int ordinal, void **context);
+    int (*release)(int ordinal);
+    /* Makes a device current, with this context of it; *before is for leave, which makes current what was. */
+    int (*enter)(int ordinal, void *context, int *before);
+    int (*leave)(int before);
+
+    int (*module_load)(void **module, const void *binary);
+    int (*module_unload)(void *module);
+    int (*function_get)(void **function, void *module, const char *name);
+    int (*launch)(void *function, unsigned groups, unsigned items, void *stream, void **arguments);
+    int (*stream_synchronize)(void *stream);
+    int (*allocate)(void **pointer, size_t length);
+    int (*give_back)(void *pointer);
+    int (*to_device)(void *target, const void *source, size_t length);
+    int (*to_host)(void *target, const void *source, size_t length);
+
+    /* Compiles for a target. *portable, if asked for, is a form that newer devices take too; ahead says that no device
+     * waits for it. DCNV4_COMPILER_UNAVAILABLE if no compiler for it is here. */
+    dcnv4_status (*compile)(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,
+                            dcnv4i_binary *portable);
+    /* (optional) Which kernels serve a target beside its own. */
+    void (*relatives)(const char *target, dcnv4i_relatives *found);
+} dcnv4i_module_api;
+
+#endif

@@ -1,0 +1,41 @@
+/* Looking for devices from a child process: a damaged driver can end the process that loads it. */
+#ifndef DCNV4I_PROBE_H
+#define DCNV4I_PROBE_H
+
+#include "../../core/status.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+enum { DCNV4I_MOST_DEVICES = 64 };
+
+/* What was seen. */
+typedef struct dcnv4i_view {
+    int count;        /* devices; 0 with a reason */
+    char reason[256]; /* why there is none */
+    bool gpu;         /* one of them is a GPU */
+    bool deadly;      /* the child did not come back: whoever loads the driver may not either */
+    dcnv4_device_info info[DCNV4I_MOST_DEVICES];
+} dcnv4i_view;
+
+/* How to look at one API's devices, and what was seen; static, with the fields from lock on left to DCNV4I_PROBE_INIT. */
+typedef struct dcnv4i_probe {
+    const char *what; /* "OpenCL", … */
+    /* Whether this process has the driver already: then it is asked here, since it has shown that it loads, and may not
+     * survive the fork that starts a child. */
+    bool (*in_use)(void);
+    void (*look)(dcnv4i_view *view); /* fills in the zeroed view */
+    pthread_mutex_t lock;
+    bool looked;
+    dcnv4i_view view;
+} dcnv4i_probe;
+
+#define DCNV4I_PROBE_INIT .lock = PTHREAD_MUTEX_INITIALIZER, .looked = false
+
+/* What was seen when this process first looked. */
+const dcnv4i_view *dcnv4i_probe_look(dcnv4i_probe *probe);
+
+/* For look: there is no device, and why. */
+void dcnv4i_view_none(dcnv4i_view *view, const char *reason);
+
+#endif

@@ -1,0 +1,78 @@
+#include "target.h"
+
+#include <string.h>
+
+/* From NVIDIA's table of technical specifications by compute capability, and LLVM's of AMDGPU processors. */
+static const dcnv4i_target targets[] = {
+    /* backend, name, number, since, wave, waves, registers, granule, groups, local, local_taken */
+    {"cuda", "sm_75", 75, 0, 32, 8, 512, 8, 16, 64, 0},
+    {"cuda", "sm_80", 80, 0, 32, 16, 512, 8, 32, 164, 1024},
+    {"cuda", "sm_86", 86, 0, 32, 12, 512, 8, 16, 100, 1024},
+    {"cuda", "sm_87", 87, 0, 32, 12, 512, 8, 16, 164, 1024},
+    {"cuda", "sm_89", 89, 0, 32, 12, 512, 8, 24, 100, 1024},
+    {"cuda", "sm_90", 90, 0, 32, 16, 512, 8, 32, 228, 1024},
+    {"cuda", "sm_100", 100, 0, 32, 16, 512, 8, 32, 228, 1024},
+    {"cuda", "sm_103", 103, 0, 32, 16, 512, 8, 32, 228, 1024},
+    {"cuda", "sm_110", 110, 0, 32, 12, 512, 8, 24, 228, 1024},
+    {"cuda", "sm_120", 120, 0, 32, 12, 512, 8, 24, 100, 1024},
+    {"cuda", "sm_121", 121, 0, 32, 12, 512, 8, 24, 100, 1024},
+    {"hip", "gfx906", 0, 500, 64, 10, 256, 4, 16, 64, 0},
+    {"hip", "gfx908", 0, 500, 64, 10, 256, 4, 16, 64, 0},
+    {"hip", "gfx90a", 0, 500, 64, 8, 512, 8, 16, 64, 0},
+    {"hip", "gfx942", 0, 600, 64, 8, 512, 8, 16, 64, 0},
+    {"hip", "gfx950", 0, 700, 64, 8, 512, 8, 16, 160, 0},
+    {"hip", "gfx1030", 0, 500, 32, 16, 1024, 8, 32, 128, 0},
+    {"hip", "gfx1100", 0, 505, 32, 16, 1536, 24, 32, 128, 0},
+    {"hip", "gfx1101", 0, 505, 32, 16, 1536, 24, 32, 128, 0},
+    {"hip", "gfx1102", 0, 505, 32, 16, 1024, 16, 32, 128, 0},
+    {"hip", "gfx1200", 0, 604, 32, 16, 1536, 24, 32, 128, 0},
+    {"hip", "gfx1201", 0, 604, 32, 16, 1536, 24, 32, 128, 0},
+};
+
+enum { TARGETS = sizeof targets / sizeof *targets, REGISTER_FILES = 4 };
+
+const dcnv4i_target *dcnv4i_target_next(const char *backend, const dcnv4i_target *before) {
+    for (const dcnv4i_target *each = before ? before + 1 : targets; each < targets + TARGETS; ++each)
+        if (strcmp(each->backend, backend) == 0)
+            return each;
+    return NULL;
+}
+
+const dcnv4i_target *dcnv4i_target_find(const char *backend, const char *name) {
+    const dcnv4i_target *each = dcnv4i_target_next(backend, NULL);
+    while (each && strcmp(each->name, name) != 0)
+        each = dcnv4i_target_next(backend, each);
+    return each;
+}
+
+/* 48 KiB of static __shared__ memory is all that CUDA grants on any device; AMD's have 64 KiB. A grid has up to 2³¹ − 1
+ * blocks in CUDA, and 2³² − 1 work-items in HIP. */
+dcnv4i_limits dcnv4i_target_limits(const char *backend) {
+    const bool cuda = strcmp(backend, "cuda") == 0;
+    return (dcnv4i_limits){
+        .work_group = 1024,
+        .local_memory = cuda ? 48 << 10 : 64 << 10,
+        .units = 1,
+        .groups = INT32_MAX,
+        .items = cuda ? 0 : UINT32_MAX,
+        .atomics = DCNV4I_ATOMICS_NATIVE,
+    };
+}
+
+static int64_t smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+static int64_t blocks_of(int64_t total, int64_t each) {
+    return (total + each - 1) / each;
+}
+
+double dcnv4i_target_occupancy(const dcnv4i_target *t, int64_t work_group, int64_t registers, int64_t local_memory) {
+    const int64_t group_waves = blocks_of(work_group, t->wave), each = blocks_of(registers, t->granule) * t->granule;
+    const int64_t waves = each > 0 ? smaller(t->waves, t->registers / each) : t->waves;
+    const int64_t local = local_memory + t->local_taken;
+    int64_t groups = group_waves > 0 ? smaller(t->groups, waves * REGISTER_FILES / group_waves) : 0;
+    if (local > 0)
+        groups = smaller(groups, (int64_t)t->local * 1024 / local);
+    return (double)(groups * group_waves) / (t->waves * REGISTER_FILES);
+}

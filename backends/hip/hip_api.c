@@ -1,0 +1,93 @@
+#include "hip_api.h"
+#include "../gpu/library.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+dcnv4i_hip_api dcnv4i_hip;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static void *library;
+static int library_major;
+static bool initialised;
+static pid_t owner; /* the process that initialised the runtime */
+
+static const char *const names[] = {"libamdhip64.so.7", "libamdhip64.so.6", "libamdhip64.so.5", NULL};
+
+#define ENTRY(result, name, arguments) DCNV4I_ENTRY(dcnv4i_hip_api, name),
+static const dcnv4i_entry entries[] = {DCNV4I_HIP_ENTRIES(ENTRY)};
+#undef ENTRY
+
+/* Whichever there is: what is read from the struct stands in both. */
+static const char *resolve_properties(void *from) {
+#define ENTRY(result, name, arguments) {#name, offsetof(dcnv4i_hip_api, properties)},
+    static const dcnv4i_entry either[] = {DCNV4I_HIP_PROPERTIES_ENTRIES(ENTRY)};
+#undef ENTRY
+    return dcnv4i_library_resolve(from, &either[0], 1, &dcnv4i_hip)
+               ? dcnv4i_library_resolve(from, &either[1], 1, &dcnv4i_hip)
+               : NULL;
+}
+
+static dcnv4_status open_library(void) {
+    const char *name;
+    void *opened = dcnv4i_library_open(names, &name);
+    if (!opened)
+        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,
+                           "libamdhip64.so.7, .6 and .5, AMD's HIP runtime, do not load (%.100s); install ROCm or the "
+                           "package with libamdhip64",
+                           dcnv4i_library_reason());
+    const char *missing = dcnv4i_library_resolve(opened, entries, sizeof entries / sizeof *entries, &dcnv4i_hip);
+    if (!missing)
+        missing = resolve_properties(opened);
+    if (missing)
+        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "%s is too old: it has no %s; install HIP 5.2 or newer", name,
+                           missing);
+    library_major = atoi(strrchr(name, '.') + 1);
+    library = opened;
+    return DCNV4_SUCCESS;
+}
+
+static dcnv4_status initialise(void) {
+    int count;
+    hipError_t error = dcnv4i_hip.hipInit(0);
+    if (error == 0 || dcnv4i_hip.hipGetDeviceCount(&count) == 0) {
+        initialised = true;
+        owner = getpid();
+        return DCNV4_SUCCESS;
+    }
+    dcnv4i_hip.hipGetLastError();
+    const char *name = dcnv4i_hip.hipGetErrorName(error);
+    return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,
+                       "libamdhip64.so.%d is installed, but finds no AMD GPU: %s (error %d from hipInit); the amdgpu "
+                       "driver must be loaded and /dev/kfd open to this user",
+                       library_major, name ? name : "no name", error);
+}
+
+dcnv4_status dcnv4i_hip_load(void) {
+    pthread_mutex_lock(&lock);
+    dcnv4_status status = library ? DCNV4_SUCCESS : open_library();
+    if (status == DCNV4_SUCCESS && !initialised)
+        status = initialise();
+    else if (status == DCNV4_SUCCESS && owner != getpid())
+        status = dcnv4i_fail(DCNV4_FORKED,
+                             "process %ld has used HIP before its fork() to %ld, where it does not work; start the "
+                             "process anew (in Python: multiprocessing's \"spawn\")",
+                             (long)owner, (long)getpid());
+    pthread_mutex_unlock(&lock);
+    return status;
+}
+
+bool dcnv4i_hip_in_use(void) {
+    return dcnv4i_library_is_there(names);
+}
+
+void *dcnv4i_hip_library(int *major) {
+    pthread_mutex_lock(&lock);
+    void *answer = library;
+    *major = library_major;
+    pthread_mutex_unlock(&lock);
+    return answer;
+}

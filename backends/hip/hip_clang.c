@@ -1,0 +1,130 @@
+/* A clang of the machine, as a program, for targets that hipRTC does not know. */
+#include "hip_api.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* The files of one compilation, in a folder of their own. */
+typedef struct files {
+    char folder[64], source[96], binary[96], log[96];
+} files;
+
+static bool make_files(files *f, const char *source) {
+    snprintf(f->folder, sizeof f->folder, "/tmp/dcnv4-XXXXXX");
+    if (!mkdtemp(f->folder))
+        return false;
+    snprintf(f->source, sizeof f->source, "%s/kernel.hip", f->folder);
+    snprintf(f->binary, sizeof f->binary, "%s/kernel.co", f->folder);
+    snprintf(f->log, sizeof f->log, "%s/log", f->folder);
+    FILE *file = fopen(f->source, "w");
+    const bool written = file && fputs(source, file) >= 0;
+    return file && fclose(file) == 0 && written;
+}
+
+static void remove_files(const files *f) {
+    unlink(f->source);
+    unlink(f->binary);
+    unlink(f->log);
+    rmdir(f->folder);
+}
+
+/* All of a file with a NUL after it, for free(); NULL if it cannot be read. */
+static char *read_file(const char *path, size_t *size) {
+    struct stat about;
+    FILE *file = fopen(path, "rb");
+    char *bytes = file && fstat(fileno(file), &about) == 0 ? malloc((size_t)about.st_size + 1) : NULL;
+    if (bytes && fread(bytes, 1, (size_t)about.st_size, file) != (size_t)about.st_size) {
+        free(bytes);
+        bytes = NULL;
+    }
+    if (bytes) {
+        *size = (size_t)about.st_size;
+        bytes[*size] = '\0';
+    }
+    if (file)
+        fclose(file);
+    return bytes;
+}
+
+/* Runs a program of the PATH with its output in a file. Its exit status; −1 if it could not be run. */
+static int run(const char *const *arguments, const char *output) {
+    posix_spawn_file_actions_t actions;
+    pid_t pid;
+    int status = -1;
+    if (posix_spawn_file_actions_init(&actions) != 0)
+        return -1;
+    if (posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0) == 0 &&
+        posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_TRUNC, 0600) == 0 &&
+        posix_spawn_file_actions_adddup2(&actions, 1, 2) == 0 &&
+        posix_spawnp(&pid, arguments[0], &actions, NULL, (char *const *)arguments, environ) == 0) {
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+            ;
+        status = WIFEXITED(status) && WEXITSTATUS(status) != 127 ? WEXITSTATUS(status) : -1;
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    return status;
+}
+
+/* Whether the compiler cannot make code for the target at all, rather than not from this source. */
+static bool is_unable(const char *log) {
+    static const char *const signs[] = {
+        "linker", "lld", "invalid target", "unknown target", "unsupported HIP gpu", "unable to create target"};
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; ++i)
+        if (strstr(log, signs[i]))
+            return true;
+    return false;
+}
+
+static dcnv4_status compile(const char *clang, const char *target, const files *f, dcnv4i_binary *binary) {
+    char architecture[64];
+    size_t size = 0;
+    snprintf(architecture, sizeof architecture, "--offload-arch=%s", target);
+    const char *const arguments[] = {clang,
+                                     "-x",
+                                     "hip",
+                                     "--cuda-device-only",
+                                     "-nogpuinc",
+                                     "-nogpulib",
+                                     "-O3",
+                                     "-munsafe-fp-atomics",
+                                     "-w",
+                                     architecture,
+                                     "--no-gpu-bundle-output",
+                                     "-o",
+                                     f->binary,
+                                     f->source,
+                                     NULL};
+    const int exit_status = run(arguments, f->log);
+    if (exit_status == 0 && (binary->bytes = read_file(f->binary, &binary->size)))
+        return DCNV4_SUCCESS;
+    char *log = exit_status < 0 ? NULL : read_file(f->log, &size);
+    dcnv4_status status = DCNV4_COMPILER_UNAVAILABLE;
+    if (log && !is_unable(log))
+        status = dcnv4i_build_failed(clang, target, log);
+    free(log);
+    return status;
+}
+
+dcnv4_status dcnv4i_hip_clang(const char *target, const char *source, dcnv4i_binary *binary) {
+    static const char *const compilers[] = {"amdclang++", "clang-21", "clang-20", "clang-19",
+                                            "clang-18",   "clang-17", "clang",    NULL};
+    files f;
+    if (!make_files(&f, source)) {
+        remove_files(&f);
+        return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no folder for a kernel's source could be made in /tmp");
+    }
+    dcnv4_status status = DCNV4_COMPILER_UNAVAILABLE;
+    for (const char *const *each = compilers; *each && status == DCNV4_COMPILER_UNAVAILABLE; ++each)
+        status = compile(*each, target, &f, binary);
+    remove_files(&f);
+    return status;
+}

@@ -1,0 +1,132 @@
+/* hipRTC: loaded when a kernel is first compiled, from a library of its own or, in HIP 5, from the runtime's. */
+#include "hip_api.h"
+#include "../gpu/library.h"
+#include "../gpu/target.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct hiprtc_api {
+#define MEMBER(result, name, arguments) result(*name) arguments;
+    DCNV4I_HIPRTC_ENTRIES(MEMBER)
+#undef MEMBER
+} hiprtc_api;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool loaded;
+static dcnv4i_compiler compiler;
+static hiprtc_api rtc;
+
+#define ENTRY(result, name, arguments) DCNV4I_ENTRY(hiprtc_api, name),
+static const dcnv4i_entry entries[] = {DCNV4I_HIPRTC_ENTRIES(ENTRY)};
+#undef ENTRY
+
+static bool has_all(void *library) {
+    return library && !dcnv4i_library_resolve(library, entries, sizeof entries / sizeof *entries, &rtc);
+}
+
+/* With a runtime, its own version's or itself: it need not take the code of another. Without one, any. *library is where it
+ * was found, and the result the major version that the name of that says; 0 if there is none. */
+static int find(void **library) {
+    static const char *const all[][3] = {
+        {"libhiprtc.so.7", "libamdhip64.so.7", NULL},
+        {"libhiprtc.so.6", "libamdhip64.so.6", NULL},
+        {"libhiprtc.so.5", "libamdhip64.so.5", NULL},
+    };
+    int major;
+    const char *name;
+    *library = dcnv4i_hip_library(&major);
+    for (int i = 0; i < 3; ++i) {
+        if (*library && major != 7 - i)
+            continue;
+        for (const char *const *each = all[i]; *each; ++each) {
+            const char *const one[] = {*each, NULL};
+            void *opened = dcnv4i_library_open(one, &name);
+            if (has_all(opened)) {
+                *library = opened;
+                return 7 - i;
+            }
+        }
+    }
+    return 0;
+}
+
+/* hiprtcVersion answers 9.0 in HIP 5 and some of HIP 6, whichever it is: an answer that does not fit the library's name is
+ * not believed, and the runtime is asked where it is in the same library or loaded. */
+static int version_of(void *library, int major) {
+    static const dcnv4i_entry entry = {"hipRuntimeGetVersion", 0};
+    hipError_t (*runtime_version)(int *) = NULL;
+    int said = 0, minor = 0, runtime_major, number = 0;
+    void *const runtime = dcnv4i_hip_library(&runtime_major);
+    if (rtc.hiprtcVersion(&said, &minor) == 0 && said == major)
+        return 100 * major + minor;
+    if (!dcnv4i_library_resolve(runtime ? runtime : library, &entry, 1, &runtime_version) &&
+        runtime_version(&number) == 0 && number / 10000000 == major)
+        return number / 100000;
+    return 100 * major;
+}
+
+static dcnv4_status load(const char *target) {
+    void *library;
+    const int major = find(&library);
+    if (major == 0)
+        return dcnv4i_fail(DCNV4_COMPILER_UNAVAILABLE,
+                           "there is no compiler for %s and no kernel for this layer in the cache: no hipRTC in "
+                           "libhiprtc.so.7, .6 or libamdhip64.so.5; install it, or run dcnv4 compile --target %s where "
+                           "it is and set DCNV4_CACHE_DIR to its folder",
+                           target, target);
+    compiler = (dcnv4i_compiler){
+        .version = version_of(library, major),
+        .create = rtc.hiprtcCreateProgram,
+        .compile = rtc.hiprtcCompileProgram,
+        .destroy = rtc.hiprtcDestroyProgram,
+        .binary_size = rtc.hiprtcGetCodeSize,
+        .binary = rtc.hiprtcGetCode,
+        .log_size = rtc.hiprtcGetProgramLogSize,
+        .log = rtc.hiprtcGetProgramLog,
+        .error_text = rtc.hiprtcGetErrorString,
+    };
+    snprintf(compiler.name, sizeof compiler.name, "hipRTC %d.%d", compiler.version / 100, compiler.version % 100);
+    loaded = true;
+    return DCNV4_SUCCESS;
+}
+
+/* hipRTC ends the process when it is asked for a target that it does not know. */
+static dcnv4_status check_target(const char *target) {
+    const dcnv4i_target *known = dcnv4i_target_find("hip", target);
+    if (!known || compiler.version >= known->since)
+        return DCNV4_SUCCESS;
+    return dcnv4i_fail(DCNV4_COMPILER_UNAVAILABLE, "%s does not compile for %s, which needs hipRTC %d.%d or newer",
+                       compiler.name, target, known->since / 100, known->since % 100);
+}
+
+static dcnv4_status compile(const char *target, const char *source, dcnv4i_binary *binary) {
+    pthread_mutex_lock(&lock);
+    dcnv4_status status = loaded ? DCNV4_SUCCESS : load(target);
+    pthread_mutex_unlock(&lock);
+    if (status == DCNV4_SUCCESS)
+        status = check_target(target);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    char architecture[64];
+    snprintf(architecture, sizeof architecture, "--offload-arch=%s", target);
+    const char *const options[] = {architecture, "-O3", "-munsafe-fp-atomics"};
+    return dcnv4i_compiler_run(&compiler, target, source, sizeof options / sizeof *options, options, binary, NULL);
+}
+
+/* Ahead of time, what hipRTC does not know is left to a clang of the machine. */
+dcnv4_status dcnv4i_hip_compile(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,
+                                dcnv4i_binary *portable) {
+    (void)portable;
+    const dcnv4_status status = compile(target, source, binary);
+    if (status != DCNV4_COMPILER_UNAVAILABLE || !ahead)
+        return status;
+    char why[400];
+    snprintf(why, sizeof why, "%s", dcnv4_last_message());
+    const dcnv4_status other = dcnv4i_hip_clang(target, source, binary);
+    return other == DCNV4_COMPILER_UNAVAILABLE
+               ? dcnv4i_fail(status, "%s; nor is there a clang 17 or newer with lld", why)
+               : other;
+}

@@ -1,0 +1,42 @@
+/* What the dialects of CUDA and HIP have in common: C++ without address spaces or vectors. vectors_plain.h follows. */
+
+#define DCN_GLOBAL
+#define DCN_LOCAL
+#define DCN_PRIVATE
+#define DCN_RESTRICT __restrict__
+#define DCN_UNROLL _Pragma("unroll")
+#define DCN_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define DCN_MAX_INDEX(a, b) ((a) > (b) ? (a) : (b))
+
+typedef long long dcn_long;
+#if DCN_WIDE
+typedef long long dcn_index;
+#define DCN_INDEX_MAX 0x7fffffffffffffffLL
+#else
+typedef int dcn_index;
+#define DCN_INDEX_MAX 0x7fffffff
+#endif
+
+#if DCN_DTYPE == DCN_FLOAT32
+typedef float dcn_item;
+
+DCN_INLINE float dcn_decode(dcn_item item) {
+    return item;
+}
+
+DCN_INLINE dcn_item dcn_encode(float number) {
+    return number;
+}
+#elif DCN_DTYPE != DCN_FLOAT16
+typedef unsigned short dcn_item;
+
+DCN_INLINE float dcn_decode(dcn_item item) {
+    return DCN_FLOAT_OF((unsigned)item << 16);
+}
+
+/* The upper half of a float32, rounded to nearest, ties to even; a NaN stays one. */
+DCN_INLINE dcn_item dcn_encode(float number) {
+    const unsigned bits = DCN_BITS_OF(number);
+    return (dcn_item)((number != number ? bits | 0x400000u : bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+#endif
