@@ -10,6 +10,7 @@ static size_t cases;
 static char names[MOST_DEVICES][64];
 static const char *devices[MOST_DEVICES + 1];
 static size_t device_total;
+static bool all;
 
 void count_case(void) {
     ++cases;
@@ -17,6 +18,10 @@ void count_case(void) {
 
 const char *const *devices_to_try(void) {
     return devices;
+}
+
+bool tries_all(void) {
+    return all;
 }
 
 bool on_host(const char *device) {
@@ -64,6 +69,7 @@ static void find_devices(const char *backend) {
 
 int harness_run(int argc, char **argv, const struct CMUnitTest *tests, size_t count) {
     const char *backend = argc > 1 ? argv[1] : NULL;
+    all = argc > 2 && strcmp(argv[2], "all") == 0;
     find_devices(backend);
     if (device_total == 0) {
         printf("there is no device of backend %s\n", backend ? backend : "(any)");

@@ -13,7 +13,7 @@
 
 #include <dcnv4/dcnv4.h>
 
-/* Runs the tests. program [BACKEND] tries the devices of one backend, or of all. Returns main's result: 0; 1 if a test
+/* Runs the tests. program [BACKEND [all]] tries the devices of one backend, or of all. Returns main's result: 0; 1 if a test
  * failed or no case was counted; 77 (CTest's "skipped") if the backend has no device here. */
 int harness_run(int argc, char **argv, const struct CMUnitTest *tests, size_t count);
 #define HARNESS_RUN(argc, argv, tests) harness_run(argc, argv, tests, sizeof(tests) / sizeof *(tests))
@@ -23,6 +23,9 @@ void count_case(void);
 
 /* The devices to try, NULL at the end: the available ones, and "cpu:ISA" for each instruction set of the cpu. */
 const char *const *devices_to_try(void);
+
+/* Whether "all" was asked for: every case also on devices that take long. */
+bool tries_all(void);
 
 /* Whether tensors of this device lie in host memory. */
 bool on_host(const char *device);

@@ -1,0 +1,112 @@
+/* A CUDA or HIP driver, or its compiler, that fails its n-th call, for every n and with every error; and one that is lost.
+ *   test_gpu_faults cuda|hip */
+#include "gpu_caller.h"
+
+#include <string.h>
+
+/* Of the drivers and of their compilers; 1 to 11 mean something to both. */
+static const int32_t errors[] = {1,   2,   3,   4,   5,   6,   7,   11,  46,  100, 101, 200, 201, 209,
+                                 218, 222, 400, 500, 600, 700, 701, 702, 709, 719, 803, 900, 999};
+
+static const gpu_caller *caller;
+static void *stream;
+static void *before; /* what is current in this thread */
+
+/* Both passes on a stream of the caller's, who waits for it. */
+static dcnv4_status play(const fault_scene *s) {
+    dcnv4_status status = dcnv4_forward(s->plan, &s->buffers, stream);
+    if (status == DCNV4_SUCCESS)
+        status = dcnv4_backward(s->plan, &s->buffers, stream);
+    return status;
+}
+
+static void check_current(void) {
+    assert_ptr_equal(caller->current(), before);
+}
+
+static fault_target target(void) {
+    return (fault_target){.device = caller->device,
+                          .control = caller->control,
+                          .errors = errors,
+                          .error_count = sizeof errors / sizeof *errors,
+                          .play = play,
+                          .check_current = check_current};
+}
+
+static void every_fault_of(int32_t dtype, int32_t deterministic) {
+    const dcnv4_problem problem = fault_problem(dtype, deterministic);
+    const fault_target gpu = target();
+    assert_int_equal(caller->make_current(0), 0);
+    assert_int_equal(caller->stream_create(&stream), 0);
+    before = caller->current();
+    caller->control->idle = 1;
+    every_fault(&gpu, &problem);
+    caller->control->idle = 0;
+    assert_int_equal(caller->stream_destroy(stream), 0);
+    caller->leave();
+}
+
+static void every_fault_of_atomic(void **state) {
+    (void)state;
+    every_fault_of(DCNV4_FLOAT16, 0);
+}
+
+static void every_fault_of_deterministic(void **state) {
+    (void)state;
+    every_fault_of(DCNV4_FLOAT32, 1);
+}
+
+static void build_log(void **state) {
+    (void)state;
+    const fault_target gpu = target();
+    before = caller->current();
+    caller->control->idle = 1;
+    build_log_is_told(&gpu, 6);
+    caller->control->idle = 0;
+}
+
+/* From a lost device on its context says so, whatever is asked, and gives back all that it had; a new one works. */
+static void a_lost_device(void **state) {
+    (void)state;
+    const dcnv4_problem problem = fault_problem(DCNV4_FLOAT16, 0);
+    const fault_target gpu = target();
+    fault_scene s;
+    float number = 0;
+    dcnv4_buffer buffer;
+    dcnv4_plan *plan = NULL;
+    fake_control *const control = caller->control;
+    control->idle = 1;
+    const int64_t live = control->live;
+    assert_status(fault_prepare(&gpu, &problem, &s), DCNV4_SUCCESS, "a scene");
+    control->lost = 719;
+    assert_refused(dcnv4_forward(s.plan, &s.buffers, NULL), DCNV4_DEVICE_LOST, "719");
+    control->lost = 0;
+    const int64_t calls = control->calls;
+    assert_refused(dcnv4_forward(s.plan, &s.buffers, NULL), DCNV4_DEVICE_LOST, "");
+    assert_refused(dcnv4_backward(s.plan, &s.buffers, NULL), DCNV4_DEVICE_LOST, "");
+    assert_refused(dcnv4_synchronize(s.context), DCNV4_DEVICE_LOST, "");
+    assert_refused(dcnv4_upload(s.context, &s.buffers.value, &number, sizeof number), DCNV4_DEVICE_LOST, "");
+    assert_refused(dcnv4_download(s.context, &s.buffers.value, &number, sizeof number), DCNV4_DEVICE_LOST, "");
+    assert_refused(dcnv4_buffer_create(s.context, 4, &buffer), DCNV4_DEVICE_LOST, "");
+    assert_refused(dcnv4_plan_create(s.context, &problem, &plan), DCNV4_DEVICE_LOST, "");
+    assert_int_equal(control->calls, calls); /* it is not asked again */
+    control->lost = 719;
+    fault_finish(&s);
+    control->lost = 0;
+    assert_int_equal(control->live, live);
+    assert_int_equal(control->misuse, 0);
+    assert_status(fault_prepare(&gpu, &problem, &s), DCNV4_SUCCESS, "a new context");
+    fault_finish(&s);
+    control->idle = 0;
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_fault_of_atomic),
+        cmocka_unit_test(every_fault_of_deterministic),
+        cmocka_unit_test(build_log),
+        cmocka_unit_test(a_lost_device),
+    };
+    caller = gpu_caller_of(argc > 1 ? argv[1] : "");
+    return HARNESS_RUN(argc, argv, tests);
+}
