@@ -27,12 +27,14 @@ enum { MOST_DEVICES = 4, DEPTH = 16, NOT_INITIALIZED = 3 };
 
 #define ARCHITECTURE "sm_90"
 
-#define CALL()                                 \
-    do {                                       \
-        const CUresult failed = fake_called(); \
-        if (failed)                            \
-            return failed;                     \
+#define ANSWER(error)                  \
+    do {                               \
+        const CUresult failed = error; \
+        if (failed)                    \
+            return failed;             \
     } while (0)
+#define CALL() ANSWER(fake_called())
+#define DEVICE_CALL() ANSWER(fake_called_on_device())
 
 static bool is_initialized;
 
@@ -175,7 +177,7 @@ CUresult cuCtxPopCurrent_v2(CUcontext *context) {
 }
 
 CUresult cuCtxSynchronize(void) {
-    CALL();
+    DEVICE_CALL();
     CURRENT(context);
     return fake_context_synchronize(context);
 }
@@ -183,7 +185,7 @@ CUresult cuCtxSynchronize(void) {
 /* ---- Streams and graphs ---------------------------------------------------------------------------------------------------- */
 
 CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
-    CALL();
+    DEVICE_CALL();
     CURRENT(context);
     *stream = fake_stream_make(context, flags == 0);
     return FAKE_OK;
@@ -196,24 +198,24 @@ CUresult cuStreamDestroy_v2(CUstream stream) {
 }
 
 CUresult cuStreamSynchronize(CUstream stream) {
-    CALL();
+    DEVICE_CALL();
     CURRENT(context);
     return fake_stream_synchronize(context, stream);
 }
 
 CUresult cuStreamBeginCapture_v2(CUstream stream, int mode) {
-    CALL();
+    DEVICE_CALL();
     (void)mode;
     return fake_use(stream, FAKE_STREAM) ? fake_capture_begin(stream) : FAKE_INVALID_HANDLE;
 }
 
 CUresult cuStreamEndCapture(CUstream stream, void **graph) {
-    CALL();
+    DEVICE_CALL();
     return fake_use(stream, FAKE_STREAM) ? fake_capture_end(stream, (fake_object **)graph) : FAKE_INVALID_HANDLE;
 }
 
 CUresult cuGraphLaunch(void *graph, CUstream stream) {
-    CALL();
+    DEVICE_CALL();
     CURRENT(context);
     return fake_use(graph, FAKE_GRAPH) ? fake_graph_launch(context, graph, stream) : FAKE_INVALID_HANDLE;
 }
@@ -227,7 +229,7 @@ CUresult cuGraphDestroy(void *graph) {
 /* ---- Modules ---------------------------------------------------------------------------------------------------------------- */
 
 CUresult cuModuleLoadData(CUmodule *module, const void *image) {
-    CALL();
+    DEVICE_CALL();
     CURRENT(context);
     const CUresult forbidden = fake_forbidden_in_capture();
     if (forbidden)
@@ -247,7 +249,7 @@ CUresult cuModuleUnload(CUmodule module) {
 }
 
 CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name) {
-    CALL();
+    DEVICE_CALL();
     fake_object *found = NULL;
     const CUresult error = fake_use(module, FAKE_MODULE) ? fake_kernel_find(module, name, &found) : FAKE_INVALID_HANDLE;
     *function = found;
@@ -255,7 +257,7 @@ CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *
 }
 
 CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfunction function) {
-    CALL();
+    DEVICE_CALL();
     if (!fake_use(function, FAKE_KERNEL))
         return FAKE_INVALID_HANDLE;
     *value = attribute == DCNV4I_CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK ? fake_kernel_work_group(function) : 0;
@@ -264,7 +266,7 @@ CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfuncti
 
 CUresult cuLaunchKernel(CUfunction function, unsigned x, unsigned y, unsigned z, unsigned items_x, unsigned items_y,
                         unsigned items_z, unsigned local_memory, CUstream stream, void **arguments, void **extra) {
-    CALL();
+    DEVICE_CALL();
     CURRENT(context);
     fake_work work;
     const unsigned groups[3] = {x, y, z}, items[3] = {items_x, items_y, items_z};
@@ -276,7 +278,7 @@ CUresult cuLaunchKernel(CUfunction function, unsigned x, unsigned y, unsigned z,
 /* ---- Memory ----------------------------------------------------------------------------------------------------------------- */
 
 CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t size) {
-    CALL();
+    DEVICE_CALL();
     CURRENT(context);
     const CUresult forbidden = fake_forbidden_in_capture();
     void *made = NULL;
@@ -294,7 +296,7 @@ CUresult cuMemFree_v2(CUdeviceptr address) {
 }
 
 static CUresult copy_now(void *to, const void *from, size_t length, bool to_device) {
-    CALL();
+    DEVICE_CALL();
     CURRENT(context);
     const CUresult error = fake_copy(context, to, from, length, to_device);
     return error ? error : fake_stream_synchronize(context, NULL);

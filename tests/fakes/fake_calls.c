@@ -1,6 +1,7 @@
 #include "fake_calls.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +13,19 @@ fake_control *fake_driver_control(void) {
     return &control;
 }
 
-int32_t fake_called(void) {
+static int32_t called(bool on_device) {
     pthread_mutex_lock(&lock);
-    const int32_t error = ++control.calls == control.fail_at ? control.error : control.lost;
+    const int32_t error = ++control.calls == control.fail_at ? control.error : on_device ? control.lost : 0;
     pthread_mutex_unlock(&lock);
     return error;
+}
+
+int32_t fake_called(void) {
+    return called(false);
+}
+
+int32_t fake_called_on_device(void) {
+    return called(true);
 }
 
 void fake_count(int64_t *counter, int64_t by) {

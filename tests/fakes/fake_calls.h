@@ -13,7 +13,7 @@ typedef struct fake_control {
     int64_t launches; /* kernels started */
     int64_t misuse;   /* objects given back twice or used afterwards, and other calls that no driver allows */
     int32_t idle;     /* kernels are neither compiled nor run: for tests of all that is around them */
-    int32_t lost;     /* what every call answers from now on; 0 for a device that works */
+    int32_t lost;     /* what every call that reaches the device answers from now on; 0 for a device that works */
     int64_t waiting;  /* commands on streams that have not been run */
 } fake_control;
 
@@ -36,8 +36,9 @@ typedef struct fake_object {
     struct fake_object *before; /* all that were ever made */
 } fake_object;
 
-/* Counts this call, and returns the error that it is to answer. */
+/* Counts this call, and returns the error that it is to answer; the second is for calls that reach the device. */
 int32_t fake_called(void);
+int32_t fake_called_on_device(void);
 void fake_count(int64_t *counter, int64_t by);
 
 /* Counts a misuse and says what on stderr. */

@@ -5,9 +5,9 @@
 #include "faults.h"
 
 typedef struct gpu_caller {
-    const char *backend;  /* "cuda" or "hip" */
-    const char *device;   /* its first: "cuda:0" */
-    const char *other;    /* its second */
+    const char *backend; /* "cuda" or "hip" */
+    const char *device;  /* its first: "cuda:0" */
+    const char *other;   /* its second */
     fake_control *control;
     dcnv4_status (*adopt)(dcnv4_context **context);
 

@@ -179,7 +179,7 @@ static void sees(const char *kernel, int case_number) {
         cuCtxPopCurrent_v2(NULL);
         assert_int_equal(launch(&s, s.from, others, NULL), 0);
         assert_int_equal(cuStreamSynchronize(NULL), 700);
-        assert_int_equal(cuCtxPushCurrent_v2(other), 700);
+        assert_int_equal(launch(&s, s.from, s.to, NULL), 700);
         control->lost = 0;
         assert_int_equal(cuCtxPushCurrent_v2(other), 0);
         break;

@@ -44,8 +44,8 @@ static void make(scene *s, dcnv4_context *context, uint64_t seed) {
     ASSERT_SUCCESS(dcnv4_plan_create(context, &problem, &s->plan));
     for (int i = 0; i < TENSORS; ++i)
         ASSERT_SUCCESS(dcnv4_buffer_create(context, s->layer.bytes[i], buffer_of(&s->buffers, i)));
-    ASSERT_SUCCESS(dcnv4_buffer_create(context, dcnv4_plan_workspace_size(s->plan, DCNV4_PASS_BACKWARD),
-                                       &s->buffers.workspace));
+    ASSERT_SUCCESS(
+        dcnv4_buffer_create(context, dcnv4_plan_workspace_size(s->plan, DCNV4_PASS_BACKWARD), &s->buffers.workspace));
     fill(s, seed);
 }
 

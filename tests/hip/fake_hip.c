@@ -37,12 +37,14 @@ static hipError_t answer(hipError_t error) {
     return error;
 }
 
-#define CALL()                                   \
-    do {                                         \
-        const hipError_t failed = fake_called(); \
-        if (failed)                              \
-            return answer(failed);               \
+#define ANSWER(error)                    \
+    do {                                 \
+        const hipError_t failed = error; \
+        if (failed)                      \
+            return answer(failed);       \
     } while (0)
+#define CALL() ANSWER(fake_called())
+#define DEVICE_CALL() ANSWER(fake_called_on_device())
 
 /* ---- Devices: each has one context, which is not counted as alive ------------------------------------------------------- */
 
@@ -146,14 +148,14 @@ hipError_t hipGetDeviceProperties(dcnv4i_hip_properties *to, int device) {
 }
 
 hipError_t hipDeviceSynchronize(void) {
-    CALL();
+    DEVICE_CALL();
     return answer(fake_context_synchronize(context()));
 }
 
 /* ---- Streams and graphs ---------------------------------------------------------------------------------------------------- */
 
 hipError_t hipStreamCreate(hipStream_t *stream) {
-    CALL();
+    DEVICE_CALL();
     *stream = fake_stream_make(context(), true);
     return FAKE_OK;
 }
@@ -165,24 +167,24 @@ hipError_t hipStreamDestroy(hipStream_t stream) {
 }
 
 hipError_t hipStreamSynchronize(hipStream_t stream) {
-    CALL();
+    DEVICE_CALL();
     return answer(fake_stream_synchronize(context(), stream));
 }
 
 hipError_t hipStreamBeginCapture(hipStream_t stream, int mode) {
-    CALL();
+    DEVICE_CALL();
     (void)mode;
     return answer(fake_use(stream, FAKE_STREAM) ? fake_capture_begin(stream) : FAKE_INVALID_HANDLE);
 }
 
 hipError_t hipStreamEndCapture(hipStream_t stream, void **graph) {
-    CALL();
+    DEVICE_CALL();
     return answer(fake_use(stream, FAKE_STREAM) ? fake_capture_end(stream, (fake_object **)graph)
                                                 : FAKE_INVALID_HANDLE);
 }
 
 hipError_t hipGraphLaunch(void *graph, hipStream_t stream) {
-    CALL();
+    DEVICE_CALL();
     return answer(fake_use(graph, FAKE_GRAPH) ? fake_graph_launch(context(), graph, stream) : FAKE_INVALID_HANDLE);
 }
 
@@ -195,7 +197,7 @@ hipError_t hipGraphDestroy(void *graph) {
 /* ---- Modules ---------------------------------------------------------------------------------------------------------------- */
 
 hipError_t hipModuleLoadData(hipModule_t *module, const void *image) {
-    CALL();
+    DEVICE_CALL();
     const hipError_t forbidden = fake_forbidden_in_capture();
     fake_object *loaded = NULL;
     const hipError_t error = forbidden ? forbidden : fake_module_load(context(), image, ARCHITECTURE, &loaded);
@@ -210,7 +212,7 @@ hipError_t hipModuleUnload(hipModule_t module) {
 }
 
 hipError_t hipModuleGetFunction(hipFunction_t *function, hipModule_t module, const char *name) {
-    CALL();
+    DEVICE_CALL();
     fake_object *found = NULL;
     const hipError_t error = fake_use(module, FAKE_MODULE) ? fake_kernel_find(module, name, &found)
                                                            : FAKE_INVALID_HANDLE;
@@ -221,7 +223,7 @@ hipError_t hipModuleGetFunction(hipFunction_t *function, hipModule_t module, con
 hipError_t hipModuleLaunchKernel(hipFunction_t function, unsigned x, unsigned y, unsigned z, unsigned items_x,
                                  unsigned items_y, unsigned items_z, unsigned local_memory, hipStream_t stream,
                                  void **arguments, void **extra) {
-    CALL();
+    DEVICE_CALL();
     fake_work work;
     const unsigned groups[3] = {x, y, z}, items[3] = {items_x, items_y, items_z};
     const hipError_t error = extra ? FAKE_INVALID_VALUE
@@ -232,7 +234,7 @@ hipError_t hipModuleLaunchKernel(hipFunction_t function, unsigned x, unsigned y,
 /* ---- Memory ----------------------------------------------------------------------------------------------------------------- */
 
 hipError_t hipMalloc(void **address, size_t size) {
-    CALL();
+    DEVICE_CALL();
     const hipError_t forbidden = fake_forbidden_in_capture();
     return answer(forbidden ? forbidden : fake_memory_allocate(current, size, address));
 }
@@ -243,7 +245,7 @@ hipError_t hipFree(void *address) {
 }
 
 hipError_t hipMemcpy(void *to, const void *from, size_t length, hipMemcpyKind kind) {
-    CALL();
+    DEVICE_CALL();
     if (kind != DCNV4I_hipMemcpyHostToDevice && kind != DCNV4I_hipMemcpyDeviceToHost)
         return answer(FAKE_INVALID_VALUE);
     const hipError_t error = fake_copy(context(), to, from, length, kind == DCNV4I_hipMemcpyHostToDevice);
