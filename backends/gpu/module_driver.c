@@ -243,6 +243,15 @@ const dcnv4_device_info *dcnv4i_module_info(const void *device) {
 
 /* ---- Modules ---------------------------------------------------------------------------------------------------------------- */
 
+static void unload(void *device, void *module) {
+    module_device *d = device;
+    int before;
+    if (d->ordinal < 0 || !is_owner(d) || d->api->enter(d->ordinal, d->context, &before) != 0)
+        return;
+    d->api->module_unload(module);
+    d->api->leave(before);
+}
+
 /* Without a device any binary that was kept for this target will do; it is only looked at. */
 static int no_module;
 
@@ -257,7 +266,8 @@ static dcnv4_status load(void *device, const void *binary, size_t size, void **m
     dcnv4_status status = enter(d, &before);
     if (status != DCNV4_SUCCESS)
         return status;
-    const int error = d->api->module_load(module, binary);
+    void *loaded = NULL;
+    const int error = d->api->module_load(&loaded, binary);
     if (error == DCNV4I_ERROR_INVALID_IMAGE || error == DCNV4I_ERROR_NO_BINARY || error == DCNV4I_ERROR_INVALID_PTX ||
         error == DCNV4I_ERROR_UNSUPPORTED_PTX)
         status = dcnv4i_fail(
@@ -267,7 +277,12 @@ static dcnv4_status load(void *device, const void *binary, size_t size, void **m
             d->info.name, d->target, d->api->error_name(error), error);
     else if (error != 0)
         status = fail(d, "loading a kernel", error);
-    return leave(d, before, status);
+    status = leave(d, before, status);
+    if (status == DCNV4_SUCCESS)
+        *module = loaded;
+    else if (error == 0)
+        unload(d, loaded);
+    return status;
 }
 
 static dcnv4_status compile(void *device, const char *source, void **module, dcnv4i_binary *binary,
@@ -282,15 +297,6 @@ static dcnv4_status compile(void *device, const char *source, void **module, dcn
     else
         free(made.bytes);
     return status;
-}
-
-static void unload(void *device, void *module) {
-    module_device *d = device;
-    int before;
-    if (d->ordinal < 0 || !is_owner(d) || d->api->enter(d->ordinal, d->context, &before) != 0)
-        return;
-    d->api->module_unload(module);
-    d->api->leave(before);
 }
 
 static dcnv4_status kernel_create(void *device, void *module, const char *name, void **kernel) {
@@ -352,23 +358,6 @@ static dcnv4_status synchronize(void *device) {
 
 /* ---- Memory ----------------------------------------------------------------------------------------------------------------- */
 
-static dcnv4_status buffer_create(void *device, size_t length, void **handle) {
-    module_device *d = device;
-    int before;
-    dcnv4_status status = enter(d, &before);
-    if (status != DCNV4_SUCCESS)
-        return status;
-    const int error = d->api->allocate(handle, length);
-    if (error == DCNV4I_ERROR_OUT_OF_MEMORY) {
-        fail(d, "a buffer", error);
-        status = dcnv4i_fail(DCNV4_OUT_OF_DEVICE_MEMORY, "%s has no room for a buffer of %zu bytes: %s (error %d)",
-                             d->info.name, length, d->api->error_name(error), error);
-    } else if (error != 0) {
-        status = fail(d, "making a buffer", error);
-    }
-    return leave(d, before, status);
-}
-
 static void buffer_destroy(void *device, void *handle) {
     module_device *d = device;
     int before;
@@ -376,6 +365,29 @@ static void buffer_destroy(void *device, void *handle) {
         return;
     d->api->give_back(handle);
     d->api->leave(before);
+}
+
+static dcnv4_status buffer_create(void *device, size_t length, void **handle) {
+    module_device *d = device;
+    int before;
+    dcnv4_status status = enter(d, &before);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    void *made = NULL;
+    const int error = d->api->allocate(&made, length);
+    if (error == DCNV4I_ERROR_OUT_OF_MEMORY) {
+        fail(d, "a buffer", error);
+        status = dcnv4i_fail(DCNV4_OUT_OF_DEVICE_MEMORY, "%s has no room for a buffer of %zu bytes: %s (error %d)",
+                             d->info.name, length, d->api->error_name(error), error);
+    } else if (error != 0) {
+        status = fail(d, "making a buffer", error);
+    }
+    status = leave(d, before, status);
+    if (status == DCNV4_SUCCESS)
+        *handle = made;
+    else if (error == 0)
+        buffer_destroy(d, made);
+    return status;
 }
 
 /* A copy from memory that is not pinned may still be under way when the function returns. */
