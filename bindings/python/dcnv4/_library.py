@@ -1,0 +1,182 @@
+"""libdcnv4 through ctypes: its structs, its functions, and its statuses as exceptions. Knows nothing of PyTorch."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from ctypes import POINTER, Structure, byref, c_char, c_char_p, c_double, c_int, c_int32, c_int64, c_size_t, c_void_p
+
+FLOAT32, FLOAT16, BFLOAT16, FLOAT64 = range(4)
+FORWARD, BACKWARD = range(2)
+OUT_OF_MEMORY = 4
+
+TENSORS = ("value", "offset_mask", "output", "grad_output", "grad_value", "grad_offset_mask")
+
+
+class Error(RuntimeError):
+    """A call of the library failed. status is the number in dcnv4.h."""
+
+    def __init__(self, status: int, message: str):
+        super().__init__(message)
+        self.status = status
+
+
+class Problem(Structure):
+    _fields_ = (
+        [("size", c_size_t)]
+        + [
+            (name, c_int32)
+            for name in ("dtype", "remove_center", "softmax", "deterministic", "forward_only", "reserved")
+        ]
+        + [("offset_scale", c_double)]
+        + [
+            (name, c_int64)
+            for name in (
+                "batch height width groups group_channels kernel_h kernel_w stride_h stride_w pad_h pad_w "
+                "dilation_h dilation_w offset_mask_row"
+            ).split()
+        ]
+        + [(f"{name}_stride", c_int64) for name in TENSORS]
+    )
+
+
+class Sizes(Structure):
+    _fields_ = (
+        [("size", c_size_t)]
+        + [(name, c_int64) for name in ("points", "channels", "output_height", "output_width", "offset_mask_row")]
+        + [(name, c_size_t) for name in TENSORS]
+    )
+
+
+class DeviceInfo(Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("name", c_char * 32),
+        ("backend", c_char * 16),
+        ("description", c_char * 128),
+        ("features", c_char * 256),
+        ("reason", c_char * 256),
+        ("available", c_int32),
+        ("units", c_int32),
+        ("memory", c_int64),
+    ]
+
+
+# dcnv4_buffers: its size, then (handle, offset, length) of each tensor and of the workspace. As one array of words it
+# is filled in with less than half of a Structure's time.
+Buffers = c_size_t * (1 + 3 * (len(TENSORS) + 1))
+WORKSPACE = len(TENSORS)
+
+
+def handle_of(tensor: int) -> int:
+    """Where in a Buffers the address of a tensor stands."""
+    return 1 + 3 * tensor
+
+
+def length_of(tensor: int) -> int:
+    return 3 + 3 * tensor
+
+
+PROTOTYPES = {
+    "dcnv4_version": (c_char_p, ()),
+    "dcnv4_last_message": (c_char_p, ()),
+    "dcnv4_device_count": (c_int64, ()),
+    "dcnv4_device_info_get": (c_int, (c_int64, POINTER(DeviceInfo))),
+    "dcnv4_context_create": (c_int, (c_char_p, POINTER(c_void_p))),
+    "dcnv4_context_set_threads": (c_int, (c_void_p, c_int32)),
+    "dcnv4_context_destroy": (None, (c_void_p,)),
+    "dcnv4_problem_sizes": (c_int, (POINTER(Problem), POINTER(Sizes))),
+    "dcnv4_plan_create": (c_int, (c_void_p, POINTER(Problem), POINTER(c_void_p))),
+    "dcnv4_plan_workspace_size": (c_size_t, (c_void_p, c_int)),
+    "dcnv4_plan_destroy": (None, (c_void_p,)),
+    "dcnv4_forward": (c_int, (c_void_p, c_void_p, c_void_p)),
+    "dcnv4_backward": (c_int, (c_void_p, c_void_p, c_void_p)),
+}
+
+
+def _load() -> ctypes.CDLL:
+    """The library beside this file, as the wheel has it, or the one that $DCNV4_LIBRARY names."""
+    name = {"darwin": "libdcnv4.dylib", "win32": "dcnv4.dll"}.get(sys.platform, "libdcnv4.so")
+    path = os.environ.get("DCNV4_LIBRARY") or os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
+    try:
+        library = ctypes.CDLL(path)
+    except OSError as error:
+        raise ImportError(
+            f"dcnv4 cannot load its library {path}: {error}. `pip install ./bindings/python` builds it"
+        ) from None
+    for function, (result, arguments) in PROTOTYPES.items():
+        pointer = getattr(library, function)
+        pointer.restype, pointer.argtypes = result, arguments
+    return library
+
+
+library = _load()
+run_forward, run_backward = library.dcnv4_forward, library.dcnv4_backward
+
+
+def check(status: int) -> None:
+    """Raises what a status that is not success stands for."""
+    if status == 0:
+        return
+    message = library.dcnv4_last_message().decode(errors="replace")
+    raise MemoryError(message) if status == OUT_OF_MEMORY else Error(status, message)
+
+
+def version() -> str:
+    return library.dcnv4_version().decode()
+
+
+def devices() -> list[dict]:
+    """What libdcnv4 can run on, and why it cannot run on the rest: a dict for each line of `dcnv4 info`."""
+    found = []
+    for index in range(library.dcnv4_device_count()):
+        info = DeviceInfo(size=ctypes.sizeof(DeviceInfo))
+        check(library.dcnv4_device_info_get(index, byref(info)))
+        words = {
+            word: getattr(info, word).decode(errors="replace")
+            for word in ("name", "backend", "description", "features", "reason")
+        }
+        found.append({**words, "available": bool(info.available), "units": info.units, "memory": info.memory})
+    return found
+
+
+class Context:
+    """A dcnv4_context. It lives until it and all its plans are dropped."""
+
+    def __init__(self, device: str, threads: int):
+        self.handle = c_void_p()
+        self._destroy = library.dcnv4_context_destroy
+        check(library.dcnv4_context_create(device.encode(), byref(self.handle)))
+        check(library.dcnv4_context_set_threads(self.handle, threads))
+
+    def __del__(self):
+        if self.handle:
+            self._destroy(self.handle)
+
+
+class Plan:
+    """A dcnv4_plan for one pass. buffers() has the lengths filled in; the addresses are the caller's to set."""
+
+    def __init__(self, context: Context, problem: Problem, backward: bool):
+        self.handle = c_void_p()
+        self._destroy = library.dcnv4_plan_destroy
+        problem.size = ctypes.sizeof(Problem)
+        problem.forward_only = not backward
+        self.sizes = Sizes(size=ctypes.sizeof(Sizes))
+        check(library.dcnv4_problem_sizes(byref(problem), byref(self.sizes)))
+        check(library.dcnv4_plan_create(context.handle, byref(problem), byref(self.handle)))
+        self.workspace = library.dcnv4_plan_workspace_size(self.handle, BACKWARD if backward else FORWARD)
+        self.address = self.handle.value
+        self.spare = []  # Buffers that no run has in use
+
+    def buffers(self):
+        words = Buffers(ctypes.sizeof(Buffers))
+        for tensor, name in enumerate(TENSORS):
+            words[length_of(tensor)] = getattr(self.sizes, name)
+        words[length_of(WORKSPACE)] = self.workspace
+        return words
+
+    def __del__(self):
+        if self.handle:
+            self._destroy(self.handle)

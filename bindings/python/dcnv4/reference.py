@@ -1,0 +1,76 @@
+"""The operator as plain PyTorch: slow, but it runs and exports wherever grid_sample does."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from ._problem import check_dtypes, check_shapes, make_layer
+
+
+def _centres(count, stride: int, pad: int, half: int, like: torch.Tensor) -> torch.Tensor:
+    """Where the middle of the kernel is for each of `count` output pixels along one axis."""
+    return torch.arange(count, dtype=like.dtype, device=like.device) * stride - pad + half
+
+
+def dcnv4(
+    value: torch.Tensor,
+    offset_mask: torch.Tensor,
+    kernel_size=3,
+    stride=1,
+    padding=1,
+    dilation=1,
+    group=4,
+    offset_scale=1.0,
+    remove_center=False,
+    softmax=False,
+) -> torch.Tensor:
+    """What dcnv4.functional.dcnv4 computes, with its arguments. float16 and bfloat16 are computed in float32."""
+    layer = make_layer(kernel_size, stride, padding, dilation, group, offset_scale, remove_center, softmax)
+    check_dtypes(value, offset_mask)
+    batch, out_h, out_w, channels = check_shapes(value, offset_mask, layer)
+    height, width = value.shape[1:3]
+    dtype = value.dtype
+    if dtype is not torch.float64:
+        value = value.float()
+    offset_mask = offset_mask.to(value.dtype)
+    if value.numel() == 0 or offset_mask.numel() == 0:
+        zero = value.sum() + offset_mask.sum()  # keeps the graph: gradients of what is not empty are 0
+        return zero.to(dtype).expand(batch, out_h, out_w, channels).clone()
+
+    points, groups = layer.points, layer.group
+    blocks = offset_mask[..., : 3 * groups * points].reshape(batch, out_h, out_w, groups, 3 * points)
+    offsets = blocks[..., : 2 * points].reshape(batch, out_h, out_w, groups, points, 2)
+    weights = blocks[..., 2 * points :]
+    if layer.softmax:
+        weights = weights.softmax(-1)
+
+    # The grid of the kernel, its width as the outer loop: k = i·Kh + j.
+    half_h, half_w = ((d * (k - 1)) // 2 for d, k in zip(layer.dilation, layer.kernel_size))
+    grid = [
+        (i * layer.dilation[1] - half_w, j * layer.dilation[0] - half_h)
+        for i in range(layer.kernel_size[1])
+        for j in range(layer.kernel_size[0])
+        if not (layer.remove_center and i == layer.kernel_size[1] // 2 and j == layer.kernel_size[0] // 2)
+    ]
+    grid = torch.tensor(grid, dtype=value.dtype, device=value.device).reshape(points, 2)
+    centre_x = _centres(out_w, layer.stride[1], layer.padding[1], half_w, value).reshape(1, 1, out_w, 1, 1)
+    centre_y = _centres(out_h, layer.stride[0], layer.padding[0], half_h, value).reshape(1, out_h, 1, 1, 1)
+    places = layer.offset_scale * (grid + offsets)
+    x, y = centre_x + places[..., 0], centre_y + places[..., 1]  # [N, Ho, Wo, G, K]
+
+    # A point counts or does not; NaN does not, and nothing of a point that does not count is multiplied.
+    counts = (x > -1) & (x < width) & (y > -1) & (y < height)
+    outside = x.new_tensor(-2.0)
+    x, y = torch.where(counts, x, outside), torch.where(counts, y, outside)
+    weights = torch.where(counts, weights, torch.zeros_like(weights))
+
+    # grid_sample's coordinates run from −1 to 1 over the pixels' outer edges.
+    position = torch.stack(((2 * x + 1) / width - 1, (2 * y + 1) / height - 1), -1)
+    position = position.permute(0, 3, 1, 2, 4, 5).reshape(batch * groups, out_h, out_w * points, 2)
+    images = value.permute(0, 3, 1, 2).reshape(batch * groups, channels // groups, height, width)
+    samples = F.grid_sample(images, position, mode="bilinear", padding_mode="zeros", align_corners=False)
+    samples = samples.reshape(batch, groups, channels // groups, out_h, out_w, points)
+    weights = weights.permute(0, 3, 1, 2, 4).unsqueeze(2)  # [N, G, 1, Ho, Wo, K]
+    output = (samples * weights).sum(-1).reshape(batch, channels, out_h, out_w)
+    return output.permute(0, 2, 3, 1).contiguous().to(dtype)

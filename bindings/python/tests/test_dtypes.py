@@ -1,0 +1,77 @@
+"""Half and bfloat16, autocast, and dtypes that differ."""
+
+import pytest
+import torch
+from conftest import close, random_layer
+
+import dcnv4
+from dcnv4 import functional, reference
+
+ROUNDING = {torch.float32: 2**-20, torch.float16: 2**-9, torch.bfloat16: 2**-6, torch.float64: 2**-40}
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize("softmax", [False, True], ids=["plain", "softmax"])
+def test_dtype(dtype, softmax):
+    """Against float64 on the rounded inputs: one rounding at the end is all there is."""
+    value, offset_mask, arguments = random_layer(dtype=dtype, softmax=softmax)
+    results = []
+    for operator, kind in ((functional.dcnv4, dtype), (reference.dcnv4, torch.float64)):
+        tensors = [tensor.to(kind).requires_grad_() for tensor in (value, offset_mask)]
+        output = operator(*tensors, **arguments)
+        results.append((output, *torch.autograd.grad(output, tensors, torch.ones_like(output))))
+    for found, expected in zip(*results):
+        assert found.dtype == dtype
+        close(found, expected, ROUNDING[dtype])
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize("positions", ROUNDING)
+def test_mixed_dtypes(dtype, positions):
+    """offset_mask is taken to value's dtype, and each gradient comes back in its tensor's."""
+    value, offset_mask, arguments = random_layer(dtype=dtype)
+    offset_mask = offset_mask.to(positions)
+    mixed = value.clone().requires_grad_(), offset_mask.clone().requires_grad_()
+    same = value.clone().requires_grad_(), offset_mask.to(dtype).requires_grad_()
+    outputs = [functional.dcnv4(*tensors, **arguments) for tensors in (mixed, same)]
+    assert outputs[0].dtype == dtype and torch.equal(*outputs)
+    for output in outputs:
+        output.sum().backward()
+    assert mixed[1].grad.dtype == positions
+    assert torch.equal(mixed[0].grad, same[0].grad) and torch.equal(mixed[1].grad, same[1].grad.to(positions))
+
+
+def test_reference_keeps_the_dtype():
+    value, offset_mask, arguments = random_layer(dtype=torch.bfloat16)
+    assert reference.dcnv4(value, offset_mask.float(), **arguments).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    "arguments", [{}, dict(without_pointwise=True), dict(center_feature_scale=True, dw_kernel_size=3)]
+)
+def test_autocast(arguments):
+    """The operator runs in the dtype that it is given: autocast's behind a linear layer, the input's without one."""
+    layer = dcnv4.DCNv4(8, group=2, **arguments)
+    torch.nn.init.normal_(layer.offset_mask.weight, std=0.3)
+    x = torch.randn(2, 36, 8, requires_grad=True)
+    seen = []
+
+    def operator(value, offset_mask, *rest):
+        seen.append(value.dtype)
+        return functional.dcnv4(value, offset_mask, *rest)
+
+    layer.operator = operator
+    with torch.autocast("cpu", torch.bfloat16):
+        output = layer(x)
+    assert seen == [torch.float32 if layer.without_pointwise else torch.bfloat16]
+    output.float().square().mean().backward()
+    assert x.grad.dtype == torch.float32 and x.grad.abs().max() > 0
+    assert all(p.grad.dtype == torch.float32 for p in layer.parameters())
+    close(output, layer(x), 0.05)
+
+
+def test_half_module():
+    layer = dcnv4.DCNv4(8, group=2).bfloat16()
+    torch.nn.init.normal_(layer.offset_mask.weight, std=0.3)
+    layer(torch.randn(2, 36, 8, dtype=torch.bfloat16)).sum().backward()
+    assert layer.value_proj.weight.grad.dtype == torch.bfloat16

@@ -1,0 +1,77 @@
+"""`pip install ./bindings/python`: what is in the wheel, and that it works by itself."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from conftest import ROOT
+
+SOURCE = pathlib.Path(__file__).resolve().parents[1]
+
+
+def pip(*arguments, **environment):
+    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *map(str, arguments)]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Built as pip builds it, but its backend is fetched in a step of its own, so that a lack of network is known."""
+    if not shutil.which("cmake"):
+        pytest.skip("building the wheel needs cmake")
+    folder = tmp_path_factory.mktemp("wheel")
+    backend = pip("install", "--target", folder / "backend", "scikit-build-core>=1.0")
+    if backend.returncode != 0:
+        pytest.skip(f"scikit-build-core cannot be had: {backend.stderr.strip()[-200:]}")
+    environment = {"PYTHONPATH": str(folder / "backend")}
+    built = pip("wheel", "--no-deps", "--no-build-isolation", "-w", folder, SOURCE, **environment)
+    assert built.returncode == 0, built.stderr
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def test_wheel(wheel):
+    header = (ROOT / "include" / "dcnv4" / "dcnv4.h").read_text()
+    version = ".".join(re.search(rf"VERSION_{part} (\d+)", header).group(1) for part in ("MAJOR", "MINOR", "PATCH"))
+    assert re.fullmatch(rf"dcnv4-{re.escape(version)}-py3-none-(?!any)\w+\.whl", wheel.name)
+    names = zipfile.ZipFile(wheel).namelist()
+    modules = {f"dcnv4/{path.name}" for path in (SOURCE / "dcnv4").glob("*.py")}
+    rest = {name for name in names if ".dist-info/" not in name} - modules
+    assert modules <= set(names) and len(rest) == 1 and rest.pop().startswith("dcnv4/libdcnv4.")
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_wheel_works_alone(wheel, tmp_path):
+    installed = pip("install", "--no-deps", "--target", tmp_path / "site", wheel)
+    assert installed.returncode == 0, installed.stderr
+    code = (
+        "import torch, dcnv4; x = torch.randn(1, 64, 64, requires_grad=True); m = dcnv4.DCNv4()\n"
+        "torch.nn.init.normal_(m.offset_mask.weight); m(x).sum().backward(); print(dcnv4.__file__, dcnv4.__version__)"
+    )
+    environment = {name: text for name, text in os.environ.items() if name != "DCNV4_LIBRARY"}
+    environment["PYTHONPATH"] = str(tmp_path / "site")
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith(str(tmp_path / "site")) and wheel.name.split("-")[1] in ran.stdout
+
+
+def test_without_its_library(tmp_path):
+    shutil.copytree(SOURCE / "dcnv4", tmp_path / "dcnv4", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    environment.pop("DCNV4_LIBRARY", None)
+    ran = subprocess.run(
+        [sys.executable, "-c", "import dcnv4"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 1 and "ImportError: dcnv4 cannot load its library" in ran.stderr
