@@ -1,5 +1,5 @@
 /* Stands in for libcuda.so.1, and under its other name for libnvrtc.so.12: devices of compute capability 9.0 whose kernels
- * run on the host. The environment's FAKE_CUDA says what else they are like: no_device, old (a driver of CUDA 10), abort. */
+ * run on the host. The environment's FAKE_CUDA says what else they are like: no_device, abort. */
 #include "../../backends/cuda/cuda_api.h"
 #include "../fakes/fake_compilation.h"
 #include "../fakes/fake_device.h"
@@ -50,7 +50,7 @@ CUresult cuInit(unsigned flags) {
 
 CUresult cuDriverGetVersion(int *version) {
     CALL();
-    *version = fake_asked("FAKE_CUDA", "old") ? 10020 : 12040;
+    *version = 12040;
     return FAKE_OK;
 }
 

@@ -12,7 +12,9 @@
 #define DECLARE(result, name, arguments) FAKE_EXPORT result name arguments;
 DCNV4I_HIP_ENTRIES(DECLARE)
 DCNV4I_HIP_PROPERTIES_ENTRIES(DECLARE)
+#ifndef FAKE_WITHOUT_COMPILER
 DCNV4I_HIPRTC_ENTRIES(DECLARE)
+#endif
 /* What only a caller of the library calls. */
 DECLARE(hipError_t, hipDeviceSynchronize, (void))
 DECLARE(hipError_t, hipStreamCreate, (hipStream_t *))
@@ -252,6 +254,7 @@ hipError_t hipMemcpy(void *to, const void *from, size_t length, hipMemcpyKind ki
     return answer(error ? error : fake_stream_synchronize(context(), NULL));
 }
 
+#ifndef FAKE_WITHOUT_COMPILER
 /* ---- hipRTC ----------------------------------------------------------------------------------------------------------------- */
 
 hiprtcResult hiprtcVersion(int *major, int *minor) {
@@ -299,3 +302,5 @@ hiprtcResult hiprtcGetProgramLog(hiprtcProgram program, char *to) {
 const char *hiprtcGetErrorString(hiprtcResult error) {
     return error ? "HIPRTC_ERROR_OF_A_FAKE" : "HIPRTC_SUCCESS";
 }
+
+#endif
