@@ -17,16 +17,21 @@
     X(CUcontext, void *)               \
     X(CUstream, void *)                \
     X(CUmodule, void *)                \
-    X(CUfunction, void *)              \
-    X(nvrtcResult, int)                \
+    X(CUfunction, void *)
+
+#define DCNV4I_NVRTC_TYPES(X) \
+    X(nvrtcResult, int)       \
     X(nvrtcProgram, void *)
 
-/* The test defines DCNV4I_VENDOR_TYPES, to use the vendor's own. */
-#ifndef DCNV4I_VENDOR_TYPES
+/* The tests define these two, to use the vendor's own types. */
 #define DCNV4I_CUDA_TYPE(name, type) typedef type name;
+#ifndef DCNV4I_VENDOR_CUDA
 DCNV4I_CUDA_TYPES(DCNV4I_CUDA_TYPE)
-#undef DCNV4I_CUDA_TYPE
 #endif
+#ifndef DCNV4I_VENDOR_NVRTC
+DCNV4I_NVRTC_TYPES(DCNV4I_CUDA_TYPE)
+#endif
+#undef DCNV4I_CUDA_TYPE
 
 /* X(result, name, arguments): libcuda.so.1 */
 #define DCNV4I_CUDA_ENTRIES(X)                                                                                        \
@@ -74,18 +79,20 @@ DCNV4I_CUDA_TYPES(DCNV4I_CUDA_TYPE)
     X(const char *, nvrtcGetErrorString, (nvrtcResult))
 
 /* X(name, number): DCNV4I_name is name. */
-#define DCNV4I_CUDA_CONSTANTS(X)                           \
-    X(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK, 1)        \
-    X(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK, 8)  \
-    X(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 16)        \
-    X(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 75)    \
-    X(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, 76)    \
-    X(CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, 0)          \
+#define DCNV4I_CUDA_CONSTANTS(X)                          \
+    X(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK, 1)       \
+    X(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK, 8) \
+    X(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 16)       \
+    X(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 75)   \
+    X(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, 76)   \
+    X(CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, 0)
+
+#define DCNV4I_NVRTC_CONSTANTS(X)                          \
     X(NVRTC_ERROR_OUT_OF_MEMORY, DCNV4I_RTC_OUT_OF_MEMORY) \
     X(NVRTC_ERROR_COMPILATION, DCNV4I_RTC_COMPILATION)
 
 #define DCNV4I_CUDA_ENUMERATOR(name, number) DCNV4I_##name = number,
-enum { DCNV4I_CUDA_CONSTANTS(DCNV4I_CUDA_ENUMERATOR) };
+enum { DCNV4I_CUDA_CONSTANTS(DCNV4I_CUDA_ENUMERATOR) DCNV4I_NVRTC_CONSTANTS(DCNV4I_CUDA_ENUMERATOR) };
 #undef DCNV4I_CUDA_ENUMERATOR
 
 /* The loaded entry points of the driver. */

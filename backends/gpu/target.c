@@ -71,7 +71,9 @@ double dcnv4i_target_occupancy(const dcnv4i_target *t, int64_t work_group, int64
     const int64_t group_waves = blocks_of(work_group, t->wave), each = blocks_of(registers, t->granule) * t->granule;
     const int64_t waves = each > 0 ? smaller(t->waves, t->registers / each) : t->waves;
     const int64_t local = local_memory + t->local_taken;
-    int64_t groups = group_waves > 0 ? smaller(t->groups, waves * REGISTER_FILES / group_waves) : 0;
+    int64_t groups = group_waves > 0 ? waves * REGISTER_FILES / group_waves : 0;
+    if (group_waves > 1 || strcmp(t->backend, "cuda") == 0) /* on AMD they count where waves have to wait for others */
+        groups = smaller(groups, t->groups);
     if (local > 0)
         groups = smaller(groups, (int64_t)t->local * 1024 / local);
     return (double)(groups * group_waves) / (t->waves * REGISTER_FILES);

@@ -20,8 +20,8 @@
     X(hiprtcResult, int)         \
     X(hiprtcProgram, void *)
 
-/* The test defines DCNV4I_VENDOR_TYPES, to use the vendor's own, and says how its version qualifies lists of texts. */
-#ifndef DCNV4I_VENDOR_TYPES
+/* The test defines this, to use the vendor's own types, and says how its version qualifies lists of texts. */
+#ifndef DCNV4I_VENDOR_HIP
 #define DCNV4I_HIP_TYPE(name, type) typedef type name;
 DCNV4I_HIP_TYPES(DCNV4I_HIP_TYPE)
 #undef DCNV4I_HIP_TYPE

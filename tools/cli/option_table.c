@@ -33,6 +33,12 @@ static const dcnv4i_choice formats[] = {
     {NULL, 0},
 };
 
+static const dcnv4i_choice report_formats[] = {
+    {"table", DCNV4I_TABLE},
+    {"json", DCNV4I_JSON},
+    {NULL, 0},
+};
+
 #define OPTION(kind_, field_, name_, argument_, ...) \
     {.name = name_,                                  \
      .argument = argument_,                          \
@@ -62,8 +68,9 @@ const dcnv4i_option dcnv4i_option_table[] = {
     OPTION(TEXT, output, "--output", "P.png", .commands = PLOT, .needed = PLOT, .help = "where to write the picture"),
 
     OPTION(LIST, targets, "--target", "NAME", .commands = COMPILE, .needed = COMPILE,
-           .help = "what to compile for: an OpenCL device that is present, such as opencl:0; may be repeated, or a "
-                   "list with commas"),
+           .help = "what to compile for: an NVIDIA architecture (sm_75 to sm_121) or an AMD one (gfx906, gfx90a, "
+                   "gfx942, gfx1030, gfx1100, gfx1201, …), without a device, or a device that is present, such as "
+                   "opencl:0; may be repeated, or a list with commas"),
     OPTION(TEXT, output, "--output", "DIR", .commands = COMPILE, .needed = COMPILE,
            .help = "the folder to fill, which is made if it is not there; a program finds it by DCNV4_CACHE_DIR"),
 
@@ -120,6 +127,8 @@ const dcnv4i_option dcnv4i_option_table[] = {
            .help = "where the random numbers begin"),
     OPTION(CHOICE, format, "--format", "F", .commands = BENCH, .standard = "table", .choices = formats,
            .help = "table, json or csv"),
+    OPTION(CHOICE, format, "--format", "F", .commands = COMPILE, .standard = "table", .choices = report_formats,
+           .help = "table or json"),
     OPTION(TEXT, output, "--output", "F", .commands = BENCH,
            .help = "write the results to this file instead of stdout"),
     OPTION(TEXT, plot, "--plot", "P.png|P.svg", .commands = BENCH, .help = "draw the times as bars against the floor"),
@@ -160,7 +169,10 @@ const dcnv4i_command_text dcnv4i_command_texts[DCNV4I_COMMANDS] = {
          "of the batch is drawn."},
     [DCNV4I_COMPILE] =
         {"compile", "compile a layer's kernels ahead of time",
-         "Fills a folder with the kernels of one layer, forward and backward, for devices that compile. A program that "
-         "finds the folder by DCNV4_CACHE_DIR, on the same device and driver, then needs no compiler: "
-         "DCNV4_COMPILER=off forbids it one. The image size does not matter."},
+         "Fills a folder with the kernels of one layer, forward and backward, and prints what each takes of a "
+         "multiprocessor. A program that finds the folder by DCNV4_CACHE_DIR then needs no compiler: "
+         "DCNV4_COMPILER=off "
+         "forbids it one. NVIDIA's kernels come from NVRTC, with PTX beside them for newer GPUs; AMD's from hipRTC, or "
+         "clang for what hipRTC does not know; those of an OpenCL device are for the same device and driver. A target "
+         "whose compiler is missing does not keep the others from being compiled. The image size does not matter."},
 };

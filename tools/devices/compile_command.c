@@ -1,6 +1,6 @@
 /* dcnv4 compile: plans are made with the folder as the library's cache, once with the compiler and once without. */
 #include "../cli/commands.h"
-#include "device_list.h"
+#include "compile_report.h"
 #include "../tensors/layer.h"
 
 #include <dirent.h>
@@ -32,65 +32,115 @@ static holdings look(const char *folder) {
 }
 
 /* A plan of the layer for each choice that has kernels of its own. */
-static dcnv4_status make_plans(dcnv4_context *context, dcnv4_problem problem) {
-    dcnv4_status status = DCNV4_SUCCESS;
-    for (int choice = 0; choice < 4 && status == DCNV4_SUCCESS; ++choice) {
+static dcnv4i_exit make_plans(dcnv4_context *context, const char *target, dcnv4_problem problem,
+                              dcnv4i_kernel_rows *rows) {
+    char about[96];
+    snprintf(about, sizeof about, "--target %.64s", target);
+    dcnv4i_exit verdict = DCNV4I_DONE;
+    for (int choice = 0; choice < 4 && verdict == DCNV4I_DONE; ++choice) {
         dcnv4_plan *plan = NULL;
         problem.forward_only = choice & 1;
         problem.deterministic = choice >> 1;
-        status = dcnv4_plan_create(context, &problem, &plan);
+        verdict = dcnv4i_verdict_library(dcnv4_plan_create(context, &problem, &plan), about);
+        if (verdict == DCNV4I_DONE)
+            verdict = dcnv4i_rows_add(rows, target, plan);
         dcnv4_plan_destroy(plan);
     }
-    return status;
+    return verdict;
+}
+
+/* What the library calls a target: a device's name stays, sm_90 and gfx942 are none. */
+static void name_device(const char *target, char *device, size_t size) {
+    const char *const backend = strncmp(target, "sm_", 3) == 0 ? "cuda:" : strncmp(target, "gfx", 3) == 0 ? "hip:" : "";
+    snprintf(device, size, "%s%s", backend, target);
 }
 
 /* On a context of its own, so that nothing is left in memory from before. */
-static dcnv4_status make_on(const char *device, const dcnv4_problem *problem) {
+static dcnv4i_exit make_on(const char *target, const dcnv4_problem *problem, dcnv4i_kernel_rows *rows) {
+    char device[96], about[96];
     dcnv4_context *context = NULL;
-    dcnv4_status status = dcnv4_context_create(device, &context);
-    if (status == DCNV4_SUCCESS)
-        status = make_plans(context, *problem);
+    name_device(target, device, sizeof device);
+    snprintf(about, sizeof about, "--target %.64s", target);
+    dcnv4i_exit verdict = dcnv4i_verdict_library(dcnv4_context_create(device, &context), about);
+    if (verdict == DCNV4I_DONE)
+        verdict = make_plans(context, target, *problem, rows);
     dcnv4_context_destroy(context);
-    return status;
-}
-
-static dcnv4i_exit compile_for(const char *device, const dcnv4_problem *problem, const char *folder) {
-    unsetenv("DCNV4_COMPILER");
-    dcnv4_status status = make_on(device, problem);
-    if (status != DCNV4_SUCCESS)
-        return dcnv4i_verdict_library(status, device);
-    setenv("DCNV4_COMPILER", "off", 1);
-    status = make_on(device, problem);
-    if (status == DCNV4_COMPILER_UNAVAILABLE)
-        return dcnv4i_verdict(DCNV4I_BROKEN,
-                              "--output %s: no kernel could be kept there; the folder must be this user's, "
-                              "and nobody else may write to it",
-                              folder);
-    return dcnv4i_verdict_library(status, device);
-}
-
-static dcnv4i_exit compile_all(const dcnv4i_settings *settings, const dcnv4i_devices *devices,
-                               const dcnv4_problem *problem) {
-    dcnv4i_exit verdict = DCNV4I_DONE;
-    for (int64_t i = 0; i < devices->count && verdict == DCNV4I_DONE; ++i) {
-        const char *device = devices->items[i].name;
-        if (strcmp(device, "reference") == 0 || strncmp(device, "cpu", 3) == 0)
-            return dcnv4i_verdict(DCNV4I_REFUSED,
-                                  "--target %s: it has its kernels already, there is nothing to compile", device);
-        const holdings before = look(settings->output);
-        verdict = compile_for(device, problem, settings->output);
-        const holdings after = look(settings->output);
-        if (verdict == DCNV4I_DONE)
-            printf("%s: %" PRId64 " files, %" PRId64 " bytes more in %s\n", device, after.files - before.files,
-                   after.bytes - before.bytes, settings->output);
-    }
     return verdict;
+}
+
+/* With the compiler, and then without, to see that all of it has been kept. */
+static dcnv4i_exit compile_for(const char *target, const dcnv4_problem *problem, const char *folder,
+                               dcnv4i_kernel_rows *rows) {
+    unsetenv("DCNV4_COMPILER");
+    dcnv4i_exit verdict = make_on(target, problem, rows);
+    if (verdict != DCNV4I_DONE)
+        return verdict;
+    setenv("DCNV4_COMPILER", "off", 1);
+    verdict = make_on(target, problem, rows);
+    return verdict != DCNV4I_MISSING ? verdict
+                                     : dcnv4i_verdict(DCNV4I_BROKEN,
+                                                      "--output %s: no kernel could be kept there; the folder must be "
+                                                      "this user's, and nobody else may write to it",
+                                                      folder);
+}
+
+static dcnv4i_exit compile_target(const dcnv4i_settings *settings, const char *target, const dcnv4_problem *problem,
+                                  dcnv4i_kernel_rows *rows) {
+    if (strcmp(target, "auto") == 0 || strcmp(target, "reference") == 0 || strncmp(target, "cpu", 3) == 0)
+        return dcnv4i_verdict(DCNV4I_REFUSED,
+                              "--target %s: that is none to compile for; the cpu has its kernels already", target);
+    const holdings before = look(settings->output);
+    const dcnv4i_exit verdict = compile_for(target, problem, settings->output, rows);
+    const holdings after = look(settings->output);
+    if (verdict == DCNV4I_DONE && settings->format == DCNV4I_TABLE)
+        printf("%s: %" PRId64 " files, %" PRId64 " bytes more in %s\n", target, after.files - before.files,
+               after.bytes - before.bytes, settings->output);
+    return verdict;
+}
+
+/* The targets of one --target, with commas between them. One that has no compiler here does not keep the others from being
+ * compiled; the first such is what the command ends with. */
+static dcnv4i_exit compile_list(const dcnv4i_settings *settings, const char *list, const dcnv4_problem *problem,
+                                dcnv4i_kernel_rows *rows) {
+    char missing[1024] = "";
+    for (const char *at = list;; ++at) {
+        const size_t length = strcspn(at, ",");
+        char target[64];
+        if (length == 0 || length >= sizeof target)
+            return dcnv4i_verdict(
+                DCNV4I_REFUSED, "--target is \"%s\"; names of 1 to %zu characters with commas between them are needed",
+                list, sizeof target - 1);
+        memcpy(target, at, length);
+        target[length] = '\0';
+        const dcnv4i_exit verdict = compile_target(settings, target, problem, rows);
+        if (verdict == DCNV4I_MISSING && !*missing)
+            snprintf(missing, sizeof missing, "%s", dcnv4i_verdict_line());
+        else if (verdict != DCNV4I_DONE && verdict != DCNV4I_MISSING)
+            return verdict;
+        at += length;
+        if (*at == '\0')
+            break;
+    }
+    return *missing ? dcnv4i_verdict(DCNV4I_MISSING, "%s", missing) : DCNV4I_DONE;
+}
+
+static dcnv4i_exit compile_all(const dcnv4i_settings *settings, const dcnv4_problem *problem,
+                               dcnv4i_kernel_rows *rows) {
+    char missing[1024] = "";
+    for (int64_t i = 0; i < settings->targets.count; ++i) {
+        const dcnv4i_exit verdict = compile_list(settings, settings->targets.items[i], problem, rows);
+        if (verdict == DCNV4I_MISSING && !*missing)
+            snprintf(missing, sizeof missing, "%s", dcnv4i_verdict_line());
+        else if (verdict != DCNV4I_DONE && verdict != DCNV4I_MISSING)
+            return verdict;
+    }
+    return *missing ? dcnv4i_verdict(DCNV4I_MISSING, "%s", missing) : DCNV4I_DONE;
 }
 
 dcnv4i_exit dcnv4i_compile(const dcnv4i_settings *settings) {
     dcnv4_problem problem = dcnv4i_layer_problem(settings);
     dcnv4_sizes sizes = DCNV4_SIZES_INIT;
-    dcnv4i_devices devices;
+    dcnv4i_kernel_rows rows = {NULL, 0};
     problem.dtype = (int32_t)settings->dtype;
     problem.group_channels = settings->group_channels;
     /* Kernels do not depend on the size of an image; an empty batch is a legal one. */
@@ -99,10 +149,9 @@ dcnv4i_exit dcnv4i_compile(const dcnv4i_settings *settings) {
         return verdict;
     if (strcmp(settings->output, "off") == 0 || setenv("DCNV4_CACHE_DIR", settings->output, 1) != 0)
         return dcnv4i_verdict(DCNV4I_REFUSED, "--output %s: no folder can have this name", settings->output);
-    verdict = dcnv4i_devices_open(&settings->targets, NULL, &devices);
-    if (verdict != DCNV4I_DONE)
-        return verdict;
-    verdict = compile_all(settings, &devices, &problem);
-    dcnv4i_devices_free(&devices);
+    verdict = compile_all(settings, &problem, &rows);
+    if (rows.count > 0 && (verdict == DCNV4I_DONE || verdict == DCNV4I_MISSING))
+        dcnv4i_rows_print(&rows, settings->format);
+    dcnv4i_rows_free(&rows);
     return verdict;
 }
