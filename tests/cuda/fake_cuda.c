@@ -4,6 +4,7 @@
 #include "../fakes/fake_compilation.h"
 #include "../fakes/fake_device.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +103,7 @@ CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice
 /* ---- Contexts: each thread has a stack of them ---------------------------------------------------------------------------- */
 
 static fake_object *primary[MOST_DEVICES];
+static pthread_mutex_t primary_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local fake_object *stack[DEPTH];
 static _Thread_local int depth;
 
@@ -118,16 +120,18 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device) {
     CALL();
     if (device < 0 || device >= fake_device_count())
         return FAKE_INVALID_DEVICE;
-    if (primary[device] && fake_is(primary[device], FAKE_CONTEXT))
-        ++primary[device]->holders;
-    else
+    pthread_mutex_lock(&primary_lock);
+    if (!fake_hold(primary[device]))
         primary[device] = fake_context_make(device);
     *context = primary[device];
+    pthread_mutex_unlock(&primary_lock);
     return FAKE_OK;
 }
 
 CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device) {
+    pthread_mutex_lock(&primary_lock);
     fake_give_back(fake_use(primary[device], FAKE_CONTEXT));
+    pthread_mutex_unlock(&primary_lock);
     return FAKE_OK;
 }
 

@@ -78,6 +78,15 @@ fake_object *fake_use(const void *handle, int kind) {
     return NULL;
 }
 
+fake_object *fake_hold(fake_object *object) {
+    pthread_mutex_lock(&lock);
+    const bool alive = object && object->kind != FAKE_DEAD;
+    if (alive)
+        ++object->holders;
+    pthread_mutex_unlock(&lock);
+    return alive ? object : NULL;
+}
+
 void fake_give_back(fake_object *object) {
     if (!object)
         return;

@@ -52,6 +52,8 @@ fake_object *fake_make_uncounted(int kind, size_t size);
 fake_object *fake_use(const void *handle, int kind);
 /* Whether an object of this kind is behind the handle, which must be an object's. */
 int fake_is(const void *handle, int kind);
+/* One holder more; NULL if the object is dead. */
+fake_object *fake_hold(fake_object *object);
 /* One holder less; the last one's bytes are freed. Nothing happens to a NULL. */
 void fake_give_back(fake_object *object);
 

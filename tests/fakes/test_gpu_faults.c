@@ -1,7 +1,9 @@
-/* A CUDA or HIP driver, or its compiler, that fails its n-th call, for every n and with every error; and one that is lost.
+/* A CUDA or HIP driver, or its compiler, that fails its n-th call, for every n and with every error; one that is lost; and one
+ * that many threads call.
  *   test_gpu_faults cuda|hip */
 #include "gpu_caller.h"
 
+#include <pthread.h>
 #include <string.h>
 
 /* Of the drivers and of their compilers; 1 to 11 mean something to both. */
@@ -100,12 +102,68 @@ static void a_lost_device(void **state) {
     control->idle = 0;
 }
 
+enum { THREADS = 4, RUNS = 6 };
+
+typedef struct worker {
+    pthread_t thread;
+    const fault_target *target;
+    const fault_scene *shared;
+    bool failed;
+} worker;
+
+/* Plans, buffers and runs on a context that all threads share, and a context of its own beside it. */
+static void *work(void *given) {
+    worker *w = given;
+    const dcnv4_problem problem = fault_problem(DCNV4_FLOAT32, 1);
+    for (int i = 0; i < RUNS; ++i) {
+        fault_scene own;
+        dcnv4_plan *plan = NULL;
+        dcnv4_buffer buffer = {NULL, 0, 0};
+        w->failed |= fault_prepare(w->target, &problem, &own) != DCNV4_SUCCESS;
+        w->failed |= dcnv4_plan_create(w->shared->context, &problem, &plan) != DCNV4_SUCCESS;
+        w->failed |= dcnv4_buffer_create(w->shared->context, 1000, &buffer) != DCNV4_SUCCESS;
+        w->failed |= dcnv4_forward(own.plan, &own.buffers, NULL) != DCNV4_SUCCESS;
+        w->failed |= dcnv4_backward(w->shared->plan, &w->shared->buffers, NULL) != DCNV4_SUCCESS;
+        w->failed |= dcnv4_synchronize(w->shared->context) != DCNV4_SUCCESS;
+        w->failed |= dcnv4_synchronize(own.context) != DCNV4_SUCCESS;
+        dcnv4_buffer_destroy(w->shared->context, &buffer);
+        dcnv4_plan_destroy(plan);
+        fault_finish(&own);
+    }
+    return NULL;
+}
+
+static void threads(void **state) {
+    (void)state;
+    const dcnv4_problem problem = fault_problem(DCNV4_FLOAT16, 0);
+    const fault_target gpu = target();
+    fault_scene shared;
+    worker workers[THREADS];
+    caller->control->idle = 1;
+    const int64_t live = caller->control->live;
+    assert_status(fault_prepare(&gpu, &problem, &shared), DCNV4_SUCCESS, "a scene");
+    for (int i = 0; i < THREADS; ++i) {
+        workers[i] = (worker){.target = &gpu, .shared = &shared};
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+    }
+    for (int i = 0; i < THREADS; ++i) {
+        pthread_join(workers[i].thread, NULL);
+        assert_false(workers[i].failed);
+        count_case();
+    }
+    fault_finish(&shared);
+    assert_int_equal(caller->control->live, live);
+    assert_int_equal(caller->control->misuse, 0);
+    caller->control->idle = 0;
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_fault_of_atomic),
         cmocka_unit_test(every_fault_of_deterministic),
         cmocka_unit_test(build_log),
         cmocka_unit_test(a_lost_device),
+        cmocka_unit_test(threads),
     };
     caller = gpu_caller_of(argc > 1 ? argv[1] : "");
     return HARNESS_RUN(argc, argv, tests);

@@ -5,6 +5,7 @@
 #include "../fakes/fake_compilation.h"
 #include "../fakes/fake_device.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,11 +54,15 @@ static hipError_t answer(hipError_t error) {
 static fake_object *contexts[MOST_DEVICES];
 
 static fake_object *context(void) {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&lock);
     if (!contexts[current]) {
         contexts[current] = fake_context_make(current);
         fake_count(&fake_driver_control()->live, -1);
     }
-    return contexts[current];
+    fake_object *const found = contexts[current];
+    pthread_mutex_unlock(&lock);
+    return found;
 }
 
 hipError_t hipInit(unsigned flags) {

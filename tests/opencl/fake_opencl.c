@@ -98,8 +98,8 @@ cl_context clCreateContext(const cl_context_properties *properties, cl_uint devi
 
 cl_int clRetainContext(cl_context context) {
     const cl_int error = fake_called();
-    if (!error && fake_use(context, CONTEXT))
-        ++((fake_object *)context)->holders;
+    if (!error)
+        fake_hold(fake_use(context, CONTEXT));
     return error;
 }
 
