@@ -1,5 +1,6 @@
 #include "cuda_api.h"
 #include "../gpu/library.h"
+#include "../gpu/module_api.h"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -43,6 +44,11 @@ static dcnv4_status initialise(void) {
         version = answer / 1000 * 100 + answer % 1000 / 10;
         return DCNV4_SUCCESS;
     }
+    if (error == DCNV4I_ERROR_NOT_INITIALIZED)
+        return dcnv4i_fail(DCNV4_FORKED,
+                           "CUDA does not start in process %ld (error %d from cuInit): the process that forked "
+                           "it has used CUDA; start the process anew (in Python: multiprocessing's \"spawn\")",
+                           (long)getpid(), error);
     const char *name = NULL;
     dcnv4i_cuda.cuGetErrorName(error, &name);
     return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,

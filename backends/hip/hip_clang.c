@@ -15,11 +15,12 @@ extern char **environ;
 
 /* The files of one compilation, in a folder of their own. */
 typedef struct files {
-    char folder[64], source[96], binary[96], log[96];
+    char folder[256], source[288], binary[288], log[288];
 } files;
 
 static bool make_files(files *f, const char *source) {
-    snprintf(f->folder, sizeof f->folder, "/tmp/dcnv4-XXXXXX");
+    const char *temporary = getenv("TMPDIR");
+    snprintf(f->folder, sizeof f->folder, "%.200s/dcnv4-XXXXXX", temporary && *temporary ? temporary : "/tmp");
     if (!mkdtemp(f->folder))
         return false;
     snprintf(f->source, sizeof f->source, "%s/kernel.hip", f->folder);
@@ -117,10 +118,10 @@ static dcnv4_status compile(const char *clang, const char *target, const files *
 dcnv4_status dcnv4i_hip_clang(const char *target, const char *source, dcnv4i_binary *binary) {
     static const char *const compilers[] = {"amdclang++", "clang-21", "clang-20", "clang-19",
                                             "clang-18",   "clang-17", "clang",    NULL};
-    files f;
+    files f = {.source = ""};
     if (!make_files(&f, source)) {
         remove_files(&f);
-        return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no folder for a kernel's source could be made in /tmp");
+        return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no folder for a kernel's source could be made: %.200s", f.folder);
     }
     dcnv4_status status = DCNV4_COMPILER_UNAVAILABLE;
     for (const char *const *each = compilers; *each && status == DCNV4_COMPILER_UNAVAILABLE; ++each)

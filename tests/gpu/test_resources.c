@@ -18,7 +18,7 @@ typedef struct image {
 
 static void put(image *to, uint64_t number, int bytes) {
     for (int i = 0; i < bytes; ++i)
-        to->bytes[to->size++] = (unsigned char)(number >> 8 * i);
+        to->bytes[to->size++] = (unsigned char)(i < 8 ? number >> 8 * i : 0);
 }
 
 static void put_text(image *to, const char *text) {
