@@ -39,10 +39,50 @@ static NOINLINE void project_carefully(const backward_run *run, const place *at,
     }
 }
 
+/* Vectors of points: Σ over the channels of grad_output times the slopes of value by x and y and times value itself. */
+typedef struct projection {
+    vec by_x, by_y, by_m;
+} projection;
+
+/* For points in cells of the formula, right and below of their first pixels, from the dots of the cells' four pixels. */
+static inline projection project_inner(vec right, vec below, vec a, vec b, vec c, vec d) {
+    const vec left = vsub(vset(1), right), above = vsub(vset(1), below);
+    return (projection){
+        vfma(below, vsub(d, c), vmul(above, vsub(b, a))),
+        vfma(right, vsub(d, b), vmul(left, vsub(c, a))),
+        vfma(below, vfma(right, d, vmul(left, c)), vmul(above, vfma(right, b, vmul(left, a)))),
+    };
+}
+
 /* The factors of a cell's two pixels along one axis in the slope there: −1 and 1 where both are the formula's. */
 static inline void vslopes(const axis *along, vec *near, vec *far) {
     *near = vselect(along->before, vset(1), vdrop(along->behind, vset(-1)));
     *far = vselect(along->behind, vset(-1), vdrop(along->before, vset(1)));
+}
+
+/* For points in any cells. */
+static inline projection project_edge(const axis *h, const axis *v, vmask counts, vec a, vec b, vec c, vec d) {
+    vec left, right, up, down;
+    vslopes(h, &left, &right);
+    vslopes(v, &up, &down);
+    const vec by_x = vfma(v->far, vfma(right, d, vmul(left, c)), vmul(v->near, vfma(right, b, vmul(left, a))));
+    const vec by_y = vfma(h->far, vfma(down, d, vmul(up, b)), vmul(h->near, vfma(down, c, vmul(up, a))));
+    const vec by_m = vfma(v->far, vfma(h->far, d, vmul(h->near, c)), vmul(v->near, vfma(h->far, b, vmul(h->near, a))));
+    return (projection){vkeep(counts, by_x), vkeep(counts, by_y), vkeep(counts, by_m)};
+}
+
+/* Does it anew, one after the other, for those of LANES points whose dots say that something is not finite. */
+static NOINLINE void project_again(const backward_run *run, const place *at, const point_box *box,
+                                   const point_chunk *chunk, const corner_dots *dots, int64_t first, int64_t count,
+                                   projection *projected) {
+    real by_x[LANES], by_y[LANES], by_m[LANES];
+    vstore(by_x, projected->by_x), vstore(by_y, projected->by_y), vstore(by_m, projected->by_m);
+    for (int64_t lane = 0; lane < count; ++lane) {
+        const real *const dot = dots->corners + 4 * (first + lane), sum = dot[0] + dot[1] + (dot[2] + dot[3]);
+        if (sum - sum != 0)
+            project_carefully(run, at, box, chunk, first + lane, &by_x[lane], &by_y[lane], &by_m[lane]);
+    }
+    *projected = (projection){vload(by_x), vload(by_y), vload(by_m)};
 }
 
 /* The same as finish_dots, one point after the other, without dots. */
@@ -53,95 +93,92 @@ static void finish_carefully(const backward_run *run, const place *at, const poi
         real by_x, by_y;
         project_carefully(run, at, box, chunk, i, &by_x, &by_y, &dots->by_m[i]);
         const bool counts = look(chunk, i, &run->layer->problem->asked).counts;
-        chunk->x[i] = counts ? run->frame.scale * chunk->m[i] * by_x : 0;
-        chunk->y[i] = counts ? run->frame.scale * chunk->m[i] * by_y : 0;
+        chunk->pairs[2 * i] = counts ? run->frame.scale * chunk->m[i] * by_x : 0;
+        chunk->pairs[2 * i + 1] = counts ? run->frame.scale * chunk->m[i] * by_y : 0;
     }
 }
 
-/* Turns dots into gradients: chunk->x and y become those of the offsets, dots->by_m those of the weights. */
+/* Turns dots into gradients: chunk->pairs become those of the offsets, dots->by_m those of the weights. */
 static void finish_dots(const backward_run *run, const place *at, const point_box *box, point_chunk *chunk,
                         corner_dots *dots) {
     const image_frame *frame = &run->frame;
     const dcnv4_problem *p = &frame->layer->problem->asked;
     const vec scale = vset(frame->scale), first = vset(frame->has_cells ? 0 : -1);
-    const vec width = vset(frame->width), height = vset(frame->height), middle_y = vset((real)chunk->middle_y);
+    const vec width = vset(frame->width), height = vset(frame->height);
+    const vec first_middle_x = vset((real)chunk->first_middle_x), middle_y = vset((real)chunk->middle_y);
     const vec last_column = vset(frame->has_cells ? frame->last_column : frame->width);
     const vec last_row = vset(frame->has_cells ? (real)(p->height - 2) : frame->height);
     const int64_t count = box->pixels * box->groups * box->points;
     for (int64_t i = 0; i < count; i += LANES) {
-        const vec x = vload(chunk->x + i), y = vload(chunk->y + i), middle_x = vload(chunk->middle_x + i);
-        const vmask counts = vmask_and(vcounts(x, middle_x, width), vcounts(y, middle_y, height));
-        const vec whole_x = vfloor(x), whole_y = vfloor(y);
-        const axis h = vlocate(vadd(middle_x, whole_x), vsub(x, whole_x), first, last_column);
-        const axis v = vlocate(vadd(middle_y, whole_y), vsub(y, whole_y), first, last_row);
-        vec a, b, c, d, slope_left, slope_right, slope_up, slope_down;
+        const vec x = vload(chunk->x + i), y = vload(chunk->y + i), whole_x = vfloor(x), whole_y = vfloor(y);
+        const vec right = vsub(x, whole_x), below = vsub(y, whole_y);
+        vec a, b, c, d, scaled = vmul(scale, vload(chunk->m + i));
         vload_quads(dots->corners + 4 * i, &a, &b, &c, &d);
-        vslopes(&h, &slope_left, &slope_right);
-        vslopes(&v, &slope_up, &slope_down);
-        vec by_x = vfma(v.far, vfma(slope_right, d, vmul(slope_left, c)),
-                        vmul(v.near, vfma(slope_right, b, vmul(slope_left, a))));
-        vec by_y = vfma(h.far, vfma(slope_down, d, vmul(slope_up, b)),
-                        vmul(h.near, vfma(slope_down, c, vmul(slope_up, a))));
-        vec by_m = vfma(v.far, vfma(h.far, d, vmul(h.near, c)), vmul(v.near, vfma(h.far, b, vmul(h.near, a))));
-        if (!vmask_full(vfinite(vadd(vadd(a, b), vadd(c, d))))) {
-            real careful[3][LANES];
-            vstore(careful[0], by_x), vstore(careful[1], by_y), vstore(careful[2], by_m);
-            for (int64_t lane = 0; lane < smaller(LANES, count - i); ++lane) {
-                const real *const dot = dots->corners + 4 * (i + lane), sum = dot[0] + dot[1] + (dot[2] + dot[3]);
-                if (sum - sum != 0)
-                    project_carefully(run, at, box, chunk, i + lane, &careful[0][lane], &careful[1][lane],
-                                      &careful[2][lane]);
-            }
-            by_x = vload(careful[0]), by_y = vload(careful[1]), by_m = vload(careful[2]);
+        projection projected;
+        if (chunk->inner[i / LANES]) {
+            projected = project_inner(right, below, a, b, c, d);
+        } else {
+            const vec middle_x = vadd(first_middle_x, vload(chunk->step_x + i));
+            const vmask counts = vmask_and(vcounts(x, middle_x, width), vcounts(y, middle_y, height));
+            const axis h = vlocate(vadd(middle_x, whole_x), right, first, last_column);
+            const axis v = vlocate(vadd(middle_y, whole_y), below, first, last_row);
+            projected = project_edge(&h, &v, counts, a, b, c, d);
+            scaled = vkeep(counts, scaled);
         }
-        const vec scaled = vmul(scale, vload(chunk->m + i));
-        vstore(chunk->x + i, vkeep(counts, vmul(scaled, by_x)));
-        vstore(chunk->y + i, vkeep(counts, vmul(scaled, by_y)));
-        vstore(dots->by_m + i, vkeep(counts, by_m));
+        if (!vmask_full(vfinite(vadd(vadd(a, b), vadd(c, d)))))
+            project_again(run, at, box, chunk, dots, i, smaller(LANES, count - i), &projected);
+        vstore_pairs(chunk->pairs + 2 * i, vmul(scaled, projected.by_x), vmul(scaled, projected.by_y));
+        vstore(dots->by_m + i, projected.by_m);
     }
 }
 
-/* Writes the gradients of a box of pixels, which are the chunk's, to grad_offset_mask. */
+/* Writes count gradients of each of some pixels, whose blocks are so many bytes from each other. */
+static ALWAYS_INLINE void write_blocks(const dcnv4i_layer *layer, const real *pairs, const real *by_m, int64_t pixels,
+                                       const int64_t count, int64_t row_size, char *pairs_at, char *weights_at) {
+    dcnv4i_write_row *const convert = layer->write;
+    for (int64_t i = 0; i < pixels;
+         ++i, pairs += 2 * count, by_m += count, pairs_at += row_size, weights_at += row_size) {
+        if (convert) {
+            convert(pairs, pairs_at, 2 * count);
+            convert(by_m, weights_at, count);
+        } else {
+            copy_reals(pairs, (real *)pairs_at, 2 * count);
+            copy_reals(by_m, (real *)weights_at, count);
+        }
+    }
+}
+
+/* Writes the gradients of a box of pixels to grad_offset_mask. */
 static void write_box(const backward_run *run, const place *at, const point_box *box, const point_chunk *chunk,
                       const corner_dots *dots) {
     const dcnv4i_layer *layer = run->layer;
     const dcnv4_problem *p = &layer->problem->asked;
     const int64_t points = layer->problem->points, item = (int64_t)layer->problem->item, count = box->points;
-    char *const first = run->tensors->grad_offset_mask +
-                        (at->pixel * p->grad_offset_mask_stride + at->group * 3 * points) * item;
-    real staged[2 * POINTS];
-    for (int64_t g = 0, from = 0; g < box->groups; ++g) {
-        char *block = first + g * 3 * points * item;
-        for (int64_t i = 0; i < box->pixels; ++i, block += p->grad_offset_mask_stride * item, from += count) {
-            char *const pairs_at = block + 2 * at->point * item, *const weights_at = block +
-                                                                                     (2 * points + at->point) * item;
-            real *const pairs = layer->write ? staged : (real *)pairs_at;
-            int64_t k = 0;
-            for (; k + LANES <= count; k += LANES)
-                vstore_pairs(pairs + 2 * k, vload(chunk->x + from + k), vload(chunk->y + from + k));
-            for (; k < count; ++k)
-                pairs[2 * k] = chunk->x[from + k], pairs[2 * k + 1] = chunk->y[from + k];
-            if (layer->write) {
-                layer->write(staged, pairs_at, 2 * count);
-                layer->write(dots->by_m + from, weights_at, count);
-                continue;
-            }
-            for (k = 0; k + LANES <= count; k += LANES)
-                vstore((real *)weights_at + k, vload(dots->by_m + from + k));
-            for (; k < count; ++k)
-                ((real *)weights_at)[k] = dots->by_m[from + k];
-        }
+    const int64_t row_size = p->grad_offset_mask_stride * item;
+    const real *pairs = chunk->pairs, *by_m = dots->by_m;
+    for (int64_t g = at->group; g < at->group + box->groups; ++g) {
+        char *const block = run->tensors->grad_offset_mask + at->pixel * row_size + g * 3 * points * item;
+        char *const pairs_at = block + 2 * at->point * item, *const weights_at = block +
+                                                                                 (2 * points + at->point) * item;
+        if (count == 9 && !layer->write)
+            write_blocks(layer, pairs, by_m, box->pixels, 9, row_size, pairs_at, weights_at);
+        else
+            write_blocks(layer, pairs, by_m, box->pixels, count, row_size, pairs_at, weights_at);
+        pairs += 2 * count * box->pixels, by_m += count * box->pixels;
     }
 }
 
-/* Whether a point of the chunk can reach the target's rows. */
+/* Whether a point of the chunk can reach the target's rows. A row to spare makes up for positions that are not settled. */
 static bool reaches(const backward_run *run, const point_chunk *chunk, int64_t count) {
-    const real above = (real)(run->grad.first_row - 1 - chunk->middle_y),
-               end = (real)(run->grad.last_row - chunk->middle_y);
-    int reaching = !run->frame.exact;
-    for (int64_t i = 0; i < count; ++i)
-        reaching |= chunk->y[i] >= above && chunk->y[i] <= end;
-    return reaching;
+    const vec above = vset((real)(run->grad.first_row - 2 - chunk->middle_y)),
+              end = vset((real)(run->grad.last_row + 1 - chunk->middle_y));
+    vmask far = vless(above, above);
+    far = vmask_not(far);
+    for (int64_t i = 0; i < count; i += LANES) {
+        const vec y = vload(chunk->y + i);
+        far = vmask_and(far, vmask_not(vmask_and(vless(above, y), vless(y, end))));
+    }
+    return !run->frame.exact || !vmask_full(far);
 }
 
 /* Σ_k m_k·∂/∂m_k over the points of one group and pixel that a chunk has. */
@@ -157,9 +194,10 @@ static bool spread_box(const backward_run *run, const place *at, const point_box
                        corner_dots *dots) {
     const int64_t count = box->pixels * box->groups * box->points;
     read_box(&run->frame, at, box, chunk);
+    place_points(&run->frame, count, chunk);
     if (!ours && !reaches(run, chunk, count))
         return false;
-    find_cells(chunk, count, &run->frame);
+    find_cells(&run->frame, count, chunk);
     spread_cells(run, at, box, chunk, dots);
     (run->frame.exact ? finish_dots : finish_carefully)(run, at, box, chunk, dots);
     return true;
@@ -170,7 +208,7 @@ static real mean_of_large_block(const backward_run *run, place at, point_chunk *
     const int64_t points = run->layer->problem->points;
     backward_run dry = *run;
     dry.grad.first_row = dry.grad.last_row = 0;
-    dry.frame = make_frame(run->layer, run->tensors, 0, 0, 0);
+    dry.frame = make_frame(run->layer, run->tensors, 0, 0, 0, 0);
     real mean = 0;
     for (; at.point < points; at.point += POINTS) {
         const point_box box = {1, 1, smaller(POINTS, points - at.point)};
@@ -215,7 +253,7 @@ static void backward_rows(const backward_run *run, const dcnv4i_piece *piece) {
     const point_box largest = largest_box(width, piece->last_group - piece->first_group, points);
     const bool split = points > largest.points;
     point_chunk chunk;
-    chunk.middles = -1;
+    chunk.laid_from = -1;
     corner_dots dots;
     for (int64_t oy = 0; oy < problem->output_height; ++oy) {
         const bool ours = oy >= piece->first_output && oy < piece->last_output;
@@ -235,31 +273,85 @@ static void backward_rows(const backward_run *run, const dcnv4i_piece *piece) {
     }
 }
 
-static void backward(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, const dcnv4i_piece *piece) {
-    const dcnv4i_problem *problem = layer->problem;
-    const dcnv4_problem *p = &problem->asked;
-    const int64_t item = (int64_t)problem->item, first = piece->first_group * p->group_channels;
-    const int64_t channels = (piece->last_group - piece->first_group) * p->group_channels;
-    const int64_t pixels = (piece->last_input - piece->first_input) * p->width;
-    const int64_t first_pixel = (piece->image * p->height + piece->first_input) * p->width;
-    char *const rows = tensors->grad_value + (first_pixel * p->grad_value_stride + first) * item;
-    real *const row = piece->scratch, *const scratch_value = row ? row + DCNV4I_BOX_PIXELS * p->group_channels : NULL;
-    real *const scratch_grad = row ? scratch_value + p->height * p->width * channels : NULL;
-    const char *image = tensors->value + piece->image * p->height * p->width * p->value_stride * item;
+/* Copies one group's channels of value for a piece, as reals, with room for their gradients between the pixels, zeroed: a
+ * pixel's lie side by side then, and a few rows of them in the first-level cache, where pixels of many groups would all
+ * want the same few of its sets. */
+static void pack(const dcnv4i_layer *layer, const char *from, int64_t pixels, real *to) {
+    const dcnv4_problem *p = &layer->problem->asked;
+    const int64_t depth = p->group_channels, step = p->value_stride * (int64_t)layer->problem->item;
+    for (int64_t i = 0; i < pixels; ++i, from += step, to += 2 * depth) {
+        if (layer->read)
+            layer->read(from, to, depth);
+        else
+            copy_reals((const real *)from, to, depth);
+        for (int64_t d = depth; d < 2 * depth; ++d)
+            to[d] = 0;
+    }
+}
+
+/* Writes the gradients out. */
+static void unpack(const dcnv4i_layer *layer, const real *from, int64_t pixels, char *to) {
+    const dcnv4_problem *p = &layer->problem->asked;
+    const int64_t depth = p->group_channels, step = p->grad_value_stride * (int64_t)layer->problem->item;
+    for (int64_t i = 0; i < pixels; ++i, from += 2 * depth, to += step)
+        if (layer->write)
+            layer->write(from, to, depth);
+        else
+            copy_reals(from, (real *)to, depth);
+}
+
+/* A piece's groups one after the other, each on a copy of its channels. */
+static void backward_packed(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, const dcnv4i_piece *piece,
+                            const char *image, char *rows) {
+    const dcnv4_problem *p = &layer->problem->asked;
+    const int64_t item = (int64_t)layer->problem->item, depth = p->group_channels, stride = 2 * depth;
+    real *const row = piece->scratch, *const packed = row + DCNV4I_BOX_PIXELS * depth;
+    real *const grad = packed + piece->first_input * p->width * stride + depth;
+    dcnv4i_piece one = *piece;
     backward_run run = {
         .layer = layer,
         .tensors = tensors,
-        .frame = make_frame(layer, tensors, piece->first_input, piece->last_input, 0),
-        .value = see(layer, image, 0, p->height, first, channels, scratch_value),
-        .grad = {layer->write ? scratch_grad : (real *)rows, layer->write ? channels : p->grad_value_stride,
-                 piece->first_input, piece->last_input},
-        .first_channel = first,
+        .frame = make_frame(layer, tensors, piece->first_input, piece->last_input, stride, stride),
+        .grad = {grad, stride, piece->first_input, piece->last_input},
         .row = row,
     };
+    for (int64_t group = piece->first_group; group < piece->last_group; ++group) {
+        const int64_t channel = group * depth;
+        one.first_group = group, one.last_group = group + 1;
+        run.first_channel = channel;
+        run.value = (view){packed, stride, 0, p->height, image + channel * item};
+        pack(layer, image + channel * item, p->height * p->width, packed);
+        backward_rows(&run, &one);
+        unpack(layer, grad, (piece->last_input - piece->first_input) * p->width, rows + channel * item);
+    }
+}
+
+/* A piece's groups at once, on the tensors themselves, which are of reals. */
+static void backward_in_place(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, const dcnv4i_piece *piece,
+                              const char *image, char *rows) {
+    const dcnv4_problem *p = &layer->problem->asked;
+    const int64_t first = piece->first_group * p->group_channels, stride = p->grad_value_stride;
+    const int64_t channels = (piece->last_group - piece->first_group) * p->group_channels;
+    const int64_t pixels = (piece->last_input - piece->first_input) * p->width;
+    const backward_run run = {
+        .layer = layer,
+        .tensors = tensors,
+        .frame = make_frame(layer, tensors, piece->first_input, piece->last_input, p->value_stride, stride),
+        .value = {(const real *)image + first, p->value_stride, 0, p->height, image},
+        .grad = {(real *)rows + first, stride, piece->first_input, piece->last_input},
+        .first_channel = first,
+    };
     for (int64_t i = 0; i < pixels; ++i)
-        memset(run.grad.pixels + i * run.grad.stride, 0, (size_t)channels * sizeof(real));
+        memset(run.grad.pixels + i * stride, 0, (size_t)channels * sizeof(real));
     backward_rows(&run, piece);
+}
+
+static void backward(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, const dcnv4i_piece *piece) {
+    const dcnv4_problem *p = &layer->problem->asked;
+    const int64_t item = (int64_t)layer->problem->item, first_pixel = piece->image * p->height * p->width;
+    const char *const image = tensors->value + first_pixel * p->value_stride * item;
+    char *const rows = tensors->grad_value +
+                       (first_pixel + piece->first_input * p->width) * p->grad_value_stride * item;
+    (piece->scratch ? backward_packed : backward_in_place)(layer, tensors, piece, image, rows);
     clear_padding(layer, tensors, piece);
-    for (int64_t i = 0; layer->write && i < pixels; ++i)
-        layer->write(scratch_grad + i * channels, rows + i * p->grad_value_stride * item, channels);
 }

@@ -7,13 +7,21 @@ typedef struct cell {
     real weight[4];      /* bilinear; outside the image too */
 } cell;
 
+/* As vsettle. */
+static inline real settle(real position, int64_t middle) {
+    const real near = NEAREST * (real)middle;
+    return position * position < near * near ? 0 : position;
+}
+
 static inline cell look(const point_chunk *chunk, int64_t point, const dcnv4_problem *p) {
-    const real x = chunk->x[point], y = chunk->y[point], far_off = (real)4e18;
+    const int64_t pixel = point / chunk->points % chunk->pixels;
+    const int64_t middle_x = chunk->first_middle_x + pixel * p->stride_w;
+    const real x = settle(chunk->x[point], middle_x), y = settle(chunk->y[point], chunk->middle_y);
+    const real far_off = (real)4e18;
     if (!(x > -far_off && x < far_off && y > -far_off && y < far_off))
         return (cell){.counts = false};
     const real whole_x = real_floor(x), whole_y = real_floor(y), right = x - whole_x, lower = y - whole_y;
-    const int64_t pixel = point / chunk->points % chunk->pixels;
-    const int64_t column = (int64_t)whole_x + chunk->first_middle_x + pixel * p->stride_w;
+    const int64_t column = (int64_t)whole_x + middle_x;
     const int64_t row = (int64_t)whole_y + chunk->middle_y;
     const bool counts = column < p->width && row < p->height && (column > -1 || (column == -1 && right > 0)) &&
                         (row > -1 || (row == -1 && lower > 0));
@@ -25,6 +33,11 @@ static inline cell look(const point_chunk *chunk, int64_t point, const dcnv4_pro
 static inline bool inside(const cell *at, int corner, const dcnv4_problem *p) {
     const int64_t column = at->column + (corner & 1), row = at->row + (corner >> 1);
     return column >= 0 && column < p->width && row >= 0 && row < p->height;
+}
+
+/* m times a corner's bilinear weight, rounded as that of a cell is: whether a point is worked on with care must not show. */
+static inline real weight_of(const cell *at, int corner, real m) {
+    return m * (corner >> 1 ? at->lower : 1 - at->lower) * (corner & 1 ? at->right : 1 - at->right);
 }
 
 /* Rows of value as reals: the tensor itself, or what was converted of it. */

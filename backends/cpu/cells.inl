@@ -8,23 +8,30 @@
  * not finite, or the image is too narrow) have index −1, and their pixels are worked on in the careful way too. */
 
 enum {
-    POINTS = 256,                    /* in a chunk: its arrays lie in the first-level cache */
-    POINTS_ROOM = POINTS + LANES - 1 /* vectors may end past the last one */
+    POINTS = 256,              /* in a chunk: its arrays lie in the first-level cache */
+    POINTS_ROOM = POINTS + 16, /* vectors may end past the last one; each array begins with a line of the cache */
+    VECTORS_ROOM = POINTS_ROOM / LANES
 };
 
 typedef struct point_chunk {
+    _Alignas(64) real pairs[2 * POINTS_ROOM]; /* (dx, dy), and their gradients when these are known */
+    real m[POINTS_ROOM];                      /* weights */
     /* Positions, measured from where the middle of the kernel is without an offset: whole numbers that are known exactly, so
      * that a float32 has all its bits for the fraction, however large the image is. */
-    _Alignas(64) real x[POINTS_ROOM], y[POINTS_ROOM];
-    real middle_x[POINTS_ROOM], nearest_x[POINTS_ROOM]; /* see nearest */
-    int64_t first_middle_x, middle_y;                   /* of the box's first pixel; of all */
-    real m[POINTS_ROOM];                                /* weights */
-    point_index at[POINTS_ROOM];                        /* the cell's upper left pixel, see vstore_index */
-    real corners[4 * POINTS_ROOM];                      /* quads of m·bilinear weight, of the cell's pixels */
-    bool complete;                                      /* every point has a cell */
-    int64_t points, pixels;                             /* of the box */
-    int64_t middles;                                    /* how many of middle_x and nearest_x are right */
+    real x[POINTS_ROOM], y[POINTS_ROOM];
+    real grid_x[POINTS_ROOM], grid_y[POINTS_ROOM]; /* the point's place in the kernel, measured from its middle */
+    real step_x[POINTS_ROOM];                      /* from the middle for the box's first pixel to that for its own */
+    real corners[4 * POINTS_ROOM];                 /* quads of m·bilinear weight, of the cell's pixels */
+    point_index at[POINTS_ROOM];                   /* the cell's upper left pixel, see vstore_index */
+    point_index grad_at[POINTS_ROOM];              /* the same in grad_value */
+    int64_t first_middle_x, middle_y;              /* of the box's first pixel; of all */
+    int64_t points, pixels;                        /* of the box */
+    int64_t laid_from;                             /* the kernel's point that grid begins with; −1 if nothing is laid */
+    bool inner[VECTORS_ROOM];                      /* LANES points that have the formula's cells */
+    bool complete;                                 /* every point has a cell */
 } point_chunk;
+
+#define NEAREST ((real)0x1p-54) /* times a middle: see vsettle */
 
 /* How a piece of work is cut into chunks: boxes of pixels × groups × points. Neighbouring pixels of one group come first,
  * since they look at the same few rows of value. Point k of pixel i of group g of a box is number
@@ -96,12 +103,16 @@ typedef struct image_frame {
     real last_column;             /* cells are in columns 0 to this … */
     real first_row, last_row;     /* … and these rows */
     real lowest_row, highest_row; /* floors of y from lowest to highest have cells */
-    int64_t zero_row;             /* where the numbering of pixels begins */
+    /* Cells' indices count reals; or pixels, if there are too many reals. */
+    int64_t unit, grad_unit;       /* reals of value and of grad_value that an index counts */
+    int64_t stride, row;           /* what an index grows by for the next pixel of value and for the one below … */
+    int64_t grad_stride, grad_row; /* … and of grad_value; 0 if cells have the same indices there */
 } image_frame;
 
-/* Cells are among rows first to last − 1 of value, and their pixels are numbered from row `zero` on. */
+/* Cells are among rows first to last − 1 of the image, whose pixels are so many reals from each other in value and, in
+ * backward, in grad_value. */
 static image_frame make_frame(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, int64_t first, int64_t last,
-                              int64_t zero) {
+                              int64_t stride, int64_t grad_stride) {
     const dcnv4_problem *p = &layer->problem->asked;
     const dcnv4i_problem *problem = layer->problem;
     const bool exact = axis_is_exact(
@@ -113,6 +124,9 @@ static image_frame make_frame(const dcnv4i_layer *layer, const dcnv4i_tensors *t
                            middle_of(problem->output_height, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h),
                            p->height);
     const bool has_cells = exact && p->width >= 2 && p->height >= 2;
+    const int64_t most = sizeof(point_index) < sizeof(int64_t) ? INT32_MAX : INT64_MAX;
+    const int64_t longest = stride > grad_stride ? stride : grad_stride;
+    const bool by_pixel = p->width > 0 && longest > 0 && p->height > most / p->width / longest;
     return (image_frame){
         .layer = layer,
         .offset_mask = tensors->offset_mask,
@@ -127,7 +141,12 @@ static image_frame make_frame(const dcnv4i_layer *layer, const dcnv4i_tensors *t
         .last_row = (real)(last - 2),
         .lowest_row = (real)(first == 0 ? -1 : first),
         .highest_row = (real)(last == p->height ? last - 1 : last - 2),
-        .zero_row = zero,
+        .unit = by_pixel ? stride : 1,
+        .grad_unit = by_pixel ? grad_stride : 1,
+        .stride = by_pixel ? 1 : stride,
+        .row = by_pixel ? p->width : p->width * stride,
+        .grad_stride = by_pixel || grad_stride == stride ? 0 : grad_stride,
+        .grad_row = p->width * grad_stride,
     };
 }
 
@@ -154,95 +173,94 @@ static NOINLINE void softmax(const dcnv4i_layer *layer, const char *block, real 
         m[i] = real_exp(m[i] - largest) / sum;
 }
 
-/* Places count points of a block: x = scale·(grid + dx), from the middle of the kernel. */
-static inline void place_points(real scale, const real *grid_x, const real *grid_y, const real *pairs,
-                                const real *weights, int64_t count, real *x, real *y, real *m) {
-    int64_t k = 0;
-    for (; k + LANES <= count; k += LANES) {
-        vec dx, dy;
-        vload_pairs(pairs + 2 * k, &dx, &dy);
-        vstore(x + k, vmul(vset(scale), vadd(vload(grid_x + k), dx)));
-        vstore(y + k, vmul(vset(scale), vadd(vload(grid_y + k), dy)));
-        vstore(m + k, vload(weights + k));
-    }
-    for (; k < count; ++k) {
-        x[k] = scale * (grid_x[k] + pairs[2 * k]);
-        y[k] = scale * (grid_y[k] + pairs[2 * k + 1]);
-        m[k] = weights[k];
-    }
-}
-
-/* The square of the distance from a middle within which a position is at the middle: their sum is the middle then even in
- * float64. Else it could be told from a point at the image's edge, or at the border of two cells, where the formula's
- * arithmetic cannot. */
-static real nearest(int64_t middle) {
-    const real distance = (real)0x1p-54 * (real)middle;
-    return distance * distance;
-}
-
-/* Fills in where the middles of a box are; they stay for the other groups and rows. */
-static void place_middles(const dcnv4_problem *p, const place *at, const point_box *box, point_chunk *chunk) {
+/* Lays out what a box's points have in common with those of every other box. A box that is smaller, at the end of a row or
+ * of the groups, has the beginning of it. */
+static void lay_grid(const dcnv4i_layer *layer, const place *at, const point_box *box, point_chunk *chunk) {
     const int64_t count = box->pixels * box->groups * box->points;
-    const int64_t first = middle_of(at->ox, p->stride_w, p->pad_w, p->kernel_w, p->dilation_w);
-    chunk->middle_y = middle_of(at->oy, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h);
-    if (chunk->middles >= count && chunk->first_middle_x == first && chunk->points == box->points &&
-        chunk->pixels == box->pixels)
+    const real *const grid_x = (const real *)layer->grid_x + at->point, *const grid_y = (const real *)layer->grid_y +
+                                                                                        at->point;
+    if (chunk->laid_from == at->point)
         return;
-    chunk->first_middle_x = first;
-    chunk->points = box->points;
-    chunk->pixels = box->pixels;
-    chunk->middles = count;
+    chunk->laid_from = at->point;
     for (int64_t i = 0, block = 0; i < count; ++block)
         for (int64_t k = 0; k < box->points; ++k, ++i) {
-            const int64_t middle = first + block % box->pixels * p->stride_w;
-            chunk->middle_x[i] = (real)middle;
-            chunk->nearest_x[i] = nearest(middle);
+            chunk->grid_x[i] = grid_x[k];
+            chunk->grid_y[i] = grid_y[k];
+            chunk->step_x[i] = (real)(block % box->pixels * layer->problem->asked.stride_w);
         }
-    for (int64_t i = count; i < count + LANES - 1; ++i)
-        chunk->middle_x[i] = chunk->nearest_x[i] = 0;
+    for (int64_t i = count; i < POINTS_ROOM; ++i)
+        chunk->grid_x[i] = chunk->grid_y[i] = chunk->step_x[i] = 0;
 }
 
-static inline vec vsettle(vec position, vec near) {
-    return vdrop(vless(vmul(position, position), near), position);
+static inline void copy_reals(const real *from, real *to, int64_t count) {
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES)
+        vstore(to + i, vload(from + i));
+    if (i < count && count >= LANES)
+        vstore(to + count - LANES, vload(from + count - LANES));
+    else
+        for (; i < count; ++i)
+            to[i] = from[i];
 }
 
-static void settle_positions(point_chunk *chunk, int64_t count) {
-    const vec nearest_y = vset(nearest(chunk->middle_y));
-    for (int64_t i = 0; i < count; i += LANES) {
-        vstore(chunk->x + i, vsettle(vload(chunk->x + i), vload(chunk->nearest_x + i)));
-        vstore(chunk->y + i, vsettle(vload(chunk->y + i), nearest_y));
+/* Reads count points of each of some pixels, whose blocks are so many bytes from each other. */
+static ALWAYS_INLINE void read_blocks(const dcnv4i_layer *layer, const char *pairs_at, const char *weights_at,
+                                      int64_t row_size, int64_t pixels, const int64_t count, real *pairs, real *m) {
+    dcnv4i_read_row *const convert = layer->read;
+    for (int64_t i = 0; i < pixels; ++i, pairs += 2 * count, m += count, pairs_at += row_size, weights_at += row_size) {
+        PREFETCH(pairs_at, 6 * row_size);
+        PREFETCH(pairs_at, 6 * row_size + 64);
+        if (convert) {
+            convert(pairs_at, pairs, 2 * count);
+            convert(weights_at, m, count);
+        } else {
+            copy_reals((const real *)pairs_at, pairs, 2 * count);
+            copy_reals((const real *)weights_at, m, count);
+        }
     }
 }
 
-/* Reads a box's points into chunk->x, y and m. */
+/* Reads a box's points into chunk->pairs and m. */
 static void read_box(const image_frame *frame, const place *at, const point_box *box, point_chunk *chunk) {
     const dcnv4i_layer *const layer = frame->layer;
     const dcnv4_problem *const p = &layer->problem->asked;
     const int64_t points = layer->problem->points, item = (int64_t)layer->problem->item, count = box->points;
-    const int64_t block_size = 3 * points * item, row_size = p->offset_mask_stride * item;
-    const int64_t pairs_at = 2 * at->point * item, weights_at = (2 * points + at->point) * item;
-    const real scale = frame->scale, *const grid_x = (const real *)layer->grid_x + at->point;
-    const real *const grid_y = (const real *)layer->grid_y + at->point;
-    dcnv4i_read_row *const convert = layer->read;
-    const bool normalized = p->softmax;
-    real *x = chunk->x, *y = chunk->y, *m = chunk->m, staged[3 * POINTS];
-    place_middles(p, at, box, chunk);
-    for (int64_t g = 0; g < box->groups; ++g) {
-        const char *block = frame->offset_mask + at->pixel * row_size + (at->group + g) * block_size;
-        for (int64_t i = 0; i < box->pixels; ++i, block += row_size, x += count, y += count, m += count) {
-            const real *pairs = (const real *)(block + pairs_at), *weights = (const real *)(block + weights_at);
-            PREFETCH(block, 6 * row_size);
-            PREFETCH(block, 6 * row_size + 64);
-            if (convert) {
-                pairs = staged, weights = staged + 2 * count;
-                convert(block + pairs_at, staged, count == points ? 3 * count : 2 * count);
-                if (count < points)
-                    convert(block + weights_at, staged + 2 * count, count);
-            }
-            place_points(scale, grid_x, grid_y, pairs, weights, count, x, y, m);
-            if (normalized)
-                softmax(layer, block, m, count);
-        }
+    const int64_t row_size = p->offset_mask_stride * item;
+    const char *block = frame->offset_mask + at->pixel * row_size + at->group * 3 * points * item;
+    real *pairs = chunk->pairs, *m = chunk->m;
+    lay_grid(layer, at, box, chunk);
+    chunk->first_middle_x = middle_of(at->ox, p->stride_w, p->pad_w, p->kernel_w, p->dilation_w);
+    chunk->middle_y = middle_of(at->oy, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h);
+    chunk->points = count;
+    chunk->pixels = box->pixels;
+    for (int64_t g = 0; g < box->groups; ++g, block += 3 * points * item) {
+        const char *const pairs_at = block + 2 * at->point * item, *const weights_at = block +
+                                                                                       (2 * points + at->point) * item;
+        if (count == 9 && !layer->read)
+            read_blocks(layer, pairs_at, weights_at, row_size, box->pixels, 9, pairs, m);
+        else
+            read_blocks(layer, pairs_at, weights_at, row_size, box->pixels, count, pairs, m);
+        for (int64_t i = 0; i < box->pixels; ++i, pairs += 2 * count, m += count)
+            if (p->softmax)
+                softmax(layer, block + i * row_size, m, count);
+    }
+    for (int64_t i = 0; i < LANES - 1; ++i)
+        pairs[2 * i] = pairs[2 * i + 1] = m[i] = 0; /* whole vectors are worked on, so something has to be there */
+}
+
+/* Where a cell's index is 0, in an image of this many columns whose rows begin with first_row. */
+static inline int64_t index_origin(const image_frame *frame, int64_t first_row, int64_t stride) {
+    return (((int64_t)frame->first_row - first_row - 1) * frame->layer->problem->asked.width - 1) * stride;
+}
+
+/* Where the points of a chunk are: x = scale·(grid + dx). */
+static void place_points(const image_frame *frame, int64_t count, point_chunk *chunk) {
+    const vec scale = vset(frame->scale);
+    for (int64_t i = 0; i < count; i += LANES) {
+        vec dx, dy;
+        vload_pairs(chunk->pairs + 2 * i, &dx, &dy);
+        vstore(chunk->x + i, vmul(scale, vadd(vload(chunk->grid_x + i), dx)));
+        vstore(chunk->y + i, vmul(scale, vadd(vload(chunk->grid_y + i), dy)));
     }
 }
 
@@ -266,40 +284,69 @@ static inline axis vlocate(vec whole, vec rest, vec first, vec last) {
                   behind};
 }
 
-/* Fills in the rest of a chunk of count points. */
-static void find_cells(point_chunk *chunk, int64_t count, const image_frame *frame) {
-    /* Whole vectors are worked on, so something has to be behind the last point. */
-    for (int64_t i = count; i < count + LANES - 1; ++i)
-        chunk->x[i] = chunk->y[i] = chunk->m[i] = 0;
-    settle_positions(chunk, count);
-    chunk->complete = frame->rows_have_cells;
-    for (int64_t i = 0; !frame->rows_have_cells && i < count; ++i)
-        chunk->at[i] = -1;
+/* A position so near to the middle is there: their sum is the middle then even in float64. Else it could be told from a point
+ * at the image's edge, or at the border of two cells, where the formula's arithmetic cannot. */
+static inline vec vsettle(vec position, vec middle) {
+    const vec near = vmul(vset(NEAREST), middle);
+    return vdrop(vless(vmul(position, position), vmul(near, near)), position);
+}
+
+/* Cells of LANES points from number i on. column and row count from 1 at the frame's first column and row. */
+static inline void store_cells(const image_frame *frame, int64_t i, vec column, vec row, vec m, vec left, vec right,
+                               vec upper, vec lower, point_chunk *chunk) {
+    vstore_index(chunk->at + i, column, row, frame->stride, frame->row);
+    if (frame->grad_stride)
+        vstore_index(chunk->grad_at + i, column, row, frame->grad_stride, frame->grad_row);
+    upper = vmul(m, upper), lower = vmul(m, lower);
+    vstore_quads(chunk->corners + 4 * i, vmul(upper, left), vmul(upper, right), vmul(lower, left), vmul(lower, right));
+}
+
+/* Any cells, also at the image's edges and off it, for LANES points. Returns which have one. */
+static NOINLINE int find_edge_cells(const image_frame *frame, int64_t i, vec middle_x, point_chunk *chunk) {
+    const vec middle_y = vset((real)chunk->middle_y), raw_m = vload(chunk->m + i);
+    const vec raw_x = vsettle(vload(chunk->x + i), middle_x), raw_y = vsettle(vload(chunk->y + i), middle_y);
+    const vmask counts = vmask_and(vcounts(raw_x, middle_x, vset(frame->width)),
+                                   vcounts(raw_y, middle_y, vset(frame->height)));
+    const vec x = vkeep(counts, raw_x), y = vkeep(counts, raw_y), m = vkeep(counts, raw_m);
+    const vec whole_x = vfloor(x), whole_y = vfloor(y), row = vadd(middle_y, whole_y);
+    const vec first_row = vset(frame->first_row), one = vset(1);
+    const axis h = vlocate(vadd(middle_x, whole_x), vsub(x, whole_x), vset(0), vset(frame->last_column));
+    const axis v = vlocate(row, vsub(y, whole_y), first_row, vset(frame->last_row));
+    const vmask missed = vmask_or(vless(row, vset(frame->lowest_row)), vless(vset(frame->highest_row), row));
+    vmask found = vmask_and(vfinite(m), vmask_not(vmask_and(missed, counts)));
     if (!frame->rows_have_cells)
-        return;
-    /* Read once: stores to the chunk could be to the frame, for all that the compiler knows. */
-    const vec width = vset(frame->width), height = vset(frame->height), last_column = vset(frame->last_column);
-    const vec first_row = vset(frame->first_row), last_row = vset(frame->last_row), zero = vset(0);
-    const vec lowest_row = vset(frame->lowest_row), highest_row = vset(frame->highest_row);
-    const vec middle_y = vset((real)chunk->middle_y);
-    const int64_t zero_row = frame->zero_row, pixels_across = frame->layer->problem->asked.width;
-    vmask complete = vfinite(zero);
+        found = vless(one, one);
+    vstore(chunk->x + i, raw_x);
+    vstore(chunk->y + i, raw_y);
+    store_cells(frame, i, vadd(h.low, one), vadd(vsub(v.low, first_row), one), m, h.near, h.far, v.near, v.far, chunk);
+    vforget_index(chunk->at + i, found);
+    return vmask_full(found);
+}
+
+/* Fills in the rest of a chunk of count points that have been placed. */
+static void find_cells(const image_frame *frame_, int64_t count, point_chunk *chunk) {
+    /* A copy, since stores to the chunk could be to the frame, for all that the compiler knows. */
+    const image_frame frame = *frame_;
+    const vec one = vset(1), zero = vset(0), first_middle_x = vset((real)chunk->first_middle_x);
+    const vec from_row = vset((real)chunk->middle_y - frame.first_row + 1);
+    const vec end_column = vset(frame.rows_have_cells ? frame.last_column + 2 : 0);
+    const vec end_row = vset(frame.last_row - frame.first_row + 2);
+    int complete = 1;
     for (int64_t i = 0; i < count; i += LANES) {
-        const vec raw_x = vload(chunk->x + i), raw_y = vload(chunk->y + i), middle_x = vload(chunk->middle_x + i);
-        const vmask counts = vmask_and(vcounts(raw_x, middle_x, width), vcounts(raw_y, middle_y, height));
-        const vec x = vkeep(counts, raw_x), y = vkeep(counts, raw_y), m = vkeep(counts, vload(chunk->m + i));
-        const vec whole_x = vfloor(x), whole_y = vfloor(y), row = vadd(middle_y, whole_y);
-        const axis h = vlocate(vadd(middle_x, whole_x), vsub(x, whole_x), zero, last_column);
-        const axis v = vlocate(row, vsub(y, whole_y), first_row, last_row);
-        const vec upper = vmul(m, v.near), lower = vmul(m, v.far);
-        const vmask missed = vmask_or(vless(row, lowest_row), vless(highest_row, row));
-        const vmask found = vmask_and(vfinite(m), vmask_not(vmask_and(missed, counts)));
-        complete = vmask_and(complete, found);
-        vstore_index(chunk->at + i, h.low, v.low, found, zero_row, pixels_across);
-        vstore_quads(chunk->corners + 4 * i, vmul(upper, h.near), vmul(upper, h.far), vmul(lower, h.near),
-                     vmul(lower, h.far));
+        const vec middle_x = vadd(first_middle_x, vload(chunk->step_x + i));
+        const vec x = vload(chunk->x + i), y = vload(chunk->y + i), whole_x = vfloor(x), whole_y = vfloor(y);
+        const vec right = vsub(x, whole_x), lower = vsub(y, whole_y), left = vsub(one, right), upper = vsub(one, lower);
+        const vec column = vadd(vadd(middle_x, one), whole_x), row = vadd(from_row, whole_y);
+        /* left is 0 for a position so little below a whole number that it may have to be settled. */
+        const vmask after = vless(zero, vmin(vmin(column, row), vmin(left, upper)));
+        const bool inner = vmask_full(vmask_and(after, vmask_and(vless(column, end_column), vless(row, end_row))));
+        chunk->inner[i / LANES] = inner;
+        if (inner)
+            store_cells(&frame, i, column, row, vload(chunk->m + i), left, right, upper, lower, chunk);
+        else
+            complete &= find_edge_cells(frame_, i, middle_x, chunk);
     }
-    chunk->complete = vmask_full(complete);
+    chunk->complete = complete;
 }
 
 /* How many of `blocks` blocks of points, one after the other in a chunk, have cells for all points before one that has not. */

@@ -50,7 +50,7 @@ static NOINLINE void look_up(const image_frame *frame, const view *value, const 
             continue;
         }
         for (int i = 0; i < 4; ++i)
-            found->weights[4 * plain + i] = m * at.weight[i];
+            found->weights[4 * plain + i] = weight_of(&at, i, m);
         ++plain;
     }
     found->plain = plain;
@@ -64,68 +64,83 @@ typedef struct mixture {
     const point_chunk *chunk;
     const lookup *found;
     int64_t first, points, pixels;
+    int64_t origin;     /* reals from value's first pixel to where an index is 0 */
+    int64_t unit;       /* reals that an index counts */
     int64_t below;      /* reals from a pixel of value to the one below */
     int64_t out_stride; /* reals from a pixel of the result to the next */
     bool more;          /* to be added to what is in the result already */
 } mixture;
 
-/* vectors of channels of value from c on (or part of one vector). Returns which pixels have a result that is not finite.
- * Nothing is called in the loops, so that the sums stay in registers; there are enough of them that no multiply-add waits
- * for the one before. */
-static ALWAYS_INLINE uint32_t mix_block(const mixture *mix, const lookup *found, int64_t c, const int vectors,
-                                        const int part, real *out) {
+/* The sums of one pixel over count points, for `vectors` vectors of channels (or part of one vector) from `origin` on. There
+ * are enough chains that no multiply-add waits for the one before. */
+static ALWAYS_INLINE void mix_points(const lookup *found, const real *origin, const int64_t unit, int64_t stride,
+                                     int64_t below, const point_index *index, const real *weights, const int64_t count,
+                                     const int vectors, const int part, vec *total) {
     enum { MOST = 4 * BLOCK };
     const int chains = 4 * vectors <= 8 ? 4 : 2 * vectors <= 8 ? 2 : 1;
-    const int64_t stride = mix->value->stride, below = mix->below, count = found ? found->plain : mix->points;
-    const real *weights = found ? found->weights : mix->chunk->corners + 4 * mix->first;
-    const real *const origin = mix->value->pixels + c;
-    const point_index *index = mix->chunk->at + mix->first;
-    uint32_t odd = 0;
-    for (int64_t pixel = 0; pixel < mix->pixels; ++pixel) {
-        vmask finite = vfinite(vset(0));
-        vec sum[MOST];
-        for (int i = 0; i < chains * vectors; ++i)
-            sum[i] = vset(0);
-        UNROLL(3)
-        for (int64_t k = 0; k < count; ++k) {
-            const real *const upper = origin + index[k] * stride, *const lower = upper + below;
-            const real *const inner[4] = {upper, upper + stride, lower, lower + stride};
-            const quad four = quad_load(weights + 4 * k);
-            const vec weight[4] = {quad_0(four), quad_1(four), quad_2(four), quad_3(four)};
-            for (int i = 0; i < 4; ++i)
-                for (int v = 0; v < vectors; ++v) {
-                    const real *const from = found ? found->corner[k][i] : inner[i];
-                    vec *const to = &sum[i % chains * vectors + v];
-                    *to = vfma(weight[i], part ? vload_part(from, part) : vload(from + v * LANES), *to);
-                }
-        }
-        for (int v = 0; v < vectors; ++v) {
-            vec total = sum[v];
-            for (int i = 1; i < chains; ++i)
-                total = vadd(total, sum[i * vectors + v]);
-            finite = vmask_and(finite, vfinite(total));
-            if (part)
-                vstore_part(out, mix->more ? vadd(total, vload_part(out, part)) : total, part);
-            else
-                vstore(out + v * LANES, mix->more ? vadd(total, vload(out + v * LANES)) : total);
-        }
-        odd |= (uint32_t)!vmask_full(finite) << pixel;
-        weights += 4 * count;
-        index += count;
-        out += mix->out_stride;
+    vec sum[MOST];
+    for (int i = 0; i < chains * vectors; ++i)
+        sum[i] = vset(0);
+    UNROLL(9)
+    for (int64_t k = 0; k < count; ++k) {
+        const real *const upper = origin + index[k] * unit, *const lower = upper + below;
+        const real *const inner[4] = {upper, upper + stride, lower, lower + stride};
+        const quad four = quad_load(weights + 4 * k);
+        const vec weight[4] = {quad_0(four), quad_1(four), quad_2(four), quad_3(four)};
+        for (int i = 0; i < 4; ++i)
+            for (int v = 0; v < vectors; ++v) {
+                const real *const from = found ? found->corner[k][i] : inner[i];
+                vec *const to = &sum[i % chains * vectors + v];
+                *to = vfma(weight[i], part ? vload_part(from, part) : vload(from + v * LANES), *to);
+            }
     }
-    return odd;
+    for (int v = 0; v < vectors; ++v) {
+        total[v] = sum[v];
+        for (int i = 1; i < chains; ++i)
+            total[v] = vadd(total[v], sum[i * vectors + v]);
+    }
+}
+
+/* Mixes vectors of channels of value from c on (or part of one vector). Returns whether all results are finite. Nothing is
+ * called in the loops, so that the sums stay in registers. */
+static ALWAYS_INLINE bool mix_block(const mixture *mix, const lookup *found, int64_t c, const int vectors,
+                                    const int part, real *out) {
+    /* Read once: stores to the result could be to these, for all that the compiler knows. */
+    const int64_t count = found ? found->plain : mix->points, pixels = mix->pixels, out_stride = mix->out_stride;
+    const int64_t unit = mix->unit, stride = mix->value->stride, below = mix->below;
+    const real *weights = found ? found->weights : mix->chunk->corners + 4 * mix->first;
+    const real *const origin = mix->value->pixels + mix->origin + c;
+    const point_index *index = mix->chunk->at + mix->first;
+    const bool more = found && mix->more;
+    vec zero_or_nan = vset(0);
+    for (int64_t pixel = 0; pixel < pixels; ++pixel, weights += 4 * count, index += count, out += out_stride) {
+        vec total[BLOCK];
+        if (!found && count == 9 && unit == 1)
+            mix_points(NULL, origin, 1, stride, below, index, weights, 9, vectors, part, total);
+        else
+            mix_points(found, origin, unit, stride, below, index, weights, count, vectors, part, total);
+        for (int v = 0; v < vectors; ++v) {
+            zero_or_nan = vfma(total[v], vset(0), zero_or_nan);
+            if (more)
+                total[v] = vadd(total[v], part ? vload_part(out, part) : vload(out + v * LANES));
+            if (part)
+                vstore_part(out, total[v], part);
+            else
+                vstore(out + v * LANES, total[v]);
+        }
+    }
+    return vmask_full(vfinite(zero_or_nan));
 }
 
 /* One function for each number of vectors, so that the compiler gives each the registers it needs. */
-#define MIX(name, vectors, part)                                                                     \
-    static NOINLINE uint32_t mix_cells_##name(const mixture *mix, int64_t c, int part_, real *out) { \
-        (void)part_;                                                                                 \
-        return mix_block(mix, NULL, c, vectors, part, out);                                          \
-    }                                                                                                \
-    static NOINLINE void mix_found_##name(const mixture *mix, int64_t c, int part_, real *out) {     \
-        (void)part_;                                                                                 \
-        mix_block(mix, mix->found, c, vectors, part, out);                                           \
+#define MIX(name, vectors, part)                                                                 \
+    static NOINLINE bool mix_cells_##name(const mixture *mix, int64_t c, int part_, real *out) { \
+        (void)part_;                                                                             \
+        return mix_block(mix, NULL, c, vectors, part, out);                                      \
+    }                                                                                            \
+    static NOINLINE void mix_found_##name(const mixture *mix, int64_t c, int part_, real *out) { \
+        (void)part_;                                                                             \
+        mix_block(mix, mix->found, c, vectors, part, out);                                       \
     }
 MIX(block, BLOCK, 0)
 MIX(half, HALF_BLOCK, 0)
@@ -133,12 +148,13 @@ MIX(vector, 1, 0)
 MIX(part, 1, part_)
 #undef MIX
 
-static uint32_t mix_cells(const mixture *mix, int64_t channel, int64_t depth, real *out) {
-    uint32_t odd = 0;
-#define BODY(c, vectors, part) odd |= CHOOSE(mix_cells_, vectors, part)(mix, channel + (c), part, out + (c))
+/* Returns whether all results are finite. */
+static bool mix_cells(const mixture *mix, int64_t channel, int64_t depth, real *out) {
+    bool finite = true;
+#define BODY(c, vectors, part) finite &= CHOOSE(mix_cells_, vectors, part)(mix, channel + (c), part, out + (c))
     FOR_CHANNEL_BLOCKS(depth, BODY);
 #undef BODY
-    return odd;
+    return finite;
 }
 
 /* The same for one pixel, the first, in the careful way. */
@@ -164,6 +180,13 @@ static void mix_carefully(const image_frame *frame, const mixture *mix, int64_t 
 #undef BODY
 }
 
+static bool all_finite(const real *numbers, int64_t count) {
+    real zero_or_nan = 0;
+    for (int64_t i = 0; i < count; ++i)
+        zero_or_nan += 0 * numbers[i];
+    return zero_or_nan == 0;
+}
+
 /* Mixes one group of a box's pixels. Those of a block that is in parts are all mixed carefully: what is not finite could not
  * be made anew, since it has been added to what was there. */
 static void mix_group(const image_frame *frame, mixture *mix, int64_t pixels, int64_t channel, int64_t depth,
@@ -171,10 +194,10 @@ static void mix_group(const image_frame *frame, mixture *mix, int64_t pixels, in
     const bool in_parts = mix->points < frame->layer->problem->points;
     for (int64_t i = 0; i < pixels; i += mix->pixels) {
         mix->pixels = in_parts ? 0 : complete_blocks(mix->chunk, mix->first, mix->points, pixels - i);
-        uint32_t odd = mix->pixels > 0 ? mix_cells(mix, channel, depth, out) : 1;
+        const bool mixed = mix->pixels > 0, finite = mixed && mix_cells(mix, channel, depth, out);
         mix->pixels += mix->pixels == 0;
-        for (int64_t k = 0; k < mix->pixels; ++k, odd >>= 1, out += mix->out_stride, mix->first += mix->points)
-            if (odd & 1)
+        for (int64_t k = 0; k < mix->pixels; ++k, out += mix->out_stride, mix->first += mix->points)
+            if (!finite && !(mixed && all_finite(out, depth)))
                 mix_carefully(frame, mix, channel, depth, out);
     }
 }
@@ -185,10 +208,20 @@ static void forward_box(const image_frame *frame, const view *value, char *outpu
     const dcnv4i_layer *layer = frame->layer;
     const dcnv4_problem *p = &layer->problem->asked;
     const int64_t item = (int64_t)layer->problem->item, depth = p->group_channels, stride = p->output_stride;
+    const int64_t count = box->pixels * box->groups * box->points;
     mixture mix = {
-        value, chunk, NULL, 0, box->points, 1, p->width * value->stride, layer->write ? depth : stride, at->point > 0};
+        .value = value,
+        .chunk = chunk,
+        .points = box->points,
+        .origin = index_origin(frame, value->first_row, value->stride),
+        .unit = frame->unit,
+        .below = p->width * value->stride,
+        .out_stride = layer->write ? depth : stride,
+        .more = at->point > 0,
+    };
     read_box(frame, at, box, chunk);
-    find_cells(chunk, box->pixels * box->groups * box->points, frame);
+    place_points(frame, count, chunk);
+    find_cells(frame, count, chunk);
     for (int64_t channel = at->group * depth; channel < (at->group + box->groups) * depth; channel += depth) {
         char *const out = output + (at->pixel * stride + channel) * item;
         real *const sums = layer->write ? row : (real *)out;
@@ -204,13 +237,14 @@ static void forward(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, co
     const dcnv4_problem *p = &problem->asked;
     const int64_t width = problem->output_width, points = problem->points;
     const char *image = tensors->value + piece->image * p->height * p->width * p->value_stride * (int64_t)problem->item;
-    const image_frame frame = make_frame(layer, tensors, piece->first_input, piece->last_input, piece->first_input);
+    const image_frame frame = make_frame(layer, tensors, piece->first_input, piece->last_input,
+                                         layer->read ? problem->channels : p->value_stride, 0);
     const point_box largest = largest_box(width, p->groups, points);
     real *const row = piece->scratch;
     const view value = see(layer, image, piece->first_input, piece->last_input, 0, problem->channels,
                            layer->read ? row + DCNV4I_BOX_PIXELS * p->group_channels : NULL);
     point_chunk chunk;
-    chunk.middles = -1;
+    chunk.laid_from = -1;
     for (int64_t oy = piece->first_output; oy < piece->last_output; ++oy)
         for (int64_t ox = 0; ox < width; ox += largest.pixels)
             for (int64_t group = 0; group < p->groups; group += largest.groups) {

@@ -56,7 +56,7 @@ static NOINLINE void look_up_gradients(const backward_run *run, const point_chun
             const bool ours = inside(&at, i, p) && row >= 0 && row < grad->last_row - grad->first_row;
             found->corner[n][i ^ turn] = corner[i];
             found->grad[n][i ^ turn] = ours ? grad->pixels + (row * p->width + column) * grad->stride + c : found->sink;
-            found->weights[4 * n + (i ^ turn)] = chunk->m[point] * at.weight[i];
+            found->weights[4 * n + (i ^ turn)] = weight_of(&at, i, chunk->m[point]);
         }
         found->number[n++] = point;
     }
@@ -74,6 +74,49 @@ typedef struct spreading {
     real *dots;         /* as corner_dots says, of the whole chunk */
 } spreading;
 
+/* What a pixel is spread on: where indices are 0 in value and in grad_value, how many reals they count, and how far it is
+ * to the next pixel and to the one below. */
+typedef struct ground {
+    const real *value;
+    real *grad;
+    int64_t unit, stride, below;
+    int64_t grad_unit, grad_stride, grad_below;
+} ground;
+
+/* Spreads count points of one pixel, whose vectors of grad_output are out. `alike` says that value and grad_value are laid
+ * out alike, and that indices count reals. */
+static ALWAYS_INLINE void spread_points(const ground *on, const gradient_lookup *found, const point_index *index,
+                                        const point_index *grad_index, const real *weights, const int64_t count,
+                                        const int vectors, const int part, const bool alike, const vec *out,
+                                        const bool more, real *dots) {
+    const int64_t grad_stride = alike ? on->stride : on->grad_stride, grad_below = alike ? on->below : on->grad_below;
+    const uintptr_t apart = (uintptr_t)on->grad - (uintptr_t)on->value;
+    UNROLL(9)
+    for (int64_t k = 0; k < count; ++k) {
+        const real *const upper = on->value + index[k] * (alike ? 1 : on->unit), *const lower = upper + on->below;
+        real *const grad_upper = alike ? (real *)((uintptr_t)upper + apart) : on->grad + grad_index[k] * on->grad_unit;
+        real *const grad_lower = grad_upper + grad_below;
+        const real *const inner[4] = {upper, upper + on->stride, lower, lower + on->stride};
+        real *const grad_inner[4] = {grad_upper, grad_upper + grad_stride, grad_lower, grad_lower + grad_stride};
+        const quad four = quad_load(weights + 4 * k);
+        const vec weight[4] = {quad_0(four), quad_1(four), quad_2(four), quad_3(four)};
+        vec dot[4];
+        for (int i = 0; i < 4; ++i) {
+            const real *const from = found ? found->corner[k][i] : inner[i];
+            real *const to = found ? found->grad[k][i] : grad_inner[i];
+            for (int v = 0; v < vectors; ++v) {
+                const vec read = part ? vload_part(from, part) : vload(from + v * LANES);
+                dot[i] = v == 0 ? vmul(out[v], read) : vfma(out[v], read, dot[i]);
+                if (part)
+                    vstore_part(to, vfma(weight[i], out[v], vload_part(to, part)), part);
+                else
+                    vstore(to + v * LANES, vfma(weight[i], out[v], vload(to + v * LANES)));
+            }
+        }
+        quad_store_sums(dots + 4 * (found ? found->number[k] : k), dot[0], dot[1], dot[2], dot[3], more);
+    }
+}
+
 /* vectors of channels of value from c on (or part of one vector): grad_value gets m·weight·grad_output, and dots what it
  * says, which is added to what is there where `more` says so. Returns which pixels were left out, since with cells an
  * infinite grad_output would reach pixels that are not its own. */
@@ -81,50 +124,44 @@ static ALWAYS_INLINE uint32_t spread_block(const spreading *spread, const gradie
                                            const int vectors, const int part, const real *grad_output, bool more) {
     const backward_run *run = spread->run;
     const int64_t width = run->layer->problem->asked.width, stride = run->value.stride, grad_stride = run->grad.stride;
-    const int64_t below = width * stride, grad_below = width * grad_stride;
-    const int64_t count = found ? found->count : spread->points;
+    const ground on = {
+        .value = run->value.pixels + index_origin(&run->frame, run->value.first_row, stride) + c,
+        .grad = run->grad.pixels + index_origin(&run->frame, run->grad.first_row, grad_stride) + c,
+        .unit = run->frame.unit,
+        .stride = stride,
+        .below = width * stride,
+        .grad_unit = run->frame.grad_unit,
+        .grad_stride = grad_stride,
+        .grad_below = width * grad_stride,
+    };
+    const bool alike = stride == grad_stride && on.unit == 1;
+    const int64_t count = found ? found->count : spread->points, pixels = spread->pixels;
+    const int64_t out_stride = spread->out_stride;
     const real *weights = found ? found->weights : spread->chunk->corners + 4 * spread->first;
-    const real *const origin = run->value.pixels + c;
-    real *dots = spread->dots + 4 * spread->first;
-    real *const grad_origin = run->grad.pixels - run->grad.first_row * grad_below + c;
     const point_index *index = spread->chunk->at + spread->first;
+    const point_index *grad_index = (run->frame.grad_stride ? spread->chunk->grad_at : spread->chunk->at) +
+                                    spread->first;
+    real *dots = spread->dots + (found ? 0 : 4 * spread->first);
     uint32_t odd = 0;
-    for (int64_t pixel = 0; pixel < spread->pixels; ++pixel) {
+    for (int64_t pixel = 0; pixel < pixels; ++pixel) {
         vmask finite = vfinite(vset(0));
         vec out[BLOCK];
+        PREFETCH(grad_output, 4 * out_stride * (int64_t)sizeof(real));
         for (int v = 0; v < vectors; ++v) {
             out[v] = part ? vload_part(grad_output, part) : vload(grad_output + v * LANES);
             finite = vmask_and(finite, vfinite(out[v]));
         }
-        const bool left_out = !found && !vmask_full(finite);
-        odd |= (uint32_t)left_out << pixel;
-        for (int64_t k = left_out ? count : 0; k < count; ++k) {
-            const real *const upper = origin + index[k] * stride, *const lower = upper + below;
-            real *const grad_upper = grad_origin + index[k] * grad_stride, *const grad_lower = grad_upper + grad_below;
-            const real *const inner[4] = {upper, upper + stride, lower, lower + stride};
-            real *const grad_inner[4] = {grad_upper, grad_upper + grad_stride, grad_lower, grad_lower + grad_stride};
-            const quad four = quad_load(weights + 4 * k);
-            const vec weight[4] = {quad_0(four), quad_1(four), quad_2(four), quad_3(four)};
-            vec dot[4];
-            for (int i = 0; i < 4; ++i) {
-                const real *const from = found ? found->corner[k][i] : inner[i];
-                real *const to = found ? found->grad[k][i] : grad_inner[i];
-                for (int v = 0; v < vectors; ++v) {
-                    const vec read = part ? vload_part(from, part) : vload(from + v * LANES);
-                    dot[i] = v == 0 ? vmul(out[v], read) : vfma(out[v], read, dot[i]);
-                    if (part)
-                        vstore_part(to, vfma(weight[i], out[v], vload_part(to, part)), part);
-                    else
-                        vstore(to + v * LANES, vfma(weight[i], out[v], vload(to + v * LANES)));
-                }
-            }
-            quad_store_sums(dots + 4 * (found ? found->number[k] - spread->first : k), dot[0], dot[1], dot[2], dot[3],
-                            more);
-        }
+        if (!found && !vmask_full(finite))
+            odd |= (uint32_t)1 << pixel;
+        else if (!found && count == 9 && alike && !more)
+            spread_points(&on, NULL, index, index, weights, 9, vectors, part, true, out, false, dots);
+        else
+            spread_points(&on, found, index, grad_index, weights, count, vectors, part, false, out, more, dots);
         weights += 4 * count;
         index += count;
+        grad_index += count;
         dots += 4 * count;
-        grad_output += spread->out_stride;
+        grad_output += out_stride;
     }
     return odd;
 }

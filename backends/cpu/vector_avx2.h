@@ -95,12 +95,15 @@ static inline vec vdrop(vmask mask, vec a) { return _mm256_andnot_ps(mask, a); }
 static inline vec vmin(vec a, vec b) { return _mm256_min_ps(a, b); }
 static inline vec vmax(vec a, vec b) { return _mm256_max_ps(a, b); }
 
-static inline void vstore_index(point_index *to, vec column, vec row, vmask mask, int64_t zero_row, int64_t width) {
-    const __m256i rows = _mm256_sub_epi32(_mm256_cvttps_epi32(row), _mm256_set1_epi32((int32_t)zero_row));
-    const __m256i index = _mm256_add_epi32(_mm256_mullo_epi32(rows, _mm256_set1_epi32((int32_t)width)),
-                                           _mm256_cvttps_epi32(column));
-    /* All bits set is −1. */
-    _mm256_storeu_si256((__m256i *)to, _mm256_or_si256(index, _mm256_castps_si256(vmask_not(mask))));
+static inline void vstore_index(point_index *to, vec column, vec row, int64_t by_column, int64_t by_row) {
+    const __m256i columns = _mm256_mullo_epi32(_mm256_cvttps_epi32(column), _mm256_set1_epi32((int32_t)by_column));
+    const __m256i rows = _mm256_mullo_epi32(_mm256_cvttps_epi32(row), _mm256_set1_epi32((int32_t)by_row));
+    _mm256_storeu_si256((__m256i *)to, _mm256_add_epi32(rows, columns));
+}
+
+static inline void vforget_index(point_index *to, vmask known) {
+    const __m256i index = _mm256_loadu_si256((const __m256i *)to);
+    _mm256_storeu_si256((__m256i *)to, _mm256_or_si256(index, _mm256_castps_si256(vmask_not(known))));
 }
 
 /* ---- 16-bit storage ---------------------------------------------------------------------------------------------- */

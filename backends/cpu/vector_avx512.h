@@ -95,11 +95,14 @@ static inline vec vdrop(vmask mask, vec a) { return _mm512_maskz_mov_ps((vmask)~
 static inline vec vmin(vec a, vec b) { return _mm512_min_ps(a, b); }
 static inline vec vmax(vec a, vec b) { return _mm512_max_ps(a, b); }
 
-static inline void vstore_index(point_index *to, vec column, vec row, vmask mask, int64_t zero_row, int64_t width) {
-    const __m512i rows = _mm512_sub_epi32(_mm512_cvttps_epi32(row), _mm512_set1_epi32((int32_t)zero_row));
-    const __m512i index = _mm512_add_epi32(_mm512_mullo_epi32(rows, _mm512_set1_epi32((int32_t)width)),
-                                           _mm512_cvttps_epi32(column));
-    _mm512_storeu_si512(to, _mm512_mask_mov_epi32(_mm512_set1_epi32(-1), mask, index));
+static inline void vstore_index(point_index *to, vec column, vec row, int64_t by_column, int64_t by_row) {
+    const __m512i columns = _mm512_mullo_epi32(_mm512_cvttps_epi32(column), _mm512_set1_epi32((int32_t)by_column));
+    const __m512i rows = _mm512_mullo_epi32(_mm512_cvttps_epi32(row), _mm512_set1_epi32((int32_t)by_row));
+    _mm512_storeu_si512(to, _mm512_add_epi32(rows, columns));
+}
+
+static inline void vforget_index(point_index *to, vmask known) {
+    _mm512_storeu_si512(to, _mm512_mask_mov_epi32(_mm512_set1_epi32(-1), known, _mm512_loadu_si512(to)));
 }
 
 /* ---- 16-bit storage ---------------------------------------------------------------------------------------------- */

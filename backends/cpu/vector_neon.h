@@ -74,10 +74,13 @@ static inline vec vdrop(vmask mask, vec a) { return vreinterpretq_f32_u32(vbicq_
 static inline vec vmin(vec a, vec b) { return vminq_f32(a, b); }
 static inline vec vmax(vec a, vec b) { return vmaxq_f32(a, b); }
 
-static inline void vstore_index(point_index *to, vec column, vec row, vmask mask, int64_t zero_row, int64_t width) {
-    const int32x4_t rows = vsubq_s32(vcvtq_s32_f32(row), vdupq_n_s32((int32_t)zero_row));
-    const int32x4_t index = vmlaq_s32(vcvtq_s32_f32(column), rows, vdupq_n_s32((int32_t)width));
-    vst1q_s32(to, vorrq_s32(index, vreinterpretq_s32_u32(vmvnq_u32(mask)))); /* all bits set is −1 */
+static inline void vstore_index(point_index *to, vec column, vec row, int64_t by_column, int64_t by_row) {
+    const int32x4_t columns = vmulq_n_s32(vcvtq_s32_f32(column), (int32_t)by_column);
+    vst1q_s32(to, vmlaq_n_s32(columns, vcvtq_s32_f32(row), (int32_t)by_row));
+}
+
+static inline void vforget_index(point_index *to, vmask known) {
+    vst1q_s32(to, vornq_s32(vld1q_s32(to), vreinterpretq_s32_u32(known))); /* all bits set is −1 */
 }
 
 /* ---- 16-bit storage ---------------------------------------------------------------------------------------------- */

@@ -16,7 +16,7 @@ enum {
 };
 
 typedef real vec;
-typedef int64_t point_index; /* of a pixel in an image */
+typedef int64_t point_index; /* of a pixel in an image, counted in reals */
 typedef const real *quad;
 
 static inline vec vload(const real *from) { return *from; }
@@ -60,10 +60,11 @@ static inline vec vdrop(vmask mask, vec a) { return mask ? 0 : a; }
 static inline vec vmin(vec a, vec b) { return a < b ? a : b; }
 static inline vec vmax(vec a, vec b) { return a > b ? a : b; }
 
-/* (row − zero_row)·width + column where the mask is set, −1 elsewhere; column and row are whole numbers, in range. */
-static inline void vstore_index(point_index *to, vec column, vec row, vmask mask, int64_t zero_row, int64_t width) {
-    *to = mask ? ((int64_t)row - zero_row) * width + (int64_t)column : -1;
+/* column·by_column + row·by_row, of whole numbers; and −1 instead where the mask is not set. */
+static inline void vstore_index(point_index *to, vec column, vec row, int64_t by_column, int64_t by_row) {
+    *to = (int64_t)column * by_column + (int64_t)row * by_row;
 }
+static inline void vforget_index(point_index *to, vmask known) { *to = known ? *to : -1; }
 
 /* One quad, and one of its numbers in every lane. */
 static inline quad quad_load(const real *from) { return from; }

@@ -44,13 +44,14 @@ static void input_rows(const dcnv4i_problem *problem, int64_t first, int64_t las
     *last_input = high <= (double)*first_input ? *first_input : high < (double)p->height ? (int64_t)high : p->height;
 }
 
-static dcnv4_status set_scratch(int64_t reals, dcnv4i_work *work) {
-    const int64_t limit = (int64_t)(PTRDIFF_MAX / (1024 * sizeof(float))) - 64;
+static dcnv4_status set_scratch(const dcnv4i_problem *problem, int64_t reals, dcnv4i_work *work) {
+    const size_t size = problem->asked.dtype == DCNV4_FLOAT64 ? sizeof(double) : sizeof(float);
+    const int64_t limit = (int64_t)(PTRDIFF_MAX / (1024 * sizeof(double))) - 64;
     if (reals > limit)
         return dcnv4i_fail(DCNV4_UNSUPPORTED,
-                           "the cpu needs more than %lld floats of workspace, past what can be addressed",
+                           "the cpu needs more than %lld numbers of workspace, past what can be addressed",
                            (long long)limit);
-    work->scratch = ((size_t)reals * sizeof(float) + 63) / 64 * 64;
+    work->scratch = ((size_t)reals * size + 63) / 64 * 64;
     return DCNV4_SUCCESS;
 }
 
@@ -69,35 +70,34 @@ static dcnv4_status cut_forward(const dcnv4i_problem *problem, bool converts, dc
         const dcnv4i_piece piece = dcnv4i_work_piece(problem, DCNV4_PASS_FORWARD, converts, work, band);
         rows = most(rows, piece.last_input - piece.first_input);
     }
-    return set_scratch(product(product(rows, p->width), problem->channels) + DCNV4I_BOX_PIXELS * p->group_channels,
-                       work);
+    return set_scratch(
+        problem, product(product(rows, p->width), problem->channels) + DCNV4I_BOX_PIXELS * p->group_channels, work);
+}
+
+/* Whether backward works on copies of value and grad_value, a group at a time. Where there is one group they lie well as they
+ * are. */
+static bool packs(const dcnv4i_problem *problem, bool converts) {
+    return converts || problem->asked.groups > 1;
 }
 
 static dcnv4_status cut_backward(const dcnv4i_problem *problem, bool converts, int threads, dcnv4i_work *work) {
     const dcnv4_problem *p = &problem->asked;
     const int64_t cost = product(product(most(problem->output_height, 1), most(row_cost(problem), 1)),
                                  most(p->batch, 1));
-    /* A few pieces for every thread, so that they end together, but none too small; those of one image share out its
-     * groups first, which costs nothing, then its rows, which all of them have to look through. */
+    /* A few pieces for every thread, so that they end together, but none too small. Those of one image share out its groups,
+     * which costs nothing; two at a time, since neighbouring groups' gradients lie in the same lines of the cache. Where
+     * there are fewer groups than threads they share out its rows too, which all of them have to look through. */
     const int64_t wanted = threads == 1 ? 1 : least(4 * (int64_t)threads, most(cost / PIECE_COST, 1));
     const int64_t wanted_chunks = least(p->groups, pieces_of(wanted, most(p->batch, 1)));
-    work->chunk_groups = pieces_of(p->groups, most(wanted_chunks, 1));
-    /* With conversions a piece has two float copies of its channels: no more than the value tensor is large, if a chunk of
-     * one group can do that. */
-    const int64_t image = product(p->height, p->width), values = (int64_t)problem->tensors[DCNV4I_VALUE].bytes;
-    if (converts && image > 0)
-        work->chunk_groups = most(
-            1, least(work->chunk_groups, values / most(product(product(image, p->group_channels), 8), 1)));
+    const int64_t alone = pieces_of(p->groups, most(wanted_chunks, 1)), enough = least(wanted, threads);
+    work->chunk_groups = alone == 1 && product(p->batch, p->groups / 2) >= enough ? 2 : alone;
     work->chunks = pieces_of(p->groups, work->chunk_groups);
-    const int64_t missing = pieces_of(wanted, most(product(p->batch, work->chunks), 1));
-    work->bands = most(1, least(least(missing, threads), p->height / 8));
+    const int64_t missing = pieces_of(enough, most(product(p->batch, work->chunks), 1));
+    work->bands = most(1, least(missing, p->height / 8));
     work->pieces = p->batch * work->chunks * work->bands;
-    if (!converts || work->pieces == 0)
+    if (!packs(problem, converts) || work->pieces == 0)
         return DCNV4_SUCCESS;
-    const int64_t channels = work->chunk_groups * p->group_channels;
-    return set_scratch(product(product(p->height + pieces_of(p->height, work->bands), p->width), channels) +
-                           DCNV4I_BOX_PIXELS * p->group_channels,
-                       work);
+    return set_scratch(problem, product(product(2 * p->height, p->width) + DCNV4I_BOX_PIXELS, p->group_channels), work);
 }
 
 dcnv4_status dcnv4i_work_cut(const dcnv4i_problem *problem, dcnv4_pass pass, bool converts, int threads,

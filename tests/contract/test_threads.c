@@ -33,7 +33,9 @@ static void any_number_of_threads(void **state) {
     for (const char *const *device = devices_to_try(); *device; ++device)
         for (EACH_DTYPE(dtype))
             for (int number = 0; number < 2; ++number) {
-                const dcnv4_problem problem = threads_problem(dtype, number);
+                dcnv4_problem problem = threads_problem(dtype, number);
+                if (number == 1 && strncmp(*device, "cpu", 3) == 0) /* enough for them to share out an image's rows */
+                    problem.stride_w = 1, problem.group_channels = 211;
                 test_layer layer = made_and_filled(&problem), expected = made_and_filled(&problem);
                 dcnv4_context *context = NULL;
                 ASSERT_SUCCESS(dcnv4_context_create(*device, &context));
