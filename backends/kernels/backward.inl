@@ -89,7 +89,7 @@ DCN_INLINE dcn_slopes dcn_project(const DCN_GLOBAL dcn_item *value, const DCN_GL
     slopes.mask = 0.0f, slopes.x = 0.0f, slopes.y = 0.0f;
     if (s->inside) {
         const dcn_index first = b->group * DCN_CHANNELS + channel;
-        const dcn_index at = s->at * DCN_VALUE_STRIDE + first, below = sizes->width * DCN_VALUE_STRIDE;
+        const dcn_index at = dcn_at(s, b->n, sizes) * DCN_VALUE_STRIDE + first, below = sizes->width * DCN_VALUE_STRIDE;
         const dcn_index grad_at = b->pixel * DCN_GRAD_OUTPUT_STRIDE + first;
         float dot[4];
         dcn_dots(value, at, below, grad_output, grad_at, s->inside, channel, dot);
@@ -243,8 +243,9 @@ DCN_KERNEL(dcn_backward_reach, 1)
             for (int k = 0; k < DCN_POINTS; ++k) {
                 const dcn_sample s = dcn_point(offset_mask, &b, k, &norm, &sizes);
                 if (s.inside) {
-                    least = DCN_MIN(least, s.at);
-                    most = DCN_MAX_INDEX(most, s.at + sizes.width + 1);
+                    const dcn_index at = dcn_at(&s, b.n, &sizes);
+                    least = DCN_MIN(least, at);
+                    most = DCN_MAX_INDEX(most, at + sizes.width + 1);
                 }
             }
         }
@@ -289,15 +290,15 @@ DCN_INLINE void dcn_scatter_block(const DCN_GLOBAL dcn_item *offset_mask, const 
     const dcn_softmax norm = dcn_softmax_of(offset_mask, b->offsets);
     for (int k = 0; k < DCN_POINTS; ++k) {
         const dcn_sample s = dcn_point(offset_mask, b, k, &norm, sizes);
-        const dcn_index last = s.at + sizes->width + 1;
-        if (!s.inside || s.at >= own->end || last < own->begin)
+        const dcn_index at = dcn_at(&s, b->n, sizes), last = at + sizes->width + 1;
+        if (!s.inside || at >= own->end || last < own->begin)
             continue;
-        const int all = s.inside == DCN_INTERIOR && s.at >= own->begin && last < own->end;
+        const int all = s.inside == DCN_INTERIOR && at >= own->begin && last < own->end;
         float weight[4];
         dcn_weights(&s, s.mask, weight);
         DCN_UNROLL
         for (int c = 0; c < 4; ++c) {
-            const dcn_index pixel = s.at + (c & 1) + (c & 2 ? sizes->width : 0);
+            const dcn_index pixel = at + (c & 1) + (c & 2 ? sizes->width : 0);
             if (all || ((s.inside >> c & 1) && pixel >= own->begin && pixel < own->end))
                 dcn_add_grad(sums, pixel * DCN_SUMS_STRIDE + first, weight[c], grad, channel);
         }
@@ -393,7 +394,7 @@ DCN_KERNEL(dcn_backward_scatter, DCN_WORK_GROUP)
             DCN_UNROLL
             for (int c = 0; c < 4; ++c)
                 if (s.inside >> c & 1)
-                    dcn_atomic_add(sums, (s.at + (c & 1) + (c & 2 ? sizes.width : 0)) * DCN_SUMS_STRIDE + first_channel,
+                    dcn_atomic_add(sums, (dcn_at(&s, block.n, &sizes) + (c & 1) + (c & 2 ? sizes.width : 0)) * DCN_SUMS_STRIDE + first_channel,
                                    dcn_scale(weight[c], grad));
         }
     }

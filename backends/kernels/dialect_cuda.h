@@ -9,6 +9,8 @@
 #define DCN_LOCAL_ID ((int)threadIdx.x)
 #define DCN_EXP expf
 #define DCN_MAX fmaxf
+#define DCN_FLOOR floorf
+#define DCN_ABS fabsf
 #define DCN_INFINITY __int_as_float(0x7f800000)
 #define DCN_BITS_OF(number) __float_as_uint(number)
 #define DCN_FLOAT_OF(bits) __uint_as_float(bits)

@@ -10,9 +10,11 @@
 
 typedef long long dcn_long;
 #if DCN_WIDE
+#define DCN_FARTHEST 0x1p62f
 typedef long long dcn_index;
 #define DCN_INDEX_MAX 0x7fffffffffffffffLL
 #else
+#define DCN_FARTHEST 0x1p30f
 typedef int dcn_index;
 #define DCN_INDEX_MAX 0x7fffffff
 #endif

@@ -16,6 +16,8 @@
 #define DCN_LOCAL_ID ((int)__builtin_amdgcn_workitem_id_x())
 #define DCN_EXP __builtin_expf
 #define DCN_MAX __builtin_fmaxf
+#define DCN_FLOOR __builtin_floorf
+#define DCN_ABS __builtin_fabsf
 #define DCN_INFINITY __builtin_inff()
 #define DCN_BITS_OF(number) __builtin_bit_cast(unsigned, number)
 #define DCN_FLOAT_OF(bits) __builtin_bit_cast(float, bits)

@@ -13,15 +13,19 @@
 #define DCN_UNROLL _Pragma("unroll")
 #define DCN_EXP exp
 #define DCN_MAX fmax
+#define DCN_FLOOR floor
+#define DCN_ABS fabs
 #define DCN_MIN min
 #define DCN_MAX_INDEX max
 #define DCN_INFINITY INFINITY
 
 typedef long dcn_long;
 #if DCN_WIDE
+#define DCN_FARTHEST 0x1p62f
 typedef long dcn_index;
 #define DCN_INDEX_MAX LONG_MAX
 #else
+#define DCN_FARTHEST 0x1p30f
 typedef int dcn_index;
 #define DCN_INDEX_MAX INT_MAX
 #endif

@@ -87,13 +87,13 @@ DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
                 DCN_UNROLL
                 for (int k = 0; k < DCN_TAPS; ++k) {
                     const dcn_sample s = own[k];
-                    const dcn_index at = s.at * DCN_VALUE_STRIDE + block.group * DCN_CHANNELS + channel;
+                    const dcn_index at = dcn_at(&s, block.n, &sizes) * DCN_VALUE_STRIDE + block.group * DCN_CHANNELS + channel;
                     dcn_add_interior(sum, value, at, below, &s, channel);
                 }
             } else {
                 for (int k = 0; k < taps; ++k) {
                     const dcn_sample s = own[k];
-                    const dcn_index at = s.at * DCN_VALUE_STRIDE + block.group * DCN_CHANNELS + channel;
+                    const dcn_index at = dcn_at(&s, block.n, &sizes) * DCN_VALUE_STRIDE + block.group * DCN_CHANNELS + channel;
                     if (s.inside)
                         dcn_add_any(sum, value, at, below, &s, channel);
                 }
@@ -109,7 +109,7 @@ DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
         DCN_UNROLL_POINTS
         for (int k = 0; k < DCN_POINTS; ++k) {
             const dcn_sample s = dcn_point(offset_mask, &block, k, &norm, &sizes);
-            const dcn_index at = s.at * DCN_VALUE_STRIDE + block.group * DCN_CHANNELS + channel;
+            const dcn_index at = dcn_at(&s, block.n, &sizes) * DCN_VALUE_STRIDE + block.group * DCN_CHANNELS + channel;
             if (dcn_plain(&s))
                 dcn_add_interior(sum, value, at, below, &s, channel);
             else if (s.inside)

@@ -50,16 +50,21 @@ DCN_INLINE dcn_sample dcn_point(const DCN_GLOBAL dcn_item *offset_mask, const DC
     const int number = DCN_REMOVE_CENTER && k >= DCN_CENTER ? k + 1 : k;
     const dcn_index tap_x = number / DCN_KERNEL_H * (dcn_index)DCN_DILATION_W - DCN_HALF_W;
     const dcn_index tap_y = number % DCN_KERNEL_H * (dcn_index)DCN_DILATION_H - DCN_HALF_H;
-    const dcn_index base_x = b->ox * DCN_STRIDE_W - DCN_PAD_W + DCN_HALF_W;
-    const dcn_index base_y = b->oy * DCN_STRIDE_H - DCN_PAD_H + DCN_HALF_H;
+    const dcn_index middle_x = b->ox * DCN_STRIDE_W - DCN_PAD_W + DCN_HALF_W;
+    const dcn_index middle_y = b->oy * DCN_STRIDE_H - DCN_PAD_H + DCN_HALF_H;
     const float dx = dcn_read(offset_mask, b->offsets + 2 * k), dy = dcn_read(offset_mask, b->offsets + 2 * k + 1);
-    const float x = (float)base_x + DCN_SCALE * ((float)tap_x + dx), y = (float)base_y + DCN_SCALE * ((float)tap_y + dy);
-    dcn_sample s = dcn_locate(x, y, b->n * sizes->height * sizes->width, sizes->width, sizes->height);
+    const float x = DCN_SCALE * ((float)tap_x + dx), y = DCN_SCALE * ((float)tap_y + dy);
+    dcn_sample s = dcn_locate(x, y, middle_x, middle_y, sizes->width, sizes->height);
     s.mask = dcn_read(offset_mask, b->offsets + 2 * DCN_POINTS + k);
 #if DCN_SOFTMAX
     s.mask = DCN_EXP(s.mask - norm->largest) / norm->sum;
 #endif
     return s;
+}
+
+/* Pixel number, in the batch, of a sample's top left corner; the others are 1, width and width + 1 further. */
+DCN_INLINE dcn_index dcn_at(const DCN_PRIVATE dcn_sample *s, dcn_index n, const DCN_PRIVATE dcn_sizes *sizes) {
+    return (n * sizes->height + s->row) * sizes->width + s->column;
 }
 
 /* ---- Who is who: a work-group has a tile of output pixels, some groups of each, and DCN_LANES work-items a block ------ */

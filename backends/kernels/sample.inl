@@ -3,28 +3,40 @@
 /* A point. Corners are numbered (top left, top right, bottom left, bottom right); bit c of inside says that corner c is
  * in the image, and 0 that the point does not count. Without its bit a corner must be neither read nor multiplied. */
 typedef struct dcn_sample {
-    float fx, fy;   /* where in the cell: 0 ≤ fx, fy < 1 */
-    float mask;     /* its weight */
+    float fx, fy; /* where in the cell: 0 ≤ fx, fy ≤ 1 */
+    float mask;   /* its weight */
     int inside;
-    dcn_index at;   /* pixel number of the top left corner in the batch; the others are 1, width and width + 1 further */
+    dcn_index row, column; /* of the top left corner, which may be −1; 0 if the point does not count */
 } dcn_sample;
 
 #define DCN_INTERIOR 15
 
-/* The point at (x, y) of an image of width × height whose pixels are numbered from first on. What is inside is accepted, so
- * that NaN is not, and only then converted to a whole number. */
-DCN_INLINE dcn_sample dcn_locate(float x, float y, dcn_index first, dcn_index width, dcn_index height) {
+/* Positions are measured from where the middle of the kernel is without an offset: a whole number, which is known exactly, so
+ * that a float32 has all its bits for the fraction, however large the image is. What is nearer to the middle than this part
+ * of it is at the middle: their sum is, even in float64. Else it could be told from a point at the image's edge, or at the
+ * border of two cells, where the formula's arithmetic cannot. */
+#define DCN_NEAREST 0x1p-54f
+
+DCN_INLINE float dcn_settle(float position, dcn_index middle) {
+    return DCN_ABS(position) < DCN_NEAREST * DCN_ABS((float)middle) ? 0.0f : position;
+}
+
+/* The point at (middle_x + x, middle_y + y) of an image of width × height. What can be a whole number is accepted, so that
+ * NaN is not, and only then converted; what is inside is decided on whole numbers. */
+DCN_INLINE dcn_sample dcn_locate(float x, float y, dcn_index middle_x, dcn_index middle_y, dcn_index width,
+                                 dcn_index height) {
     dcn_sample s;
-    s.fx = 0.0f, s.fy = 0.0f, s.mask = 0.0f, s.inside = 0, s.at = 0;
-    if ((x > -1.0f) & (x < (float)width) & (y > -1.0f) & (y < (float)height)) {
-        /* Rounding towards 0 is floor, but for what lies between −1 and 0. */
-        const dcn_index column = (dcn_index)x - (x < 0.0f), row = (dcn_index)y - (y < 0.0f);
-        /* Past 2²⁴ pixels a float is rounded, and even the left or upper corner may be outside. */
-        const int left = (column >= 0) & (column < width), right = column + 1 < width;
-        const int top = (row >= 0) & (row < height), bottom = row + 1 < height;
-        s.fx = x - (float)column, s.fy = y - (float)row;
-        s.inside = (left & top) | (right & top) << 1 | (left & bottom) << 2 | (right & bottom) << 3;
-        s.at = first + row * width + column;
+    s.fx = 0.0f, s.fy = 0.0f, s.mask = 0.0f, s.inside = 0, s.row = 0, s.column = 0;
+    x = dcn_settle(x, middle_x), y = dcn_settle(y, middle_y);
+    if ((x > -DCN_FARTHEST) & (x < DCN_FARTHEST) & (y > -DCN_FARTHEST) & (y < DCN_FARTHEST)) {
+        const float whole_x = DCN_FLOOR(x), whole_y = DCN_FLOOR(y), fx = x - whole_x, fy = y - whole_y;
+        const dcn_index column = middle_x + (dcn_index)whole_x, row = middle_y + (dcn_index)whole_y;
+        /* Exactly at −1 is outside. */
+        if ((column >= -(dcn_index)(fx > 0.0f)) & (column < width) & (row >= -(dcn_index)(fy > 0.0f)) & (row < height)) {
+            const int left = column >= 0, right = column + 1 < width, top = row >= 0, bottom = row + 1 < height;
+            s.fx = fx, s.fy = fy, s.row = row, s.column = column;
+            s.inside = (left & top) | (right & top) << 1 | (left & bottom) << 2 | (right & bottom) << 3;
+        }
     }
     return s;
 }
