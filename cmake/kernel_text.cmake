@@ -3,7 +3,9 @@ set(dcnv4_kernel_texts
   dcnv4i_kernel_sample sample.inl
   dcnv4i_kernel_points points.inl
   dcnv4i_kernel_forward forward.inl
-  dcnv4i_kernel_backward backward.inl
+  dcnv4i_kernel_backward_points backward_points.inl
+  dcnv4i_kernel_backward_scatter backward_scatter.inl
+  dcnv4i_kernel_backward_tiles backward_tiles.inl
   dcnv4i_kernel_floor floor.inl
   dcnv4i_dialect_opencl dialect_opencl.h
   dcnv4i_dialect_cuda dialect_cuda.h

@@ -187,6 +187,25 @@ static void add_owned_scatter(program *made, const part *p, steps *to) {
     made->reach_bytes = 2 * made->reach_item * (size_t)rows;
 }
 
+static void add_tiled_scatter(program *made, const part *p, steps *to) {
+    const dcnv4i_problem *problem = &made->problem;
+    const int64_t chunks = dcnv4i_geometry_chunks(&p->geometry, problem);
+    step *reach = add_step(to, p->module->kernels[DCNV4I_KERNEL_REACH], chunks, dcnv4i_flat_group(&made->gpu->limits));
+    bind(reach, BIND_TENSOR + DCNV4I_OFFSET_MASK);
+    bind(reach, BIND_REACH);
+    pass_sizes(reach, problem);
+    step *scatter = add_step(to, p->module->kernels[DCNV4I_KERNEL_SCATTER],
+                             dcnv4i_geometry_groups(&p->geometry, problem, p->id, no_cuts),
+                             tile_work_group(&p->geometry));
+    bind(scatter, BIND_TENSOR + DCNV4I_OFFSET_MASK);
+    bind(scatter, BIND_TENSOR + DCNV4I_GRAD_OUTPUT);
+    bind(scatter, BIND_TENSOR + DCNV4I_GRAD_VALUE);
+    bind(scatter, BIND_REACH);
+    pass_sizes(scatter, problem);
+    made->reach_item = p->geometry.wide ? 8 : 4;
+    made->reach_bytes = 4 * made->reach_item * (size_t)chunks;
+}
+
 static void add_atomic_scatter(program *made, const part *p, steps *to) {
     const dcnv4i_problem *problem = &made->problem;
     const int64_t pixels = problem->tensors[DCNV4I_VALUE].pixels, items = pixels * problem->channels;
@@ -213,13 +232,15 @@ static dcnv4_status add_scatter(program *made, bool aligned, steps *to) {
     const dcnv4_status status = get_part(made, DCNV4I_PART_SCATTER, aligned, &p);
     if (status != DCNV4_SUCCESS)
         return status;
-    if (made->problem.asked.dtype != DCNV4_FLOAT32) {
+    if (made->problem.asked.dtype != DCNV4_FLOAT32 && p.geometry.scatter != DCNV4I_SCATTER_TILES) {
         const dcnv4i_tensor *value = &made->problem.tensors[DCNV4I_VALUE];
         const size_t sums = (size_t)(value->pixels * made->problem.channels) * sizeof(float);
         made->sums_bytes = (sums + WORKSPACE_ALIGNMENT - 1) / WORKSPACE_ALIGNMENT * WORKSPACE_ALIGNMENT;
     }
-    if (p.geometry.owned)
+    if (p.geometry.scatter == DCNV4I_SCATTER_BANDS)
         add_owned_scatter(made, &p, to);
+    else if (p.geometry.scatter == DCNV4I_SCATTER_TILES)
+        add_tiled_scatter(made, &p, to);
     else
         add_atomic_scatter(made, &p, to);
     if (made->sums_bytes + made->reach_bytes > 0)

@@ -77,28 +77,65 @@ static void plan_for_cpu(dcnv4i_geometry *geometry, const dcnv4i_problem *proble
     geometry->tile_h = 1;
 }
 
-/* As many lanes as a block's vectors fill, so that neighbouring lanes read neighbouring addresses; a tile as square as
- * the rest of the work-group allows, since neighbouring pixels read the same rows. */
+/* As many lanes as a block's vectors fill, up to a number, so that neighbouring lanes read neighbouring addresses; a tile of
+ * one group's pixels, as square as the rest of the work-group allows, since neighbouring pixels read the same rows. */
 static void plan_for_gpu(dcnv4i_geometry *geometry, const dcnv4i_limits *limits, const dcnv4i_problem *problem,
-                         dcnv4i_part part) {
+                         int64_t most_lanes, int64_t most_items) {
     const int64_t vectors = blocks_of(problem->asked.group_channels, geometry->vector);
-    const int64_t work_group = smaller(limits->work_group, 128);
-    geometry->lanes = (int32_t)smaller(power_below(vectors), smaller(power_below(work_group), 16));
+    const int64_t work_group = power_below(smaller(limits->work_group, most_items));
+    geometry->lanes = (int32_t)smaller(power_below(vectors), smaller(work_group, most_lanes));
     geometry->vectors = (int32_t)smaller(blocks_of(vectors, geometry->lanes), 4);
-    const int64_t blocks = power_below(work_group) / geometry->lanes;
-    geometry->tile_groups = (int32_t)smaller(power_below(problem->asked.groups), smaller(blocks, 4));
-    const int64_t pixels = power_below(blocks / geometry->tile_groups);
+    const int64_t pixels = work_group / geometry->lanes;
+    geometry->tile_groups = 1;
     geometry->tile_h = 1;
     while (geometry->tile_h * geometry->tile_h * 2 <= pixels && geometry->tile_h < 8)
         geometry->tile_h *= 2;
     geometry->tile_w = (int32_t)(pixels / geometry->tile_h);
-    geometry->staged = geometry->lanes > 1 && part != DCNV4I_PART_SCATTER;
+}
 
-    /* What is staged of a point: its sample, and in backward three sums a lane; half of the local memory is left to a
-     * second work-group. */
-    const int64_t point = (geometry->wide ? 24 : 20) + (part == DCNV4I_PART_POINTS ? 12 * geometry->lanes : 0);
-    const int64_t room = (limits->local_memory / 2 - (int64_t)sizeof(float) * work_group) / (point * blocks);
-    geometry->taps = (int32_t)smaller(at_least_1(problem->points), smaller(at_least_1(room), 32));
+static int64_t index_size(const dcnv4i_geometry *geometry) {
+    return geometry->wide ? 8 : 4;
+}
+
+/* Samples are staged where lanes share them: as many points at a time as half of the local memory holds, so that a second
+ * work-group has the other half, and the rounds are alike. */
+static void plan_staging(dcnv4i_geometry *geometry, const dcnv4i_limits *limits, const dcnv4i_problem *problem,
+                         dcnv4i_part part) {
+    const int64_t blocks = (int64_t)geometry->tile_h * geometry->tile_w;
+    const int64_t quads = part == DCNV4I_PART_POINTS ? geometry->lanes : 1; /* of floats, a point */
+    const int64_t point = index_size(geometry) + 16 * quads;
+    /* Rows of points are padded by up to one, lanes' quads by up to 15, and with softmax each work-item has a mean. */
+    const int64_t fixed = 16 * 15 * quads + 4 * blocks * geometry->lanes;
+    const int64_t room = (limits->local_memory / 2 - fixed) / (point * blocks) - 1;
+    const int64_t most = smaller(smaller(at_least_1(problem->points), room), 16);
+    geometry->staged = geometry->lanes > 1 && most > 0;
+    geometry->taps = (int32_t)(most > 0 ? blocks_of(at_least_1(problem->points), blocks_of(problem->points, most)) : 1);
+}
+
+/* Bytes of local memory that owned tiles need beside their hits, and for each of these. */
+static int64_t tile_fixed(const dcnv4i_geometry *geometry) {
+    const int64_t items = (int64_t)geometry->tile_h * geometry->tile_w * geometry->lanes;
+    const int64_t rows = geometry->tile_h + 1, cells = rows * (geometry->tile_w + 1);
+    return 4 * (rows + 2 * cells + 3) + items * (4 + 2 * index_size(geometry)) + 64; /* and what alignment takes */
+}
+
+static int64_t tile_hit(const dcnv4i_geometry *geometry) {
+    return 16 + index_size(geometry) + 4 * 4;
+}
+
+/* Few lanes with several vectors make large tiles, which look through fewer points that are not theirs. Where the local
+ * memory of a device serves several work-groups (64 KiB on AMD's) two should fit. Chunks are small, to be told apart. */
+static void plan_scatter(dcnv4i_geometry *geometry, const dcnv4i_limits *limits, const dcnv4i_problem *problem) {
+    enum { MOST_HITS = 1024, MOST_POINTS = 4096 };
+    const int64_t items = (int64_t)geometry->tile_h * geometry->tile_w * geometry->lanes;
+    const int64_t local = limits->local_memory >= 65536 ? limits->local_memory / 2 : limits->local_memory;
+    const int64_t hits = smaller((local - tile_fixed(geometry)) / tile_hit(geometry), MOST_HITS) / 64 * 64;
+    if (hits >= items && problem->points <= MOST_POINTS) {
+        geometry->scatter = DCNV4I_SCATTER_TILES;
+        geometry->hits = (int32_t)hits;
+        geometry->chunk_h = geometry->chunk_w = 4;
+    } else
+        geometry->scatter = problem->asked.deterministic ? DCNV4I_SCATTER_BANDS : DCNV4I_SCATTER_ATOMIC;
 }
 
 dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part,
@@ -108,34 +145,52 @@ dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_pro
     geometry.wide = needs_64_bits(problem);
     if (limits->cpu)
         plan_for_cpu(&geometry, problem);
-    else
-        plan_for_gpu(&geometry, limits, problem, part);
-    geometry.owned = limits->cpu || (part == DCNV4I_PART_SCATTER && problem->asked.deterministic);
+    else if (part == DCNV4I_PART_SCATTER) {
+        plan_for_gpu(&geometry, limits, problem, 4, 256);
+        plan_scatter(&geometry, limits, problem);
+    } else {
+        plan_for_gpu(&geometry, limits, problem, 8, part == DCNV4I_PART_FORWARD ? 256 : 128);
+        plan_staging(&geometry, limits, problem, part);
+    }
     return geometry;
 }
 
 int64_t dcnv4i_flat_group(const dcnv4i_limits *limits) {
-    return at_least_1(smaller(64, limits->work_group));
+    return power_below(at_least_1(smaller(64, limits->work_group)));
 }
 
 bool dcnv4i_geometry_equal(const dcnv4i_geometry *a, const dcnv4i_geometry *b) {
     return a->vector == b->vector && a->lanes == b->lanes && a->vectors == b->vectors && a->tile_h == b->tile_h &&
            a->tile_w == b->tile_w && a->tile_groups == b->tile_groups && a->taps == b->taps && a->staged == b->staged &&
-           a->owned == b->owned && a->wide == b->wide && a->aligned == b->aligned;
+           a->scatter == b->scatter && a->hits == b->hits && a->chunk_h == b->chunk_h && a->chunk_w == b->chunk_w &&
+           a->wide == b->wide && a->aligned == b->aligned;
+}
+
+/* Tiles that cover height × width pixels of every image, times groups and channel parts. */
+static int64_t tiles_of(const dcnv4i_geometry *geometry, const dcnv4_problem *p, int64_t height, int64_t width,
+                        bool parts) {
+    const int64_t each = (int64_t)geometry->vector * geometry->lanes * geometry->vectors;
+    return p->batch * blocks_of(height, geometry->tile_h) * blocks_of(width, geometry->tile_w) *
+           blocks_of(p->groups, geometry->tile_groups) * (parts ? blocks_of(p->group_channels, each) : 1);
 }
 
 int64_t dcnv4i_geometry_groups(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem, dcnv4i_part part,
                                dcnv4i_cuts cuts) {
     const dcnv4_problem *p = &problem->asked;
-    if (part == DCNV4I_PART_SCATTER && geometry->owned)
-        return problem->tensors[DCNV4I_VALUE].pixels == 0 ? 0 : p->batch * cuts.shares * cuts.bands;
+    if (part == DCNV4I_PART_SCATTER && geometry->scatter != DCNV4I_SCATTER_ATOMIC) {
+        if (problem->tensors[DCNV4I_VALUE].pixels == 0)
+            return 0;
+        return geometry->scatter == DCNV4I_SCATTER_BANDS ? p->batch * cuts.shares * cuts.bands
+                                                         : tiles_of(geometry, p, p->height, p->width, true);
+    }
     if (problem->tensors[DCNV4I_OUTPUT].pixels == 0)
         return 0;
-    const int64_t rows = blocks_of(problem->output_height, geometry->tile_h);
-    const int64_t columns = blocks_of(problem->output_width, geometry->tile_w);
-    const int64_t each = (int64_t)geometry->vector * geometry->lanes * geometry->vectors;
-    const int64_t parts = part == DCNV4I_PART_FORWARD ? blocks_of(p->group_channels, each) : 1;
-    return p->batch * rows * columns * blocks_of(p->groups, geometry->tile_groups) * parts;
+    return tiles_of(geometry, p, problem->output_height, problem->output_width, part == DCNV4I_PART_FORWARD);
+}
+
+int64_t dcnv4i_geometry_chunks(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem) {
+    return problem->asked.batch * problem->asked.groups * blocks_of(problem->output_height, geometry->chunk_h) *
+           blocks_of(problem->output_width, geometry->chunk_w);
 }
 
 /* On a CPU a share of several groups writes whole cache lines of neighbouring ones, and needs fewer positions looked at; on

@@ -14,21 +14,30 @@ typedef enum dcnv4i_part {
     DCNV4I_PART_FLOOR = DCNV4I_PARTS, /* no part of the operator: what bounds it, for measuring */
 } dcnv4i_part;
 
+/* Who adds up grad_value. */
+typedef enum dcnv4i_scatter {
+    DCNV4I_SCATTER_BANDS = 0,  /* a work-group owns a band of rows of value; for CPUs */
+    DCNV4I_SCATTER_TILES = 1,  /* a work-group owns a tile of value; for GPUs */
+    DCNV4I_SCATTER_ATOMIC = 2, /* each block adds to what it reaches */
+} dcnv4i_scatter;
+
 /* How a part's kernels share out the work; constants of its program, so nothing here depends on N, H and W. A block is one
  * group of one output pixel. */
 typedef struct dcnv4i_geometry {
     int32_t vector;                      /* channels of one access: 1, 2, 4, 8 or 16, a divisor of D */
     int32_t lanes;                       /* work-items that share a block */
-    int32_t vectors;                     /* forward: vectors that one work-item sums up in registers */
-    int32_t tile_h, tile_w, tile_groups; /* blocks of a work-group */
+    int32_t vectors;                     /* forward, tiles: vectors that one work-item sums up in registers */
+    int32_t tile_h, tile_w, tile_groups; /* blocks of a work-group; of value, with tiles */
     int32_t taps;                        /* points of a block that are staged at a time */
     bool staged;                         /* samples go through local memory, computed once for all lanes */
-    bool owned;                          /* in scatter, work-groups own what they write; else atomic additions */
+    dcnv4i_scatter scatter;
+    int32_t hits;                        /* tiles: points that a work-group collects before it adds them up */
+    int32_t chunk_h, chunk_w;            /* tiles: output pixels whose reach is looked up together */
     bool wide;                           /* element numbers need 64 bits */
     bool aligned;                        /* every vector access is at a multiple of its size */
 } dcnv4i_geometry;
 
-/* Work-items of a work-group of the kernels that have no tile. */
+/* Work-items of a work-group of the kernels that have no tile: a power of two. */
 int64_t dcnv4i_flat_group(const dcnv4i_limits *limits);
 
 /* Bytes: what the widest access needs, of 8 float32 sums. */
@@ -51,5 +60,8 @@ dcnv4i_cuts dcnv4i_cuts_of(const dcnv4i_limits *limits, const dcnv4i_problem *pr
 /* Work-groups of a part's main kernel; 0 if there is nothing to do. */
 int64_t dcnv4i_geometry_groups(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem, dcnv4i_part part,
                                dcnv4i_cuts cuts);
+
+/* With tiles: chunks of all images and groups. */
+int64_t dcnv4i_geometry_chunks(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem);
 
 #endif

@@ -104,7 +104,12 @@ static void define_geometry(text *to, const dcnv4i_limits *limits, const dcnv4i_
         {"TILE_GROUPS", geometry->tile_groups},
         {"TAPS", geometry->taps},
         {"STAGED", geometry->staged},
-        {"OWNED", geometry->owned},
+        {"SCATTER", geometry->scatter},
+        {"SCATTER_BANDS", DCNV4I_SCATTER_BANDS},
+        {"SCATTER_TILES", DCNV4I_SCATTER_TILES},
+        {"HITS", geometry->hits},
+        {"CHUNK_H", geometry->chunk_h},
+        {"CHUNK_W", geometry->chunk_w},
         {"WIDE", geometry->wide},
         {"ALIGNED", geometry->aligned},
         {"FLAT_GROUP", dcnv4i_flat_group(limits)},
@@ -136,7 +141,8 @@ static char *constants_of(const dcnv4i_limits *limits, const dcnv4i_problem *pro
 
 enum { MOST_TEXTS = 12 };
 
-static char *source_of(const char *constants, const char *const *words, dcnv4i_part_set parts) {
+static char *source_of(const char *constants, const char *const *words, dcnv4i_part_set parts,
+                       const dcnv4i_geometry *geometry) {
     const char *texts[MOST_TEXTS] = {constants};
     int count = 1;
     while (*words)
@@ -145,8 +151,11 @@ static char *source_of(const char *constants, const char *const *words, dcnv4i_p
     texts[count++] = dcnv4i_kernel_points;
     if (has(parts, DCNV4I_PART_FORWARD))
         texts[count++] = dcnv4i_kernel_forward;
-    if (has(parts, DCNV4I_PART_POINTS) || has(parts, DCNV4I_PART_SCATTER))
-        texts[count++] = dcnv4i_kernel_backward;
+    if (has(parts, DCNV4I_PART_POINTS))
+        texts[count++] = dcnv4i_kernel_backward_points;
+    if (has(parts, DCNV4I_PART_SCATTER))
+        texts[count++] = geometry->scatter == DCNV4I_SCATTER_TILES ? dcnv4i_kernel_backward_tiles
+                                                                   : dcnv4i_kernel_backward_scatter;
     if (has(parts, DCNV4I_PART_FLOOR))
         texts[count++] = dcnv4i_kernel_floor;
     size_t length = 1;
@@ -161,7 +170,7 @@ static char *source_of(const char *constants, const char *const *words, dcnv4i_p
 char *dcnv4i_program_source(const char *const *words, const dcnv4i_limits *limits, const dcnv4i_problem *problem,
                             dcnv4i_part_set parts, const dcnv4i_geometry *geometry) {
     char *constants = constants_of(limits, problem, parts, geometry);
-    char *source = constants ? source_of(constants, words, parts) : NULL;
+    char *source = constants ? source_of(constants, words, parts, geometry) : NULL;
     free(constants);
     return source;
 }
@@ -182,14 +191,14 @@ typedef struct kernel_set {
 } kernel_set;
 
 static kernel_set kernels_of(const dcnv4i_problem *problem, dcnv4i_part_set parts, const dcnv4i_geometry *geometry) {
-    const bool scatter = has(parts, DCNV4I_PART_SCATTER);
+    const bool scatter = has(parts, DCNV4I_PART_SCATTER), atomic = geometry->scatter == DCNV4I_SCATTER_ATOMIC;
     return (kernel_set){{
         [DCNV4I_KERNEL_FORWARD] = has(parts, DCNV4I_PART_FORWARD),
         [DCNV4I_KERNEL_POINTS] = has(parts, DCNV4I_PART_POINTS),
         [DCNV4I_KERNEL_SCATTER] = scatter,
-        [DCNV4I_KERNEL_REACH] = scatter && geometry->owned,
-        [DCNV4I_KERNEL_CLEAR] = scatter && !geometry->owned,
-        [DCNV4I_KERNEL_CONVERT] = scatter && !geometry->owned && problem->asked.dtype != DCNV4_FLOAT32,
+        [DCNV4I_KERNEL_REACH] = scatter && !atomic,
+        [DCNV4I_KERNEL_CLEAR] = scatter && atomic,
+        [DCNV4I_KERNEL_CONVERT] = scatter && atomic && problem->asked.dtype != DCNV4_FLOAT32,
         [DCNV4I_KERNEL_FLOOR_MEMORY] = has(parts, DCNV4I_PART_FLOOR),
         [DCNV4I_KERNEL_FLOOR_LOADS] = has(parts, DCNV4I_PART_FLOOR),
     }};
@@ -347,7 +356,7 @@ static dcnv4_status find_or_make(dcnv4i_programs *programs, char *constants, con
 dcnv4_status dcnv4i_programs_get(dcnv4i_programs *programs, const dcnv4i_limits *limits, const dcnv4i_problem *problem,
                                  dcnv4i_part_set parts, const dcnv4i_geometry *geometry, const dcnv4i_module **module) {
     char *constants = constants_of(limits, problem, parts, geometry);
-    char *source = constants ? source_of(constants, programs->driver->words, parts) : NULL;
+    char *source = constants ? source_of(constants, programs->driver->words, parts, geometry) : NULL;
     const kernel_set kernels = kernels_of(problem, parts, geometry);
     dcnv4_status status = no_memory();
     if (source) {

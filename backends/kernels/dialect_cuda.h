@@ -31,6 +31,11 @@ DCN_INLINE dcn_item dcn_encode(float number) {
 }
 #endif
 
+/* Counts one more in local memory. Returns how many there were. */
+DCN_INLINE int dcn_count(int *counter) {
+    return atomicAdd(counter, 1);
+}
+
 DCN_INLINE void dcn_atomic_add_one(float *target, float number) {
     atomicAdd(target, number);
 }

@@ -5,6 +5,7 @@
 #define DCN_PRIVATE
 #define DCN_RESTRICT __restrict__
 #define DCN_UNROLL _Pragma("unroll")
+#define DCN_UNROLL_BY_4 _Pragma("unroll 4")
 #define DCN_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define DCN_MAX_INDEX(a, b) ((a) > (b) ? (a) : (b))
 

@@ -34,6 +34,11 @@ DCN_INLINE dcn_item dcn_encode(float number) {
 }
 #endif
 
+/* Counts one more in local memory. Returns how many there were. */
+DCN_INLINE int dcn_count(int *counter) {
+    return __hip_atomic_fetch_add(counter, 1, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_WORKGROUP);
+}
+
 DCN_INLINE void dcn_atomic_add_one(float *target, float number) {
     __hip_atomic_fetch_add(target, number, __ATOMIC_RELAXED, __HIP_MEMORY_SCOPE_AGENT);
 }

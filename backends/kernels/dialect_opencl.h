@@ -6,11 +6,13 @@
 #define DCN_LOCAL_ARRAY __local
 #define DCN_PRIVATE __private
 #define DCN_RESTRICT restrict
+#define DCN_ALIGN(bytes) __attribute__((aligned(bytes)))
 #define DCN_KERNEL(name, work_group) __kernel __attribute__((reqd_work_group_size(work_group, 1, 1))) void name
 #define DCN_BARRIER() barrier(CLK_LOCAL_MEM_FENCE)
 #define DCN_GROUP_ID ((dcn_index)get_group_id(0))
 #define DCN_LOCAL_ID ((int)get_local_id(0))
 #define DCN_UNROLL _Pragma("unroll")
+#define DCN_UNROLL_BY_4 _Pragma("unroll 4")
 #define DCN_EXP exp
 #define DCN_MAX fmax
 #define DCN_FLOOR floor
@@ -73,6 +75,27 @@ DCN_INLINE dcn_vector dcn_fma(float factor, dcn_vector a, dcn_vector b) {
 /* a·b + c, by components. */
 DCN_INLINE dcn_vector dcn_fma_each(dcn_vector a, dcn_vector b, dcn_vector c) {
     return a * b + c;
+}
+
+/* sum + Σ a·b. */
+DCN_INLINE float dcn_dot(dcn_vector a, dcn_vector b, float sum) {
+#if DCN_VECTOR == 16
+    const float8 c = a.lo * b.lo + a.hi * b.hi;
+    return sum + dot(c.lo + c.hi, (float4)(1.0f));
+#elif DCN_VECTOR == 8
+    return sum + dot(a.lo, b.lo) + dot(a.hi, b.hi);
+#else
+    return sum + dot(a, b);
+#endif
+}
+
+/* Whether no component is infinite or NaN. */
+DCN_INLINE int dcn_finite(dcn_vector a) {
+#if DCN_VECTOR == 1
+    return isfinite(a);
+#else
+    return all(isfinite(a));
+#endif
 }
 
 DCN_INLINE float4 dcn_fold8(float8 a) {
@@ -180,6 +203,11 @@ DCN_INLINE dcn_vector dcn_load_sum(const DCN_GLOBAL float *sums, dcn_index at) {
 
 DCN_INLINE void dcn_store_sum(DCN_GLOBAL float *sums, dcn_index at, dcn_vector a) {
     DCN_VSTORE(float, a, at, sums);
+}
+
+/* Counts one more. Returns how many there were. */
+DCN_INLINE int dcn_count(DCN_LOCAL int *counter) {
+    return atomic_inc(counter);
 }
 
 /* ---- Atomic additions: the best that the device has ----------------------------------------------------------------- */

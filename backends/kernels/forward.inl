@@ -1,13 +1,5 @@
 /* value, offset_mask → output. README.md beside this file says who does what. */
 
-#define DCN_CHANNEL_PARTS ((DCN_CHANNELS + DCN_VECTOR * DCN_LANES * DCN_VECTORS - 1) / (DCN_VECTOR * DCN_LANES * DCN_VECTORS))
-/* Whether some vectors of the last part stand out of the group. */
-#define DCN_CHANNEL_TAIL (DCN_CHANNELS % (DCN_VECTOR * DCN_LANES * DCN_VECTORS) != 0)
-
-/* Channel of a work-item's vector number v, counted in its group. */
-#define DCN_CHANNEL(part, lane, v) ((((part) * DCN_VECTORS + (v)) * DCN_LANES + (lane)) * DCN_VECTOR)
-#define DCN_HAS_CHANNEL(channel) (!DCN_CHANNEL_TAIL || (channel) < DCN_CHANNELS)
-
 /* Adds a point that has all corners inside and a mask that can be folded. */
 DCN_INLINE void dcn_add_interior(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_item *value, dcn_index at,
                                  dcn_index below, const DCN_PRIVATE dcn_sample *s, dcn_index channel) {
@@ -43,6 +35,60 @@ DCN_INLINE int dcn_plain(const DCN_PRIVATE dcn_sample *s) {
     return s->inside == DCN_INTERIOR && dcn_foldable(s->mask);
 }
 
+/* Adds all points of a block, whatever they are like, but those that do not count. */
+DCN_INLINE void dcn_add_block(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_item *value,
+                              const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_block *b, dcn_index channel,
+                              const DCN_PRIVATE dcn_sizes *sizes) {
+    const dcn_softmax norm = dcn_softmax_of(offset_mask, b->offsets);
+    const dcn_index below = sizes->width * DCN_VALUE_STRIDE;
+    DCN_UNROLL
+    for (int v = 0; v < DCN_VECTORS; ++v)
+        sum[v] = dcn_zero();
+    DCN_UNROLL_POINTS
+    for (int k = 0; k < DCN_POINTS; ++k) {
+        const dcn_sample s = dcn_point(offset_mask, b, k, &norm, sizes);
+        const dcn_index at = dcn_at(&s, b->n, sizes) * DCN_VALUE_STRIDE + b->group * DCN_CHANNELS + channel;
+        if (!DCN_STAGED && dcn_plain(&s))
+            dcn_add_interior(sum, value, at, below, &s, channel);
+        else if (s.inside)
+            dcn_add_any(sum, value, at, below, &s, channel);
+    }
+}
+
+#if DCN_STAGED
+/* Adds the staged points of a block: `weights` of the pixels of `cells`. No point is told from another, so that the loads of
+ * many are in flight together. */
+DCN_INLINE void dcn_add_cells(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_item *value, const DCN_LOCAL dcn_quad *weights,
+                              const DCN_LOCAL dcn_index *cells, dcn_index below, dcn_index channel) {
+    DCN_UNROLL
+    for (int k = 0; k < DCN_TAPS; ++k) {
+        const dcn_quad weight = weights[k];
+        const dcn_index at = cells[k];
+        DCN_UNROLL
+        for (int v = 0; v < DCN_VECTORS; ++v) {
+            const dcn_index step = v * DCN_LANES * DCN_VECTOR;
+            if (DCN_HAS_CHANNEL(channel + step)) {
+                const DCN_GLOBAL dcn_item *const upper = value + at + step, *const lower = upper + below;
+                sum[v] = dcn_fma(weight.part[0], dcn_load(upper, 0), sum[v]);
+                sum[v] = dcn_fma(weight.part[1], dcn_load(upper, DCN_VALUE_STRIDE), sum[v]);
+                sum[v] = dcn_fma(weight.part[2], dcn_load(lower, 0), sum[v]);
+                sum[v] = dcn_fma(weight.part[3], dcn_load(lower, DCN_VALUE_STRIDE), sum[v]);
+            }
+        }
+    }
+}
+
+/* A weight of 0 times an infinity is NaN, which the formula has not for a pixel that is no corner; nor has it an overflow of
+ * weight times mask. So where this says no, the block is added up anew, point by point. */
+DCN_INLINE int dcn_all_finite(const DCN_PRIVATE dcn_vector *sum) {
+    int finite = 1;
+    DCN_UNROLL
+    for (int v = 0; v < DCN_VECTORS; ++v)
+        finite &= dcn_finite(sum[v]);
+    return finite;
+}
+#endif
+
 DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
 (const DCN_GLOBAL dcn_item *DCN_RESTRICT value, dcn_long value_at,
  const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
@@ -57,68 +103,45 @@ DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
     const int item = DCN_LOCAL_ID, lane = item % DCN_LANES;
     const dcn_block block = dcn_tile_block(&tile, item / DCN_LANES, &sizes);
     const dcn_index channel = DCN_CHANNEL(tile.part, lane, 0);
+    const int exists = dcn_exists(&block, &sizes);
     dcn_vector sum[DCN_VECTORS];
+
+#if DCN_STAGED
+    /* Some points of each block at a time: its lanes find out where they lie, each for all of them. */
+    DCN_LOCAL_ARRAY dcn_quad weights[DCN_TILE_BLOCKS * DCN_PITCH];
+    DCN_LOCAL_ARRAY dcn_index cells[DCN_TILE_BLOCKS * DCN_PITCH];
+    const int own = item / DCN_LANES * DCN_PITCH, cellular = exists && sizes.width > 1 && sizes.height > 1;
+    const dcn_index origin = block.group * DCN_CHANNELS;
     DCN_UNROLL
     for (int v = 0; v < DCN_VECTORS; ++v)
         sum[v] = dcn_zero();
-
-#if DCN_STAGED
-    /* The tile's samples, some points of each block at a time; block b's from b·DCN_TAPS on. */
-    DCN_LOCAL_ARRAY dcn_sample samples[DCN_TILE_BLOCKS * DCN_TAPS];
     for (int first = 0; first < DCN_POINTS; first += DCN_TAPS) {
-        const int taps = DCN_MIN(DCN_TAPS, DCN_POINTS - first);
-        for (int t = item; t < DCN_TILE_BLOCKS * DCN_TAPS; t += DCN_WORK_GROUP) {
-            const dcn_block b = dcn_tile_block(&tile, t / DCN_TAPS, &sizes);
-            if (t % DCN_TAPS < taps && dcn_exists(&b, &sizes)) {
-                const dcn_softmax norm = dcn_softmax_of(offset_mask, b.offsets);
-                samples[t] = dcn_point(offset_mask, &b, first + t % DCN_TAPS, &norm, &sizes);
+        if (cellular) {
+            const dcn_softmax norm = dcn_softmax_of(offset_mask, block.offsets);
+            DCN_UNROLL
+            for (int t = lane; t < DCN_TAPS; t += DCN_LANES) {
+                /* In the last round there may be fewer points; the rest are points that do not count. */
+                dcn_sample s = dcn_point(offset_mask, &block, DCN_MIN(first + t, DCN_POINTS - 1), &norm, &sizes);
+                s.inside = DCN_POINTS % DCN_TAPS == 0 || first + t < DCN_POINTS ? s.inside : 0;
+                weights[own + t] = dcn_cell_weights(&s);
+                cells[own + t] = dcn_cell_at(&s, block.n, &sizes) * DCN_VALUE_STRIDE + origin;
             }
         }
         DCN_BARRIER();
-        if (dcn_exists(&block, &sizes)) {
-            const DCN_LOCAL dcn_sample *own = samples + item / DCN_LANES * DCN_TAPS;
-            int plain = 1;
-            for (int k = 0; k < taps; ++k) {
-                const dcn_sample s = own[k];
-                plain &= dcn_plain(&s);
-            }
-            /* Without branches between them, the loads of many points are in flight together. */
-            if (plain && taps == DCN_TAPS) {
-                DCN_UNROLL
-                for (int k = 0; k < DCN_TAPS; ++k) {
-                    const dcn_sample s = own[k];
-                    const dcn_index at = dcn_at(&s, block.n, &sizes) * DCN_VALUE_STRIDE + block.group * DCN_CHANNELS + channel;
-                    dcn_add_interior(sum, value, at, below, &s, channel);
-                }
-            } else {
-                for (int k = 0; k < taps; ++k) {
-                    const dcn_sample s = own[k];
-                    const dcn_index at = dcn_at(&s, block.n, &sizes) * DCN_VALUE_STRIDE + block.group * DCN_CHANNELS + channel;
-                    if (s.inside)
-                        dcn_add_any(sum, value, at, below, &s, channel);
-                }
-            }
-        }
+        if (cellular)
+            dcn_add_cells(sum, value + channel, weights + own, cells + own, below, channel);
 #if DCN_POINTS > DCN_TAPS
-        DCN_BARRIER(); /* before the next round's samples are written */
+        DCN_BARRIER(); /* before the next round's points are written */
 #endif
     }
+    if (exists && !(cellular && dcn_all_finite(sum)))
+        dcn_add_block(sum, value, offset_mask, &block, channel, &sizes);
 #else
-    if (dcn_exists(&block, &sizes)) {
-        const dcn_softmax norm = dcn_softmax_of(offset_mask, block.offsets);
-        DCN_UNROLL_POINTS
-        for (int k = 0; k < DCN_POINTS; ++k) {
-            const dcn_sample s = dcn_point(offset_mask, &block, k, &norm, &sizes);
-            const dcn_index at = dcn_at(&s, block.n, &sizes) * DCN_VALUE_STRIDE + block.group * DCN_CHANNELS + channel;
-            if (dcn_plain(&s))
-                dcn_add_interior(sum, value, at, below, &s, channel);
-            else if (s.inside)
-                dcn_add_any(sum, value, at, below, &s, channel);
-        }
-    }
+    if (exists)
+        dcn_add_block(sum, value, offset_mask, &block, channel, &sizes);
 #endif
 
-    if (dcn_exists(&block, &sizes)) {
+    if (exists) {
         const dcn_index at = block.pixel * DCN_OUTPUT_STRIDE + block.group * DCN_CHANNELS + channel;
         DCN_UNROLL
         for (int v = 0; v < DCN_VECTORS; ++v)

@@ -44,9 +44,9 @@ DCN_INLINE dcn_softmax dcn_softmax_of(const DCN_GLOBAL dcn_item *offset_mask, dc
     return norm;
 }
 
-/* Point k of a block. Points are numbered with the kernel's width outside; remove_center closes the gap up. */
-DCN_INLINE dcn_sample dcn_point(const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_block *b, int k,
-                                const DCN_PRIVATE dcn_softmax *norm, const DCN_PRIVATE dcn_sizes *sizes) {
+/* Where point k of a block lies. Points are numbered with the kernel's width outside; remove_center closes the gap up. */
+DCN_INLINE dcn_sample dcn_place(const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_block *b, int k,
+                                const DCN_PRIVATE dcn_sizes *sizes) {
     const int number = DCN_REMOVE_CENTER && k >= DCN_CENTER ? k + 1 : k;
     const dcn_index tap_x = number / DCN_KERNEL_H * (dcn_index)DCN_DILATION_W - DCN_HALF_W;
     const dcn_index tap_y = number % DCN_KERNEL_H * (dcn_index)DCN_DILATION_H - DCN_HALF_H;
@@ -54,11 +54,24 @@ DCN_INLINE dcn_sample dcn_point(const DCN_GLOBAL dcn_item *offset_mask, const DC
     const dcn_index middle_y = b->oy * DCN_STRIDE_H - DCN_PAD_H + DCN_HALF_H;
     const float dx = dcn_read(offset_mask, b->offsets + 2 * k), dy = dcn_read(offset_mask, b->offsets + 2 * k + 1);
     const float x = DCN_SCALE * ((float)tap_x + dx), y = DCN_SCALE * ((float)tap_y + dy);
-    dcn_sample s = dcn_locate(x, y, middle_x, middle_y, sizes->width, sizes->height);
-    s.mask = dcn_read(offset_mask, b->offsets + 2 * DCN_POINTS + k);
+    return dcn_locate(x, y, middle_x, middle_y, sizes->width, sizes->height);
+}
+
+/* Its weight. */
+DCN_INLINE float dcn_mask_of(const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_block *b, int k,
+                             const DCN_PRIVATE dcn_softmax *norm) {
+    const float raw = dcn_read(offset_mask, b->offsets + 2 * DCN_POINTS + k);
 #if DCN_SOFTMAX
-    s.mask = DCN_EXP(s.mask - norm->largest) / norm->sum;
+    return DCN_EXP(raw - norm->largest) / norm->sum;
+#else
+    return raw;
 #endif
+}
+
+DCN_INLINE dcn_sample dcn_point(const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_block *b, int k,
+                                const DCN_PRIVATE dcn_softmax *norm, const DCN_PRIVATE dcn_sizes *sizes) {
+    dcn_sample s = dcn_place(offset_mask, b, k, sizes);
+    s.mask = dcn_mask_of(offset_mask, b, k, norm);
     return s;
 }
 
@@ -67,10 +80,30 @@ DCN_INLINE dcn_index dcn_at(const DCN_PRIVATE dcn_sample *s, dcn_index n, const 
     return (n * sizes->height + s->row) * sizes->width + s->column;
 }
 
+/* Pixel number, in the batch, of the top left pixel of a sample's cell. */
+DCN_INLINE dcn_index dcn_cell_at(const DCN_PRIVATE dcn_sample *s, dcn_index n, const DCN_PRIVATE dcn_sizes *sizes) {
+    return dcn_at(s, n, sizes) + dcn_cell_right(s->inside) + dcn_cell_down(s->inside) * sizes->width;
+}
+
 /* ---- Who is who: a work-group has a tile of output pixels, some groups of each, and DCN_LANES work-items a block ------ */
 
 #define DCN_TILE_BLOCKS (DCN_TILE_H * DCN_TILE_W * DCN_TILE_GROUPS)
 #define DCN_WORK_GROUP (DCN_TILE_BLOCKS * DCN_LANES)
+/* Channels of a block: DCN_VECTORS vectors a lane, the lanes' ones next to each other; what is left are other parts. */
+#define DCN_PART_CHANNELS (DCN_VECTOR * DCN_LANES * DCN_VECTORS)
+#define DCN_CHANNEL_PARTS ((DCN_CHANNELS + DCN_PART_CHANNELS - 1) / DCN_PART_CHANNELS)
+/* Channel of a work-item's vector number v, counted in its group; some of the last part's stand out of the group. */
+#define DCN_CHANNEL(part, lane, v) ((((part) * DCN_VECTORS + (v)) * DCN_LANES + (lane)) * DCN_VECTOR)
+#define DCN_HAS_CHANNEL(channel) (DCN_CHANNELS % DCN_PART_CHANNELS == 0 || (channel) < DCN_CHANNELS)
+
+/* Vectors of a group that one work-item has; the last may be there for some lanes only. */
+#define DCN_LANE_VECTORS ((DCN_CHANNELS + DCN_VECTOR * DCN_LANES - 1) / (DCN_VECTOR * DCN_LANES))
+#define DCN_LANE_TAIL (DCN_CHANNELS % (DCN_VECTOR * DCN_LANES) != 0)
+/* Whether the work-item whose first channel this is has vector v. */
+#define DCN_HAS_VECTOR(channel, v) (!DCN_LANE_TAIL || (channel) + (v) * DCN_LANES * DCN_VECTOR < DCN_CHANNELS)
+
+/* From one block's staged points to the next one's: odd, so that neighbouring blocks are in different banks. */
+#define DCN_PITCH (DCN_TAPS | 1)
 #define DCN_GROUP_BLOCKS ((DCN_GROUPS + DCN_TILE_GROUPS - 1) / DCN_TILE_GROUPS)
 
 typedef struct dcn_tile {

@@ -48,6 +48,34 @@ DCN_INLINE void dcn_weights(const DCN_PRIVATE dcn_sample *s, float scale, DCN_PR
     weight[2] = lower * (1.0f - s->fx), weight[3] = lower * s->fx;
 }
 
+/* Four numbers, as one access of 16 bytes. */
+typedef struct DCN_ALIGN(16) dcn_quad {
+    float part[4];
+} dcn_quad;
+
+/* A point's *cell* is four neighbouring pixels that are all in the image, if that has two rows and columns: those around the
+ * point, or the nearest ones. By how much it is to the right of, or below, the point's own top left corner: */
+DCN_INLINE int dcn_cell_right(int inside) {
+    return inside ? !(inside & 5) - !(inside & 10) : 0;
+}
+
+DCN_INLINE int dcn_cell_down(int inside) {
+    return inside ? !(inside & 3) - !(inside & 12) : 0;
+}
+
+/* Bilinear weights of the cell's pixels, times the mask; 0 for those that are not the point's own corners. */
+DCN_INLINE dcn_quad dcn_cell_weights(const DCN_PRIVATE dcn_sample *s) {
+    const int left = s->inside & 5, right = s->inside & 10, top = s->inside & 3, bottom = s->inside & 12;
+    const float mask = s->inside ? s->mask : 0.0f;
+    const float near_x = !left ? s->fx : right ? 1.0f - s->fx : 0.0f, far_x = !left ? 0.0f : right ? s->fx : 1.0f - s->fx;
+    const float near_y = !top ? s->fy : bottom ? 1.0f - s->fy : 0.0f, far_y = !top ? 0.0f : bottom ? s->fy : 1.0f - s->fy;
+    const float upper = mask * near_y, lower = mask * far_y;
+    dcn_quad weights;
+    weights.part[0] = upper * near_x, weights.part[1] = upper * far_x;
+    weights.part[2] = lower * near_x, weights.part[3] = lower * far_x;
+    return weights;
+}
+
 /* Whether the mask can be multiplied into the weights beforehand: 0·Inf and an overflow, which mask·Σ would not have had,
  * must not arise. */
 DCN_INLINE int dcn_foldable(float mask) {

@@ -32,6 +32,19 @@ DCN_INLINE dcn_vector dcn_fma_each(dcn_vector a, dcn_vector b, dcn_vector c) {
     return c;
 }
 
+/* sum + Σ a·b. */
+DCN_INLINE float dcn_dot(dcn_vector a, dcn_vector b, float sum) {
+    DCN_EACH(i) sum += a.part[i] * b.part[i];
+    return sum;
+}
+
+/* Whether no component is infinite or NaN: 0·x is 0 for every finite x alone. */
+DCN_INLINE int dcn_finite(dcn_vector a) {
+    float nothing = 0.0f;
+    DCN_EACH(i) nothing += 0.0f * a.part[i];
+    return nothing == 0.0f;
+}
+
 /* The sums of the components of four vectors. */
 DCN_INLINE void dcn_sum4(const dcn_vector *a, float *sum) {
     DCN_UNROLL

@@ -48,19 +48,26 @@ static void check_part(const dcnv4i_limits *limits, const dcnv4i_problem *proble
     if (!limits->cpu) {
         assert_true(in_tile * g.lanes <= limits->work_group);
         assert_true(g.vector * (int64_t)problem->item <= 16);
-        const int64_t sample = g.wide ? 24 : 20, sums = part == DCNV4I_PART_POINTS ? 12 * g.lanes : 0;
-        assert_true(!g.staged || g.taps * in_tile * (sample + sums) <= limits->local_memory);
+        const int64_t quads = part == DCNV4I_PART_POINTS ? g.lanes : 1, index = g.wide ? 8 : 4;
+        assert_true(!g.staged || (g.taps | 1) * in_tile * (index + 16 * quads) <= limits->local_memory);
+        if (g.scatter == DCNV4I_SCATTER_TILES) {
+            assert_true(g.hits >= in_tile * g.lanes && g.hits < 1 << 15 && (g.tile_h + 1) * (g.tile_w + 1) < 1 << 16);
+            assert_true(g.hits * (32 + index) + in_tile * g.lanes * (4 + 2 * index) <= limits->local_memory);
+            assert_true(g.tile_groups == 1 && g.chunk_h >= 1 && g.chunk_w >= 1);
+        }
         assert_true(!g.aligned || part != DCNV4I_PART_FORWARD || problem->tensors[DCNV4I_VALUE].stride % g.vector == 0);
     }
     assert_true(cuts.bands >= 1 && cuts.bands <= p->height && cuts.shares >= 1 && cuts.shares <= p->groups);
-    const int64_t parts = part == DCNV4I_PART_FORWARD
+    const bool tiles = part == DCNV4I_PART_SCATTER && g.scatter == DCNV4I_SCATTER_TILES;
+    const bool bands = part == DCNV4I_PART_SCATTER && g.scatter == DCNV4I_SCATTER_BANDS;
+    const int64_t parts = part == DCNV4I_PART_FORWARD || tiles
                               ? blocks(p->group_channels, (int64_t)g.vector * g.lanes * g.vectors)
                               : 1;
-    const int64_t expected = part == DCNV4I_PART_SCATTER && g.owned
-                                 ? p->batch * cuts.bands * cuts.shares
-                                 : p->batch * blocks(problem->output_height, g.tile_h) *
-                                       blocks(problem->output_width, g.tile_w) * blocks(p->groups, g.tile_groups) *
-                                       parts;
+    const int64_t height = tiles ? p->height : problem->output_height;
+    const int64_t width = tiles ? p->width : problem->output_width;
+    const int64_t expected = bands ? p->batch * cuts.bands * cuts.shares
+                                   : p->batch * blocks(height, g.tile_h) * blocks(width, g.tile_w) *
+                                         blocks(p->groups, g.tile_groups) * parts;
     assert_int_equal(dcnv4i_geometry_groups(&g, problem, part, cuts), expected);
     count_case();
 }

@@ -1,0 +1,204 @@
+/* offset_mask, grad_output → grad_value, by bands of rows that are owned, or by atomic additions. README.md beside this file
+ * says who does what. */
+
+/* Where the sums of grad_value are: in grad_value itself where it is float32, else in the workspace. */
+#if DCN_DTYPE == DCN_FLOAT32
+#define DCN_SUMS(grad_value, sums) (grad_value)
+#define DCN_SUMS_STRIDE DCN_GRAD_VALUE_STRIDE
+#else
+#define DCN_SUMS(grad_value, sums) (sums)
+#define DCN_SUMS_STRIDE ((dcn_index)DCN_GROUPS * DCN_CHANNELS)
+#endif
+
+#if DCN_SCATTER == DCN_SCATTER_BANDS
+
+/* For each row of output pixels, the smallest and the largest number of a value pixel that its points can reach. */
+DCN_KERNEL(dcn_backward_reach, 1)
+(const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at, DCN_GLOBAL dcn_index *DCN_RESTRICT reach,
+ dcn_long reach_at, dcn_long height, dcn_long width, dcn_long output_height, dcn_long output_width) {
+    offset_mask += offset_mask_at, reach += reach_at;
+    dcn_sizes sizes;
+    sizes.height = height, sizes.width = width;
+    sizes.output_height = output_height, sizes.output_width = output_width;
+    const dcn_index row = DCN_GROUP_ID;
+    dcn_softmax norm;
+    norm.largest = 0.0f, norm.sum = 1.0f;
+    dcn_index least = DCN_INDEX_MAX, most = -1;
+    for (dcn_index ox = 0; ox < sizes.output_width; ++ox)
+        for (dcn_index group = 0; group < DCN_GROUPS; ++group) {
+            const dcn_block b = dcn_block_of(row / sizes.output_height, row % sizes.output_height, ox, group, &sizes);
+            for (int k = 0; k < DCN_POINTS; ++k) {
+                const dcn_sample s = dcn_point(offset_mask, &b, k, &norm, &sizes);
+                if (s.inside) {
+                    const dcn_index at = dcn_at(&s, b.n, &sizes);
+                    least = DCN_MIN(least, at);
+                    most = DCN_MAX_INDEX(most, at + sizes.width + 1);
+                }
+            }
+        }
+    reach[2 * row] = least, reach[2 * row + 1] = most;
+}
+
+/* Adds weight·grad to the sums from `at` on, in a work-item's channels, of which the first is `channel`. */
+DCN_INLINE void dcn_add_grad(DCN_GLOBAL float *sums, dcn_index at, float weight, const DCN_GLOBAL dcn_item *grad,
+                             dcn_index channel) {
+    DCN_UNROLL_VECTORS
+    for (int v = 0; v < DCN_LANE_VECTORS; ++v)
+        if (DCN_HAS_VECTOR(channel, v)) {
+            const dcn_index step = v * DCN_LANES * DCN_VECTOR;
+            dcn_store_sum(sums, at + step, dcn_fma(weight, dcn_load(grad, step), dcn_load_sum(sums, at + step)));
+        }
+}
+
+/* The part of grad_value that a work-group owns: value pixels begin to end of image n, in some groups. */
+typedef struct dcn_share {
+    dcn_index n, begin, end;
+    dcn_index group, end_group;
+} dcn_share;
+
+/* Work-groups are numbered: bands of rows fastest, then shares of the groups, then images. */
+DCN_INLINE dcn_share dcn_share_of(dcn_index number, dcn_long bands, dcn_long shares, const DCN_PRIVATE dcn_sizes *sizes) {
+    const dcn_long band = number % bands, share = number / bands % shares;
+    dcn_share own;
+    own.n = (dcn_index)(number / bands / shares);
+    own.begin = (own.n * sizes->height + (dcn_index)(sizes->height * band / bands)) * sizes->width;
+    own.end = (own.n * sizes->height + (dcn_index)(sizes->height * (band + 1) / bands)) * sizes->width;
+    own.group = (dcn_index)(DCN_GROUPS * share / shares), own.end_group = (dcn_index)(DCN_GROUPS * (share + 1) / shares);
+    return own;
+}
+
+/* Adds what one block's points give to the pixels that are owned. */
+DCN_INLINE void dcn_scatter_block(const DCN_GLOBAL dcn_item *offset_mask, const DCN_GLOBAL dcn_item *grad_output,
+                                  DCN_GLOBAL float *sums, const DCN_PRIVATE dcn_block *b,
+                                  const DCN_PRIVATE dcn_share *own, dcn_index channel,
+                                  const DCN_PRIVATE dcn_sizes *sizes) {
+    const dcn_index first = b->group * DCN_CHANNELS + channel;
+    const DCN_GLOBAL dcn_item *const grad = grad_output + b->pixel * DCN_GRAD_OUTPUT_STRIDE + first;
+    const dcn_softmax norm = dcn_softmax_of(offset_mask, b->offsets);
+    for (int k = 0; k < DCN_POINTS; ++k) {
+        const dcn_sample s = dcn_point(offset_mask, b, k, &norm, sizes);
+        const dcn_index at = dcn_at(&s, b->n, sizes), last = at + sizes->width + 1;
+        if (!s.inside || at >= own->end || last < own->begin)
+            continue;
+        const int all = s.inside == DCN_INTERIOR && at >= own->begin && last < own->end;
+        float weight[4];
+        dcn_weights(&s, s.mask, weight);
+        DCN_UNROLL
+        for (int c = 0; c < 4; ++c) {
+            const dcn_index pixel = at + (c & 1) + (c & 2 ? sizes->width : 0);
+            if (all || ((s.inside >> c & 1) && pixel >= own->begin && pixel < own->end))
+                dcn_add_grad(sums, pixel * DCN_SUMS_STRIDE + first, weight[c], grad, channel);
+        }
+    }
+}
+
+/* Each work-group owns a band of rows of one image in some groups, and nobody else writes there: it looks through the output
+ * pixels in their order, and adds what falls into its share. */
+DCN_KERNEL(dcn_backward_scatter, DCN_LANES)
+(const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
+ const DCN_GLOBAL dcn_item *DCN_RESTRICT grad_output, dcn_long grad_output_at, DCN_GLOBAL dcn_item *grad_value,
+ dcn_long grad_value_at, DCN_GLOBAL float *workspace, dcn_long workspace_at,
+ const DCN_GLOBAL dcn_index *DCN_RESTRICT reach, dcn_long reach_at, dcn_long bands, dcn_long shares, dcn_long height,
+ dcn_long width, dcn_long output_height, dcn_long output_width) {
+    offset_mask += offset_mask_at, grad_output += grad_output_at, grad_value += grad_value_at;
+    workspace += workspace_at, reach += reach_at;
+    dcn_sizes sizes;
+    sizes.height = height, sizes.width = width;
+    sizes.output_height = output_height, sizes.output_width = output_width;
+    DCN_GLOBAL float *const sums = DCN_SUMS(grad_value, workspace);
+    const dcn_share own = dcn_share_of(DCN_GROUP_ID, bands, shares, &sizes);
+    const dcn_index channel = DCN_LOCAL_ID * DCN_VECTOR;
+
+    for (dcn_index pixel = own.begin; pixel < own.end; ++pixel)
+        for (dcn_index group = own.group; group < own.end_group; ++group)
+            for (int v = 0; v < DCN_LANE_VECTORS; ++v)
+                if (DCN_HAS_VECTOR(channel, v))
+                    dcn_store_sum(sums,
+                                  pixel * DCN_SUMS_STRIDE + group * DCN_CHANNELS + channel + v * DCN_LANES * DCN_VECTOR,
+                                  dcn_zero());
+
+    for (dcn_index oy = 0; oy < sizes.output_height; ++oy) {
+        const dcn_index row = own.n * sizes.output_height + oy;
+        if (bands > 1 && (reach[2 * row] >= own.end || reach[2 * row + 1] < own.begin))
+            continue;
+        for (dcn_index ox = 0; ox < sizes.output_width; ++ox)
+            for (dcn_index group = own.group; group < own.end_group; ++group) {
+                const dcn_block b = dcn_block_of(own.n, oy, ox, group, &sizes);
+                dcn_scatter_block(offset_mask, grad_output, sums, &b, &own, channel, &sizes);
+            }
+    }
+
+#if DCN_DTYPE != DCN_FLOAT32
+    for (dcn_index pixel = own.begin; pixel < own.end; ++pixel)
+        for (dcn_index group = own.group; group < own.end_group; ++group)
+            for (int v = 0; v < DCN_LANE_VECTORS; ++v)
+                if (DCN_HAS_VECTOR(channel, v)) {
+                    const dcn_index step = group * DCN_CHANNELS + channel + v * DCN_LANES * DCN_VECTOR;
+                    dcn_store(grad_value, pixel * DCN_GRAD_VALUE_STRIDE + step,
+                              dcn_load_sum(sums, pixel * DCN_SUMS_STRIDE + step));
+                }
+#endif
+}
+
+#else
+
+/* Zeroes the sums of every value pixel; one work-item a channel. */
+DCN_KERNEL(dcn_backward_clear, DCN_FLAT_GROUP)
+(DCN_GLOBAL dcn_item *grad_value, dcn_long grad_value_at, DCN_GLOBAL float *workspace, dcn_long workspace_at,
+ dcn_long pixels) {
+    grad_value += grad_value_at, workspace += workspace_at;
+    const dcn_index item = DCN_GROUP_ID * DCN_FLAT_GROUP + DCN_LOCAL_ID;
+    const dcn_index channels = (dcn_index)DCN_GROUPS * DCN_CHANNELS;
+    if (item / channels < pixels)
+        DCN_SUMS(grad_value, workspace)[item / channels * DCN_SUMS_STRIDE + item % channels] = 0.0f;
+}
+
+/* Each work-item has some channels of a block, and adds to every corner of its points by atomic additions. */
+DCN_KERNEL(dcn_backward_scatter, DCN_WORK_GROUP)
+(const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
+ const DCN_GLOBAL dcn_item *DCN_RESTRICT grad_output, dcn_long grad_output_at, DCN_GLOBAL dcn_item *grad_value,
+ dcn_long grad_value_at, DCN_GLOBAL float *workspace, dcn_long workspace_at, dcn_long height, dcn_long width,
+ dcn_long output_height, dcn_long output_width) {
+    offset_mask += offset_mask_at, grad_output += grad_output_at;
+    grad_value += grad_value_at, workspace += workspace_at;
+    dcn_sizes sizes;
+    sizes.height = height, sizes.width = width;
+    sizes.output_height = output_height, sizes.output_width = output_width;
+    DCN_GLOBAL float *const sums = DCN_SUMS(grad_value, workspace);
+    const dcn_tile tile = dcn_tile_of(DCN_GROUP_ID, 1, &sizes);
+    const int item = DCN_LOCAL_ID;
+    const dcn_block block = dcn_tile_block(&tile, item / DCN_LANES, &sizes);
+    if (!dcn_exists(&block, &sizes))
+        return;
+    const dcn_softmax norm = dcn_softmax_of(offset_mask, block.offsets);
+    for (dcn_index channel = item % DCN_LANES * DCN_VECTOR; channel < DCN_CHANNELS; channel += DCN_LANES * DCN_VECTOR) {
+        const dcn_index first_channel = block.group * DCN_CHANNELS + channel;
+        const dcn_vector grad = dcn_load(grad_output, block.pixel * DCN_GRAD_OUTPUT_STRIDE + first_channel);
+        for (int k = 0; k < DCN_POINTS; ++k) {
+            const dcn_sample s = dcn_point(offset_mask, &block, k, &norm, &sizes);
+            float weight[4];
+            dcn_weights(&s, s.mask, weight);
+            DCN_UNROLL
+            for (int c = 0; c < 4; ++c)
+                if (s.inside >> c & 1)
+                    dcn_atomic_add(sums, (dcn_at(&s, block.n, &sizes) + (c & 1) + (c & 2 ? sizes.width : 0)) * DCN_SUMS_STRIDE + first_channel,
+                                   dcn_scale(weight[c], grad));
+        }
+    }
+}
+
+#if DCN_DTYPE != DCN_FLOAT32
+/* Rounds the sums of every value pixel into grad_value; one work-item a channel. */
+DCN_KERNEL(dcn_backward_convert, DCN_FLAT_GROUP)
+(DCN_GLOBAL dcn_item *grad_value, dcn_long grad_value_at, const DCN_GLOBAL float *workspace, dcn_long workspace_at,
+ dcn_long pixels) {
+    grad_value += grad_value_at, workspace += workspace_at;
+    const dcn_index item = DCN_GROUP_ID * DCN_FLAT_GROUP + DCN_LOCAL_ID;
+    const dcn_index channels = (dcn_index)DCN_GROUPS * DCN_CHANNELS;
+    if (item / channels < pixels)
+        dcn_write(grad_value, item / channels * DCN_GRAD_VALUE_STRIDE + item % channels,
+                  workspace[item / channels * DCN_SUMS_STRIDE + item % channels]);
+}
+#endif
+
+#endif

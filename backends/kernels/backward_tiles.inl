@@ -1,0 +1,246 @@
+/* offset_mask, grad_output → grad_value, where a work-group owns a tile of value. README.md beside this file says why.
+ *
+ * A *chunk* is DCN_CHUNK_H × DCN_CHUNK_W output pixels. A *hit* is a point whose cell has a pixel in the tile. The cells that
+ * have one begin up to one pixel above, or left of, the tile, and are numbered from there. */
+
+#define DCN_CELLS_W (DCN_TILE_W + 1)
+#define DCN_CELLS (DCN_CELLS_W * (DCN_TILE_H + 1))
+#define DCN_CHUNK_POINTS (DCN_CHUNK_H * DCN_CHUNK_W * DCN_POINTS)
+
+/* The value pixels that a chunk's points reach, all numbers included; none if last < first. */
+typedef struct dcn_bounds {
+    dcn_index first_row, last_row, first_column, last_column;
+} dcn_bounds;
+
+DCN_INLINE dcn_index dcn_chunk_columns(const DCN_PRIVATE dcn_sizes *sizes) {
+    return (sizes->output_width + DCN_CHUNK_W - 1) / DCN_CHUNK_W;
+}
+
+DCN_INLINE dcn_index dcn_chunks(const DCN_PRIVATE dcn_sizes *sizes) {
+    return (sizes->output_height + DCN_CHUNK_H - 1) / DCN_CHUNK_H * dcn_chunk_columns(sizes);
+}
+
+/* For each image, group and chunk: its bounds. A work-group has one of them. */
+DCN_KERNEL(dcn_backward_reach, DCN_FLAT_GROUP)
+(const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at, DCN_GLOBAL dcn_index *DCN_RESTRICT reach,
+ dcn_long reach_at, dcn_long height, dcn_long width, dcn_long output_height, dcn_long output_width) {
+    offset_mask += offset_mask_at, reach += reach_at;
+    dcn_sizes sizes;
+    sizes.height = height, sizes.width = width;
+    sizes.output_height = output_height, sizes.output_width = output_width;
+    DCN_LOCAL_ARRAY dcn_bounds found[DCN_FLAT_GROUP];
+    const dcn_index chunks = dcn_chunks(&sizes), columns = dcn_chunk_columns(&sizes);
+    const dcn_index chunk = DCN_GROUP_ID % chunks, group = DCN_GROUP_ID / chunks % DCN_GROUPS;
+    const dcn_index n = DCN_GROUP_ID / chunks / DCN_GROUPS;
+    const int item = DCN_LOCAL_ID;
+
+    dcn_bounds own;
+    own.first_row = DCN_INDEX_MAX, own.last_row = -1, own.first_column = DCN_INDEX_MAX, own.last_column = -1;
+    for (int p = item; p < DCN_CHUNK_POINTS; p += DCN_FLAT_GROUP) {
+        const int pixel = p / DCN_POINTS;
+        const dcn_index oy = chunk / columns * DCN_CHUNK_H + pixel / DCN_CHUNK_W;
+        const dcn_index ox = chunk % columns * DCN_CHUNK_W + pixel % DCN_CHUNK_W;
+        if (oy < sizes.output_height && ox < sizes.output_width) {
+            const dcn_block b = dcn_block_of(n, oy, ox, group, &sizes);
+            const dcn_sample s = dcn_place(offset_mask, &b, p % DCN_POINTS, &sizes);
+            if (s.inside) {
+                own.first_row = DCN_MIN(own.first_row, s.row), own.last_row = DCN_MAX_INDEX(own.last_row, s.row + 1);
+                own.first_column = DCN_MIN(own.first_column, s.column);
+                own.last_column = DCN_MAX_INDEX(own.last_column, s.column + 1);
+            }
+        }
+    }
+    found[item] = own;
+    DCN_BARRIER();
+    for (int apart = DCN_FLAT_GROUP / 2; apart > 0; apart /= 2) {
+        if (item < apart) {
+            const dcn_bounds other = found[item + apart];
+            own.first_row = DCN_MIN(own.first_row, other.first_row);
+            own.last_row = DCN_MAX_INDEX(own.last_row, other.last_row);
+            own.first_column = DCN_MIN(own.first_column, other.first_column);
+            own.last_column = DCN_MAX_INDEX(own.last_column, other.last_column);
+            found[item] = own;
+        }
+        DCN_BARRIER();
+    }
+    if (item == 0) {
+        reach += 4 * DCN_GROUP_ID;
+        reach[0] = own.first_row, reach[1] = own.last_row, reach[2] = own.first_column, reach[3] = own.last_column;
+    }
+}
+
+/* What a work-group collects before it adds up: at most DCN_HITS hits, and the chunks that they come from. */
+typedef struct dcn_hits {
+    dcn_quad weights[DCN_HITS];  /* of the cell's corners, times the mask */
+    dcn_index block[DCN_HITS];   /* element of grad_output where the point's block begins */
+    int key[DCN_HITS];           /* the order in which hits are added up */
+    int cell[DCN_HITS];          /* its cell, and from bit 16 on how many hits of that came before */
+    int keys[DCN_HITS];          /* keys by cells, in any order */
+    int ordered[DCN_HITS];       /* hits by cells, and in these by keys */
+    int in_row[DCN_TILE_H + 1];  /* hits by rows of cells */
+    int in_cell[DCN_CELLS];      /* hits by cells */
+    int begin[DCN_CELLS + 1];    /* where a cell begins in keys and ordered */
+    int count;                   /* of hits */
+    int found;                   /* chunks */
+    int chunk[DCN_WORK_GROUP];   /* those, counted in their span, in any order */
+    dcn_index oy[DCN_WORK_GROUP], ox[DCN_WORK_GROUP]; /* first pixels of them, in their order */
+} dcn_hits;
+
+/* Finds the chunks of a span, DCN_WORK_GROUP of them from `span` on, whose bounds touch the tile. Returns how many. */
+DCN_INLINE int dcn_find_chunks(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_index *reach, const DCN_PRIVATE dcn_tile *tile,
+                               dcn_index span, const DCN_PRIVATE dcn_sizes *sizes) {
+    const int item = DCN_LOCAL_ID;
+    const dcn_index chunks = dcn_chunks(sizes), columns = dcn_chunk_columns(sizes), chunk = span + item;
+    if (item == 0)
+        hits->found = 0;
+    DCN_BARRIER();
+    int touches = 0;
+    if (chunk < chunks) {
+        reach += 4 * ((tile->n * DCN_GROUPS + tile->group) * chunks + chunk);
+        touches = (reach[0] < tile->oy + DCN_TILE_H) & (reach[1] >= tile->oy) & (reach[2] < tile->ox + DCN_TILE_W) &
+                  (reach[3] >= tile->ox);
+    }
+    if (touches)
+        hits->chunk[dcn_count(&hits->found)] = item;
+    DCN_BARRIER();
+    const int found = hits->found;
+    if (touches) {
+        int rank = 0;
+        for (int i = 0; i < found; ++i)
+            rank += hits->chunk[i] < item;
+        hits->oy[rank] = chunk / columns * DCN_CHUNK_H, hits->ox[rank] = chunk % columns * DCN_CHUNK_W;
+    }
+    DCN_BARRIER();
+    return found;
+}
+
+/* Looks at point number `key` of the chunks found, and adds it to the hits if it is one. */
+DCN_INLINE void dcn_try_point(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_item *offset_mask, int key,
+                              const DCN_PRIVATE dcn_tile *tile, const DCN_PRIVATE dcn_sizes *sizes) {
+    const int chunk = key / DCN_CHUNK_POINTS, pixel = key % DCN_CHUNK_POINTS / DCN_POINTS, k = key % DCN_POINTS;
+    const dcn_index oy = hits->oy[chunk] + pixel / DCN_CHUNK_W, ox = hits->ox[chunk] + pixel % DCN_CHUNK_W;
+    if (oy >= sizes->output_height || ox >= sizes->output_width)
+        return;
+    const dcn_block b = dcn_block_of(tile->n, oy, ox, tile->group, sizes);
+    dcn_sample s = dcn_place(offset_mask, &b, k, sizes);
+    const dcn_index row = s.row - tile->oy + 1, column = s.column - tile->ox + 1;
+    if (s.inside && (row >= 0) & (row <= DCN_TILE_H) & (column >= 0) & (column <= DCN_TILE_W)) {
+        const int cell = (int)row * DCN_CELLS_W + (int)column;
+        const int hit = dcn_count(&hits->count), before = dcn_count(&hits->in_cell[cell]);
+        const dcn_softmax norm = dcn_softmax_of(offset_mask, b.offsets);
+        float weight[4];
+        dcn_quad weights;
+        dcn_weights(&s, dcn_mask_of(offset_mask, &b, k, &norm), weight);
+        for (int c = 0; c < 4; ++c)
+            weights.part[c] = weight[c];
+        hits->weights[hit] = weights;
+        hits->block[hit] = b.pixel * DCN_GRAD_OUTPUT_STRIDE + b.group * DCN_CHANNELS;
+        hits->key[hit] = key;
+        hits->cell[hit] = cell | before << 16;
+    }
+}
+
+/* Puts hits in the order of their cells, and of their keys in these, so that sums have the same order every time. */
+DCN_INLINE void dcn_order_hits(DCN_LOCAL dcn_hits *hits) {
+    const int item = DCN_LOCAL_ID, count = hits->count;
+    for (int row = item; row <= DCN_TILE_H; row += DCN_WORK_GROUP) {
+        int sum = 0;
+        for (int c = 0; c < DCN_CELLS_W; ++c)
+            sum += hits->in_cell[row * DCN_CELLS_W + c];
+        hits->in_row[row] = sum;
+    }
+    DCN_BARRIER();
+    for (int cell = item; cell <= DCN_CELLS; cell += DCN_WORK_GROUP) {
+        int begin = 0;
+        for (int row = 0; row < cell / DCN_CELLS_W; ++row)
+            begin += hits->in_row[row];
+        for (int c = cell / DCN_CELLS_W * DCN_CELLS_W; c < cell; ++c)
+            begin += hits->in_cell[c];
+        hits->begin[cell] = begin;
+    }
+    DCN_BARRIER();
+    for (int hit = item; hit < count; hit += DCN_WORK_GROUP)
+        hits->keys[hits->begin[hits->cell[hit] & 0xffff] + (hits->cell[hit] >> 16)] = hits->key[hit];
+    DCN_BARRIER();
+    for (int hit = item; hit < count; hit += DCN_WORK_GROUP) {
+        const int cell = hits->cell[hit] & 0xffff, key = hits->key[hit], begin = hits->begin[cell];
+        int rank = begin;
+        for (int i = begin; i < hits->begin[cell + 1]; ++i)
+            rank += hits->keys[i] < key;
+        hits->ordered[rank] = hit;
+    }
+    DCN_BARRIER();
+}
+
+/* Adds up what the hits give to pixel (y, x) of the tile: it is a corner of four cells, two of them next to each other. */
+DCN_INLINE void dcn_add_hits(DCN_PRIVATE dcn_vector *sum, const DCN_LOCAL dcn_hits *hits,
+                             const DCN_GLOBAL dcn_item *grad_output, int y, int x, dcn_index channel) {
+    DCN_UNROLL
+    for (int lower = 0; lower < 2; ++lower) {
+        const int cell = (y + lower) * DCN_CELLS_W + x;
+        const int middle = hits->begin[cell + 1], end = hits->begin[cell + 2];
+        DCN_UNROLL_BY_4
+        for (int i = hits->begin[cell]; i < end; ++i) {
+            const int hit = hits->ordered[i];
+            const DCN_GLOBAL dcn_item *const grad = grad_output + hits->block[hit] + channel;
+            const float weight = hits->weights[hit].part[(lower ? 0 : 2) + (i < middle)];
+            DCN_UNROLL
+            for (int v = 0; v < DCN_VECTORS; ++v)
+                if (DCN_HAS_CHANNEL(channel + v * DCN_LANES * DCN_VECTOR))
+                    sum[v] = dcn_fma(weight, dcn_load(grad, v * DCN_LANES * DCN_VECTOR), sum[v]);
+        }
+    }
+}
+
+/* Each work-group owns a tile of an image of value in one group, and nobody else writes there: it looks through the chunks
+ * that can reach the tile, collects the hits, and each work-item adds up those of its pixel. */
+DCN_KERNEL(dcn_backward_scatter, DCN_WORK_GROUP)
+(const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
+ const DCN_GLOBAL dcn_item *DCN_RESTRICT grad_output, dcn_long grad_output_at,
+ DCN_GLOBAL dcn_item *DCN_RESTRICT grad_value, dcn_long grad_value_at, const DCN_GLOBAL dcn_index *DCN_RESTRICT reach,
+ dcn_long reach_at, dcn_long height, dcn_long width, dcn_long output_height, dcn_long output_width) {
+    offset_mask += offset_mask_at, grad_output += grad_output_at, grad_value += grad_value_at, reach += reach_at;
+    DCN_LOCAL_ARRAY dcn_hits hits;
+    dcn_sizes sizes, grid;
+    sizes.height = height, sizes.width = width;
+    sizes.output_height = output_height, sizes.output_width = output_width;
+    grid = sizes, grid.output_height = height, grid.output_width = width; /* tiles are of value here */
+    const dcn_tile tile = dcn_tile_of(DCN_GROUP_ID, DCN_CHANNEL_PARTS, &grid);
+    const int item = DCN_LOCAL_ID, y = item / DCN_LANES / DCN_TILE_W, x = item / DCN_LANES % DCN_TILE_W;
+    const dcn_index channel = DCN_CHANNEL(tile.part, item % DCN_LANES, 0);
+    dcn_vector sum[DCN_VECTORS];
+    DCN_UNROLL
+    for (int v = 0; v < DCN_VECTORS; ++v)
+        sum[v] = dcn_zero();
+
+    for (dcn_index span = 0; span < dcn_chunks(&sizes); span += DCN_WORK_GROUP) {
+        const int points = DCN_CHUNK_POINTS * dcn_find_chunks(&hits, reach, &tile, span, &sizes);
+        for (int next = 0; next < points;) {
+            for (int cell = item; cell < DCN_CELLS; cell += DCN_WORK_GROUP)
+                hits.in_cell[cell] = 0;
+            if (item == 0)
+                hits.count = 0;
+            DCN_BARRIER();
+            int count = 0;
+            for (; next < points && count + DCN_WORK_GROUP <= DCN_HITS; next += DCN_WORK_GROUP) {
+                if (next + item < points)
+                    dcn_try_point(&hits, offset_mask, next + item, &tile, &sizes);
+                DCN_BARRIER();
+                count = hits.count;
+                DCN_BARRIER(); /* before the next points are counted */
+            }
+            dcn_order_hits(&hits);
+            dcn_add_hits(sum, &hits, grad_output, y, x, channel);
+            DCN_BARRIER(); /* before hits are cleared */
+        }
+    }
+
+    if (tile.oy + y < sizes.height && tile.ox + x < sizes.width) {
+        const dcn_index pixel = (tile.n * sizes.height + tile.oy + y) * sizes.width + tile.ox + x;
+        const dcn_index at = pixel * DCN_GRAD_VALUE_STRIDE + tile.group * DCN_CHANNELS + channel;
+        DCN_UNROLL
+        for (int v = 0; v < DCN_VECTORS; ++v)
+            if (DCN_HAS_CHANNEL(channel + v * DCN_LANES * DCN_VECTOR))
+                dcn_store(grad_value, at + v * DCN_LANES * DCN_VECTOR, sum[v]);
+    }
+}
