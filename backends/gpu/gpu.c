@@ -34,7 +34,7 @@ typedef struct steps {
 typedef struct listed {
     const dcnv4i_module *module;
     dcnv4i_kernel kernel;
-    bool aligned, owned;
+    bool aligned, atomic;
 } listed;
 
 typedef struct program {
@@ -120,7 +120,8 @@ static void list_kernels(program *made, const part *p) {
                                                           DCNV4I_KERNEL_SCATTER, DCNV4I_KERNEL_FLOOR_MEMORY};
     for (dcnv4i_kernel k = first[p->id]; k < first[p->id + 1]; ++k)
         if (p->module->kernels[k])
-            made->kernels[made->kernel_count++] = (listed){p->module, k, p->geometry.aligned, p->geometry.owned};
+            made->kernels[made->kernel_count++] = (listed){p->module, k, p->geometry.aligned,
+                                                           p->geometry.scatter == DCNV4I_SCATTER_ATOMIC};
 }
 
 /* A part comes with the others that this plan has and that share its geometry. */
@@ -343,7 +344,7 @@ void dcnv4i_gpu_kernel_info(const void *made, int64_t index, dcnv4_kernel_info *
     snprintf(info->name, sizeof info->name, "%s", dcnv4i_kernel_name(k->kernel));
     snprintf(info->target, sizeof info->target, "%s", target ? target->name : "");
     info->aligned = k->aligned;
-    info->deterministic = k->owned;
+    info->deterministic = !k->atomic;
     info->registers = r->known ? r->registers : -1;
     info->local_memory_bytes = r->known ? r->local_memory : -1;
     info->spill_bytes = r->known ? r->spill : -1;

@@ -31,10 +31,10 @@ typedef struct dcnv4i_geometry {
     int32_t taps;                        /* points of a block that are staged at a time */
     bool staged;                         /* samples go through local memory, computed once for all lanes */
     dcnv4i_scatter scatter;
-    int32_t hits;                        /* tiles: points that a work-group collects before it adds them up */
-    int32_t chunk_h, chunk_w;            /* tiles: output pixels whose reach is looked up together */
-    bool wide;                           /* element numbers need 64 bits */
-    bool aligned;                        /* every vector access is at a multiple of its size */
+    int32_t hits;             /* tiles: points that a work-group collects before it adds them up */
+    int32_t chunk_h, chunk_w; /* tiles: output pixels whose reach is looked up together */
+    bool wide;                /* element numbers need 64 bits */
+    bool aligned;             /* every vector access is at a multiple of its size */
 } dcnv4i_geometry;
 
 /* Work-items of a work-group of the kernels that have no tile: a power of two. */
