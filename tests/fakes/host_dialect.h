@@ -79,11 +79,13 @@ struct host_dim {
 #define __float_as_uint host_bits<unsigned, float>
 #define expf __builtin_expf
 #define fmaxf __builtin_fmaxf
+#define fabsf __builtin_fabsf
+#define floorf __builtin_floorf
 #define fminf __builtin_fminf
 
 /* Work-groups run one after the other, and the items of one in turns that only a barrier ends. */
-static inline float atomicAdd(float *target, float number) {
-    const float before = *target;
+template <class Number> static inline Number atomicAdd(Number *target, Number number) {
+    const Number before = *target;
     *target = before + number;
     return before;
 }
