@@ -235,7 +235,7 @@ DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
         }
         DCN_BARRIER();
         if (cellular) {
-            DCN_UNROLL_POINTS
+            DCN_UNROLL_TAPS
             for (int k = 0; k < DCN_TAPS; ++k)
                 dots[lane * DCN_PLANE + own + k] =
                     dcn_cell_dots(value + cells[own + k] + channel, grad_output + grad_at, below, channel);

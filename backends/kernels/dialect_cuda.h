@@ -7,6 +7,8 @@
 #define DCN_BARRIER() __syncthreads()
 #define DCN_GROUP_ID ((dcn_index)blockIdx.x)
 #define DCN_LOCAL_ID ((int)threadIdx.x)
+/* Of loops whose loads should be in flight together; the compiler knows how many. */
+#define DCN_UNROLL_TAPS DCN_UNROLL
 #define DCN_EXP expf
 #define DCN_MAX fmaxf
 #define DCN_FLOOR floorf

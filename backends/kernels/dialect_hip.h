@@ -14,6 +14,8 @@
     } while (0)
 #define DCN_GROUP_ID ((dcn_index)__builtin_amdgcn_workgroup_id_x())
 #define DCN_LOCAL_ID ((int)__builtin_amdgcn_workitem_id_x())
+/* Of loops whose loads should be in flight together; of all iterations, they take all registers and more. */
+#define DCN_UNROLL_TAPS _Pragma("unroll 3")
 #define DCN_EXP __builtin_expf
 #define DCN_MAX __builtin_fmaxf
 #define DCN_FLOOR __builtin_floorf

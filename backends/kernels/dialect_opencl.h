@@ -12,6 +12,7 @@
 #define DCN_GROUP_ID ((dcn_index)get_group_id(0))
 #define DCN_LOCAL_ID ((int)get_local_id(0))
 #define DCN_UNROLL _Pragma("unroll")
+#define DCN_UNROLL_TAPS DCN_UNROLL
 #define DCN_UNROLL_BY_4 _Pragma("unroll 4")
 #define DCN_EXP exp
 #define DCN_MAX fmax

@@ -60,7 +60,7 @@ DCN_INLINE void dcn_add_block(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_
  * many are in flight together. */
 DCN_INLINE void dcn_add_cells(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_item *value, const DCN_LOCAL dcn_quad *weights,
                               const DCN_LOCAL dcn_index *cells, dcn_index below, dcn_index channel) {
-    DCN_UNROLL
+    DCN_UNROLL_TAPS
     for (int k = 0; k < DCN_TAPS; ++k) {
         const dcn_quad weight = weights[k];
         const dcn_index at = cells[k];
