@@ -91,6 +91,12 @@ static dcnv4_status fail(module_device *d, const char *doing, int error) {
     return dcnv4i_module_fail(d->api, doing, error);
 }
 
+/* After a failure that changes nothing for the caller. */
+static void ignore(const module_device *d, int error) {
+    if (error != 0 && d->api->forget_error)
+        d->api->forget_error();
+}
+
 static bool is_owner(const module_device *d) {
     return d->owner == getpid();
 }
@@ -120,7 +126,10 @@ static dcnv4_status enter(module_device *d, int *before) {
 /* After a failure the first one counts. */
 static dcnv4_status leave(module_device *d, int before, dcnv4_status status) {
     const int error = d->api->leave(before);
-    return error == 0 || status != DCNV4_SUCCESS ? status : fail(d, "making the caller's device current", error);
+    if (status == DCNV4_SUCCESS && error != 0)
+        return fail(d, "making the caller's device current", error);
+    ignore(d, error);
+    return status;
 }
 
 /* ---- Opening and closing -------------------------------------------------------------------------------------------------- */
@@ -243,13 +252,22 @@ const dcnv4_device_info *dcnv4i_module_info(const void *device) {
 
 /* ---- Modules ---------------------------------------------------------------------------------------------------------------- */
 
-static void unload(void *device, void *module) {
+/* Gives a module or memory back; there is nobody to tell of a failure. */
+static void give_back(void *device, int (*how)(void *), void *what) {
     module_device *d = device;
     int before;
-    if (d->ordinal < 0 || !is_owner(d) || d->api->enter(d->ordinal, d->context, &before) != 0)
+    if (d->ordinal < 0 || !is_owner(d))
         return;
-    d->api->module_unload(module);
-    d->api->leave(before);
+    const int error = d->api->enter(d->ordinal, d->context, &before);
+    ignore(d, error);
+    if (error == 0) {
+        ignore(d, how(what));
+        ignore(d, d->api->leave(before));
+    }
+}
+
+static void unload(void *device, void *module) {
+    give_back(device, ((module_device *)device)->api->module_unload, module);
 }
 
 /* Without a device any binary that was kept for this target will do; it is only looked at. */
@@ -269,14 +287,16 @@ static dcnv4_status load(void *device, const void *binary, size_t size, void **m
     void *loaded = NULL;
     const int error = d->api->module_load(&loaded, binary);
     if (error == DCNV4I_ERROR_INVALID_IMAGE || error == DCNV4I_ERROR_NO_BINARY || error == DCNV4I_ERROR_INVALID_PTX ||
-        error == DCNV4I_ERROR_UNSUPPORTED_PTX)
+        error == DCNV4I_ERROR_UNSUPPORTED_PTX) {
+        ignore(d, error);
         status = dcnv4i_fail(
             DCNV4_BUILD_FAILED,
             "%s does not take a kernel compiled for %s: %s (error %d); its driver may be older than the "
             "compiler: update it, or use the compiler of its version",
             d->info.name, d->target, d->api->error_name(error), error);
-    else if (error != 0)
+    } else if (error != 0) {
         status = fail(d, "loading a kernel", error);
+    }
     status = leave(d, before, status);
     if (status == DCNV4_SUCCESS)
         *module = loaded;
@@ -359,12 +379,7 @@ static dcnv4_status synchronize(void *device) {
 /* ---- Memory ----------------------------------------------------------------------------------------------------------------- */
 
 static void buffer_destroy(void *device, void *handle) {
-    module_device *d = device;
-    int before;
-    if (!is_owner(d) || d->api->enter(d->ordinal, d->context, &before) != 0)
-        return;
-    d->api->give_back(handle);
-    d->api->leave(before);
+    give_back(device, ((module_device *)device)->api->give_back, handle);
 }
 
 static dcnv4_status buffer_create(void *device, size_t length, void **handle) {

@@ -53,12 +53,14 @@ static dcnv4_status open_library(void) {
 static dcnv4_status initialise(void) {
     int count;
     hipError_t error = dcnv4i_hip.hipInit(0);
-    if (error == 0 || dcnv4i_hip.hipGetDeviceCount(&count) == 0) {
+    const bool works = error == 0 || dcnv4i_hip.hipGetDeviceCount(&count) == 0;
+    if (error != 0)
+        dcnv4i_hip.hipGetLastError();
+    if (works) {
         initialised = true;
         owner = getpid();
         return DCNV4_SUCCESS;
     }
-    dcnv4i_hip.hipGetLastError();
     const char *name = dcnv4i_hip.hipGetErrorName(error);
     return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,
                        "libamdhip64.so.%d is installed, but finds no AMD GPU: %s (error %d from hipInit); the amdgpu "

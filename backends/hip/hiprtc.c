@@ -56,16 +56,21 @@ static int find(void **library) {
 /* hiprtcVersion answers 9.0 in HIP 5 and some of HIP 6, whichever it is: an answer that does not fit the library's name is
  * not believed, and the runtime is asked where it is in the same library or loaded. */
 static int version_of(void *library, int major) {
-    static const dcnv4i_entry entry = {"hipRuntimeGetVersion", 0};
-    hipError_t (*runtime_version)(int *) = NULL;
-    int said = 0, minor = 0, runtime_major, number = 0;
-    void *const runtime = dcnv4i_hip_library(&runtime_major);
-    if (rtc.hiprtcVersion(&said, &minor) == 0 && said == major)
+    static const dcnv4i_entry questions[] = {{"hipRuntimeGetVersion", 0}, {"hipGetLastError", sizeof(void (*)(void))}};
+    struct {
+        hipError_t (*version)(int *);
+        hipError_t (*last_error)(void);
+    } runtime;
+    int said = 0, minor = 0, number = 0, runtime_major;
+    void *const loaded_runtime = dcnv4i_hip_library(&runtime_major);
+    const bool answered = rtc.hiprtcVersion(&said, &minor) == 0;
+    if (answered && said == major)
         return 100 * major + minor;
-    if (!dcnv4i_library_resolve(runtime ? runtime : library, &entry, 1, &runtime_version) &&
-        runtime_version(&number) == 0 && number / 10000000 == major)
-        return number / 100000;
-    return 100 * major;
+    if (dcnv4i_library_resolve(loaded_runtime ? loaded_runtime : library, questions, 2, &runtime))
+        return 100 * major;
+    if (runtime.version(&number) != 0 || !answered)
+        runtime.last_error(); /* they share it in HIP 5 */
+    return number / 10000000 == major ? number / 100000 : 100 * major;
 }
 
 static dcnv4_status load(const char *target) {

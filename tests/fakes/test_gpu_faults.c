@@ -22,7 +22,10 @@ static dcnv4_status play(const fault_scene *s) {
     return status;
 }
 
+/* What is the caller's stays so: what is current, and the last error, which may be of a launch of its own. */
 static void check_current(void) {
+    if (caller->last_error)
+        assert_int_equal(caller->last_error(), 0);
     assert_ptr_equal(caller->current(), before);
 }
 
