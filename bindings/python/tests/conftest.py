@@ -6,6 +6,9 @@ import numpy
 import pytest
 import torch
 
+from dcnv4 import _runtime
+from dcnv4._problem import make_layer
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 CASES = ROOT / "tests" / "golden" / "cases"
 
@@ -38,14 +41,14 @@ def golden(request):
 
 
 @pytest.fixture(autouse=True)
-def seeded():
+def fresh():
+    """Random numbers and plans do not depend on the tests before."""
+    _runtime._plans.clear()
     torch.manual_seed(3)
 
 
 def random_layer(batch=2, height=7, width=9, group=2, channels=8, dtype=torch.float32, row=None, **arguments):
     """(value, offset_mask, arguments) with every point well inside a cell, for differences and comparisons."""
-    from dcnv4._problem import make_layer
-
     given = dict(
         kernel_size=3,
         stride=1,

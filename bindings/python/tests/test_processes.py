@@ -12,11 +12,6 @@ import dcnv4
 from dcnv4 import _library, _runtime, functional
 
 
-@pytest.fixture(autouse=True)
-def fresh_plans():
-    _runtime._plans.clear()
-
-
 def plans_made(monkeypatch):
     """A list that gets the problem of each plan that is made from here on."""
     made, make = [], _library.Plan.__init__
