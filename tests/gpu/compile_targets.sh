@@ -19,7 +19,7 @@ for target in "$@"; do
         "$folder/report") || true
     staged=$(grep -E 'dcn_backward_points.*"local_memory_bytes": [1-9]' "$folder/report" | wc -l)
     echo "$target: $kernels kernels, $known without spills, $staged with local memory"
-    if [ $status -ne 0 ] || [ "$kernels" -lt 10 ] || [ "$known" -ne "$kernels" ] || [ "$staged" -lt 1 ]; then
+    if [ $status -ne 0 ] || [ "$kernels" -lt 6 ] || [ "$known" -ne "$kernels" ] || [ "$staged" -lt 1 ]; then
         cat "$folder/report"
         failed=1
     fi
