@@ -178,6 +178,7 @@ static const dcnv4i_module_api api = {
     .to_device = to_device,
     .to_host = to_host,
     .compile = dcnv4i_cuda_compile,
+    .compiler = dcnv4i_cuda_compiler,
     .relatives = relatives,
 };
 

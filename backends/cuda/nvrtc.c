@@ -111,10 +111,19 @@ static dcnv4_status compile(const char *target, bool ahead, const char *source, 
     return dcnv4i_compiler_run(&compiler, target, source, count, options, NULL, binary);
 }
 
-dcnv4_status dcnv4i_cuda_compile(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,
-                                 dcnv4i_binary *portable) {
+static dcnv4_status load_once(const char *target) {
     pthread_mutex_lock(&lock);
     const dcnv4_status status = loaded ? DCNV4_SUCCESS : load(target);
     pthread_mutex_unlock(&lock);
+    return status;
+}
+
+const char *dcnv4i_cuda_compiler(void) {
+    return load_once("a device") == DCNV4_SUCCESS ? compiler.name : "";
+}
+
+dcnv4_status dcnv4i_cuda_compile(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,
+                                 dcnv4i_binary *portable) {
+    const dcnv4_status status = load_once(target);
     return status == DCNV4_SUCCESS ? compile(target, ahead, source, binary, portable) : status;
 }

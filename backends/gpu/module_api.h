@@ -99,6 +99,8 @@ typedef struct dcnv4i_module_api {
      * waits for it. DCNV4_COMPILER_UNAVAILABLE if no compiler for it is here. */
     dcnv4_status (*compile)(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,
                             dcnv4i_binary *portable);
+    /* The compiler for its devices, with its version; "" if there is none here. It is loaded to find out. */
+    const char *(*compiler)(void);
     /* (optional) Which kernels serve a target beside its own. */
     void (*relatives)(const char *target, dcnv4i_relatives *found);
 } dcnv4i_module_api;

@@ -31,6 +31,13 @@ static dcnv4_status describe(const dcnv4i_module_api *api, int ordinal, dcnv4i_m
     return DCNV4_SUCCESS;
 }
 
+static void name_compiler(const dcnv4i_module_api *api, dcnv4_device_info *info) {
+    const char *const name = api->compiler();
+    const size_t used = strlen(info->features);
+    snprintf(info->features + used, sizeof info->features - used,
+             *name ? ", %s" : ", no compiler, only kernels on disk", name);
+}
+
 void dcnv4i_module_look(const dcnv4i_module_api *api, dcnv4i_view *view) {
     int count;
     if (count_devices(api, &count) != DCNV4_SUCCESS) {
@@ -41,6 +48,7 @@ void dcnv4i_module_look(const dcnv4i_module_api *api, dcnv4i_view *view) {
         dcnv4i_module_facts facts;
         if (describe(api, i, &facts) == DCNV4_SUCCESS) {
             view->info[i] = dcnv4i_module_describe(api, i, &facts);
+            name_compiler(api, &view->info[i]);
             view->gpu = true;
         } else {
             snprintf(view->info[i].name, sizeof view->info[i].name, "%s:%d", api->backend, i);

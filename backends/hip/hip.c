@@ -153,6 +153,7 @@ static const dcnv4i_module_api api = {
     .to_device = to_device,
     .to_host = to_host,
     .compile = dcnv4i_hip_compile,
+    .compiler = dcnv4i_hip_compiler,
 };
 
 DCNV4I_MODULE_BACKEND(hip)

@@ -105,7 +105,8 @@ bool dcnv4i_hip_in_use(void);
 /* The runtime's library and its major version; NULL and 0 if it is not loaded. */
 void *dcnv4i_hip_library(int *major);
 
-/* Compiles by hipRTC or clang, as dcnv4i_module_api says. */
+/* hipRTC, or ahead of time also clang, as dcnv4i_module_api says of a compiler. */
+const char *dcnv4i_hip_compiler(void);
 dcnv4_status dcnv4i_hip_compile(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,
                                 dcnv4i_binary *portable);
 

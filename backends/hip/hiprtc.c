@@ -107,10 +107,19 @@ static dcnv4_status check_target(const char *target) {
                        compiler.name, target, known->since / 100, known->since % 100);
 }
 
-static dcnv4_status compile(const char *target, const char *source, dcnv4i_binary *binary) {
+static dcnv4_status load_once(const char *target) {
     pthread_mutex_lock(&lock);
-    dcnv4_status status = loaded ? DCNV4_SUCCESS : load(target);
+    const dcnv4_status status = loaded ? DCNV4_SUCCESS : load(target);
     pthread_mutex_unlock(&lock);
+    return status;
+}
+
+const char *dcnv4i_hip_compiler(void) {
+    return load_once("a device") == DCNV4_SUCCESS ? compiler.name : "";
+}
+
+static dcnv4_status compile(const char *target, const char *source, dcnv4i_binary *binary) {
+    dcnv4_status status = load_once(target);
     if (status == DCNV4_SUCCESS)
         status = check_target(target);
     if (status != DCNV4_SUCCESS)
