@@ -41,3 +41,13 @@ DCN_INLINE int dcn_count(int *counter) {
 DCN_INLINE void dcn_atomic_add_one(float *target, float number) {
     atomicAdd(target, number);
 }
+
+/* Four at once, from a multiple of 16 bytes on. */
+#if __CUDA_ARCH__ >= 900 && __CUDACC_VER_MAJOR__ * 100 + __CUDACC_VER_MINOR__ >= 1201
+#define DCN_ATOMIC_QUADS 1
+DCN_INLINE void dcn_atomic_add_four(float *target, const float *number) {
+    asm volatile("red.global.add.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(target), "f"(number[0]), "f"(number[1]),
+                 "f"(number[2]), "f"(number[3])
+                 : "memory");
+}
+#endif

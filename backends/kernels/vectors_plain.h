@@ -108,5 +108,11 @@ DCN_INLINE void dcn_store_sum(float *sums, dcn_index at, dcn_vector a) {
 }
 
 DCN_INLINE void dcn_atomic_add(float *sums, dcn_index at, dcn_vector a) {
+#if DCN_ATOMIC_QUADS && DCN_ALIGNED && DCN_VECTOR % 4 == 0
+    DCN_UNROLL
+    for (int i = 0; i < DCN_VECTOR; i += 4)
+        dcn_atomic_add_four(sums + at + i, a.part + i);
+#else
     DCN_EACH(i) dcn_atomic_add_one(sums + at + i, a.part[i]);
+#endif
 }

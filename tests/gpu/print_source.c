@@ -1,4 +1,5 @@
-/* print_source DIALECT PART DTYPE GROUPS GROUP_CHANNELS KERNEL SOFTMAX DETERMINISTIC: the text of a part for a GPU. */
+/* print_source DIALECT PART DTYPE GROUPS GROUP_CHANNELS KERNEL SOFTMAX DETERMINISTIC [LOCAL_MEMORY]: the text of a part for
+ * a GPU with so many bytes of local memory; 49152 if left out. */
 #include "../../backends/gpu/kernel_text.h"
 #include "../../backends/gpu/program.h"
 
@@ -7,11 +8,11 @@
 #include <string.h>
 
 int main(int argc, char **argv) {
-    if (argc != 9)
+    if (argc != 9 && argc != 10)
         return 2;
     dcnv4_problem asked = DCNV4_PROBLEM_INIT;
     dcnv4i_problem problem;
-    const dcnv4i_limits limits = {.work_group = 1024, .local_memory = 49152, .units = 100};
+    const dcnv4i_limits limits = {.work_group = 1024, .local_memory = argc > 9 ? atoi(argv[9]) : 49152, .units = 100};
     const dcnv4i_part part = (dcnv4i_part)atoi(argv[2]);
     asked.dtype = atoi(argv[3]);
     asked.groups = atoi(argv[4]), asked.group_channels = atoi(argv[5]);
