@@ -107,9 +107,10 @@ static void plan_staging(dcnv4i_geometry *geometry, const dcnv4i_limits *limits,
     /* Rows of points are padded by up to one, lanes' quads by up to 15, and with softmax each work-item has a mean. */
     const int64_t fixed = 16 * 15 * quads + 4 * blocks * geometry->lanes;
     const int64_t room = (limits->local_memory / 2 - fixed) / (point * blocks) - 1;
-    const int64_t most = smaller(smaller(at_least_1(problem->points), room), 16);
+    const int64_t most = smaller(smaller(problem->points, room), 16);
     geometry->staged = geometry->lanes > 1 && most > 0;
-    geometry->taps = (int32_t)(most > 0 ? blocks_of(at_least_1(problem->points), blocks_of(problem->points, most)) : 1);
+    if (most > 0)
+        geometry->taps = (int32_t)blocks_of(problem->points, blocks_of(problem->points, most));
 }
 
 /* Bytes of local memory that owned tiles need beside their hits, and for each of these. */
@@ -130,7 +131,7 @@ static void plan_scatter(dcnv4i_geometry *geometry, const dcnv4i_limits *limits,
     const int64_t items = (int64_t)geometry->tile_h * geometry->tile_w * geometry->lanes;
     const int64_t local = limits->local_memory >= 65536 ? limits->local_memory / 2 : limits->local_memory;
     const int64_t hits = smaller((local - tile_fixed(geometry)) / tile_hit(geometry), MOST_HITS) / 64 * 64;
-    if (hits >= items && problem->points <= MOST_POINTS) {
+    if (hits >= items && problem->points > 0 && problem->points <= MOST_POINTS) {
         geometry->scatter = DCNV4I_SCATTER_TILES;
         geometry->hits = (int32_t)hits;
         geometry->chunk_h = geometry->chunk_w = 4;

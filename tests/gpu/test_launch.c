@@ -12,6 +12,7 @@ static dcnv4i_problem draw(uint64_t *seed) {
     p.groups = draw_integer(seed, 1, 40), p.group_channels = draw_integer(seed, 1, 130);
     p.kernel_h = draw_integer(seed, 1, 9), p.kernel_w = draw_integer(seed, 1, 9);
     p.pad_h = p.kernel_h, p.pad_w = p.kernel_w;
+    p.remove_center = (int32_t)draw_integer(seed, 0, 1);
     p.deterministic = (int32_t)draw_integer(seed, 0, 1);
     if (draw_integer(seed, 0, 1)) {
         const int64_t channels = p.groups * p.group_channels;
