@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
 #include "../support/test_layer.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,6 +236,37 @@ static void a_wide_image(void **state) {
         }
 }
 
+/* Far from the image's corner an offset keeps its bits; at its edge, what float64 cannot tell from −1 does not count. */
+static void positions_far_and_near(void **state) {
+    (void)state;
+    enum { WIDTH = 100003, FAR = WIDTH - 2 };
+    for (const char *const *device = devices_to_try(); *device; ++device) {
+        if (!tries_dtype(*device, DCNV4_FLOAT32))
+            continue;
+        dcnv4_problem problem = DCNV4_PROBLEM_INIT;
+        problem.dtype = DCNV4_FLOAT32;
+        problem.batch = 1, problem.height = 2, problem.width = WIDTH, problem.group_channels = 8;
+        problem.kernel_h = problem.kernel_w = 1, problem.pad_h = 0, problem.pad_w = 1;
+        problem.forward_only = 1;
+        test_layer layer = sparse_layer(&problem);
+        for (int64_t c = 0; c < 8; ++c)
+            layer_set(&layer, VALUE, FAR + 1, c, 1), layer_set(&layer, VALUE, 0, c, 1);
+        /* Output pixel o has its middle at o − 1. */
+        layer_set(&layer, OFFSET_MASK, FAR + 1, 0, (double)0.3f), layer_set(&layer, OFFSET_MASK, FAR + 1, 2, 1);
+        layer_set(&layer, OFFSET_MASK, 0, 0, (double)1e-30f), layer_set(&layer, OFFSET_MASK, 0, 2, 1);
+        dcnv4_context *context = NULL;
+        ASSERT_SUCCESS(dcnv4_context_create(*device, &context));
+        ASSERT_SUCCESS(layer_run(&layer, context, DCNV4_PASS_FORWARD));
+        for (int64_t c = 0; c < 8; ++c) {
+            assert_true(fabs(layer_get(&layer, OUTPUT, FAR + 1, c) - (double)0.3f) <= 1e-7);
+            assert_true(layer_get(&layer, OUTPUT, 0, c) == 0);
+        }
+        count_case();
+        dcnv4_context_destroy(context);
+        sparse_free(&layer);
+    }
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(empty_tensors),
@@ -243,6 +275,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(beyond_2_31_elements),
         cmocka_unit_test(a_long_row),
         cmocka_unit_test(a_wide_image),
+        cmocka_unit_test(positions_far_and_near),
     };
     return HARNESS_RUN(argc, argv, tests);
 }
