@@ -24,8 +24,8 @@ DCNV4I_HIP_ENTRIES(CHECK_ENTRY)
 DCNV4I_HIPRTC_ENTRIES(CHECK_ENTRY)
 
 /* The header has one of the two, by a macro from HIP 6 on. */
-static hipError_t (*const checked_properties)(dcnv4i_hip_properties *, int) = hipGetDeviceProperties;
-_Static_assert(sizeof(checked_properties) > 0 && sizeof(dcnv4i_hip_properties) <= 4096, "room for the properties");
+hipError_t (*const checked_properties)(dcnv4i_hip_properties *, int) = hipGetDeviceProperties;
+_Static_assert(sizeof(dcnv4i_hip_properties) <= 4096, "room for the properties");
 
 #define CHECK_CONSTANT(name, number) _Static_assert((int)name == (int)(number), #name);
 DCNV4I_HIP_CONSTANTS(CHECK_CONSTANT)
