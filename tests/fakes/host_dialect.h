@@ -55,6 +55,9 @@ template <class To, class From> static inline To host_bits(From from) {
 
 /* ---- CUDA ----------------------------------------------------------------------------------------------------------- */
 
+#define __CUDA_ARCH__ 900 /* the devices and the compiler of fake_cuda.c */
+#define __CUDACC_VER_MAJOR__ 12
+#define __CUDACC_VER_MINOR__ 4
 #define __global__ HOST_GLOBAL
 #define __launch_bounds__(...) HOST_BOUNDS(__VA_ARGS__)
 #define __device__
@@ -82,6 +85,8 @@ struct host_dim {
 #define fabsf __builtin_fabsf
 #define floorf __builtin_floorf
 #define fminf __builtin_fminf
+#define floorf __builtin_floorf
+#define fabsf __builtin_fabsf
 
 /* Work-groups run one after the other, and the items of one in turns that only a barrier ends. */
 template <class Number> static inline Number atomicAdd(Number *target, Number number) {
@@ -101,6 +106,8 @@ static inline void ptx_red_global_add_f32(float *target, float number) {
     *target += number;
 }
 static inline void ptx_red_global_add_v4_f32(float *target, float a, float b, float c, float d) {
+    if ((unsigned long long)target % 16 != 0)
+        __builtin_trap(); /* as a device does */
     target[0] += a, target[1] += b, target[2] += c, target[3] += d;
 }
 
