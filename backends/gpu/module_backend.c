@@ -80,16 +80,14 @@ void dcnv4i_module_device_info(const dcnv4i_module_api *api, int64_t index, dcnv
 }
 
 /* Hands an open device over to gpu/. */
-static dcnv4_status finish(dcnv4_status status, void *device, void **gpu) {
-    if (status != DCNV4_SUCCESS)
-        return status;
-    return dcnv4i_gpu_open(dcnv4i_module_driver(device), device, dcnv4i_module_limits(device),
-                           dcnv4i_module_identity(device), gpu);
+static dcnv4_status finish(dcnv4_status status, dcnv4i_module_device *device, void **gpu) {
+    return status == DCNV4_SUCCESS ? dcnv4i_gpu_open(&device->driver, device, &device->limits, &device->identity, gpu)
+                                   : status;
 }
 
 static dcnv4_status open_number(const dcnv4i_module_api *api, int ordinal, void *context, void **gpu) {
     dcnv4i_module_facts facts;
-    void *device = NULL;
+    dcnv4i_module_device *device = NULL;
     dcnv4_status status = describe(api, ordinal, &facts);
     if (status == DCNV4_SUCCESS)
         status = dcnv4i_module_open(api, ordinal, context, &facts, &device);
@@ -109,7 +107,7 @@ static dcnv4_status unknown(const dcnv4i_module_api *api, const char *selector) 
 dcnv4_status dcnv4i_module_device_open(const dcnv4i_module_api *api, const char *selector, void **gpu) {
     const dcnv4i_target *target = dcnv4i_target_find(api->backend, selector);
     if (target) {
-        void *device = NULL;
+        dcnv4i_module_device *device = NULL;
         const dcnv4_status status = dcnv4i_module_open_target(api, target, &device);
         return finish(status, device, gpu);
     }
@@ -147,5 +145,5 @@ dcnv4_status dcnv4i_module_device_adopt(const dcnv4i_module_api *api, void **gpu
 }
 
 void dcnv4i_module_device_describe(const void *gpu, dcnv4_device_info *info) {
-    *info = *dcnv4i_module_info(((const dcnv4i_gpu *)gpu)->device);
+    *info = ((const dcnv4i_module_device *)((const dcnv4i_gpu *)gpu)->device)->info;
 }

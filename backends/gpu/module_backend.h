@@ -3,7 +3,7 @@
 #define DCNV4I_MODULE_BACKEND_H
 
 #include "gpu.h"
-#include "module_driver.h"
+#include "module_device.h"
 
 /* For the API's probe. */
 void dcnv4i_module_look(const dcnv4i_module_api *api, dcnv4i_view *view);
