@@ -22,7 +22,7 @@ static NOINLINE void project_carefully(const backward_run *run, const place *at,
         if (!find_corners(&run->value, &cell_at, channel - run->first_channel + d, p, corner))
             return;
         if (layer->read)
-            layer->read(row + d * item, &out, 1);
+            layer->read(row + d * item, 0, &out, 0, 1, 1);
         else
             out = ((const real *)row)[d];
         for (int i = 0; i < 4; ++i) {
@@ -132,19 +132,12 @@ static void finish_dots(const backward_run *run, const place *at, const point_bo
     }
 }
 
-/* Writes count gradients of each of some pixels, whose blocks are so many bytes from each other. */
-static ALWAYS_INLINE void write_blocks(const dcnv4i_layer *layer, const real *pairs, const real *by_m, int64_t pixels,
-                                       const int64_t count, int64_t row_size, char *pairs_at, char *weights_at) {
-    dcnv4i_write_row *const convert = layer->write;
-    for (int64_t i = 0; i < pixels;
-         ++i, pairs += 2 * count, by_m += count, pairs_at += row_size, weights_at += row_size) {
-        if (convert) {
-            convert(pairs, pairs_at, 2 * count);
-            convert(by_m, weights_at, count);
-        } else {
-            copy_reals(pairs, (real *)pairs_at, 2 * count);
-            copy_reals(by_m, (real *)weights_at, count);
-        }
+/* Copies count gradients of each of some pixels, whose blocks are so many reals from each other. */
+static ALWAYS_INLINE void write_blocks(const real *pairs, const real *by_m, int64_t pixels, const int64_t count,
+                                       int64_t step, real *pairs_at, real *weights_at) {
+    for (int64_t i = 0; i < pixels; ++i, pairs += 2 * count, by_m += count, pairs_at += step, weights_at += step) {
+        copy_reals(pairs, pairs_at, 2 * count);
+        copy_reals(by_m, weights_at, count);
     }
 }
 
@@ -154,16 +147,25 @@ static void write_box(const backward_run *run, const place *at, const point_box 
     const dcnv4i_layer *layer = run->layer;
     const dcnv4_problem *p = &layer->problem->asked;
     const int64_t points = layer->problem->points, item = (int64_t)layer->problem->item, count = box->points;
-    const int64_t row_size = p->grad_offset_mask_stride * item;
+    const int64_t row = p->grad_offset_mask_stride, step = layer->write ? 3 * count : row;
     const real *pairs = chunk->pairs, *by_m = dots->by_m;
+    real staged[3 * POINTS];
     for (int64_t g = at->group; g < at->group + box->groups; ++g) {
-        char *const block = run->tensors->grad_offset_mask + at->pixel * row_size + g * 3 * points * item;
-        char *const pairs_at = block + 2 * at->point * item, *const weights_at = block +
-                                                                                 (2 * points + at->point) * item;
-        if (count == 9 && !layer->write)
-            write_blocks(layer, pairs, by_m, box->pixels, 9, row_size, pairs_at, weights_at);
+        char *const block = run->tensors->grad_offset_mask + (at->pixel * row + g * 3 * points) * item;
+        char *const first_pair = block + 2 * at->point * item, *const first_weight = block +
+                                                                                     (2 * points + at->point) * item;
+        real *const pairs_at = layer->write ? staged : (real *)first_pair;
+        real *const weights_at = layer->write ? staged + 2 * count : (real *)first_weight;
+        if (count == 9)
+            write_blocks(pairs, by_m, box->pixels, 9, step, pairs_at, weights_at);
         else
-            write_blocks(layer, pairs, by_m, box->pixels, count, row_size, pairs_at, weights_at);
+            write_blocks(pairs, by_m, box->pixels, count, step, pairs_at, weights_at);
+        if (layer->write && count == points) {
+            layer->write(staged, step, first_pair, row, box->pixels, 3 * count);
+        } else if (layer->write) {
+            layer->write(staged, step, first_pair, row, box->pixels, 2 * count);
+            layer->write(weights_at, step, first_weight, row, box->pixels, count);
+        }
         pairs += 2 * count * box->pixels, by_m += count * box->pixels;
     }
 }
@@ -278,12 +280,12 @@ static void backward_rows(const backward_run *run, const dcnv4i_piece *piece) {
  * want the same few of its sets. */
 static void pack(const dcnv4i_layer *layer, const char *from, int64_t pixels, real *to) {
     const dcnv4_problem *p = &layer->problem->asked;
-    const int64_t depth = p->group_channels, step = p->value_stride * (int64_t)layer->problem->item;
-    for (int64_t i = 0; i < pixels; ++i, from += step, to += 2 * depth) {
-        if (layer->read)
-            layer->read(from, to, depth);
-        else
-            copy_reals((const real *)from, to, depth);
+    const int64_t depth = p->group_channels, stride = p->value_stride;
+    if (layer->read)
+        layer->read(from, stride, to, 2 * depth, pixels, depth);
+    for (int64_t i = 0; i < pixels; ++i, to += 2 * depth) {
+        if (!layer->read)
+            copy_reals((const real *)from + i * stride, to, depth);
         for (int64_t d = depth; d < 2 * depth; ++d)
             to[d] = 0;
     }
@@ -292,12 +294,11 @@ static void pack(const dcnv4i_layer *layer, const char *from, int64_t pixels, re
 /* Writes the gradients out. */
 static void unpack(const dcnv4i_layer *layer, const real *from, int64_t pixels, char *to) {
     const dcnv4_problem *p = &layer->problem->asked;
-    const int64_t depth = p->group_channels, step = p->grad_value_stride * (int64_t)layer->problem->item;
-    for (int64_t i = 0; i < pixels; ++i, from += 2 * depth, to += step)
-        if (layer->write)
-            layer->write(from, to, depth);
-        else
-            copy_reals(from, (real *)to, depth);
+    const int64_t depth = p->group_channels, stride = p->grad_value_stride;
+    if (layer->write)
+        layer->write(from, 2 * depth, to, stride, pixels, depth);
+    for (int64_t i = 0; !layer->write && i < pixels; ++i)
+        copy_reals(from + i * 2 * depth, (real *)to + i * stride, depth);
 }
 
 /* A piece's groups one after the other, each on a copy of its channels. */
@@ -305,7 +306,7 @@ static void backward_packed(const dcnv4i_layer *layer, const dcnv4i_tensors *ten
                             const char *image, char *rows) {
     const dcnv4_problem *p = &layer->problem->asked;
     const int64_t item = (int64_t)layer->problem->item, depth = p->group_channels, stride = 2 * depth;
-    real *const row = piece->scratch, *const packed = row + DCNV4I_BOX_PIXELS * depth;
+    real *const packed = piece->scratch, *const row = packed + p->height * p->width * stride;
     real *const grad = packed + piece->first_input * p->width * stride + depth;
     dcnv4i_piece one = *piece;
     backward_run run = {

@@ -56,9 +56,7 @@ static view see(const dcnv4i_layer *layer, const char *image, int64_t first, int
     const char *const storage = image + channel * item, *const pixel = storage + first * p->width * stride;
     if (!layer->read)
         return (view){(const real *)pixel, p->value_stride, first, last, storage};
-    const int64_t at_once = p->value_stride == channels ? p->width : 1;
-    for (int64_t i = 0; i < (last - first) * p->width; i += at_once)
-        layer->read(pixel + i * stride, scratch + i * channels, at_once * channels);
+    layer->read(pixel, p->value_stride, scratch, channels, (last - first) * p->width, channels);
     return (view){scratch, channels, first, last, storage};
 }
 

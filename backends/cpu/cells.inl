@@ -160,7 +160,7 @@ static NOINLINE void softmax(const dcnv4i_layer *layer, const char *block, real 
             const int64_t part = smaller(points - k, POINTS);
             const real *raw = count == points ? m : staged;
             if (raw == staged && layer->read)
-                layer->read(weights + k * item, staged, part);
+                layer->read(weights + k * item, 0, staged, 0, 1, part);
             else if (raw == staged)
                 memcpy(staged, weights + k * item, (size_t)part * sizeof(real));
             for (int64_t i = 0; i < part; ++i)
@@ -203,20 +203,14 @@ static inline void copy_reals(const real *from, real *to, int64_t count) {
             to[i] = from[i];
 }
 
-/* Reads count points of each of some pixels, whose blocks are so many bytes from each other. */
-static ALWAYS_INLINE void read_blocks(const dcnv4i_layer *layer, const char *pairs_at, const char *weights_at,
-                                      int64_t row_size, int64_t pixels, const int64_t count, real *pairs, real *m) {
-    dcnv4i_read_row *const convert = layer->read;
-    for (int64_t i = 0; i < pixels; ++i, pairs += 2 * count, m += count, pairs_at += row_size, weights_at += row_size) {
-        PREFETCH(pairs_at, 6 * row_size);
-        PREFETCH(pairs_at, 6 * row_size + 64);
-        if (convert) {
-            convert(pairs_at, pairs, 2 * count);
-            convert(weights_at, m, count);
-        } else {
-            copy_reals((const real *)pairs_at, pairs, 2 * count);
-            copy_reals((const real *)weights_at, m, count);
-        }
+/* Copies count points of each of some pixels, whose blocks are so many reals from each other. */
+static ALWAYS_INLINE void read_blocks(const real *pairs_at, const real *weights_at, int64_t step, int64_t pixels,
+                                      const int64_t count, real *pairs, real *m) {
+    for (int64_t i = 0; i < pixels; ++i, pairs += 2 * count, m += count, pairs_at += step, weights_at += step) {
+        PREFETCH(pairs_at, 6 * step * (int64_t)sizeof(real));
+        PREFETCH(pairs_at, 6 * step * (int64_t)sizeof(real) + 64);
+        copy_reals(pairs_at, pairs, 2 * count);
+        copy_reals(weights_at, m, count);
     }
 }
 
@@ -225,24 +219,32 @@ static void read_box(const image_frame *frame, const place *at, const point_box 
     const dcnv4i_layer *const layer = frame->layer;
     const dcnv4_problem *const p = &layer->problem->asked;
     const int64_t points = layer->problem->points, item = (int64_t)layer->problem->item, count = box->points;
-    const int64_t row_size = p->offset_mask_stride * item;
-    const char *block = frame->offset_mask + at->pixel * row_size + at->group * 3 * points * item;
-    real *pairs = chunk->pairs, *m = chunk->m;
+    const int64_t row = p->offset_mask_stride, step = layer->read ? 3 * count : row;
+    const char *block = frame->offset_mask + (at->pixel * row + at->group * 3 * points) * item;
+    real *pairs = chunk->pairs, *m = chunk->m, staged[3 * POINTS];
     lay_grid(layer, at, box, chunk);
     chunk->first_middle_x = middle_of(at->ox, p->stride_w, p->pad_w, p->kernel_w, p->dilation_w);
     chunk->middle_y = middle_of(at->oy, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h);
     chunk->points = count;
     chunk->pixels = box->pixels;
     for (int64_t g = 0; g < box->groups; ++g, block += 3 * points * item) {
-        const char *const pairs_at = block + 2 * at->point * item, *const weights_at = block +
-                                                                                       (2 * points + at->point) * item;
-        if (count == 9 && !layer->read)
-            read_blocks(layer, pairs_at, weights_at, row_size, box->pixels, 9, pairs, m);
+        const char *const first_pair = block + 2 * at->point * item;
+        const char *const first_weight = block + (2 * points + at->point) * item;
+        const real *const pairs_at = layer->read ? staged : (const real *)first_pair;
+        const real *const weights_at = layer->read ? staged + 2 * count : (const real *)first_weight;
+        if (layer->read && count == points) {
+            layer->read(first_pair, row, staged, step, box->pixels, 3 * count);
+        } else if (layer->read) {
+            layer->read(first_pair, row, staged, step, box->pixels, 2 * count);
+            layer->read(first_weight, row, staged + 2 * count, step, box->pixels, count);
+        }
+        if (count == 9)
+            read_blocks(pairs_at, weights_at, step, box->pixels, 9, pairs, m);
         else
-            read_blocks(layer, pairs_at, weights_at, row_size, box->pixels, count, pairs, m);
+            read_blocks(pairs_at, weights_at, step, box->pixels, count, pairs, m);
         for (int64_t i = 0; i < box->pixels; ++i, pairs += 2 * count, m += count)
             if (p->softmax)
-                softmax(layer, block + i * row_size, m, count);
+                softmax(layer, block + i * row * item, m, count);
     }
     for (int64_t i = 0; i < LANES - 1; ++i)
         pairs[2 * i] = pairs[2 * i + 1] = m[i] = 0; /* whole vectors are worked on, so something has to be there */

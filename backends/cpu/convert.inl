@@ -2,18 +2,21 @@
  * vector ends with one that overlaps the vector before; a shorter one is done in plain C. */
 #include "../../core/element.h"
 
-#define CONVERT(name, from_type, to_type, vector, plain)            \
-    static void name(const void *from_, void *to_, int64_t count) { \
-        const from_type *const from = from_;                        \
-        to_type *const to = to_;                                    \
-        int64_t i = 0;                                              \
-        for (; i + LANES <= count; i += LANES)                      \
-            vector(to + i, from + i);                               \
-        if (i < count && count >= LANES)                            \
-            vector(to + count - LANES, from + count - LANES);       \
-        else                                                        \
-            for (; i < count; ++i)                                  \
-                to[i] = plain(from[i]);                             \
+#define CONVERT(name, from_type, to_type, vector, plain)                                                 \
+    static void name(const void *from_, int64_t from_stride, void *to_, int64_t to_stride, int64_t rows, \
+                     int64_t count) {                                                                    \
+        const from_type *from = from_;                                                                   \
+        to_type *to = to_;                                                                               \
+        for (int64_t row = 0; row < rows; ++row, from += from_stride, to += to_stride) {                 \
+            int64_t i = 0;                                                                               \
+            for (; i + LANES <= count; i += LANES)                                                       \
+                vector(to + i, from + i);                                                                \
+            if (i < count && count >= LANES)                                                             \
+                vector(to + count - LANES, from + count - LANES);                                        \
+            else                                                                                         \
+                for (; i < count; ++i)                                                                   \
+                    to[i] = plain(from[i]);                                                              \
+        }                                                                                                \
     }
 #define READ_FLOAT16(to, from) vstore(to, vload_float16(from))
 #define READ_BFLOAT16(to, from) vstore(to, vload_bfloat16(from))

@@ -21,7 +21,7 @@ static void mix_slowly(const image_frame *frame, const view *value, const point_
         else
             layer->read(value->storage +
                             ((row * p->width + column) * p->value_stride + c) * (int64_t)layer->problem->item,
-                        converted, count);
+                        0, converted, 0, 1, count);
         for (int i = 0; i < count; ++i)
             mixed[i] = real_fma(at.weight[corner], from[i], mixed[i]);
     }
@@ -227,8 +227,7 @@ static void forward_box(const image_frame *frame, const view *value, char *outpu
         real *const sums = layer->write ? row : (real *)out;
         mix_group(frame, &mix, box->pixels, channel, depth, sums);
         if (layer->write && at->point + box->points == layer->problem->points)
-            for (int64_t i = 0; i < box->pixels; ++i)
-                layer->write(row + i * depth, out + i * stride * item, depth);
+            layer->write(row, depth, out, stride, box->pixels, depth);
     }
 }
 

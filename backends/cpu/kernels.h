@@ -6,16 +6,17 @@
 
 #include <stdbool.h>
 
-/* Converts count elements of a storage type to or from the type of arithmetic: float, or double for float64. */
-typedef void dcnv4i_read_row(const void *storage, void *real, int64_t count);
-typedef void dcnv4i_write_row(const void *real, void *storage, int64_t count);
+/* Converts rows of count elements from a 16-bit storage type to float, or the other way. Strides are counted in elements, of
+ * what they are a stride in. */
+typedef void dcnv4i_convert_rows(const void *from, int64_t from_stride, void *to, int64_t to_stride, int64_t rows,
+                                 int64_t count);
 
 /* A problem as the kernels see it. */
 typedef struct dcnv4i_layer {
     const dcnv4i_problem *problem;
     const void *grid_x, *grid_y; /* [K] real: the point's place in the kernel, measured from its middle */
-    dcnv4i_read_row *read;       /* NULL where storage and arithmetic are of one type */
-    dcnv4i_write_row *write;     /* likewise */
+    dcnv4i_convert_rows *read;   /* NULL where storage and arithmetic are of one type */
+    dcnv4i_convert_rows *write;  /* likewise */
 } dcnv4i_layer;
 
 /* Half of what a kernel spans along one axis, rounded down. */
@@ -49,8 +50,8 @@ typedef struct dcnv4i_kernels {
     dcnv4i_kernel *forward32, *backward32; /* in float arithmetic, see most_pixels */
     dcnv4i_kernel *forward64, *backward64; /* in double arithmetic */
     int64_t most_pixels;                   /* of an image, for the kernels in float arithmetic */
-    dcnv4i_read_row *read_float16, *read_bfloat16;
-    dcnv4i_write_row *write_float16, *write_bfloat16;
+    dcnv4i_convert_rows *read_float16, *read_bfloat16;
+    dcnv4i_convert_rows *write_float16, *write_bfloat16;
 } dcnv4i_kernels;
 
 /* An instruction set: whether this processor has it, and what overrides the table with what there is for it. */

@@ -232,8 +232,8 @@ static void spread_cells(const backward_run *run, const place *at, const point_b
         dots->corners[i] = 0;
     for (int64_t g = at->group; g < at->group + box->groups; ++g, spread.first += box->pixels * box->points) {
         const char *const from = run->tensors->grad_output + (at->pixel * stride + g * depth) * item;
-        for (int64_t i = 0; layer->read && i < box->pixels; ++i)
-            layer->read(from + i * stride * item, run->row + i * depth, depth);
+        if (layer->read)
+            layer->read(from, stride, run->row, depth, box->pixels, depth);
         spread_group(&spread, box->pixels, g * depth - run->first_channel, depth,
                      layer->read ? run->row : (const real *)from);
     }

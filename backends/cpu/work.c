@@ -97,7 +97,8 @@ static dcnv4_status cut_backward(const dcnv4i_problem *problem, bool converts, i
     work->pieces = p->batch * work->chunks * work->bands;
     if (!packs(problem, converts) || work->pieces == 0)
         return DCNV4_SUCCESS;
-    return set_scratch(problem, product(product(2 * p->height, p->width) + DCNV4I_BOX_PIXELS, p->group_channels), work);
+    const int64_t pixels = product(2 * p->height, p->width) + (converts ? DCNV4I_BOX_PIXELS : 0);
+    return set_scratch(problem, product(pixels, p->group_channels), work);
 }
 
 dcnv4_status dcnv4i_work_cut(const dcnv4i_problem *problem, dcnv4_pass pass, bool converts, int threads,
