@@ -54,6 +54,26 @@ static inline projection project_inner(vec right, vec below, vec a, vec b, vec c
     };
 }
 
+/* Which positions along one axis of an image count: −1 < middle + position < size. */
+static inline vmask vcounts(vec position, vec middle, vec size) {
+    return vmask_and(vless(vsub(vset(-1), middle), position), vless(position, vsub(size, middle)));
+}
+
+/* Along one axis: the place of a cell, and the linear weights of its two pixels for a position whose floor is `whole` and
+ * which is `rest` past that. A position before the first place has the first pixel as its own second one, behind the last
+ * place the other way round. */
+typedef struct axis {
+    vec low, near, far;
+    vmask before, behind;
+} axis;
+
+static inline axis vlocate(vec whole, vec rest, vec first, vec last) {
+    const vec low = vmin(vmax(whole, first), last), other = vsub(vset(1), rest);
+    const vmask before = vless(whole, low), behind = vless(low, whole);
+    return (axis){low, vdrop(behind, vselect(before, rest, other)), vdrop(before, vselect(behind, other, rest)), before,
+                  behind};
+}
+
 /* The factors of a cell's two pixels along one axis in the slope there: −1 and 1 where both are the formula's. */
 static inline void vslopes(const axis *along, vec *near, vec *far) {
     *near = vselect(along->before, vset(1), vdrop(along->behind, vset(-1)));
@@ -110,18 +130,18 @@ static void finish_dots(const backward_run *run, const place *at, const point_bo
     const vec last_row = vset(frame->has_cells ? (real)(p->height - 2) : frame->height);
     const int64_t count = box->pixels * box->groups * box->points;
     for (int64_t i = 0; i < count; i += LANES) {
-        const vec x = vload(chunk->x + i), y = vload(chunk->y + i), whole_x = vfloor(x), whole_y = vfloor(y);
-        const vec right = vsub(x, whole_x), below = vsub(y, whole_y);
+        vec x = vload(chunk->x + i), y = vload(chunk->y + i), whole_x = vfloor(x), whole_y = vfloor(y);
         vec a, b, c, d, scaled = vmul(scale, vload(chunk->m + i));
         vload_quads(dots->corners + 4 * i, &a, &b, &c, &d);
         projection projected;
         if (chunk->inner[i / LANES]) {
-            projected = project_inner(right, below, a, b, c, d);
+            projected = project_inner(vsub(x, whole_x), vsub(y, whole_y), a, b, c, d);
         } else {
             const vec middle_x = vadd(first_middle_x, vload(chunk->step_x + i));
+            x = vsettle(x, middle_x), y = vsettle(y, middle_y), whole_x = vfloor(x), whole_y = vfloor(y);
             const vmask counts = vmask_and(vcounts(x, middle_x, width), vcounts(y, middle_y, height));
-            const axis h = vlocate(vadd(middle_x, whole_x), right, first, last_column);
-            const axis v = vlocate(vadd(middle_y, whole_y), below, first, last_row);
+            const axis h = vlocate(vadd(middle_x, whole_x), vsub(x, whole_x), first, last_column);
+            const axis v = vlocate(vadd(middle_y, whole_y), vsub(y, whole_y), first, last_row);
             projected = project_edge(&h, &v, counts, a, b, c, d);
             scaled = vkeep(counts, scaled);
         }

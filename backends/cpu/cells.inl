@@ -102,7 +102,7 @@ typedef struct image_frame {
     bool rows_have_cells;
     real last_column;             /* cells are in columns 0 to this … */
     real first_row, last_row;     /* … and these rows */
-    real lowest_row, highest_row; /* floors of y from lowest to highest have cells */
+    real lowest_row, highest_row; /* what is in other rows of the image has none; counted from 1 at first_row */
     /* Cells' indices count reals; or pixels, if there are too many reals. */
     int64_t unit, grad_unit;       /* reals of value and of grad_value that an index counts */
     int64_t stride, row;           /* what an index grows by for the next pixel of value and for the one below … */
@@ -139,8 +139,8 @@ static image_frame make_frame(const dcnv4i_layer *layer, const dcnv4i_tensors *t
         .last_column = (real)(p->width - 2),
         .first_row = (real)first,
         .last_row = (real)(last - 2),
-        .lowest_row = (real)(first == 0 ? -1 : first),
-        .highest_row = (real)(last == p->height ? last - 1 : last - 2),
+        .lowest_row = first == 0 ? -INFINITY : 1,
+        .highest_row = last == p->height ? INFINITY : (real)(last - 1 - first),
         .unit = by_pixel ? stride : 1,
         .grad_unit = by_pixel ? grad_stride : 1,
         .stride = by_pixel ? 1 : stride,
@@ -266,26 +266,6 @@ static void place_points(const image_frame *frame, int64_t count, point_chunk *c
     }
 }
 
-/* Which positions along one axis of an image count: −1 < middle + position < size. */
-static inline vmask vcounts(vec position, vec middle, vec size) {
-    return vmask_and(vless(vsub(vset(-1), middle), position), vless(position, vsub(size, middle)));
-}
-
-/* Along one axis: the place of a cell, and the linear weights of its two pixels for a position whose floor is `whole` and
- * which is `rest` past that. A position before the first place has the first pixel as its own second one, behind the last
- * place the other way round. */
-typedef struct axis {
-    vec low, near, far;
-    vmask before, behind;
-} axis;
-
-static inline axis vlocate(vec whole, vec rest, vec first, vec last) {
-    const vec low = vmin(vmax(whole, first), last), other = vsub(vset(1), rest);
-    const vmask before = vless(whole, low), behind = vless(low, whole);
-    return (axis){low, vdrop(behind, vselect(before, rest, other)), vdrop(before, vselect(behind, other, rest)), before,
-                  behind};
-}
-
 /* A position so near to the middle is there: their sum is the middle then even in float64. Else it could be told from a point
  * at the image's edge, or at the border of two cells, where the formula's arithmetic cannot. */
 static inline vec vsettle(vec position, vec middle) {
@@ -303,26 +283,14 @@ static inline void store_cells(const image_frame *frame, int64_t i, vec column, 
     vstore_quads(chunk->corners + 4 * i, vmul(upper, left), vmul(upper, right), vmul(lower, left), vmul(lower, right));
 }
 
-/* Any cells, also at the image's edges and off it, for LANES points. Returns which have one. */
-static NOINLINE int find_edge_cells(const image_frame *frame, int64_t i, vec middle_x, point_chunk *chunk) {
-    const vec middle_y = vset((real)chunk->middle_y), raw_m = vload(chunk->m + i);
-    const vec raw_x = vsettle(vload(chunk->x + i), middle_x), raw_y = vsettle(vload(chunk->y + i), middle_y);
-    const vmask counts = vmask_and(vcounts(raw_x, middle_x, vset(frame->width)),
-                                   vcounts(raw_y, middle_y, vset(frame->height)));
-    const vec x = vkeep(counts, raw_x), y = vkeep(counts, raw_y), m = vkeep(counts, raw_m);
-    const vec whole_x = vfloor(x), whole_y = vfloor(y), row = vadd(middle_y, whole_y);
-    const vec first_row = vset(frame->first_row), one = vset(1);
-    const axis h = vlocate(vadd(middle_x, whole_x), vsub(x, whole_x), vset(0), vset(frame->last_column));
-    const axis v = vlocate(row, vsub(y, whole_y), first_row, vset(frame->last_row));
-    const vmask missed = vmask_or(vless(row, vset(frame->lowest_row)), vless(vset(frame->highest_row), row));
-    vmask found = vmask_and(vfinite(m), vmask_not(vmask_and(missed, counts)));
-    if (!frame->rows_have_cells)
-        found = vless(one, one);
-    vstore(chunk->x + i, raw_x);
-    vstore(chunk->y + i, raw_y);
-    store_cells(frame, i, vadd(h.low, one), vadd(vsub(v.low, first_row), one), m, h.near, h.far, v.near, v.far, chunk);
-    vforget_index(chunk->at + i, found);
-    return vmask_full(found);
+/* Along one axis: the nearest of the cells 1 to `last` to one that may be outside the image, whose near and far pixels have
+ * these linear weights. Pixels of it that are not the cell's own get weights of 0. */
+static inline vec vnearest(vec at, vec last, vec *near, vec *far) {
+    const vec one = vset(1), low = vmin(vmax(at, one), last), own_near = *near, own_far = *far;
+    const vmask same = vequal(at, low), before = vequal(at, vsub(low, one)), behind = vequal(at, vadd(low, one));
+    *near = vselect(same, own_near, vkeep(before, own_far));
+    *far = vselect(same, own_far, vkeep(behind, own_near));
+    return low;
 }
 
 /* Fills in the rest of a chunk of count points that have been placed. */
@@ -333,22 +301,32 @@ static void find_cells(const image_frame *frame_, int64_t count, point_chunk *ch
     const vec from_row = vset((real)chunk->middle_y - frame.first_row + 1);
     const vec end_column = vset(frame.rows_have_cells ? frame.last_column + 2 : 0);
     const vec end_row = vset(frame.last_row - frame.first_row + 2);
-    int complete = 1;
+    vmask complete = vequal(one, vset(frame.rows_have_cells));
     for (int64_t i = 0; i < count; i += LANES) {
         const vec middle_x = vadd(first_middle_x, vload(chunk->step_x + i));
         const vec x = vload(chunk->x + i), y = vload(chunk->y + i), whole_x = vfloor(x), whole_y = vfloor(y);
-        const vec right = vsub(x, whole_x), lower = vsub(y, whole_y), left = vsub(one, right), upper = vsub(one, lower);
-        const vec column = vadd(vadd(middle_x, one), whole_x), row = vadd(from_row, whole_y);
+        const vec m = vload(chunk->m + i);
+        vec right = vsub(x, whole_x), lower = vsub(y, whole_y), left = vsub(one, right), upper = vsub(one, lower);
+        vec column = vadd(vadd(middle_x, one), whole_x), row = vadd(from_row, whole_y);
         /* left is 0 for a position so little below a whole number that it may have to be settled. */
         const vmask after = vless(zero, vmin(vmin(column, row), vmin(left, upper)));
         const bool inner = vmask_full(vmask_and(after, vmask_and(vless(column, end_column), vless(row, end_row))));
         chunk->inner[i / LANES] = inner;
-        if (inner)
-            store_cells(&frame, i, column, row, vload(chunk->m + i), left, right, upper, lower, chunk);
-        else
-            complete &= find_edge_cells(frame_, i, middle_x, chunk);
+        if (inner) {
+            store_cells(&frame, i, column, row, m, left, right, upper, lower, chunk);
+        } else {
+            const vmask missed = vmask_or(vless(row, vset(frame.lowest_row)), vless(vset(frame.highest_row), row));
+            const vmask found = vmask_and(vfinite(m), vmask_not(missed));
+            right = vsettle(right, middle_x), lower = vsettle(lower, vset((real)chunk->middle_y));
+            column = vnearest(column, vset(frame.last_column + 1), &left, &right);
+            row = vnearest(row, vset(frame.last_row - frame.first_row + 1), &upper, &lower);
+            store_cells(&frame, i, column, row, m, left, right, upper, lower, chunk);
+            complete = vmask_and(complete, found);
+            if (!vmask_full(complete))
+                vforget_index(chunk->at + i, vmask_and(found, vequal(one, vset(frame.rows_have_cells))));
+        }
     }
-    chunk->complete = complete;
+    chunk->complete = vmask_full(complete);
 }
 
 /* How many of `blocks` blocks of points, one after the other in a chunk, have cells for all points before one that has not. */

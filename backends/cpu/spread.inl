@@ -48,7 +48,7 @@ static NOINLINE void look_up_gradients(const backward_run *run, const point_chun
         const real *corner[4];
         if (!at.counts || !find_corners(&run->value, &at, c, p, corner))
             continue;
-        /* At the image's edges the cell is not the formula's, see vlocate. */
+        /* At the image's edges the cell is not the formula's, see vnearest. */
         const int across = at.column < 0 || at.column == p->width - 1, along = at.row < 0 || at.row == p->height - 1;
         const int turn = run->frame.has_cells ? across + 2 * along : 0;
         for (int i = 0; i < 4; ++i) {

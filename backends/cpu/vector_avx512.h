@@ -84,6 +84,7 @@ static inline void quad_store_sums(float *to, vec a, vec b, vec c, vec d, int mo
 
 typedef __mmask16 vmask;
 static inline vmask vless(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+static inline vmask vequal(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 static inline vmask vfinite(vec a) { return _mm512_cmp_ps_mask(vsub(a, a), _mm512_setzero_ps(), _CMP_EQ_OQ); }
 static inline vmask vmask_and(vmask a, vmask b) { return (vmask)(a & b); }
 static inline vmask vmask_or(vmask a, vmask b) { return (vmask)(a | b); }

@@ -63,6 +63,7 @@ static inline void quad_store_sums(float *to, vec a, vec b, vec c, vec d, int mo
 
 typedef uint32x4_t vmask;
 static inline vmask vless(vec a, vec b) { return vcltq_f32(a, b); }
+static inline vmask vequal(vec a, vec b) { return vceqq_f32(a, b); }
 static inline vmask vfinite(vec a) { return vceqzq_f32(vsub(a, a)); }
 static inline vmask vmask_and(vmask a, vmask b) { return vandq_u32(a, b); }
 static inline vmask vmask_or(vmask a, vmask b) { return vorrq_u32(a, b); }
@@ -71,8 +72,8 @@ static inline int vmask_full(vmask a) { return vminvq_u32(a) == UINT32_MAX; }
 static inline vec vselect(vmask mask, vec a, vec b) { return vbslq_f32(mask, a, b); }
 static inline vec vkeep(vmask mask, vec a) { return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), mask)); }
 static inline vec vdrop(vmask mask, vec a) { return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(a), mask)); }
-static inline vec vmin(vec a, vec b) { return vminq_f32(a, b); }
-static inline vec vmax(vec a, vec b) { return vmaxq_f32(a, b); }
+static inline vec vmin(vec a, vec b) { return vminnmq_f32(a, b); }
+static inline vec vmax(vec a, vec b) { return vmaxnmq_f32(a, b); }
 
 static inline void vstore_index(point_index *to, vec column, vec row, int64_t by_column, int64_t by_row) {
     const int32x4_t columns = vmulq_n_s32(vcvtq_s32_f32(column), (int32_t)by_column);

@@ -45,6 +45,7 @@ static inline void vload_quads(const real *from, vec *a, vec *b, vec *c, vec *d)
 /* Which lanes something is so for; comparisons with a NaN are not so. */
 typedef int vmask;
 static inline vmask vless(vec a, vec b) { return a < b; }
+static inline vmask vequal(vec a, vec b) { return a == b; }
 static inline vmask vfinite(vec a) { return a - a == 0; }
 static inline vmask vmask_and(vmask a, vmask b) { return a & b; }
 static inline vmask vmask_or(vmask a, vmask b) { return a | b; }
@@ -56,7 +57,7 @@ static inline vec vselect(vmask mask, vec a, vec b) { return mask ? a : b; }
 static inline vec vkeep(vmask mask, vec a) { return mask ? a : 0; }
 static inline vec vdrop(vmask mask, vec a) { return mask ? 0 : a; }
 
-/* Of numbers that are not NaN. */
+/* b where a is NaN, which b is not. */
 static inline vec vmin(vec a, vec b) { return a < b ? a : b; }
 static inline vec vmax(vec a, vec b) { return a > b ? a : b; }
 
