@@ -1,0 +1,105 @@
+"""CUDA's and HIP's tensors, on libraries that stand in for the drivers, where a build has put them in the way.
+
+PyTorch has no such tensors without a GPU, so that these have its methods alone; all else is what a GPU would get.
+"""
+
+import ctypes
+
+import pytest
+import torch
+from conftest import close, random_layer
+
+import dcnv4
+from dcnv4 import _devices, _library, _runtime, reference
+
+
+class Buffer(ctypes.Structure):
+    _fields_ = [("handle", ctypes.c_void_p), ("offset", ctypes.c_size_t), ("length", ctypes.c_size_t)]
+
+
+class OnGpu:
+    """A tensor's numbers in a device's memory."""
+
+    context = None
+    device = torch.device("cuda", 0)
+
+    def __init__(self, host):
+        self.host, self.buffer = host, Buffer()
+        self.shape, self.dtype = host.shape, host.dtype
+        self.stride, self.dim, self.numel, self.is_contiguous = host.stride, host.dim, host.numel, host.is_contiguous
+        self.storage = host.as_strided((host.untyped_storage().nbytes() // host.element_size(),), (1,), 0)
+        self.length = self.storage.numel() * host.element_size()
+        library = _library.library
+        _library.check(
+            library.dcnv4_buffer_create(self.context.handle, ctypes.c_size_t(self.length), self.at(self.buffer))
+        )
+        self.copy(library.dcnv4_upload)
+
+    @staticmethod
+    def at(buffer):
+        return ctypes.byref(buffer)
+
+    def copy(self, function):
+        pointer = ctypes.c_void_p(self.storage.data_ptr())
+        _library.check(function(self.context.handle, self.at(self.buffer), pointer, ctypes.c_size_t(self.length)))
+
+    def data_ptr(self):
+        return self.buffer.handle + self.host.storage_offset() * self.host.element_size()
+
+    def back(self):
+        self.copy(_library.library.dcnv4_download)
+        return self.host
+
+    def __del__(self):
+        _library.library.dcnv4_buffer_destroy(self.context.handle, self.at(self.buffer))
+
+
+class Stream:
+    cuda_stream = 0  # the default stream
+
+
+@pytest.fixture(params=["cuda", "hip"])
+def gpu(request, monkeypatch):
+    found = {device["name"]: device for device in dcnv4.devices()}.get(f"{request.param}:0", {"description": ""})
+    if not found["description"].startswith("fake "):
+        pytest.skip(f"nothing stands in for {request.param} here")
+    hip = request.param == "hip"
+    monkeypatch.setattr(_devices, "name_of", lambda device, name_of=_devices.name_of: name_of(device, hip))
+    monkeypatch.setattr(_runtime, "_contexts", {})
+    monkeypatch.setattr(_runtime, "check_dtypes", lambda *_: None)
+    monkeypatch.setattr(_runtime, "_empty", lambda shape, dtype, device: OnGpu(torch.full(flat(shape), 7, dtype=dtype)))
+    monkeypatch.setattr(_runtime, "_empty_like", lambda like: OnGpu(torch.full_like(like.host, 7)))
+    monkeypatch.setattr(torch.cuda, "device", lambda device: torch.no_grad())
+    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
+    monkeypatch.setattr(OnGpu, "context", _library.Context(f"{request.param}:0", 0))
+
+
+def flat(shape):
+    return (shape,) if isinstance(shape, int) else shape
+
+
+def test_forward_and_backward(gpu):
+    value, offset_mask, arguments = random_layer()
+    wide = torch.randn(*value.shape[:3], 13)  # value is a slice of it
+    wide[..., 2:10] = value
+    value = wide[..., 2:10]
+    grad_output = torch.randn_like(value, memory_format=torch.contiguous_format)
+    for tensor in (value, offset_mask):
+        tensor.requires_grad_()
+    expected = reference.dcnv4(value, offset_mask, **arguments)
+    gradients = torch.autograd.grad(expected, (value, offset_mask), grad_output)
+    parameters = tuple(arguments[name] for name in ("kernel_size", "stride", "padding", "dilation", "group"))
+    parameters += (1.0, False, False)
+    on_gpu = [OnGpu(tensor.detach()) for tensor in (value, offset_mask, grad_output)]
+    output = _runtime.forward(*on_gpu[:2], parameters)
+    close(output.back(), expected.detach(), 1e-6)
+    found = _runtime.backward(on_gpu[2], *on_gpu[:2], parameters)
+    for ours, theirs in zip(found, gradients):
+        close(ours.back(), theirs, 1e-5)
+    assert [str(key[0]) for key in _runtime._contexts] == ["cuda:0"]
+
+
+def test_float64_is_refused(gpu):
+    value, offset_mask, _ = random_layer(dtype=torch.float64)
+    with pytest.raises(dcnv4.Error, match="float64"):
+        _runtime.forward(OnGpu(value), OnGpu(offset_mask), (3, 1, 1, 1, 2, 1.0, False, False))
