@@ -14,6 +14,7 @@ from . import _devices
 from . import _library as lib
 from ._problem import Layer, check_dtypes, check_shapes, make_layer
 
+MOST_THREADS = 1024  # that libdcnv4 takes
 PLANS = 512  # of the latest layers and sizes; a plan is small, and made anew in microseconds where nothing is compiled
 
 DTYPES = {
@@ -101,7 +102,7 @@ class Run:
 
 
 def _context(device: torch.device, threads: int) -> lib.Context:
-    key = (device, threads if device.type == "cpu" else 0)
+    key = (device, min(threads, MOST_THREADS) if device.type == "cpu" else 0)
     if key not in _contexts:
         _contexts[key] = lib.Context(_devices.name_of(device), key[1])
     return _contexts[key]

@@ -78,6 +78,14 @@ def test_threads_follow_torch(monkeypatch):
     assert asked == [1, 3]
 
 
+def test_no_more_threads_than_the_library_takes(monkeypatch):
+    asked = []
+    monkeypatch.setattr(_library, "Context", lambda device, threads: asked.append((device, threads)))
+    monkeypatch.setattr(_runtime, "_contexts", {})
+    _runtime._context(torch.device("cpu"), 5000)
+    assert asked == [("cpu", 1024)]
+
+
 def test_threads_at_once():
     """Many threads, each with problems of its own and one that all share: the bits of one thread, every time."""
     layers = [random_layer(height=height, width=31) for height in (5, 17, 29, 17)]
