@@ -11,7 +11,6 @@
 #define DCN_UNROLL_TAPS DCN_UNROLL
 #define DCN_EXP expf
 #define DCN_MAX fmaxf
-#define DCN_FLOOR floorf
 #define DCN_ABS fabsf
 #define DCN_INFINITY __int_as_float(0x7f800000)
 #define DCN_BITS_OF(number) __float_as_uint(number)

@@ -18,7 +18,6 @@
 #define DCN_UNROLL_TAPS _Pragma("unroll 3")
 #define DCN_EXP __builtin_expf
 #define DCN_MAX __builtin_fmaxf
-#define DCN_FLOOR __builtin_floorf
 #define DCN_ABS __builtin_fabsf
 #define DCN_INFINITY __builtin_inff()
 #define DCN_BITS_OF(number) __builtin_bit_cast(unsigned, number)

@@ -16,7 +16,6 @@
 #define DCN_UNROLL_BY_4 _Pragma("unroll 4")
 #define DCN_EXP exp
 #define DCN_MAX fmax
-#define DCN_FLOOR floor
 #define DCN_ABS fabs
 #define DCN_MIN min
 #define DCN_MAX_INDEX max

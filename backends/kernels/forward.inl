@@ -137,8 +137,21 @@ DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
     if (exists && !(cellular && dcn_all_finite(sum)))
         dcn_add_block(sum, value, offset_mask, &block, channel, &sizes);
 #else
-    if (exists)
-        dcn_add_block(sum, value, offset_mask, &block, channel, &sizes);
+    DCN_UNROLL
+    for (int v = 0; v < DCN_VECTORS; ++v)
+        sum[v] = dcn_zero();
+    if (exists) {
+        const dcn_softmax norm = dcn_softmax_of(offset_mask, block.offsets);
+        DCN_UNROLL_POINTS
+        for (int k = 0; k < DCN_POINTS; ++k) {
+            const dcn_sample s = dcn_point(offset_mask, &block, k, &norm, &sizes);
+            const dcn_index at = dcn_at(&s, block.n, &sizes) * DCN_VALUE_STRIDE + block.group * DCN_CHANNELS + channel;
+            if (dcn_plain(&s))
+                dcn_add_interior(sum, value, at, below, &s, channel);
+            else if (s.inside)
+                dcn_add_any(sum, value, at, below, &s, channel);
+        }
+    }
 #endif
 
     if (exists) {

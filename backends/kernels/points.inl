@@ -80,9 +80,11 @@ DCN_INLINE dcn_index dcn_at(const DCN_PRIVATE dcn_sample *s, dcn_index n, const 
     return (n * sizes->height + s->row) * sizes->width + s->column;
 }
 
-/* Pixel number, in the batch, of the top left pixel of a sample's cell. */
+/* Pixel number, in the batch, of the top left pixel of a sample's cell; the image's first if the point does not count. */
 DCN_INLINE dcn_index dcn_cell_at(const DCN_PRIVATE dcn_sample *s, dcn_index n, const DCN_PRIVATE dcn_sizes *sizes) {
-    return dcn_at(s, n, sizes) + dcn_cell_right(s->inside) + dcn_cell_down(s->inside) * sizes->width;
+    const dcn_index row = s->inside ? s->row + dcn_cell_down(s->inside) : 0;
+    const dcn_index column = s->inside ? s->column + dcn_cell_right(s->inside) : 0;
+    return (n * sizes->height + row) * sizes->width + column;
 }
 
 /* ---- Who is who: a work-group has a tile of output pixels, some groups of each, and DCN_LANES work-items a block ------ */

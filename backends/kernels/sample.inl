@@ -6,7 +6,7 @@ typedef struct dcn_sample {
     float fx, fy; /* where in the cell: 0 ≤ fx, fy ≤ 1 */
     float mask;   /* its weight */
     int inside;
-    dcn_index row, column; /* of the top left corner, which may be −1; 0 if the point does not count */
+    dcn_index row, column; /* of the top left corner, which may be −1; anything if the point does not count */
 } dcn_sample;
 
 #define DCN_INTERIOR 15
@@ -21,6 +21,23 @@ DCN_INLINE float dcn_settle(float position, dcn_index middle) {
     return DCN_ABS(position) < DCN_NEAREST * DCN_ABS((float)middle) ? 0.0f : position;
 }
 
+/* Rounding towards 0, and one less where that is more. */
+DCN_INLINE dcn_index dcn_floor(float position) {
+    const dcn_index whole = (dcn_index)position;
+    return whole - (position < (float)whole);
+}
+
+#if DCN_WIDE
+typedef unsigned long dcn_unsigned;
+#else
+typedef unsigned int dcn_unsigned;
+#endif
+
+/* Whether a number is from 0 to size − 1. */
+DCN_INLINE int dcn_within(dcn_index number, dcn_index size) {
+    return (dcn_unsigned)number < (dcn_unsigned)size;
+}
+
 /* The point at (middle_x + x, middle_y + y) of an image of width × height. What can be a whole number is accepted, so that
  * NaN is not, and only then converted; what is inside is decided on whole numbers. */
 DCN_INLINE dcn_sample dcn_locate(float x, float y, dcn_index middle_x, dcn_index middle_y, dcn_index width,
@@ -28,15 +45,15 @@ DCN_INLINE dcn_sample dcn_locate(float x, float y, dcn_index middle_x, dcn_index
     dcn_sample s;
     s.fx = 0.0f, s.fy = 0.0f, s.mask = 0.0f, s.inside = 0, s.row = 0, s.column = 0;
     x = dcn_settle(x, middle_x), y = dcn_settle(y, middle_y);
-    if ((x > -DCN_FARTHEST) & (x < DCN_FARTHEST) & (y > -DCN_FARTHEST) & (y < DCN_FARTHEST)) {
-        const float whole_x = DCN_FLOOR(x), whole_y = DCN_FLOOR(y), fx = x - whole_x, fy = y - whole_y;
-        const dcn_index column = middle_x + (dcn_index)whole_x, row = middle_y + (dcn_index)whole_y;
-        /* Exactly at −1 is outside. */
-        if ((column >= -(dcn_index)(fx > 0.0f)) & (column < width) & (row >= -(dcn_index)(fy > 0.0f)) & (row < height)) {
-            const int left = column >= 0, right = column + 1 < width, top = row >= 0, bottom = row + 1 < height;
-            s.fx = fx, s.fy = fy, s.row = row, s.column = column;
-            s.inside = (left & top) | (right & top) << 1 | (left & bottom) << 2 | (right & bottom) << 3;
-        }
+    if ((DCN_ABS(x) < DCN_FARTHEST) & (DCN_ABS(y) < DCN_FARTHEST)) {
+        const dcn_index whole_x = dcn_floor(x), whole_y = dcn_floor(y);
+        s.fx = x - (float)whole_x, s.fy = y - (float)whole_y;
+        s.column = middle_x + whole_x, s.row = middle_y + whole_y;
+        /* Left of the image's first column a point counts unless it is exactly at −1; then it has no corner inside. */
+        const int left = dcn_within(s.column, width), top = dcn_within(s.row, height);
+        const int right = dcn_within(s.column + 1, width) & (left | (s.fx > 0.0f));
+        const int bottom = dcn_within(s.row + 1, height) & (top | (s.fy > 0.0f));
+        s.inside = (left & top) | (right & top) << 1 | (left & bottom) << 2 | (right & bottom) << 3;
     }
     return s;
 }
