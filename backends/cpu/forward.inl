@@ -109,7 +109,7 @@ static ALWAYS_INLINE bool mix_block(const mixture *mix, const lookup *found, int
     const int64_t count = found ? found->plain : mix->points, pixels = mix->pixels, out_stride = mix->out_stride;
     const int64_t unit = mix->unit, stride = mix->value->stride, below = mix->below;
     const real *weights = found ? found->weights : mix->chunk->corners + 4 * mix->first;
-    const real *const origin = mix->value->pixels + mix->origin + c;
+    const real *const origin = mix->value->pixels + (found ? 0 : mix->origin) + c;
     const point_index *index = mix->chunk->at + mix->first;
     const bool more = found && mix->more;
     vec zero_or_nan = vset(0);

@@ -125,8 +125,8 @@ static ALWAYS_INLINE uint32_t spread_block(const spreading *spread, const gradie
     const backward_run *run = spread->run;
     const int64_t width = run->layer->problem->asked.width, stride = run->value.stride, grad_stride = run->grad.stride;
     const ground on = {
-        .value = run->value.pixels + index_origin(&run->frame, run->value.first_row, stride) + c,
-        .grad = run->grad.pixels + index_origin(&run->frame, run->grad.first_row, grad_stride) + c,
+        .value = run->value.pixels + (found ? 0 : index_origin(&run->frame, run->value.first_row, stride)) + c,
+        .grad = run->grad.pixels + (found ? 0 : index_origin(&run->frame, run->grad.first_row, grad_stride)) + c,
         .unit = run->frame.unit,
         .stride = stride,
         .below = width * stride,
