@@ -152,6 +152,9 @@ dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_pro
     } else {
         plan_for_gpu(&geometry, limits, problem, 8, part == DCNV4I_PART_FORWARD ? 256 : 128);
         plan_staging(&geometry, limits, problem, part);
+        /* Lanes add up what each has of a point in local memory: where there is too little, a block has one. */
+        if (part == DCNV4I_PART_POINTS && !geometry.staged)
+            plan_for_gpu(&geometry, limits, problem, 1, 128);
     }
     return geometry;
 }

@@ -1,5 +1,5 @@
 /* Stands in for libcuda.so.1, and under its other name for libnvrtc.so.12: devices of compute capability 9.0 whose kernels
- * run on the host. The environment's FAKE_CUDA says what else they are like: no_device, abort. */
+ * run on the host. The environment's FAKE_CUDA says what else they are like: no_device, abort, little_memory (local). */
 #include "../../backends/cuda/cuda_api.h"
 #include "../fakes/fake_compilation.h"
 #include "../fakes/fake_device.h"
@@ -91,7 +91,9 @@ CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice
         return FAKE_INVALID_DEVICE;
     switch (attribute) {
     case DCNV4I_CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *value = 1024; break;
-    case DCNV4I_CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK: *value = 49152; break;
+    case DCNV4I_CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK:
+        *value = fake_asked("FAKE_CUDA", "little_memory") ? 4096 : 49152;
+        break;
     case DCNV4I_CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT: *value = 4; break;
     case DCNV4I_CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *value = 9; break;
     case DCNV4I_CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *value = 0; break;

@@ -51,12 +51,12 @@ static void every_fault_of(int32_t dtype, int32_t deterministic) {
     caller->leave();
 }
 
-static void every_fault_of_atomic(void **state) {
+static void every_fault_in_float16(void **state) {
     (void)state;
     every_fault_of(DCNV4_FLOAT16, 0);
 }
 
-static void every_fault_of_deterministic(void **state) {
+static void every_fault_in_float32(void **state) {
     (void)state;
     every_fault_of(DCNV4_FLOAT32, 1);
 }
@@ -162,8 +162,8 @@ static void threads(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_fault_of_atomic),
-        cmocka_unit_test(every_fault_of_deterministic),
+        cmocka_unit_test(every_fault_in_float16),
+        cmocka_unit_test(every_fault_in_float32),
         cmocka_unit_test(build_log),
         cmocka_unit_test(a_lost_device),
         cmocka_unit_test(threads),

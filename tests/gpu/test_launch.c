@@ -29,7 +29,7 @@ static dcnv4i_limits draw_limits(uint64_t *seed) {
     return (dcnv4i_limits){
         .cpu = draw_integer(seed, 0, 1),
         .work_group = work_groups[draw_integer(seed, 0, 5)],
-        .local_memory = (int64_t)16384 << draw_integer(seed, 0, 4),
+        .local_memory = (int64_t)1024 << draw_integer(seed, 0, 8),
         .units = draw_integer(seed, 0, 200),
     };
 }
@@ -51,6 +51,7 @@ static void check_part(const dcnv4i_limits *limits, const dcnv4i_problem *proble
         assert_true(g.vector * (int64_t)problem->item <= 16);
         const int64_t quads = part == DCNV4I_PART_POINTS ? g.lanes : 1, index = g.wide ? 8 : 4;
         assert_true(!g.staged || (g.taps | 1) * in_tile * (index + 16 * quads) <= limits->local_memory);
+        assert_true(g.staged || g.lanes == 1 || part != DCNV4I_PART_POINTS);
         if (g.scatter == DCNV4I_SCATTER_TILES) {
             assert_true(g.hits >= in_tile * g.lanes && g.hits < 1 << 15 && (g.tile_h + 1) * (g.tile_w + 1) < 1 << 16);
             assert_true(g.hits * (32 + index) + in_tile * g.lanes * (4 + 2 * index) <= limits->local_memory);

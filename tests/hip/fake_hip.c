@@ -1,6 +1,6 @@
 /* Stands in for libamdhip64.so.6, and under its other name for libhiprtc.so.6: devices of the architecture gfx90a whose kernels
- * run on the host. The environment's FAKE_HIP says what else they are like: no_device, abort. Errors stay until someone asks
- * for them, as they do since HIP 6. */
+ * run on the host. The environment's FAKE_HIP says what else they are like: no_device, abort, little_memory (local). Errors
+ * stay until someone asks for them, as they do since HIP 6. */
 #include "../../backends/hip/hip_api.h"
 #include "../fakes/fake_compilation.h"
 #include "../fakes/fake_device.h"
@@ -129,7 +129,9 @@ hipError_t hipDeviceGetAttribute(int *value, hipDeviceAttribute_t attribute, int
     switch (attribute) {
     case DCNV4I_hipDeviceAttributeMaxThreadsPerBlock: *value = 1024; break;
     case DCNV4I_hipDeviceAttributeMultiprocessorCount: *value = 4; break;
-    case DCNV4I_hipDeviceAttributeMaxSharedMemoryPerBlock: *value = 65536; break;
+    case DCNV4I_hipDeviceAttributeMaxSharedMemoryPerBlock:
+        *value = fake_asked("FAKE_HIP", "little_memory") ? 4096 : 65536;
+        break;
     case DCNV4I_hipDeviceAttributeWarpSize: *value = 64; break;
     default: return answer(FAKE_INVALID_VALUE);
     }
