@@ -161,6 +161,7 @@ static void bench(void **state) {
     static const mistake mistakes[] = {
         {"bench --preset nonsense", "nonsense"},
         {"bench --preset small --groups 3", "--groups"},
+        {"bench --list --plot times.svg", "--list"},
         {"bench --size 0x1x1 --groups 2 --group-channels 4", "--size"},
         {"bench --size 1x1 --groups 2 --group-channels 4", "--size"},
         {"bench --size 1x8x8x8 --groups 2 --group-channels 4", "--size"},

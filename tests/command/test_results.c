@@ -228,6 +228,22 @@ static void bench(void **state) {
     leave_folder();
 }
 
+static void problems_of_bench(void **state) {
+    (void)state;
+    enter_folder();
+    static const char *const words = "1×8×9 · 2×4\n";
+    const command_result *result = assert_command_done("bench --list --size 1x8x9 --groups 2 --group-channels 4");
+    assert_string_equal(result->out, words);
+    result = assert_command_done("bench --list --preset paper --format csv --dtype f16");
+    assert_non_null(strstr(result->out, "\nf16,64,56,56,4,32,3,3\n"));
+    result = assert_command_done("bench --list --preset detection,paper --format json --kernel 5x3");
+    assert_non_null(strstr(result->out, "{\"dtype\": \"f32\", \"size\": [1, 200, 320], \"groups\": 4, "
+                                        "\"group_channels\": 16, \"kernel\": [5, 3]},\n"));
+    assert_command_done("bench --list --output problems.csv --format csv");
+    assert_true(file_exists("problems.csv"));
+    leave_folder();
+}
+
 static void longest_output_name(void **state) {
     (void)state;
     enter_folder();
@@ -251,6 +267,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(info),
         cmocka_unit_test(check),
         cmocka_unit_test(bench),
+        cmocka_unit_test(problems_of_bench),
         cmocka_unit_test(longest_output_name),
     };
     return HARNESS_RUN(argc, argv, tests);

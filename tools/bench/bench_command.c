@@ -15,6 +15,8 @@ static dcnv4i_exit check_outputs(const dcnv4i_settings *settings) {
         verdict = dcnv4i_output_check("--plot", settings->plot);
     if (verdict == DCNV4I_DONE && settings->plot)
         verdict = dcnv4i_chart_check(settings->plot);
+    if (verdict == DCNV4I_DONE && settings->plot && settings->list)
+        verdict = dcnv4i_verdict(DCNV4I_REFUSED, "--plot draws times, and --list runs nothing");
     if (verdict == DCNV4I_DONE && settings->output && settings->plot &&
         dcnv4i_same_file(settings->output, settings->plot))
         verdict = dcnv4i_verdict(DCNV4I_REFUSED, "--output %s and --plot %s are the same file", settings->output,
@@ -22,9 +24,12 @@ static dcnv4i_exit check_outputs(const dcnv4i_settings *settings) {
     return verdict;
 }
 
-/* Whether a device can be timed; the reference takes too long to be one of "all". */
-static dcnv4i_exit leave_out(dcnv4i_devices *devices) {
+/* Those that can be timed; the reference takes too long to be one of "all". */
+static dcnv4i_exit open_devices(const dcnv4i_settings *settings, dcnv4i_devices *devices) {
     int64_t kept = 0, available = 0;
+    const dcnv4i_exit verdict = dcnv4i_devices_open(&settings->devices, "auto", devices);
+    if (verdict != DCNV4I_DONE)
+        return verdict;
     for (int64_t i = 0; i < devices->count; ++i) {
         if (strcmp(devices->items[i].name, "reference") == 0 && !devices->items[i].named)
             continue;
@@ -61,7 +66,9 @@ static dcnv4i_exit run_and_write(const dcnv4i_settings *settings, const dcnv4i_d
     dcnv4i_records records = {NULL, 0};
     FILE *file = stdout;
     dcnv4i_exit verdict = settings->output ? dcnv4i_output_open(settings->output, &file) : DCNV4I_DONE;
-    if (verdict == DCNV4I_DONE)
+    if (verdict == DCNV4I_DONE && settings->list)
+        dcnv4i_report_problems(file, (dcnv4i_format)settings->format, problems);
+    else if (verdict == DCNV4I_DONE)
         verdict = run_all(settings, devices, problems, file, &records);
     if (verdict == DCNV4I_DONE && settings->plot)
         verdict = dcnv4i_chart_write(settings->plot, &records);
@@ -78,10 +85,8 @@ dcnv4i_exit dcnv4i_bench(const dcnv4i_settings *settings) {
     dcnv4i_exit verdict = check_outputs(settings);
     if (verdict == DCNV4I_DONE)
         verdict = dcnv4i_problems_open(settings, &problems);
-    if (verdict == DCNV4I_DONE)
-        verdict = dcnv4i_devices_open(&settings->devices, "auto", &devices);
-    if (verdict == DCNV4I_DONE)
-        verdict = leave_out(&devices);
+    if (verdict == DCNV4I_DONE && !settings->list)
+        verdict = open_devices(settings, &devices);
     if (verdict == DCNV4I_DONE)
         verdict = run_and_write(settings, &devices, &problems);
     dcnv4i_devices_free(&devices);

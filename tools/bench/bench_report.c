@@ -56,6 +56,15 @@ static void table_record(FILE *file, const dcnv4i_record *r) {
 
 /* ---- JSON ----------------------------------------------------------------------------------------------------------- */
 
+static void json_problem(FILE *file, const dcnv4_problem *p) {
+    fputs("\"dtype\": ", file);
+    dcnv4i_json_text(file, dcnv4i_dtype_word(p->dtype));
+    fprintf(file,
+            ", \"size\": [%" PRId64 ", %" PRId64 ", %" PRId64 "], \"groups\": %" PRId64 ", \"group_channels\": %" PRId64
+            ", \"kernel\": [%" PRId64 ", %" PRId64 "]",
+            p->batch, p->height, p->width, p->groups, p->group_channels, p->kernel_h, p->kernel_w);
+}
+
 static void json_begin(FILE *file) {
     struct utsname system;
     char name[160];
@@ -74,14 +83,12 @@ static void json_begin(FILE *file) {
 }
 
 static void json_record(FILE *file, const dcnv4i_record *r) {
-    const dcnv4_problem *p = &r->problem;
     const struct {
         const char *key, *text;
     } texts[] = {
         {"device", r->device},
         {"backend", r->backend},
         {"pass", dcnv4i_pass_word(r->pass)},
-        {"dtype", dcnv4i_dtype_word(p->dtype)},
     };
     fputs("{", file);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; ++i) {
@@ -89,10 +96,8 @@ static void json_record(FILE *file, const dcnv4i_record *r) {
         dcnv4i_json_text(file, texts[i].text);
         fputs(", ", file);
     }
-    fprintf(file,
-            "\"size\": [%" PRId64 ", %" PRId64 ", %" PRId64 "], \"groups\": %" PRId64 ", \"group_channels\": %" PRId64
-            ", \"kernel\": [%" PRId64 ", %" PRId64 "], \"threads\": ",
-            p->batch, p->height, p->width, p->groups, p->group_channels, p->kernel_h, p->kernel_w);
+    json_problem(file, &r->problem);
+    fputs(", \"threads\": ", file);
     dcnv4i_json_number(file, r->threads > 0 ? (double)r->threads : NAN);
     fprintf(file, ", \"runs\": %" PRId64, r->runs);
     const struct {
@@ -123,11 +128,17 @@ static void csv_number(FILE *file, double number) {
         fputc(',', file);
 }
 
+#define CSV_PROBLEM "dtype,batch,height,width,groups,group_channels,kernel_h,kernel_w"
+
+static void csv_problem(FILE *file, const dcnv4_problem *p) {
+    fprintf(file, "%s,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64,
+            dcnv4i_dtype_word(p->dtype), p->batch, p->height, p->width, p->groups, p->group_channels, p->kernel_h,
+            p->kernel_w);
+}
+
 static void csv_record(FILE *file, const dcnv4i_record *r) {
-    const dcnv4_problem *p = &r->problem;
-    fprintf(file, "%s,%s,%s,%s,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64,
-            r->device, r->backend, dcnv4i_pass_word(r->pass), dcnv4i_dtype_word(p->dtype), p->batch, p->height,
-            p->width, p->groups, p->group_channels, p->kernel_h, p->kernel_w);
+    fprintf(file, "%s,%s,%s,", r->device, r->backend, dcnv4i_pass_word(r->pass));
+    csv_problem(file, &r->problem);
     csv_number(file, r->threads > 0 ? (double)r->threads : NAN);
     fprintf(file, ",%" PRId64, r->runs);
     const double numbers[] = {r->ms.min, r->ms.median, r->ms.max, r->floor_ms, r->floor_ms / r->ms.median, r->error};
@@ -143,10 +154,9 @@ void dcnv4i_report_begin(FILE *file, dcnv4i_format format, int32_t dtype) {
     case DCNV4I_TABLE: table_begin(file, dtype); break;
     case DCNV4I_JSON: json_begin(file); break;
     case DCNV4I_CSV:
-        fputs(
-            "device,backend,pass,dtype,batch,height,width,groups,group_channels,kernel_h,kernel_w,threads,runs,min_ms,"
-            "median_ms,max_ms,floor_ms,floor_fraction,error\n",
-            file);
+        fputs("device,backend,pass," CSV_PROBLEM
+              ",threads,runs,min_ms,median_ms,max_ms,floor_ms,floor_fraction,error\n",
+              file);
         break;
     }
 }
@@ -165,4 +175,35 @@ void dcnv4i_report_records(FILE *file, dcnv4i_format format, const dcnv4i_record
 void dcnv4i_report_end(FILE *file, dcnv4i_format format) {
     if (format == DCNV4I_JSON)
         fputs("\n]}\n", file);
+}
+
+/* ---- Problems that are not run -------------------------------------------------------------------------------------- */
+
+static void list_json(FILE *file, const dcnv4i_problems *problems) {
+    fputs("{\"dcnv4\": ", file);
+    dcnv4i_json_text(file, dcnv4_version());
+    fputs(", \"problems\": [", file);
+    for (int64_t i = 0; i < problems->count; ++i) {
+        fputs(i ? ",\n{" : "\n{", file);
+        json_problem(file, &problems->items[i]);
+        fputs("}", file);
+    }
+    fputs("\n]}\n", file);
+}
+
+void dcnv4i_report_problems(FILE *file, dcnv4i_format format, const dcnv4i_problems *problems) {
+    char words[96];
+    if (format == DCNV4I_JSON) {
+        list_json(file, problems);
+        return;
+    }
+    if (format == DCNV4I_CSV)
+        fputs(CSV_PROBLEM "\n", file);
+    for (int64_t i = 0; i < problems->count; ++i) {
+        if (format == DCNV4I_CSV)
+            csv_problem(file, &problems->items[i]);
+        else
+            fputs(dcnv4i_problem_words(&problems->items[i], words, sizeof words), file);
+        fputc('\n', file);
+    }
 }

@@ -2,6 +2,7 @@
 #ifndef DCNV4I_BENCH_REPORT_H
 #define DCNV4I_BENCH_REPORT_H
 
+#include "bench_problems.h"
 #include "bench_run.h"
 
 #include <stdio.h>
@@ -10,6 +11,9 @@
 void dcnv4i_report_begin(FILE *file, dcnv4i_format format, int32_t dtype);
 void dcnv4i_report_records(FILE *file, dcnv4i_format format, const dcnv4i_records *records, int64_t first);
 void dcnv4i_report_end(FILE *file, dcnv4i_format format);
+
+/* The problems alone: one a line, as JSON or as CSV. */
+void dcnv4i_report_problems(FILE *file, dcnv4i_format format, const dcnv4i_problems *problems);
 
 /* The name of this machine's processor, or of its kind. */
 const char *dcnv4i_processor_name(char *text, size_t size);
