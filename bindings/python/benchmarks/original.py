@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""Times the operator against its original CUDA extension: the same problems on the same GPU, in turn in one run, and
+compares the results. Prints Markdown.
+
+    dcnv4 bench --list --preset paper,detection --dtype f16 --format json > problems.json
+    python3 bindings/python/benchmarks/original.py --original FOLDER [--runs 15] problems.json…
+
+FOLDER is a checkout of the original, or of a fork that registers torch.ops.dcnv4_C, with the extension built in place
+(python3 setup.py build_ext --inplace). A time is that of one call on the GPU, without its host code: many calls are captured
+in a graph, and the graph is replayed. The original launches with its own tuned table.
+"""
+
+import argparse
+import importlib.util
+import json
+import math
+import pathlib
+import runpy
+import statistics
+import time
+
+import torch
+from dcnv4 import _runtime
+
+DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
+CALLS = 20  # in a graph: enough that what a replay costs does not count
+
+
+def largest_divisor(number: int, most: float) -> int:
+    return max(d for d in range(1, min(64, number) + 1) if number % d == 0 and (d <= most or d == 1))
+
+
+class Original:
+    """The extension's two functions, and how it would launch them."""
+
+    def __init__(self, folder: pathlib.Path):
+        found = sorted(folder.rglob("dcnv4_C*.so")) + sorted(folder.rglob("ext*.so"))
+        if not found:
+            raise SystemExit(f"{folder}: there is no ext*.so and no dcnv4_C*.so; build it in place")
+        if found[0].name.startswith("dcnv4_C"):
+            torch.ops.load_library(str(found[0]))
+            extension = torch.ops.dcnv4_C
+        else:
+            spec = importlib.util.spec_from_file_location("ext", found[0])
+            extension = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(extension)
+        self.run_forward, self.run_backward = extension.dcnv4_forward, extension.dcnv4_backward
+        tables = runpy.run_path(str(next(folder.rglob("functions/table.py"))))
+        self.tables = (tables["TABLE"], tables["BWDTABLE"])
+
+    def launch(self, problem: dict, backward: bool) -> tuple:
+        """Channels of a thread and threads of a block: its table's, or what it computes for other shapes."""
+        batch, height, width = problem["size"]
+        groups, depth = problem["groups"], problem["group_channels"]
+        known = self.tables[backward].get(f"{batch}x{height}x{width}x{groups}x{depth}")
+        if known:
+            return known[0], known[1]
+        stride = (2 if depth >= 64 else 1) if backward else 8
+        if depth % stride:  # it would end the process
+            raise RuntimeError(f"the original takes multiples of {stride} channels a group, and these are {depth}")
+        threads = groups * depth // stride
+        return stride, threads * largest_divisor(batch * height * width, (256 if backward else 512) // threads)
+
+    @staticmethod
+    def layer(problem: dict) -> list:
+        kernel = problem["kernel"]
+        return [*kernel, 1, 1, *(k // 2 for k in kernel), 1, 1, problem["groups"], problem["group_channels"], 1.0, 256]
+
+    def forward(self, problem, value, offset_mask):
+        launch = self.launch(problem, False)
+        return (self.run_forward(value, offset_mask, *self.layer(problem), 0, *launch, False),)
+
+    def backward(self, problem, value, offset_mask, grad_output):
+        launch = self.launch(problem, True)
+        return self.run_backward(value, offset_mask, *self.layer(problem), grad_output, 0, *launch, False)
+
+
+class Ours:
+    @staticmethod
+    def layer(problem: dict) -> tuple:
+        kernel = tuple(problem["kernel"])
+        return kernel, 1, tuple(k // 2 for k in kernel), 1, problem["groups"], 1.0, False, False
+
+    def forward(self, problem, value, offset_mask):
+        return (_runtime.forward(value, offset_mask, self.layer(problem)),)
+
+    def backward(self, problem, value, offset_mask, grad_output):
+        return _runtime.backward(grad_output, value, offset_mask, self.layer(problem))
+
+
+def tensors(problem: dict, device: str) -> tuple:
+    """value, offset_mask, whose offsets are normal with a deviation of one pixel, and grad_output."""
+    batch, height, width = problem["size"]
+    channels = problem["groups"] * problem["group_channels"]
+    row = (3 * math.prod(problem["kernel"]) * problem["groups"] + 7) // 8 * 8
+    made = [torch.randn(batch, height, width, size, device=device) for size in (channels, row, channels)]
+    return tuple(tensor.to(DTYPES[problem["dtype"]]) for tensor in made)
+
+
+def recorded(run, device: str):
+    """A function that makes CALLS calls and returns the milliseconds of one."""
+    if device == "cpu":
+
+        def timed():
+            start = time.process_time()
+            run()
+            return 1e3 * (time.process_time() - start)
+
+        return timed
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        for _ in range(CALLS):
+            run()
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+
+    def replayed():
+        start.record()
+        graph.replay()
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end) / CALLS
+
+    return replayed
+
+
+def apart(ours, theirs) -> float:
+    """The largest normwise difference of the results."""
+    return max(((a.float() - b.float()).norm() / b.float().norm()).item() for a, b in zip(ours, theirs))
+
+
+def compare(candidates: list, arguments: tuple, device: str, runs: int) -> tuple:
+    """The median milliseconds of each, and how far apart the results are."""
+    results = [run(*arguments) for run in candidates]  # which also compiles what has to be
+    timers = [recorded(lambda run=run: run(*arguments), device) for run in candidates]
+    times = [[] for _ in candidates]
+    for _ in range(runs):
+        for timer, found in zip(timers, times):
+            found.append(timer())
+    return [statistics.median(found) for found in times], apart(*results)
+
+
+def row_of(problem: dict, pass_: str, original: Original, device: str, runs: int):
+    """Prints one row; the original's time over ours, or None if there is none."""
+    value, offset_mask, grad_output = tensors(problem, device)
+    arguments = (problem, value, offset_mask) + ((grad_output,) if pass_ == "backward" else ())
+    size, dtype = "×".join(map(str, problem["size"])), problem["dtype"]
+    row = f"| {size} · {problem['groups']}×{problem['group_channels']} | {dtype} | {pass_} |"
+    candidates = [getattr(operator, pass_) for operator in (Ours(), original)]
+    try:
+        (ours, theirs), difference = compare(candidates, arguments, device, runs)
+    except RuntimeError as error:
+        print(f"{row} | | | {str(error).splitlines()[0]} |", flush=True)
+        return None
+    print(f"{row} {1e3 * ours:.1f} | {1e3 * theirs:.1f} | {theirs / ours:.2f} | {difference:.1e} |", flush=True)
+    return theirs / ours
+
+
+def main(arguments=None, original=None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("problems", nargs="+", type=pathlib.Path, help="what dcnv4 bench --list --format json printed")
+    parser.add_argument("--original", type=pathlib.Path, required=original is None, metavar="FOLDER")
+    parser.add_argument("--runs", type=int, default=15, help="samples of each; 15 if left out")
+    parser.add_argument("--device", default="cuda")
+    options = parser.parse_args(arguments)
+    original = original or Original(options.original)
+    problems = [problem for path in options.problems for problem in json.loads(path.read_text())["problems"]]
+    print("| N×H×W · G×D | dtype | pass | ours µs | original µs | ratio | apart |\n|---|---|---|---:|---:|---:|---:|")
+    ratios: dict = {}
+    for problem in problems:
+        for pass_ in ("forward", "backward"):
+            ratio = row_of(problem, pass_, original, options.device, options.runs)
+            if ratio is not None:
+                ratios.setdefault((problem["dtype"], pass_), []).append(ratio)
+    print()
+    for (dtype, pass_), found in ratios.items():
+        mean = statistics.geometric_mean(found)
+        print(f"- {dtype}, {pass_}: {mean:.2f} times the original, {min(found):.2f} to {max(found):.2f}")
+
+
+if __name__ == "__main__":
+    main()
