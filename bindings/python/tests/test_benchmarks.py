@@ -1,4 +1,4 @@
-"""benchmarks/original.py, with functions in place of the original's extension, on the CPU."""
+"""benchmarks/compare.py, on the CPU: with grid_sample, and with functions in place of the original's extension."""
 
 import json
 import runpy
@@ -9,7 +9,7 @@ from conftest import ROOT
 
 from dcnv4 import reference
 
-SCRIPT = runpy.run_path(str(ROOT / "bindings" / "python" / "benchmarks" / "original.py"))
+SCRIPT = runpy.run_path(str(ROOT / "bindings" / "python" / "benchmarks" / "compare.py"))
 
 
 def arguments(layer):
@@ -26,9 +26,19 @@ def forward(value, offset_mask, *rest):
 
 def backward(value, offset_mask, *rest):
     *layer, grad_output, _, _, _, _ = rest
-    value, offset_mask = value.requires_grad_(), offset_mask.requires_grad_()
-    output = reference.dcnv4(value, offset_mask, **arguments(layer))
-    return torch.autograd.grad(output, (value, offset_mask), grad_output)
+    inputs = tuple(tensor.detach().requires_grad_() for tensor in (value, offset_mask))
+    with torch.enable_grad():
+        output = reference.dcnv4(*inputs, **arguments(layer))
+    return torch.autograd.grad(output, inputs, grad_output)
+
+
+@pytest.fixture(autouse=True)
+def settings():
+    """What the script sets for its process."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.set_grad_enabled(True)
 
 
 @pytest.fixture
@@ -55,10 +65,11 @@ def test_launches(original):
         original.launch(problem(1, 7, 7, 8, 12), False)
 
 
-def test_comparison(original, tmp_path, capsys):
+@pytest.mark.parametrize("peer", ["original", "grid_sample"])
+def test_comparison(peer, original, tmp_path, capsys):
     file = tmp_path / "problems.json"
     file.write_text(json.dumps({"problems": [problem(2, 7, 5, 2, 8), problem(1, 6, 8, 1, 16, 5)]}))
-    SCRIPT["main"]([str(file), "--runs", "3", "--device", "cpu"], original)
+    SCRIPT["main"]([str(file), "--runs", "3", "--device", "cpu"], original if peer == "original" else None)
     rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("| ")][1:]
     assert [(row[0].strip(), row[2].strip()) for row in rows] == [
         (shape, pass_) for shape in ("2×7×5 · 2×8", "1×6×8 · 1×16") for pass_ in ("forward", "backward")

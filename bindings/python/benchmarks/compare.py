@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Times the operator against its original CUDA extension: the same problems on the same GPU, in turn in one run, and
-compares the results. Prints Markdown.
+"""Times the operator against another implementation: the same problems on the same device, in turn in one run, and compares
+the results. Prints Markdown.
 
     dcnv4 bench --list --preset paper,detection --dtype f16 --format json > problems.json
-    python3 bindings/python/benchmarks/original.py --original FOLDER [--runs 15] problems.json…
+    python3 bindings/python/benchmarks/compare.py problems.json…                     # grid_sample, on the CPU
+    python3 bindings/python/benchmarks/compare.py --original FOLDER problems.json…   # the original, on a GPU
 
-FOLDER is a checkout of the original, or of a fork that registers torch.ops.dcnv4_C, with the extension built in place
-(python3 setup.py build_ext --inplace). A time is that of one call on the GPU, without its host code: many calls are captured
-in a graph, and the graph is replayed. The original launches with its own tuned table.
+Without FOLDER the other is dcnv4.reference, what PyTorch can do by itself. FOLDER is a checkout of the original, or of a fork
+that registers torch.ops.dcnv4_C, with the extension built in place (python3 setup.py build_ext --inplace); it launches with
+its own tuned table. Times on the CPU are the processor's with one thread, and the clock's with more. On a GPU they are those
+of a call without its host code: many calls are captured in a graph, and the graph is replayed.
 """
 
 import argparse
@@ -20,14 +22,53 @@ import statistics
 import time
 
 import torch
-from dcnv4 import _runtime
+from dcnv4 import _runtime, reference
 
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 CALLS = 20  # in a graph: enough that what a replay costs does not count
+SAMPLE = 5e-3  # seconds on the CPU, at least
 
 
 def largest_divisor(number: int, most: float) -> int:
     return max(d for d in range(1, min(64, number) + 1) if number % d == 0 and (d <= most or d == 1))
+
+
+def kernel_of(problem: dict) -> tuple:
+    """The kernel's size, and the padding that leaves an image its size."""
+    return tuple(problem["kernel"]), tuple(k // 2 for k in problem["kernel"])
+
+
+class Ours:
+    """An implementation: forward and backward make the functions of no arguments that are timed; these give a tuple."""
+
+    @staticmethod
+    def layer(problem: dict) -> tuple:
+        kernel, padding = kernel_of(problem)
+        return kernel, 1, padding, 1, problem["groups"], 1.0, False, False
+
+    def forward(self, problem, value, offset_mask):
+        layer = self.layer(problem)
+        return lambda: (_runtime.forward(value, offset_mask, layer),)
+
+    def backward(self, problem, value, offset_mask, grad_output):
+        layer = self.layer(problem)
+        return lambda: _runtime.backward(grad_output, value, offset_mask, layer)
+
+
+class GridSample:
+    @staticmethod
+    def output(problem, value, offset_mask):
+        kernel, padding = kernel_of(problem)
+        return reference.dcnv4(value, offset_mask, kernel_size=kernel, padding=padding, group=problem["groups"])
+
+    def forward(self, problem, value, offset_mask):
+        return lambda: (self.output(problem, value, offset_mask),)
+
+    def backward(self, problem, value, offset_mask, grad_output):
+        inputs = tuple(tensor.detach().requires_grad_() for tensor in (value, offset_mask))
+        with torch.enable_grad():
+            output = self.output(problem, *inputs)
+        return lambda: torch.autograd.grad(output, inputs, grad_output, retain_graph=True)
 
 
 class Original:
@@ -62,30 +103,18 @@ class Original:
         return stride, threads * largest_divisor(batch * height * width, (256 if backward else 512) // threads)
 
     @staticmethod
-    def layer(problem: dict) -> list:
-        kernel = problem["kernel"]
-        return [*kernel, 1, 1, *(k // 2 for k in kernel), 1, 1, problem["groups"], problem["group_channels"], 1.0, 256]
+    def layer(problem: dict) -> tuple:
+        kernel, padding = kernel_of(problem)
+        return *kernel, 1, 1, *padding, 1, 1, problem["groups"], problem["group_channels"], 1.0, 256
 
     def forward(self, problem, value, offset_mask):
-        launch = self.launch(problem, False)
-        return (self.run_forward(value, offset_mask, *self.layer(problem), 0, *launch, False),)
+        arguments = (value, offset_mask, *self.layer(problem), 0, *self.launch(problem, False), False)
+        return lambda: (self.run_forward(*arguments),)
 
     def backward(self, problem, value, offset_mask, grad_output):
         launch = self.launch(problem, True)
-        return self.run_backward(value, offset_mask, *self.layer(problem), grad_output, 0, *launch, False)
-
-
-class Ours:
-    @staticmethod
-    def layer(problem: dict) -> tuple:
-        kernel = tuple(problem["kernel"])
-        return kernel, 1, tuple(k // 2 for k in kernel), 1, problem["groups"], 1.0, False, False
-
-    def forward(self, problem, value, offset_mask):
-        return (_runtime.forward(value, offset_mask, self.layer(problem)),)
-
-    def backward(self, problem, value, offset_mask, grad_output):
-        return _runtime.backward(grad_output, value, offset_mask, self.layer(problem))
+        arguments = (value, offset_mask, *self.layer(problem), grad_output, 0, *launch, False)
+        return lambda: self.run_backward(*arguments)
 
 
 def tensors(problem: dict, device: str) -> tuple:
@@ -97,14 +126,18 @@ def tensors(problem: dict, device: str) -> tuple:
     return tuple(tensor.to(DTYPES[problem["dtype"]]) for tensor in made)
 
 
-def recorded(run, device: str):
-    """A function that makes CALLS calls and returns the milliseconds of one."""
+def timer(run, device: str):
+    """A function that makes a call, or several, and returns the milliseconds of one."""
     if device == "cpu":
+        clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
 
         def timed():
-            start = time.process_time()
-            run()
-            return 1e3 * (time.process_time() - start)
+            run()  # what the other left in the caches is not this one's doing
+            calls, start = 0, clock()
+            while (taken := clock() - start) < SAMPLE:
+                run()
+                calls += 1
+            return 1e3 * taken / calls
 
         return timed
     graph = torch.cuda.CUDAGraph()
@@ -128,26 +161,26 @@ def apart(ours, theirs) -> float:
     return max(((a.float() - b.float()).norm() / b.float().norm()).item() for a, b in zip(ours, theirs))
 
 
-def compare(candidates: list, arguments: tuple, device: str, runs: int) -> tuple:
+def compare(candidates: list, device: str, runs: int) -> tuple:
     """The median milliseconds of each, and how far apart the results are."""
-    results = [run(*arguments) for run in candidates]  # which also compiles what has to be
-    timers = [recorded(lambda run=run: run(*arguments), device) for run in candidates]
+    results = [run() for run in candidates]  # which also compiles what has to be
+    timers = [timer(run, device) for run in candidates]
     times = [[] for _ in candidates]
     for _ in range(runs):
-        for timer, found in zip(timers, times):
-            found.append(timer())
+        for timed, found in zip(timers, times):
+            found.append(timed())
     return [statistics.median(found) for found in times], apart(*results)
 
 
-def row_of(problem: dict, pass_: str, original: Original, device: str, runs: int):
-    """Prints one row; the original's time over ours, or None if there is none."""
+def row_of(problem: dict, pass_: str, other, device: str, runs: int):
+    """Prints one row; the other's time over ours, or None if there is none."""
     value, offset_mask, grad_output = tensors(problem, device)
     arguments = (problem, value, offset_mask) + ((grad_output,) if pass_ == "backward" else ())
     size, dtype = "×".join(map(str, problem["size"])), problem["dtype"]
     row = f"| {size} · {problem['groups']}×{problem['group_channels']} | {dtype} | {pass_} |"
-    candidates = [getattr(operator, pass_) for operator in (Ours(), original)]
     try:
-        (ours, theirs), difference = compare(candidates, arguments, device, runs)
+        candidates = [getattr(operator, pass_)(*arguments) for operator in (Ours(), other)]
+        (ours, theirs), difference = compare(candidates, device, runs)
     except RuntimeError as error:
         print(f"{row} | | | {str(error).splitlines()[0]} |", flush=True)
         return None
@@ -155,26 +188,30 @@ def row_of(problem: dict, pass_: str, original: Original, device: str, runs: int
     return theirs / ours
 
 
-def main(arguments=None, original=None) -> None:
+def main(arguments=None, other=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("problems", nargs="+", type=pathlib.Path, help="what dcnv4 bench --list --format json printed")
-    parser.add_argument("--original", type=pathlib.Path, required=original is None, metavar="FOLDER")
+    parser.add_argument("--original", type=pathlib.Path, metavar="FOLDER")
+    parser.add_argument("--device", help="of PyTorch; cpu if left out, cuda with --original")
+    parser.add_argument("--threads", type=int, default=1, help="of the CPU; 1 if left out")
     parser.add_argument("--runs", type=int, default=15, help="samples of each; 15 if left out")
-    parser.add_argument("--device", default="cuda")
     options = parser.parse_args(arguments)
-    original = original or Original(options.original)
+    torch.set_num_threads(options.threads)
+    torch.set_grad_enabled(False)
+    other = other or (Original(options.original) if options.original else GridSample())
+    device = options.device or ("cuda" if options.original else "cpu")
     problems = [problem for path in options.problems for problem in json.loads(path.read_text())["problems"]]
-    print("| N×H×W · G×D | dtype | pass | ours µs | original µs | ratio | apart |\n|---|---|---|---:|---:|---:|---:|")
+    print("| N×H×W · G×D | dtype | pass | ours µs | theirs µs | ratio | apart |\n|---|---|---|---:|---:|---:|---:|")
     ratios: dict = {}
     for problem in problems:
         for pass_ in ("forward", "backward"):
-            ratio = row_of(problem, pass_, original, options.device, options.runs)
+            ratio = row_of(problem, pass_, other, device, options.runs)
             if ratio is not None:
                 ratios.setdefault((problem["dtype"], pass_), []).append(ratio)
     print()
     for (dtype, pass_), found in ratios.items():
         mean = statistics.geometric_mean(found)
-        print(f"- {dtype}, {pass_}: {mean:.2f} times the original, {min(found):.2f} to {max(found):.2f}")
+        print(f"- {dtype}, {pass_}: {mean:.2f} times as fast, {min(found):.2f} to {max(found):.2f}")
 
 
 if __name__ == "__main__":
