@@ -159,6 +159,20 @@ dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_pro
     return geometry;
 }
 
+int64_t dcnv4i_geometry_local_memory(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem, dcnv4i_part part) {
+    const int64_t blocks = (int64_t)geometry->tile_h * geometry->tile_w * geometry->tile_groups;
+    const int64_t staged = blocks * (geometry->taps | 1), plane = (staged + 7) / 8 * 8 + 8;
+    if (part == DCNV4I_PART_SCATTER)
+        return geometry->scatter == DCNV4I_SCATTER_TILES ? tile_fixed(geometry) + geometry->hits * tile_hit(geometry)
+                                                         : 0;
+    if (!geometry->staged)
+        return 0;
+    if (part == DCNV4I_PART_FORWARD)
+        return staged * (16 + index_size(geometry)) + 16;
+    return staged * index_size(geometry) + 16 * geometry->lanes * plane + 16 +
+           (problem->asked.softmax ? 4 * blocks * geometry->lanes : 0);
+}
+
 int64_t dcnv4i_flat_group(const dcnv4i_limits *limits) {
     return power_below(at_least_1(smaller(64, limits->work_group)));
 }

@@ -49,6 +49,9 @@ bool dcnv4i_geometry_equal(const dcnv4i_geometry *a, const dcnv4i_geometry *b);
 dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part,
                                    bool aligned);
 
+/* Bytes of it that a work-group of the part's main kernel takes, at most. */
+int64_t dcnv4i_geometry_local_memory(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem, dcnv4i_part part);
+
 /* Into how many bands the rows of an image are cut, and into how many shares the groups, for owned scatter: as many as keep
  * all units busy. */
 typedef struct dcnv4i_cuts {

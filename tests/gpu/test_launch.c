@@ -1,6 +1,8 @@
 /* The geometry of launches: what must hold for every problem on every device. */
 #include "../support/harness.h"
-#include "../../backends/gpu/launch.h"
+#include "../../backends/gpu/candidates.h"
+
+#include <string.h>
 
 static dcnv4i_problem draw(uint64_t *seed) {
     static const int64_t sizes[] = {1, 7, 56, 1000};
@@ -38,13 +40,14 @@ static int64_t blocks(int64_t total, int64_t each) {
     return (total + each - 1) / each;
 }
 
-static void check_part(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part, bool aligned) {
+static void check_geometry(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part,
+                           const dcnv4i_geometry g) {
     const dcnv4_problem *p = &problem->asked;
-    const dcnv4i_geometry g = dcnv4i_geometry_of(limits, problem, part, aligned);
     const dcnv4i_cuts cuts = dcnv4i_cuts_of(limits, problem);
     const int64_t in_tile = (int64_t)g.tile_h * g.tile_w * g.tile_groups;
     assert_true(g.vector >= 1 && g.vector <= 16 && (g.vector & (g.vector - 1)) == 0);
     assert_int_equal(p->group_channels % g.vector, 0);
+    assert_true(g.lanes * g.vector <= p->group_channels);
     assert_true(in_tile >= 1 && g.lanes >= 1 && g.vectors >= 1 && g.taps >= 1);
     if (!limits->cpu) {
         assert_true(in_tile * g.lanes <= limits->work_group);
@@ -58,7 +61,9 @@ static void check_part(const dcnv4i_limits *limits, const dcnv4i_problem *proble
             assert_true(g.tile_groups == 1 && g.chunk_h >= 1 && g.chunk_w >= 1);
         }
         assert_true(!g.aligned || part != DCNV4I_PART_FORWARD || problem->tensors[DCNV4I_VALUE].stride % g.vector == 0);
+        assert_true(g.scatter != DCNV4I_SCATTER_ATOMIC || !p->deterministic);
     }
+    assert_true(part == DCNV4I_PART_SCATTER || g.scatter == DCNV4I_SCATTER_BANDS);
     assert_true(cuts.bands >= 1 && cuts.bands <= p->height && cuts.shares >= 1 && cuts.shares <= p->groups);
     const bool tiles = part == DCNV4I_PART_SCATTER && g.scatter == DCNV4I_SCATTER_TILES;
     const bool bands = part == DCNV4I_PART_SCATTER && g.scatter == DCNV4I_SCATTER_BANDS;
@@ -72,6 +77,59 @@ static void check_part(const dcnv4i_limits *limits, const dcnv4i_problem *proble
                                          blocks(p->groups, g.tile_groups) * parts;
     assert_int_equal(dcnv4i_geometry_groups(&g, problem, part, cuts), expected);
     count_case();
+}
+
+static void check_part(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part, bool aligned) {
+    const dcnv4i_geometry standard = dcnv4i_geometry_of(limits, problem, part, aligned);
+    dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES];
+    char words[DCNV4I_MOST_CANDIDATES][DCNV4I_GEOMETRY_WORDS];
+    const int count = dcnv4i_candidates_of(limits, problem, part, aligned, candidates);
+    assert_true(count >= 1 && count <= DCNV4I_MOST_CANDIDATES);
+    assert_true(dcnv4i_geometry_equal(&candidates[0], &standard));
+    for (int i = 0; i < count; ++i) {
+        check_geometry(limits, problem, part, candidates[i]);
+        assert_true(dcnv4i_geometry_legal(limits, problem, part, &candidates[i]));
+        dcnv4i_geometry_words(&candidates[i], part, words[i]);
+        for (int j = 0; j < i; ++j) {
+            assert_false(dcnv4i_geometry_equal(&candidates[i], &candidates[j]));
+            assert_string_not_equal(words[i], words[j]);
+        }
+    }
+}
+
+/* A geometry with some of its numbers replaced: either it is refused, or it is as good as any. */
+static void check_hostile(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part, uint64_t *seed,
+                          int64_t *accepted) {
+    static const int32_t numbers[] = {INT32_MIN, -1, 0, 1, 2, 3, 4, 8, 16, 64, 1024, 1 << 15, 1 << 16, INT32_MAX};
+    dcnv4i_geometry g = dcnv4i_geometry_of(limits, problem, part, true);
+    int32_t *const fields[] = {&g.vector,      &g.lanes, &g.vectors, &g.tile_h,  &g.tile_w,
+                               &g.tile_groups, &g.taps,  &g.hits,    &g.chunk_h, &g.chunk_w};
+    for (int64_t n = draw_integer(seed, 1, 3); n > 0; --n)
+        *fields[draw_integer(seed, 0, 9)] = numbers[draw_integer(seed, 0, 13)];
+    if (draw_integer(seed, 0, 3) == 0)
+        g.staged = !g.staged;
+    if (draw_integer(seed, 0, 3) == 0)
+        g.scatter = (dcnv4i_scatter)draw_integer(seed, 0, 5);
+    if (draw_integer(seed, 0, 15) == 0)
+        g.wide = !g.wide;
+    if (!dcnv4i_geometry_legal(limits, problem, part, &g))
+        return;
+    assert_true(g.scatter <= DCNV4I_SCATTER_ATOMIC);
+    check_geometry(limits, problem, part, g);
+    *accepted += 1;
+}
+
+static void hostile(void **state) {
+    (void)state;
+    uint64_t seed = 3;
+    int64_t accepted = 0;
+    for (int i = 0; i < 20000; ++i) {
+        const dcnv4i_limits limits = draw_limits(&seed);
+        const dcnv4i_problem problem = draw(&seed);
+        for (int part = 0; part < DCNV4I_PARTS; ++part)
+            check_hostile(&limits, &problem, (dcnv4i_part)part, &seed, &accepted);
+    }
+    assert_true(accepted > 100);
 }
 
 static void every_problem(void **state) {
@@ -130,6 +188,7 @@ static void wide(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_problem),
+        cmocka_unit_test(hostile),
         cmocka_unit_test(sizes_change_nothing),
         cmocka_unit_test(wide),
     };

@@ -1,0 +1,7 @@
+#!/bin/sh
+# check_geometries.sh PRINT_GEOMETRIES FILE: what kernels are like by default is as FILE says.
+set -u
+if ! "$1" | diff "$2" -; then
+    echo "where that is meant: $1 > $2"
+    exit 1
+fi
