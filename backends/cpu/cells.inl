@@ -273,6 +273,13 @@ static inline vec vsettle(vec position, vec middle) {
     return vdrop(vless(vmul(position, position), vmul(near, near)), position);
 }
 
+/* Along one axis: which cell a position is in, and how far it is from both ends. Cells are counted so that a position of 0
+ * is in number `zero`. */
+static inline void vcell(vec position, vec zero, vec *at, vec *before, vec *behind) {
+    const vec whole = vfloor(position);
+    *at = vadd(zero, whole), *behind = vsub(position, whole), *before = vsub(vset(1), *behind);
+}
+
 /* Cells of LANES points from number i on. column and row count from 1 at the frame's first column and row. */
 static inline void store_cells(const image_frame *frame, int64_t i, vec column, vec row, vec m, vec left, vec right,
                                vec upper, vec lower, point_chunk *chunk) {
@@ -303,11 +310,11 @@ static void find_cells(const image_frame *frame_, int64_t count, point_chunk *ch
     const vec end_row = vset(frame.last_row - frame.first_row + 2);
     vmask complete = vequal(one, vset(frame.rows_have_cells));
     for (int64_t i = 0; i < count; i += LANES) {
-        const vec middle_x = vadd(first_middle_x, vload(chunk->step_x + i));
-        const vec x = vload(chunk->x + i), y = vload(chunk->y + i), whole_x = vfloor(x), whole_y = vfloor(y);
-        const vec m = vload(chunk->m + i);
-        vec right = vsub(x, whole_x), lower = vsub(y, whole_y), left = vsub(one, right), upper = vsub(one, lower);
-        vec column = vadd(vadd(middle_x, one), whole_x), row = vadd(from_row, whole_y);
+        const vec middle_x = vadd(first_middle_x, vload(chunk->step_x + i)), from_column = vadd(middle_x, one);
+        const vec x = vload(chunk->x + i), y = vload(chunk->y + i), m = vload(chunk->m + i);
+        vec column, row, left, right, upper, lower;
+        vcell(x, from_column, &column, &left, &right);
+        vcell(y, from_row, &row, &upper, &lower);
         /* left is 0 for a position so little below a whole number that it may have to be settled. */
         const vmask after = vless(zero, vmin(vmin(column, row), vmin(left, upper)));
         const bool inner = vmask_full(vmask_and(after, vmask_and(vless(column, end_column), vless(row, end_row))));
@@ -315,9 +322,10 @@ static void find_cells(const image_frame *frame_, int64_t count, point_chunk *ch
         if (inner) {
             store_cells(&frame, i, column, row, m, left, right, upper, lower, chunk);
         } else {
+            vcell(vsettle(x, middle_x), from_column, &column, &left, &right);
+            vcell(vsettle(y, vset((real)chunk->middle_y)), from_row, &row, &upper, &lower);
             const vmask missed = vmask_or(vless(row, vset(frame.lowest_row)), vless(vset(frame.highest_row), row));
             const vmask found = vmask_and(vfinite(m), vmask_not(missed));
-            right = vsettle(right, middle_x), lower = vsettle(lower, vset((real)chunk->middle_y));
             column = vnearest(column, vset(frame.last_column + 1), &left, &right);
             row = vnearest(row, vset(frame.last_row - frame.first_row + 1), &upper, &lower);
             store_cells(&frame, i, column, row, m, left, right, upper, lower, chunk);

@@ -267,6 +267,37 @@ static void positions_far_and_near(void **state) {
     }
 }
 
+/* Offsets so small that float64 loses them beside the pixel that they are added to: the point is on that pixel, on whichever
+ * side of it float32 could still tell it to be, and its slopes are those of the cell that begins there. */
+static void offsets_too_small_to_tell(void **state) {
+    (void)state;
+    static const double tiny[] = {1e-30, -1e-30, -1e-20, 1e-20, -1e-37};
+    for (const char *const *device = devices_to_try(); *device; ++device)
+        for (EACH_DTYPE(dtype)) {
+            if (!tries_dtype(*device, dtype))
+                continue;
+            dcnv4_problem problem = small_problem(dtype);
+            problem.softmax = 0, problem.offset_scale = 1;
+            test_layer layer = layer_make(&problem);
+            layer_fill(&layer, 3, 2);
+            const int64_t points = layer.sizes.points;
+            for (int64_t i = 0; i < layer_pixels(&layer, OFFSET_MASK) * layer_row(&layer, OFFSET_MASK); ++i) {
+                const int64_t pixel = i / layer_row(&layer, OFFSET_MASK), element = i % layer_row(&layer, OFFSET_MASK);
+                if (element < 3 * points * problem.groups && element % (3 * points) < 2 * points)
+                    layer_set(&layer, OFFSET_MASK, pixel, element, tiny[(i + pixel) % 5]);
+            }
+            test_layer expected = layer_as(&layer, dtype);
+            layer_both(&expected, "reference");
+            layer_both(&layer, *device);
+            for (int tensor = OUTPUT; tensor < TENSORS; ++tensor)
+                if (tensor != GRAD_OUTPUT)
+                    assert_tensor_close(&layer, &expected, tensor, dtype_bound(dtype), *device);
+            count_case();
+            layer_free(&expected);
+            layer_free(&layer);
+        }
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(empty_tensors),
@@ -276,6 +307,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_long_row),
         cmocka_unit_test(a_wide_image),
         cmocka_unit_test(positions_far_and_near),
+        cmocka_unit_test(offsets_too_small_to_tell),
     };
     return HARNESS_RUN(argc, argv, tests);
 }

@@ -92,7 +92,8 @@ static void draw(dcnv4i_random *random, dcnv4_problem *p, dcnv4_sizes *sizes) {
 typedef enum style { NEAR, FAR, BORDERS, TINY, STRANGE, STYLES } style;
 
 static double draw_offset(dcnv4i_random *random, style how, const dcnv4_problem *p) {
-    static const double strange[] = {NAN, INFINITY, -INFINITY, 1e30, -1e30, 1e300, 2147483648.0, -0.0, 1e-30, 60000};
+    static const double strange[] = {NAN,          INFINITY, -INFINITY, 1e30,   -1e30, 1e300,
+                                     2147483648.0, -0.0,     1e-30,     -1e-30, 60000};
     const double number = dcnv4i_random_normal(random);
     switch (how) {
     case FAR: return number * (double)(p->height > p->width ? p->height : p->width);
