@@ -14,7 +14,7 @@ set(dcnv4_kernel_texts
   dcnv4i_vectors_plain vectors_plain.h)
 
 set(kernel_text ${PROJECT_BINARY_DIR}/kernel_text.c)
-set(definitions "#include \"${PROJECT_SOURCE_DIR}/backends/gpu/kernel_text.h\"\n")
+set(definitions "")
 while(dcnv4_kernel_texts)
   list(POP_FRONT dcnv4_kernel_texts symbol file)
   set(path ${PROJECT_SOURCE_DIR}/backends/kernels/${file})
@@ -24,7 +24,10 @@ while(dcnv4_kernel_texts)
   string(REPLACE "'\\x0a'," "'\\x0a',\n" bytes "${bytes}") # a line of text, a line of C
   string(APPEND definitions "const char ${symbol}[] = {${bytes}0};\n")
 endwhile()
+string(SHA256 fingerprint "${definitions}")
+string(PREPEND definitions "#include \"${PROJECT_SOURCE_DIR}/backends/gpu/kernel_text.h\"\n")
 string(APPEND definitions
+  "const char dcnv4i_kernel_fingerprint[] = \"${fingerprint}\";\n"
   "const char *const dcnv4i_words_opencl[] = {dcnv4i_dialect_opencl, 0};\n"
   "const char *const dcnv4i_words_cuda[] = {dcnv4i_dialect_cuda, dcnv4i_dialect_cxx, dcnv4i_vectors_plain, 0};\n"
   "const char *const dcnv4i_words_hip[] = {dcnv4i_dialect_hip, dcnv4i_dialect_cxx, dcnv4i_vectors_plain, 0};\n")

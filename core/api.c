@@ -135,7 +135,10 @@ dcnv4_status dcnv4_plan_create(dcnv4_context *context, const dcnv4_problem *prob
 }
 
 static bool has_pass(const dcnv4_plan *plan, dcnv4_pass pass) {
-    return pass == DCNV4_PASS_FORWARD || (pass == DCNV4_PASS_BACKWARD && !plan->problem.asked.forward_only);
+    const bool forward = pass == DCNV4_PASS_FORWARD, backward = pass == DCNV4_PASS_BACKWARD;
+    if (plan->candidate >= 0)
+        return plan->candidate == DCNV4_PART_OUTPUT ? forward : backward;
+    return forward || (backward && !plan->problem.asked.forward_only);
 }
 
 size_t dcnv4_plan_workspace_size(const dcnv4_plan *plan, dcnv4_pass pass) {
@@ -163,6 +166,53 @@ dcnv4_status dcnv4_kernel_info_get(const dcnv4_plan *plan, int64_t index, dcnv4_
     found.size = info->size;
     memcpy(info, &found, sizeof found);
     return DCNV4_SUCCESS;
+}
+
+int64_t dcnv4_candidate_count(const dcnv4_plan *plan, dcnv4_part part) {
+    const bool backward = part == DCNV4_PART_GRAD_OFFSET_MASK || part == DCNV4_PART_GRAD_VALUE;
+    if (!plan || plan->candidate >= 0 || !plan->context->backend->candidate_count ||
+        !(part == DCNV4_PART_OUTPUT || (backward && has_pass(plan, DCNV4_PASS_BACKWARD))))
+        return 0;
+    return plan->context->backend->candidate_count(plan->program, part);
+}
+
+static dcnv4_status check_candidate(const dcnv4_plan *plan, dcnv4_part part, int64_t index) {
+    const int64_t count = dcnv4_candidate_count(plan, part);
+    if (index >= 0 && index < count)
+        return DCNV4_SUCCESS;
+    return dcnv4i_fail(DCNV4_INVALID_ARGUMENT,
+                       "there is no candidate number %" PRId64 " for part %d, the plan has %" PRId64, index, (int)part,
+                       count);
+}
+
+dcnv4_status dcnv4_candidate_info_get(const dcnv4_plan *plan, dcnv4_part part, int64_t index,
+                                      dcnv4_candidate_info *info) {
+    REQUIRE(plan);
+    REQUIRE(info);
+    dcnv4_candidate_info found = DCNV4_CANDIDATE_INFO_INIT;
+    dcnv4_status status = check_size("dcnv4_candidate_info", info->size, sizeof found);
+    if (status == DCNV4_SUCCESS)
+        status = check_candidate(plan, part, index);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    plan->context->backend->candidate_info(plan->program, part, index, &found);
+    found.size = info->size;
+    memcpy(info, &found, sizeof found);
+    return DCNV4_SUCCESS;
+}
+
+dcnv4_status dcnv4_candidate_create(const dcnv4_plan *plan, dcnv4_part part, int64_t index, dcnv4_plan **candidate) {
+    REQUIRE(candidate);
+    *candidate = NULL;
+    REQUIRE(plan);
+    const dcnv4_status status = check_candidate(plan, part, index);
+    return status == DCNV4_SUCCESS ? dcnv4i_plan_open_candidate(plan, part, index, candidate) : status;
+}
+
+dcnv4_status dcnv4_candidate_keep(const dcnv4_plan *plan, dcnv4_part part, int64_t index) {
+    REQUIRE(plan);
+    const dcnv4_status status = check_candidate(plan, part, index);
+    return status == DCNV4_SUCCESS ? plan->context->backend->candidate_keep(plan->program, part, index) : status;
 }
 
 void dcnv4_plan_destroy(dcnv4_plan *plan) {
@@ -198,12 +248,17 @@ static dcnv4_status run(const dcnv4_plan *plan, dcnv4_pass pass, const dcnv4_buf
 dcnv4_status dcnv4_forward(const dcnv4_plan *plan, const dcnv4_buffers *buffers, void *stream) {
     REQUIRE(plan);
     REQUIRE(buffers);
+    if (!has_pass(plan, DCNV4_PASS_FORWARD))
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_forward: the plan is a candidate for part %d, of backward",
+                           plan->candidate);
     return run(plan, DCNV4_PASS_FORWARD, buffers, stream);
 }
 
 dcnv4_status dcnv4_backward(const dcnv4_plan *plan, const dcnv4_buffers *buffers, void *stream) {
     REQUIRE(plan);
     REQUIRE(buffers);
+    if (plan->candidate == DCNV4_PART_OUTPUT)
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_backward: the plan is a candidate for part 0, of forward");
     if (!has_pass(plan, DCNV4_PASS_BACKWARD))
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_backward: the plan was made with forward_only 1");
     return run(plan, DCNV4_PASS_BACKWARD, buffers, stream);

@@ -40,6 +40,12 @@ typedef struct dcnv4i_backend {
     /* (optional) The kernels that were made for it, and what they take; fills in the zeroed *info (size apart). */
     int64_t (*kernel_count)(const void *program);
     void (*kernel_info)(const void *program, int64_t index, dcnv4_kernel_info *info);
+    /* (optional) How a part can be done, 0 being the default: how many ways, what one is (fills in *info), a program that
+     * does this part alone in this way, and keeping the choice for later programs of this layer. */
+    int64_t (*candidate_count)(const void *program, dcnv4_part part);
+    void (*candidate_info)(const void *program, dcnv4_part part, int64_t index, dcnv4_candidate_info *info);
+    dcnv4_status (*candidate_create)(const void *program, dcnv4_part part, int64_t index, void **candidate);
+    dcnv4_status (*candidate_keep)(const void *program, dcnv4_part part, int64_t index);
     /* Runs a pass; several threads may call it at once with one program. */
     dcnv4_status (*run)(const void *program, dcnv4_pass pass, const dcnv4_buffers *buffers, void *stream);
 

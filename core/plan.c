@@ -2,13 +2,13 @@
 
 #include <stdlib.h>
 
-dcnv4_status dcnv4i_plan_open(dcnv4_context *context, const dcnv4_problem *asked, dcnv4_plan **plan) {
-    dcnv4_plan *made = malloc(sizeof *made);
-    if (!made)
-        return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a plan of %zu bytes", sizeof *made);
-    dcnv4_status status = dcnv4i_problem_check(asked, &made->problem);
-    if (status == DCNV4_SUCCESS)
-        status = context->backend->program_create(context->device, &made->problem, &made->program);
+static dcnv4_status allocate(dcnv4_plan **made) {
+    *made = malloc(sizeof **made);
+    return *made ? DCNV4_SUCCESS : dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a plan of %zu bytes", sizeof **made);
+}
+
+/* Hands over a plan whose program was made with this status, or frees it. */
+static dcnv4_status hand_over(dcnv4_plan *made, dcnv4_status status, dcnv4_context *context, dcnv4_plan **plan) {
     if (status != DCNV4_SUCCESS) {
         free(made);
         return status;
@@ -17,6 +17,30 @@ dcnv4_status dcnv4i_plan_open(dcnv4_context *context, const dcnv4_problem *asked
     dcnv4i_context_hold(context);
     *plan = made;
     return DCNV4_SUCCESS;
+}
+
+dcnv4_status dcnv4i_plan_open(dcnv4_context *context, const dcnv4_problem *asked, dcnv4_plan **plan) {
+    dcnv4_plan *made;
+    dcnv4_status status = allocate(&made);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    made->candidate = -1;
+    status = dcnv4i_problem_check(asked, &made->problem);
+    if (status == DCNV4_SUCCESS)
+        status = context->backend->program_create(context->device, &made->problem, &made->program);
+    return hand_over(made, status, context, plan);
+}
+
+dcnv4_status dcnv4i_plan_open_candidate(const dcnv4_plan *plan, dcnv4_part part, int64_t index,
+                                        dcnv4_plan **candidate) {
+    dcnv4_plan *made;
+    const dcnv4_status status = allocate(&made);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    made->problem = plan->problem;
+    made->candidate = (int)part;
+    return hand_over(made, plan->context->backend->candidate_create(plan->program, part, index, &made->program),
+                     plan->context, candidate);
 }
 
 void dcnv4i_plan_close(dcnv4_plan *plan) {

@@ -92,10 +92,10 @@ char *dcnv4i_cache_key(const char *identity, const char *source) {
     return key;
 }
 
-static char *path_of(const char *folder, const char *key) {
+static char *path_of(const char *folder, const char *kind, const char *key) {
     const hash h = hash_bytes(hash_start, key, strlen(key));
     char name[48];
-    snprintf(name, sizeof name, "/%016" PRIx64 "%016" PRIx64 ".kernel", h.a, h.b);
+    snprintf(name, sizeof name, "/%016" PRIx64 "%016" PRIx64 "%s", h.a, h.b, kind);
     return joined(folder, name);
 }
 
@@ -154,8 +154,8 @@ static void *read_entry(int file, const char *key, size_t *size) {
     return NULL;
 }
 
-void *dcnv4i_cache_read(const char *folder, const char *key, size_t *size) {
-    char *path = path_of(folder, key);
+void *dcnv4i_cache_read(const char *folder, const char *kind, const char *key, size_t *size) {
+    char *path = path_of(folder, kind, key);
     const int file = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
     void *binary = NULL;
     if (file >= 0) {
@@ -166,11 +166,11 @@ void *dcnv4i_cache_read(const char *folder, const char *key, size_t *size) {
     return binary;
 }
 
-void dcnv4i_cache_write(const char *folder, const char *key, const void *binary, size_t size) {
+void dcnv4i_cache_write(const char *folder, const char *kind, const char *key, const void *binary, size_t size) {
     static atomic_uint_fast64_t serial;
     char aside[64];
     snprintf(aside, sizeof aside, ".%ld.%" PRIuFAST64, (long)getpid(), atomic_fetch_add(&serial, 1));
-    char *path = path_of(folder, key), *temporary = path ? joined(path, aside) : NULL;
+    char *path = path_of(folder, kind, key), *temporary = path ? joined(path, aside) : NULL;
     const int file = size > 0 && size <= LARGEST_BINARY && temporary
                          ? open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)
                          : -1;
@@ -182,5 +182,12 @@ void dcnv4i_cache_write(const char *folder, const char *key, const void *binary,
             unlink(temporary);
     }
     free(temporary);
+    free(path);
+}
+
+void dcnv4i_cache_remove(const char *folder, const char *kind, const char *key) {
+    char *path = path_of(folder, kind, key);
+    if (path)
+        unlink(path);
     free(path);
 }

@@ -1,4 +1,4 @@
-/* Compiled kernels on disk. An entry is believed only if every byte of it is as it was written, for this very key. */
+/* Compiled kernels, and what was chosen among them, on disk. An entry is believed only if every byte of it is as it was written, for this very key. */
 #ifndef DCNV4I_CACHE_H
 #define DCNV4I_CACHE_H
 
@@ -8,14 +8,21 @@
  * if DCNV4_CACHE_DIR is "off", or it cannot be had, or someone else owns it or may write to it. */
 char *dcnv4i_cache_folder(void);
 
+/* What an entry is; its file's name ends with it. */
+#define DCNV4I_CACHE_KERNEL ".kernel"
+#define DCNV4I_CACHE_CHOICE ".choice"
+
 /* The key of a kernel: who compiles it and for what, and a hash of the source; for free(). NULL if there is no memory. */
 char *dcnv4i_cache_key(const char *identity, const char *source);
 
 /* An entry's binary, for free(); NULL if there is none that is whole and was written for this key. */
-void *dcnv4i_cache_read(const char *folder, const char *key, size_t *size);
+void *dcnv4i_cache_read(const char *folder, const char *kind, const char *key, size_t *size);
 
 /* Writes an entry, aside and then under its name, so that readers see all of it or nothing. A failure leaves nothing
  * behind and is no error: the kernel is compiled again next time. */
-void dcnv4i_cache_write(const char *folder, const char *key, const void *binary, size_t size);
+void dcnv4i_cache_write(const char *folder, const char *kind, const char *key, const void *binary, size_t size);
+
+/* Removes an entry, if there is one. */
+void dcnv4i_cache_remove(const char *folder, const char *kind, const char *key);
 
 #endif

@@ -57,6 +57,7 @@ typedef struct dcnv4i_identity {
     const char *const *others; /* that the device takes where it cannot compile, best first, with NULL at the end;
                                             or NULL */
     const struct dcnv4i_target *target; /* the kind of device; NULL if it is not known */
+    const char *machine; /* the very device and its driver, for what was measured there; NULL if there is no device */
 } dcnv4i_identity;
 
 typedef struct dcnv4i_driver {

@@ -1,10 +1,13 @@
 /* A program is made ready whole when its plan is made: a run fills in the buffers and starts its launches. */
+#include "candidates.h"
+#include "choices.h"
 #include "floor.h"
 #include "target.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What an argument of a launch stands for; each tensor and the workspace is a handle and the number of its first element. */
 typedef enum binding {
@@ -27,7 +30,8 @@ typedef struct step {
 typedef struct steps {
     int count;
     step step[MAX_LAUNCHES];
-    size_t workspace; /* bytes */
+    size_t sums_bytes, reach_bytes; /* of the workspace, one after the other */
+    size_t reach_item;
 } steps;
 
 /* A kernel that a program has, for those who ask. */
@@ -40,9 +44,10 @@ typedef struct listed {
 typedef struct program {
     dcnv4i_gpu *gpu;
     dcnv4i_problem problem;
-    steps passes[2][2];             /* by dcnv4_pass, then for buffers that are aligned (1) or not (0) */
-    size_t sums_bytes, reach_bytes; /* of the workspace, one after the other */
-    size_t reach_item;
+    dcnv4i_choices choices; /* instead of the defaults */
+    int only;               /* the one part that there is; DCNV4I_PARTS: all that the problem has */
+    steps passes[2][2];     /* by dcnv4_pass, then for buffers that are aligned (1) or not (0) */
+    size_t workspace[2];    /* bytes, by dcnv4_pass */
     listed kernels[2 * DCNV4I_KERNELS];
     int kernel_count;
 } program;
@@ -124,15 +129,29 @@ static void list_kernels(program *made, const part *p) {
                                                            p->geometry.scatter == DCNV4I_SCATTER_ATOMIC};
 }
 
+static bool has_part(const program *made, int id) {
+    return made->only == DCNV4I_PARTS ? id == DCNV4I_PART_FORWARD || !made->problem.asked.forward_only
+                                      : made->only == id;
+}
+
+static dcnv4i_geometry geometry_of(const program *made, dcnv4i_part id, bool aligned) {
+    const dcnv4i_limits *limits = &made->gpu->limits;
+    if (!made->choices.has[id])
+        return dcnv4i_geometry_of(limits, &made->problem, id, aligned);
+    dcnv4i_geometry chosen = made->choices.geometry[id];
+    chosen.aligned = aligned && !limits->cpu;
+    return chosen;
+}
+
 /* A part comes with the others that this plan has and that share its geometry. */
 static dcnv4_status get_part(program *made, dcnv4i_part id, bool aligned, part *got) {
     const dcnv4i_limits *limits = &made->gpu->limits;
     dcnv4i_part_set parts = 0;
     got->id = id;
-    got->geometry = dcnv4i_geometry_of(limits, &made->problem, id, aligned);
-    for (int other = 0; other < (made->problem.asked.forward_only ? 1 : DCNV4I_PARTS); ++other) {
-        const dcnv4i_geometry geometry = dcnv4i_geometry_of(limits, &made->problem, (dcnv4i_part)other, aligned);
-        if (dcnv4i_geometry_equal(&geometry, &got->geometry))
+    got->geometry = geometry_of(made, id, aligned);
+    for (int other = 0; other < DCNV4I_PARTS; ++other) {
+        const dcnv4i_geometry geometry = geometry_of(made, (dcnv4i_part)other, aligned);
+        if (has_part(made, other) && dcnv4i_geometry_equal(&geometry, &got->geometry))
             parts |= 1u << other;
     }
     const dcnv4_status status = dcnv4i_programs_get(&made->gpu->programs, limits, &made->problem, parts, &got->geometry,
@@ -184,8 +203,8 @@ static void add_owned_scatter(program *made, const part *p, steps *to) {
     pass_number(scatter, cuts.bands);
     pass_number(scatter, cuts.shares);
     pass_sizes(scatter, problem);
-    made->reach_item = p->geometry.wide ? 8 : 4;
-    made->reach_bytes = 2 * made->reach_item * (size_t)rows;
+    to->reach_item = p->geometry.wide ? 8 : 4;
+    to->reach_bytes = 2 * to->reach_item * (size_t)rows;
 }
 
 static void add_tiled_scatter(program *made, const part *p, steps *to) {
@@ -203,8 +222,8 @@ static void add_tiled_scatter(program *made, const part *p, steps *to) {
     bind(scatter, BIND_TENSOR + DCNV4I_GRAD_VALUE);
     bind(scatter, BIND_REACH);
     pass_sizes(scatter, problem);
-    made->reach_item = p->geometry.wide ? 8 : 4;
-    made->reach_bytes = 4 * made->reach_item * (size_t)chunks;
+    to->reach_item = p->geometry.wide ? 8 : 4;
+    to->reach_bytes = 4 * to->reach_item * (size_t)chunks;
 }
 
 static void add_atomic_scatter(program *made, const part *p, steps *to) {
@@ -236,7 +255,7 @@ static dcnv4_status add_scatter(program *made, bool aligned, steps *to) {
     if (made->problem.asked.dtype != DCNV4_FLOAT32 && p.geometry.scatter != DCNV4I_SCATTER_TILES) {
         const dcnv4i_tensor *value = &made->problem.tensors[DCNV4I_VALUE];
         const size_t sums = (size_t)(value->pixels * made->problem.channels) * sizeof(float);
-        made->sums_bytes = (sums + WORKSPACE_ALIGNMENT - 1) / WORKSPACE_ALIGNMENT * WORKSPACE_ALIGNMENT;
+        to->sums_bytes = (sums + WORKSPACE_ALIGNMENT - 1) / WORKSPACE_ALIGNMENT * WORKSPACE_ALIGNMENT;
     }
     if (p.geometry.scatter == DCNV4I_SCATTER_BANDS)
         add_owned_scatter(made, &p, to);
@@ -244,8 +263,10 @@ static dcnv4_status add_scatter(program *made, bool aligned, steps *to) {
         add_tiled_scatter(made, &p, to);
     else
         add_atomic_scatter(made, &p, to);
-    if (made->sums_bytes + made->reach_bytes > 0)
-        to->workspace = made->sums_bytes + made->reach_bytes + WORKSPACE_ALIGNMENT - 1;
+    const size_t parts = to->sums_bytes + to->reach_bytes;
+    size_t *const workspace = &made->workspace[DCNV4_PASS_BACKWARD];
+    if (parts > 0 && *workspace < parts + WORKSPACE_ALIGNMENT - 1)
+        *workspace = parts + WORKSPACE_ALIGNMENT - 1;
     return DCNV4_SUCCESS;
 }
 
@@ -272,13 +293,15 @@ static dcnv4_status make_passes(program *made, bool aligned) {
     static const dcnv4i_tensor_id points[] = {DCNV4I_VALUE, DCNV4I_OFFSET_MASK, DCNV4I_GRAD_OUTPUT,
                                               DCNV4I_GRAD_OFFSET_MASK};
     steps *const backward = &made->passes[DCNV4_PASS_BACKWARD][aligned];
-    dcnv4_status status = add_main(made, DCNV4I_PART_FORWARD, DCNV4I_KERNEL_FORWARD, aligned,
-                                   &made->passes[DCNV4_PASS_FORWARD][aligned], forward, 3);
-    if (made->problem.asked.forward_only)
-        return status;
-    if (status == DCNV4_SUCCESS)
+    dcnv4_status status = DCNV4_SUCCESS;
+    if (has_part(made, DCNV4I_PART_FORWARD))
+        status = add_main(made, DCNV4I_PART_FORWARD, DCNV4I_KERNEL_FORWARD, aligned,
+                          &made->passes[DCNV4_PASS_FORWARD][aligned], forward, 3);
+    if (status == DCNV4_SUCCESS && has_part(made, DCNV4I_PART_POINTS))
         status = add_main(made, DCNV4I_PART_POINTS, DCNV4I_KERNEL_POINTS, aligned, backward, points, 4);
-    return status == DCNV4_SUCCESS ? add_scatter(made, aligned, backward) : status;
+    if (status == DCNV4_SUCCESS && has_part(made, DCNV4I_PART_SCATTER))
+        status = add_scatter(made, aligned, backward);
+    return status;
 }
 
 /* A grid of work-groups has an end; what would not fit is refused here, not when it is launched. */
@@ -300,23 +323,28 @@ static dcnv4_status check_passes(const program *made) {
     return status;
 }
 
-dcnv4_status dcnv4i_gpu_program_create(void *gpu, const dcnv4i_problem *problem, void **result) {
-    dcnv4i_gpu *g = gpu;
-    dcnv4_status status = g->driver->usable(g->device);
-    if (status == DCNV4_SUCCESS)
-        status = check(problem);
-    if (status != DCNV4_SUCCESS)
-        return status;
-    program *made = calloc(1, sizeof *made);
-    if (!made)
-        return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a program of %zu bytes", sizeof *made);
-    made->gpu = g;
+/* Makes a program anew, with these choices. */
+static dcnv4_status make_program(program *made, dcnv4i_gpu *gpu, const dcnv4i_problem *problem,
+                                 const dcnv4i_choices *choices, int only) {
+    memset(made, 0, sizeof *made);
+    made->gpu = gpu;
     made->problem = *problem;
-    status = make_passes(made, false);
-    if (status == DCNV4_SUCCESS && !g->limits.cpu)
+    made->choices = *choices;
+    made->only = only;
+    dcnv4_status status = make_passes(made, false);
+    if (status == DCNV4_SUCCESS && !gpu->limits.cpu)
         status = make_passes(made, true);
-    if (status == DCNV4_SUCCESS)
-        status = check_passes(made);
+    return status == DCNV4_SUCCESS ? check_passes(made) : status;
+}
+
+static dcnv4_status allocate(program **made) {
+    *made = malloc(sizeof **made);
+    return *made ? DCNV4_SUCCESS
+                 : dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a program of %zu bytes", sizeof **made);
+}
+
+/* Hands over a program that was made with this status, or frees it. */
+static dcnv4_status hand_over(program *made, dcnv4_status status, void **result) {
     if (status == DCNV4_SUCCESS)
         *result = made;
     else
@@ -324,12 +352,75 @@ dcnv4_status dcnv4i_gpu_program_create(void *gpu, const dcnv4i_problem *problem,
     return status;
 }
 
+dcnv4_status dcnv4i_gpu_program_create(void *gpu, const dcnv4i_problem *problem, void **result) {
+    static const dcnv4i_choices defaults = {.any = false};
+    dcnv4i_gpu *g = gpu;
+    program *made;
+    dcnv4_status status = g->driver->usable(g->device);
+    if (status == DCNV4_SUCCESS)
+        status = check(problem);
+    if (status == DCNV4_SUCCESS)
+        status = allocate(&made);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    const dcnv4i_choices choices = dcnv4i_choices_read(&g->programs, &g->limits, problem);
+    status = make_program(made, g, problem, &choices, DCNV4I_PARTS);
+    /* A choice may ask for kernels that cannot be had, where the compiler is forbidden and the folder has the defaults'. */
+    if (status != DCNV4_SUCCESS && choices.any)
+        status = make_program(made, g, problem, &defaults, DCNV4I_PARTS);
+    return hand_over(made, status, result);
+}
+
+/* ---- Candidates ----------------------------------------------------------------------------------------------------- */
+
+static int candidates_of(const program *p, dcnv4_part id, dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES]) {
+    return dcnv4i_candidates_of(&p->gpu->limits, &p->problem, (dcnv4i_part)id, false, candidates);
+}
+
+int64_t dcnv4i_gpu_candidate_count(const void *made, dcnv4_part id) {
+    dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES];
+    return candidates_of(made, id, candidates);
+}
+
+void dcnv4i_gpu_candidate_info(const void *made, dcnv4_part id, int64_t index, dcnv4_candidate_info *info) {
+    const program *p = made;
+    dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES];
+    candidates_of(p, id, candidates);
+    const dcnv4i_geometry used = geometry_of(p, (dcnv4i_part)id, false);
+    dcnv4i_geometry_words(&candidates[index], (dcnv4i_part)id, info->words);
+    info->in_use = dcnv4i_geometry_equal(&candidates[index], &used);
+}
+
+dcnv4_status dcnv4i_gpu_candidate_create(const void *made, dcnv4_part id, int64_t index, void **result) {
+    const program *p = made;
+    dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES];
+    dcnv4i_choices choices = {.any = true};
+    program *candidate;
+    candidates_of(p, id, candidates);
+    choices.has[id] = true;
+    choices.geometry[id] = candidates[index];
+    dcnv4_status status = p->gpu->driver->usable(p->gpu->device);
+    if (status == DCNV4_SUCCESS)
+        status = allocate(&candidate);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    return hand_over(candidate, make_program(candidate, p->gpu, &p->problem, &choices, (int)id), result);
+}
+
+dcnv4_status dcnv4i_gpu_candidate_keep(const void *made, dcnv4_part id, int64_t index) {
+    const program *p = made;
+    dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES];
+    candidates_of(p, id, candidates);
+    return dcnv4i_choices_keep(&p->gpu->programs, &p->gpu->limits, &p->problem, (dcnv4i_part)id,
+                               index > 0 ? &candidates[index] : NULL);
+}
+
 void dcnv4i_gpu_program_destroy(void *made) {
     free(made);
 }
 
 size_t dcnv4i_gpu_workspace_size(const void *made, dcnv4_pass pass) {
-    return ((const program *)made)->passes[pass][0].workspace;
+    return ((const program *)made)->workspace[pass];
 }
 
 int64_t dcnv4i_gpu_kernel_count(const void *made) {
@@ -360,21 +451,21 @@ static void give_buffer(dcnv4i_launch *launch, void *handle, size_t offset, size
     launch->arguments[launch->argument_count++] = (dcnv4i_argument){.number = (int64_t)(offset / item)};
 }
 
-static void give(const program *p, const dcnv4_buffers *buffers, int what, dcnv4i_launch *launch) {
+static void give(const program *p, const steps *todo, const dcnv4_buffers *buffers, int what, dcnv4i_launch *launch) {
     const dcnv4_buffer *const tensors[DCNV4I_TENSORS] = {
         &buffers->value,       &buffers->offset_mask, &buffers->output,
         &buffers->grad_output, &buffers->grad_value,  &buffers->grad_offset_mask,
     };
     /* Where there is no such part of the workspace, the kernel does not read the argument; it gets something valid. */
-    const bool used = (what == BIND_SUMS ? p->sums_bytes : p->reach_bytes) > 0;
+    const bool used = (what == BIND_SUMS ? todo->sums_bytes : todo->reach_bytes) > 0;
     if (what < BIND_SUMS)
         give_buffer(launch, tensors[what]->handle, tensors[what]->offset, p->problem.item);
     else if (!used)
         give_buffer(launch, buffers->grad_value.handle, 0, 1);
     else {
         const size_t mask = WORKSPACE_ALIGNMENT - 1, begin = (buffers->workspace.offset + mask) & ~mask;
-        give_buffer(launch, buffers->workspace.handle, begin + (what == BIND_REACH ? p->sums_bytes : 0),
-                    what == BIND_REACH ? p->reach_item : sizeof(float));
+        give_buffer(launch, buffers->workspace.handle, begin + (what == BIND_REACH ? todo->sums_bytes : 0),
+                    what == BIND_REACH ? todo->reach_item : sizeof(float));
     }
 }
 
@@ -402,7 +493,7 @@ dcnv4_status dcnv4i_gpu_run(const void *made, dcnv4_pass pass, const dcnv4_buffe
         launches[i].work_group = s->work_group;
         launches[i].argument_count = 0;
         for (int b = 0; b < s->bindings; ++b)
-            give(p, buffers, s->binding[b], &launches[i]);
+            give(p, todo, buffers, s->binding[b], &launches[i]);
         for (int n = 0; n < s->numbers; ++n)
             launches[i].arguments[launches[i].argument_count++] = (dcnv4i_argument){.number = s->number[n]};
     }

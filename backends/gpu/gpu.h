@@ -25,6 +25,10 @@ void dcnv4i_gpu_program_destroy(void *program);
 size_t dcnv4i_gpu_workspace_size(const void *program, dcnv4_pass pass);
 int64_t dcnv4i_gpu_kernel_count(const void *program);
 void dcnv4i_gpu_kernel_info(const void *program, int64_t index, dcnv4_kernel_info *info);
+int64_t dcnv4i_gpu_candidate_count(const void *program, dcnv4_part part);
+void dcnv4i_gpu_candidate_info(const void *program, dcnv4_part part, int64_t index, dcnv4_candidate_info *info);
+dcnv4_status dcnv4i_gpu_candidate_create(const void *program, dcnv4_part part, int64_t index, void **candidate);
+dcnv4_status dcnv4i_gpu_candidate_keep(const void *program, dcnv4_part part, int64_t index);
 dcnv4_status dcnv4i_gpu_run(const void *program, dcnv4_pass pass, const dcnv4_buffers *buffers, void *stream);
 dcnv4_status dcnv4i_gpu_floor_run(const void *program, dcnv4_pass pass, dcnv4_floor floor, const dcnv4_buffers *buffers,
                                   void *stream);
@@ -38,6 +42,8 @@ dcnv4_status dcnv4i_gpu_download(void *gpu, const dcnv4_buffer *buffer, void *ta
     .device_close = dcnv4i_gpu_close, .device_synchronize = dcnv4i_gpu_synchronize,                  \
     .program_create = dcnv4i_gpu_program_create, .program_destroy = dcnv4i_gpu_program_destroy,      \
     .workspace_size = dcnv4i_gpu_workspace_size, .kernel_count = dcnv4i_gpu_kernel_count,            \
+    .candidate_count = dcnv4i_gpu_candidate_count, .candidate_info = dcnv4i_gpu_candidate_info,      \
+    .candidate_create = dcnv4i_gpu_candidate_create, .candidate_keep = dcnv4i_gpu_candidate_keep,    \
     .kernel_info = dcnv4i_gpu_kernel_info, .run = dcnv4i_gpu_run, .floor_run = dcnv4i_gpu_floor_run, \
     .buffer_create = dcnv4i_gpu_buffer_create, .buffer_destroy = dcnv4i_gpu_buffer_destroy,          \
     .upload = dcnv4i_gpu_upload, .download = dcnv4i_gpu_download

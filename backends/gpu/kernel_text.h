@@ -15,6 +15,9 @@ extern const char dcnv4i_dialect_hip[];
 extern const char dcnv4i_dialect_cxx[];
 extern const char dcnv4i_vectors_plain[];
 
+/* Another one for other texts. */
+extern const char dcnv4i_kernel_fingerprint[];
+
 /* The whole vocabulary in a language: texts that follow one another, and NULL. */
 extern const char *const dcnv4i_words_opencl[];
 extern const char *const dcnv4i_words_cuda[];

@@ -140,6 +140,8 @@ dcnv4_status dcnv4i_module_open(const dcnv4i_module_api *api, int ordinal, void 
     d->limits.units = facts->units;
     d->limits.work_group = smaller(d->limits.work_group, facts->work_group);
     d->limits.local_memory = smaller(d->limits.local_memory, facts->local_memory);
+    snprintf(d->machine, sizeof d->machine, "%s\nname %s\nsoftware %s", d->own, facts->name, facts->software);
+    d->identity.machine = d->machine;
     d->context = callers_context;
     if (!callers_context && api->retain) {
         const int error = api->retain(ordinal, &d->context);

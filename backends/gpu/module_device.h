@@ -25,6 +25,7 @@ typedef struct dcnv4i_module_device {
     char own[DCNV4I_MODULE_IDENTITY], portable[DCNV4I_MODULE_IDENTITY],
         other[DCNV4I_MOST_RELATIVES][DCNV4I_MODULE_IDENTITY];
     const char *others[DCNV4I_MOST_RELATIVES + 1];
+    char machine[DCNV4I_MODULE_IDENTITY + 160];
 } dcnv4i_module_device;
 
 /* Opens a device, on its primary context, or on the caller's if there is one. */

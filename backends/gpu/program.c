@@ -137,6 +137,13 @@ static char *constants_of(const dcnv4i_limits *limits, const dcnv4i_problem *pro
     return constants.bytes;
 }
 
+char *dcnv4i_program_layer(const dcnv4i_problem *problem) {
+    text layer = {malloc(CONSTANTS_ROOM), 0, CONSTANTS_ROOM};
+    if (layer.bytes)
+        define_layer(&layer, problem);
+    return layer.bytes;
+}
+
 /* ---- The source text ------------------------------------------------------------------------------------------------ */
 
 enum { MOST_TEXTS = 12 };
@@ -269,7 +276,7 @@ static bool find_on_disk(dcnv4i_programs *programs, dcnv4i_module *module, const
     dcnv4i_binary binary = {NULL, 0};
     bool found = false;
     if (key)
-        binary.bytes = dcnv4i_cache_read(programs->folder, key, &binary.size);
+        binary.bytes = dcnv4i_cache_read(programs->folder, DCNV4I_CACHE_KERNEL, key, &binary.size);
     if (binary.bytes &&
         programs->driver->load(programs->device, binary.bytes, binary.size, &module->handle) == DCNV4_SUCCESS) {
         atomic_fetch_add(&loaded, 1);
@@ -286,7 +293,7 @@ static void keep(const dcnv4i_programs *programs, const char *identity, const ch
                  const dcnv4i_binary *binary) {
     char *key = programs->folder && binary->bytes ? dcnv4i_cache_key(identity, source) : NULL;
     if (key)
-        dcnv4i_cache_write(programs->folder, key, binary->bytes, binary->size);
+        dcnv4i_cache_write(programs->folder, DCNV4I_CACHE_KERNEL, key, binary->bytes, binary->size);
     free(key);
 }
 

@@ -59,6 +59,9 @@ dcnv4_status dcnv4i_programs_get(dcnv4i_programs *programs, const dcnv4i_limits 
 char *dcnv4i_program_source(const char *const *words, const dcnv4i_limits *limits, const dcnv4i_problem *problem,
                             dcnv4i_part_set parts, const dcnv4i_geometry *geometry);
 
+/* What of a problem its programs depend on, as text for free(); NULL if there is no memory. */
+char *dcnv4i_program_layer(const dcnv4i_problem *problem);
+
 /* How often this process has called a driver's compiler, and how often it has loaded a binary instead. */
 typedef struct dcnv4i_build_counts {
     int64_t compiled, loaded;

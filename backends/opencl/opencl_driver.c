@@ -83,7 +83,7 @@ dcnv4_status dcnv4i_opencl_open(const dcnv4i_opencl_api *api, cl_device_id id, c
     d->compiler = facts->compiler;
     d->info = facts->info;
     memcpy(d->own_identity, facts->identity, sizeof d->own_identity);
-    d->identity = (dcnv4i_identity){.own = d->own_identity};
+    d->identity = (dcnv4i_identity){.own = d->own_identity, .machine = d->own_identity};
     atomic_init(&d->lost, false);
     const dcnv4_status status = open_context(d, context);
     if (status == DCNV4_SUCCESS)

@@ -282,6 +282,43 @@ DCNV4_API int64_t dcnv4_kernel_count(const dcnv4_plan *plan);
 /* Fills *info for kernel number index, 0 ≤ index < dcnv4_kernel_count(plan). */
 DCNV4_API dcnv4_status dcnv4_kernel_info_get(const dcnv4_plan *plan, int64_t index, dcnv4_kernel_info *info);
 
+/* The parts of the passes, named after what they write. */
+typedef enum dcnv4_part {
+    DCNV4_PART_OUTPUT = 0,           /* forward */
+    DCNV4_PART_GRAD_OFFSET_MASK = 1, /* backward is this one and the next */
+    DCNV4_PART_GRAD_VALUE = 2
+} dcnv4_part;
+
+/* One of the ways in which a device that compiles can do a part: other work-groups, the same result but for rounding. */
+typedef struct dcnv4_candidate_info {
+    size_t size;       /* sizeof(dcnv4_candidate_info) */
+    char words[128];   /* "4 lanes × 8 channels, 8×8 pixels, 9 points at a time" */
+    int32_t in_use;    /* 1: the plan does the part in this way */
+    int32_t reserved;  /* 0 */
+} dcnv4_candidate_info;
+
+#define DCNV4_CANDIDATE_INFO_INIT { sizeof(dcnv4_candidate_info), "", 0, 0 }
+
+/* How many ways there are for a part of a plan, to be compared as `dcnv4 tune` does; they depend on the layer, not on N, H
+ * and W. Number 0 is the default. 0 for NULL, a part that the plan has not, and on devices that do not compile. */
+DCNV4_API int64_t dcnv4_candidate_count(const dcnv4_plan *plan, dcnv4_part part);
+
+/* Fills *info for candidate number index, 0 ≤ index < dcnv4_candidate_count(plan, part). */
+DCNV4_API dcnv4_status dcnv4_candidate_info_get(const dcnv4_plan *plan, dcnv4_part part, int64_t index,
+                                                dcnv4_candidate_info *info);
+
+/* Makes a plan of the same problem whose one pass, dcnv4_forward or dcnv4_backward, does this part alone, in this way: it is
+ * given the same buffers, and writes output, grad_offset_mask or grad_value. It has a workspace size of its own. *candidate
+ * is NULL after a failure; those of dcnv4_plan_create. */
+DCNV4_API dcnv4_status dcnv4_candidate_create(const dcnv4_plan *plan, dcnv4_part part, int64_t index,
+                                              dcnv4_plan **candidate);
+
+/* Keeps the choice in the folder of the kernels: plans that are made from now on, by any program, of the same layer on the
+ * same device with the same driver and version of this library, do the part in this way. What is damaged, or not possible,
+ * is not taken; and where kernels of a choice cannot be had, since there is no compiler, the defaults are. Keeping number 0
+ * forgets the choice. DCNV4_UNSUPPORTED if there is no such folder, or it cannot be written to. */
+DCNV4_API dcnv4_status dcnv4_candidate_keep(const dcnv4_plan *plan, dcnv4_part part, int64_t index);
+
 /* Gives a plan back. NULL is allowed. */
 DCNV4_API void dcnv4_plan_destroy(dcnv4_plan *plan);
 

@@ -1,35 +1,8 @@
 /* dcnv4_floor_run: what it moves, and what it refuses. */
-#include "../support/test_layer.h"
+#include "../support/device_run.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* Tensors on a device; the workspace is enough for either pass. */
-typedef struct device_run {
-    dcnv4_context *context;
-    dcnv4_plan *plan;
-    dcnv4_buffers buffers;
-} device_run;
-
-static device_run device_run_make(const test_layer *layer, const char *device) {
-    device_run run = {NULL, NULL, DCNV4_BUFFERS_INIT};
-    ASSERT_SUCCESS(dcnv4_context_create(device, &run.context));
-    ASSERT_SUCCESS(dcnv4_plan_create(run.context, &layer->problem, &run.plan));
-    for (int i = 0; i <= WORKSPACE; ++i) {
-        const size_t bytes = i < TENSORS ? layer->bytes[i] : dcnv4_plan_workspace_size(run.plan, DCNV4_PASS_BACKWARD);
-        ASSERT_SUCCESS(dcnv4_buffer_create(run.context, bytes, buffer_of(&run.buffers, i)));
-        if (i < TENSORS)
-            ASSERT_SUCCESS(dcnv4_upload(run.context, buffer_of(&run.buffers, i), layer->tensors[i], bytes));
-    }
-    return run;
-}
-
-static void device_run_free(device_run *run) {
-    for (int i = 0; i <= WORKSPACE; ++i)
-        dcnv4_buffer_destroy(run->context, buffer_of(&run->buffers, i));
-    dcnv4_plan_destroy(run->plan);
-    dcnv4_context_destroy(run->context);
-}
 
 /* The memory floor reads each input and writes each output: what it writes is the sum of what it has read at the same
  * place, up to what is left of the tensors behind their last whole access of 64 bytes. */

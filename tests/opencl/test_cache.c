@@ -3,6 +3,8 @@
 #include "../../backends/gpu/program.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,20 @@
 #include <unistd.h>
 
 static char folder[] = "/tmp/dcnv4_cache_XXXXXX";
+
+/* How often the library opens a file of a choice: the linker passes its calls of open through here. */
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+static int choices_opened;
+
+int __wrap_open(const char *path, int flags, ...) {
+    va_list arguments;
+    va_start(arguments, flags);
+    const int mode = flags & O_CREAT ? va_arg(arguments, int) : 0;
+    va_end(arguments);
+    choices_opened += strstr(path, ".choice") != NULL;
+    return __real_open(path, flags, mode);
+}
 
 typedef struct counts {
     int64_t compiled, loaded;
@@ -187,6 +203,68 @@ static void compiler_forbidden(void **state) {
     unsetenv("DCNV4_COMPILER");
 }
 
+/* Keeps a candidate of the layer's output; 0 forgets it. */
+static void choose(int64_t index) {
+    const dcnv4_problem problem = layer(5, 6);
+    dcnv4_context *context = NULL;
+    dcnv4_plan *plan = NULL;
+    ASSERT_SUCCESS(dcnv4_context_create("opencl:0", &context));
+    ASSERT_SUCCESS(dcnv4_plan_create(context, &problem, &plan));
+    ASSERT_SUCCESS(dcnv4_candidate_keep(plan, DCNV4_PART_OUTPUT, index));
+    dcnv4_plan_destroy(plan);
+    dcnv4_context_destroy(context);
+}
+
+/* A choice whose kernels are not there leaves a layer with its defaults where the compiler is forbidden. */
+static void chosen(void **state) {
+    (void)state;
+    start_empty();
+    choose(1);
+    setenv("DCNV4_COMPILER", "off", 1);
+    assert_counts(plan_once(DCNV4_SUCCESS), 0, modules);
+    unsetenv("DCNV4_COMPILER");
+    const counts first = plan_once(DCNV4_SUCCESS);
+    assert_true(first.compiled > 0);
+    setenv("DCNV4_COMPILER", "off", 1);
+    assert_counts(plan_once(DCNV4_SUCCESS), 0, first.compiled + first.loaded);
+    unsetenv("DCNV4_COMPILER");
+    choose(0);
+    assert_counts(plan_once(DCNV4_SUCCESS), 0, modules);
+}
+
+/* A plan looks for a choice once, whether there is one or not; a run does not. */
+static void looked_for_once(void **state) {
+    (void)state;
+    start_empty();
+    for (int64_t index = 0; index < 2; ++index) {
+        choose(index);
+        const dcnv4_problem problem = layer(5, 6);
+        dcnv4_context *context = NULL;
+        dcnv4_plan *plan = NULL;
+        dcnv4_buffers buffers = DCNV4_BUFFERS_INIT;
+        dcnv4_sizes sizes = DCNV4_SIZES_INIT;
+        ASSERT_SUCCESS(dcnv4_problem_sizes(&problem, &sizes));
+        ASSERT_SUCCESS(dcnv4_context_create("opencl:0", &context));
+        ASSERT_SUCCESS(dcnv4_buffer_create(context, sizes.value, &buffers.value));
+        ASSERT_SUCCESS(dcnv4_buffer_create(context, sizes.offset_mask, &buffers.offset_mask));
+        ASSERT_SUCCESS(dcnv4_buffer_create(context, sizes.output, &buffers.output));
+        choices_opened = 0;
+        ASSERT_SUCCESS(dcnv4_plan_create(context, &problem, &plan));
+        assert_int_equal(choices_opened, 1);
+        for (int run = 0; run < 3; ++run)
+            ASSERT_SUCCESS(dcnv4_forward(plan, &buffers, NULL));
+        ASSERT_SUCCESS(dcnv4_synchronize(context));
+        assert_int_equal(choices_opened, 1);
+        dcnv4_buffer_destroy(context, &buffers.value);
+        dcnv4_buffer_destroy(context, &buffers.offset_mask);
+        dcnv4_buffer_destroy(context, &buffers.output);
+        dcnv4_plan_destroy(plan);
+        dcnv4_context_destroy(context);
+        count_case();
+    }
+    choose(0);
+}
+
 /* A new image size builds nothing, in a context that has seen the layer. */
 static void new_sizes(void **state) {
     (void)state;
@@ -248,6 +326,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(raced),
         cmocka_unit_test(writable_by_others),
         cmocka_unit_test(compiler_forbidden),
+        cmocka_unit_test(chosen),
+        cmocka_unit_test(looked_for_once),
         cmocka_unit_test(new_sizes),
         cmocka_unit_test(forked),
     };

@@ -1,0 +1,184 @@
+/* The ways in which a device can do a part: each gives the right result, and the one that is kept is the one that is used.
+ * What is kept is of layers that no other test has. */
+#include "../support/device_run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const int written[] = {OUTPUT, GRAD_OFFSET_MASK, GRAD_VALUE}; /* by dcnv4_part */
+
+#define EACH_PART(part)                  \
+    dcnv4_part part = DCNV4_PART_OUTPUT; \
+    part <= DCNV4_PART_GRAD_VALUE;       \
+    part = (dcnv4_part)(part + 1)
+
+static dcnv4_pass pass_of(dcnv4_part part) {
+    return part == DCNV4_PART_OUTPUT ? DCNV4_PASS_FORWARD : DCNV4_PASS_BACKWARD;
+}
+
+static dcnv4_problem the_layer(void) {
+    dcnv4_problem problem = DCNV4_PROBLEM_INIT;
+    problem.batch = 2, problem.height = 11, problem.width = 19, problem.groups = 3, problem.group_channels = 16;
+    problem.offset_mask_row = 3 * 3 * 9 + 5; /* nobody else's */
+    return problem;
+}
+
+/* The candidate's result, and no other. */
+static void check_candidate(device_run *run, test_layer *layer, const test_layer *expected, dcnv4_part part,
+                            int64_t index) {
+    dcnv4_plan *candidate = NULL;
+    dcnv4_buffers buffers = run->buffers;
+    const dcnv4_pass pass = pass_of(part);
+    ASSERT_SUCCESS(dcnv4_candidate_create(run->plan, part, index, &candidate));
+    layer_clear(layer);
+    for (int i = 0; i < 3; ++i)
+        device_run_upload(run, layer, written[i]);
+    buffers.workspace = (dcnv4_buffer){NULL, 0, 0};
+    ASSERT_SUCCESS(dcnv4_buffer_create(run->context, dcnv4_plan_workspace_size(candidate, pass), &buffers.workspace));
+    ASSERT_SUCCESS(run_pass(candidate, pass, &buffers));
+    for (int i = 0; i < 3; ++i)
+        device_run_download(run, layer, written[i]);
+    assert_tensor_close(layer, expected, written[part], dtype_bound(layer->problem.dtype), "a candidate");
+    for (int i = 0; i < 3; ++i)
+        if (i != (int)part)
+            for (size_t b = 0; b < layer->bytes[written[i]]; ++b)
+                assert_int_equal(((unsigned char *)layer->tensors[written[i]])[b], UNTOUCHED);
+    const dcnv4_pass other = (dcnv4_pass)(1 - (int)pass);
+    assert_refused(run_pass(candidate, other, &buffers), DCNV4_INVALID_ARGUMENT, "is a candidate");
+    assert_int_equal(dcnv4_plan_workspace_size(candidate, other), 0);
+    assert_int_equal(dcnv4_candidate_count(candidate, part), 0);
+    assert_true(dcnv4_kernel_count(candidate) > 0);
+    dcnv4_buffer_destroy(run->context, &buffers.workspace);
+    dcnv4_plan_destroy(candidate);
+    count_case();
+}
+
+/* Which candidate a new program would use. */
+static int64_t used(const test_layer *layer, const char *device, dcnv4_part part) {
+    dcnv4_context *context = NULL;
+    dcnv4_plan *plan = NULL;
+    int64_t index = -1;
+    ASSERT_SUCCESS(dcnv4_context_create(device, &context));
+    ASSERT_SUCCESS(dcnv4_plan_create(context, &layer->problem, &plan));
+    for (int64_t i = 0; i < dcnv4_candidate_count(plan, part); ++i) {
+        dcnv4_candidate_info info = DCNV4_CANDIDATE_INFO_INIT;
+        ASSERT_SUCCESS(dcnv4_candidate_info_get(plan, part, i, &info));
+        assert_true(info.words[0] != '\0');
+        assert_true(!info.in_use || index < 0);
+        if (info.in_use)
+            index = i;
+    }
+    dcnv4_plan_destroy(plan);
+    dcnv4_context_destroy(context);
+    count_case();
+    return index;
+}
+
+static void forget(const device_run *run) {
+    for (EACH_PART(part))
+        ASSERT_SUCCESS(dcnv4_candidate_keep(run->plan, part, 0));
+}
+
+/* Each takes seconds to compile, so there are fewer where not all were asked for. */
+static void every_candidate(void **state) {
+    (void)state;
+    const dcnv4_problem problem = the_layer();
+    for (const char *const *device = devices_to_try(); *device; ++device) {
+        if (on_host(*device))
+            continue;
+        test_layer layer = layer_make(&problem), expected = layer_make(&problem);
+        layer_fill(&layer, 83, 3);
+        layer_fill(&expected, 83, 3);
+        layer_both(&expected, "reference");
+        device_run run = device_run_make(&layer, *device);
+        for (EACH_PART(part)) {
+            const int64_t count = dcnv4_candidate_count(run.plan, part);
+            assert_true(count >= 2 && count <= 12);
+            for (int64_t index = 0; index < count; ++index)
+                if (tries_all() || index == 1 || index == count - 1)
+                    check_candidate(&run, &layer, &expected, part, index);
+        }
+        device_run_free(&run);
+        layer_free(&layer);
+        layer_free(&expected);
+    }
+}
+
+/* All parts at once, the last of each: other kernels, the same results. */
+static void kept(void **state) {
+    (void)state;
+    const dcnv4_problem problem = the_layer();
+    for (const char *const *device = devices_to_try(); *device; ++device) {
+        if (on_host(*device))
+            continue;
+        test_layer layer = layer_make(&problem), expected = layer_make(&problem);
+        layer_fill(&layer, 89, 3);
+        layer_fill(&expected, 89, 3);
+        layer_both(&expected, "reference");
+        device_run run = device_run_make(&layer, *device);
+        forget(&run);
+        for (EACH_PART(part)) {
+            const int64_t last = dcnv4_candidate_count(run.plan, part) - 1;
+            assert_int_equal(used(&layer, *device, part), 0);
+            ASSERT_SUCCESS(dcnv4_candidate_keep(run.plan, part, last));
+            assert_int_equal(used(&layer, *device, part), last);
+        }
+        layer_both(&layer, *device);
+        for (int i = 0; i < 3; ++i)
+            assert_tensor_close(&layer, &expected, written[i], dtype_bound(problem.dtype), *device);
+        test_layer forward = layer;
+        forward.problem.forward_only = 1, forward.problem.height = 5;
+        assert_true(used(&forward, *device, DCNV4_PART_OUTPUT) > 0);
+        assert_int_equal(used(&forward, *device, DCNV4_PART_GRAD_VALUE), -1);
+        forget(&run);
+        for (EACH_PART(part))
+            assert_int_equal(used(&layer, *device, part), 0);
+        device_run_free(&run);
+        layer_free(&layer);
+        layer_free(&expected);
+    }
+}
+
+static void refuses(void **state) {
+    (void)state;
+    dcnv4_problem problem = the_layer();
+    problem.forward_only = 1;
+    for (const char *const *device = devices_to_try(); *device; ++device) {
+        test_layer layer = layer_make(&problem);
+        device_run run = device_run_make(&layer, *device);
+        dcnv4_plan *candidate = NULL;
+        dcnv4_candidate_info info = DCNV4_CANDIDATE_INFO_INIT, small = {.size = sizeof small.size};
+        const dcnv4_part output = DCNV4_PART_OUTPUT;
+        const int64_t count = dcnv4_candidate_count(run.plan, output), wrong[] = {-1, count, INT64_MAX};
+        assert_true(on_host(*device) ? count == 0 : count > 1);
+        assert_int_equal(dcnv4_candidate_count(NULL, output), 0);
+        assert_int_equal(dcnv4_candidate_count(run.plan, DCNV4_PART_GRAD_VALUE), 0);
+        assert_int_equal(dcnv4_candidate_count(run.plan, (dcnv4_part)3), 0);
+        assert_int_equal(dcnv4_candidate_count(run.plan, (dcnv4_part)-1), 0);
+        for (int i = 0; i < 3; ++i) {
+            assert_refused(dcnv4_candidate_info_get(run.plan, output, wrong[i], &info), DCNV4_INVALID_ARGUMENT,
+                           "number");
+            assert_refused(dcnv4_candidate_create(run.plan, output, wrong[i], &candidate), DCNV4_INVALID_ARGUMENT,
+                           "number");
+            assert_refused(dcnv4_candidate_keep(run.plan, output, wrong[i]), DCNV4_INVALID_ARGUMENT, "number");
+        }
+        assert_refused(dcnv4_candidate_info_get(run.plan, output, 0, &small), DCNV4_INVALID_ARGUMENT, "size");
+        assert_refused(dcnv4_candidate_info_get(run.plan, output, 0, NULL), DCNV4_INVALID_ARGUMENT, "NULL");
+        assert_refused(dcnv4_candidate_info_get(NULL, output, 0, &info), DCNV4_INVALID_ARGUMENT, "NULL");
+        assert_refused(dcnv4_candidate_create(run.plan, output, 0, NULL), DCNV4_INVALID_ARGUMENT, "NULL");
+        assert_refused(dcnv4_candidate_create(NULL, output, 0, &candidate), DCNV4_INVALID_ARGUMENT, "NULL");
+        assert_refused(dcnv4_candidate_keep(NULL, output, 0), DCNV4_INVALID_ARGUMENT, "NULL");
+        count_case();
+        device_run_free(&run);
+        layer_free(&layer);
+    }
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_candidate),
+        cmocka_unit_test(kept),
+        cmocka_unit_test(refuses),
+    };
+    return HARNESS_RUN(argc, argv, tests);
+}
