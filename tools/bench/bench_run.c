@@ -1,10 +1,7 @@
 #include "bench_run.h"
 
-#include "../check/oracle.h"
-#include "../devices/runner.h"
 #include "../output/progress.h"
-#include "../tensors/npy.h"
-#include "../tensors/random_numbers.h"
+#include "bench_inputs.h"
 #include "processor_floor.h"
 
 #include <inttypes.h>
@@ -30,12 +27,9 @@ typedef struct candidate {
 typedef struct bench {
     const dcnv4i_settings *settings;
     const dcnv4_problem *problem;
-    dcnv4_sizes sizes;
-    dcnv4i_view inputs[3]; /* value, offset_mask, grad_output */
+    dcnv4i_inputs inputs;
     candidate *candidates;
     int64_t count;
-    dcnv4i_oracle oracle; /* of one group of one image */
-    int64_t image, group;
 } bench;
 
 const char *dcnv4i_problem_words(const dcnv4_problem *problem, char *text, size_t size) {
@@ -48,109 +42,34 @@ const char *dcnv4i_pass_word(dcnv4_pass pass) {
     return pass == DCNV4_PASS_FORWARD ? "forward" : "backward";
 }
 
-/* ---- Inputs, and what is right ------------------------------------------------------------------------------------- */
-
-static dcnv4i_exit allocate(dcnv4i_view *view, size_t bytes, int64_t stride) {
-    *view = (dcnv4i_view){malloc(bytes + 1), stride};
-    return view->memory ? DCNV4I_DONE : dcnv4i_verdict(DCNV4I_BROKEN, "no memory for a tensor of %zu bytes", bytes);
-}
-
-/* Normal numbers everywhere; those that are offsets get their own standard deviation. */
-static void fill_offset_mask(const bench *b, dcnv4i_random *random) {
-    const size_t item = dcnv4i_dtype_bytes(b->problem->dtype), points = (size_t)b->sizes.points;
-    const int64_t rows = b->problem->batch * b->sizes.output_height * b->sizes.output_width;
-    for (int64_t row = 0; row < rows; ++row) {
-        char *at = (char *)b->inputs[1].memory + (size_t)(row * b->sizes.offset_mask_row) * item;
-        memset(at, 0, (size_t)b->sizes.offset_mask_row * item);
-        for (int64_t group = 0; group < b->problem->groups; ++group, at += 3 * points * item) {
-            dcnv4i_fill_normal(random, b->settings->spread, b->problem->dtype, at, 2 * points);
-            dcnv4i_fill_normal(random, 1, b->problem->dtype, at + 2 * points * item, points);
-        }
-    }
-}
-
-static dcnv4i_exit make_inputs(bench *b) {
-    dcnv4i_random random = {(uint64_t)b->settings->seed};
-    const size_t item = dcnv4i_dtype_bytes(b->problem->dtype);
-    const bool backward = !b->problem->forward_only;
-    dcnv4i_exit verdict = allocate(&b->inputs[0], b->sizes.value, b->sizes.channels);
-    if (verdict == DCNV4I_DONE)
-        verdict = allocate(&b->inputs[1], b->sizes.offset_mask, b->sizes.offset_mask_row);
-    if (verdict == DCNV4I_DONE && backward)
-        verdict = allocate(&b->inputs[2], b->sizes.grad_output, b->sizes.channels);
-    if (verdict != DCNV4I_DONE)
-        return verdict;
-    dcnv4i_fill_normal(&random, 1, b->problem->dtype, b->inputs[0].memory, b->sizes.value / item);
-    fill_offset_mask(b, &random);
-    if (backward)
-        dcnv4i_fill_normal(&random, 1, b->problem->dtype, b->inputs[2].memory, b->sizes.grad_output / item);
-    b->image = dcnv4i_random_below(&random, b->problem->batch);
-    b->group = dcnv4i_random_below(&random, b->problem->groups);
-    return DCNV4I_DONE;
-}
-
-/* The part of a tensor that belongs to b->group of b->image: pixel strides make it a tensor of its own. */
-static dcnv4i_view part(const bench *b, dcnv4i_tensor_number tensor, dcnv4i_view whole) {
-    int64_t shape[4];
-    if (!whole.memory)
-        return whole;
-    dcnv4i_tensor_shape(b->problem, &b->sizes, tensor, shape);
-    const bool positions = tensor == DCNV4I_OFFSET_MASK_TENSOR || tensor == DCNV4I_GRAD_OFFSET_MASK_TENSOR;
-    const int64_t block = positions ? 3 * b->sizes.points : b->problem->group_channels;
-    const int64_t first = b->image * shape[1] * shape[2] * shape[3] + b->group * block;
-    return (dcnv4i_view){(char *)whole.memory + (size_t)first * dcnv4i_dtype_bytes(b->problem->dtype), shape[3]};
-}
-
-static dcnv4i_exit ask_reference(bench *b) {
-    dcnv4_problem one = *b->problem;
-    one.batch = one.groups = 1;
-    one.offset_mask_row = 3 * b->sizes.points;
-    return dcnv4i_oracle_create(&one, part(b, DCNV4I_VALUE_TENSOR, b->inputs[0]),
-                                part(b, DCNV4I_OFFSET_MASK_TENSOR, b->inputs[1]),
-                                part(b, DCNV4I_GRAD_OUTPUT_TENSOR, b->inputs[2]), &b->oracle);
-}
-
-static dcnv4i_exit judge(const bench *b, candidate *c, dcnv4i_tensor_number tensor, const dcnv4_buffer *buffer,
-                         size_t bytes, dcnv4i_comparison *comparison) {
-    dcnv4i_view got;
-    dcnv4i_exit verdict = allocate(&got, bytes, 0);
-    if (verdict == DCNV4I_DONE)
-        verdict = dcnv4i_runner_download(&c->runner, buffer, got.memory, bytes);
-    if (verdict == DCNV4I_DONE)
-        verdict = dcnv4i_oracle_compare(&b->oracle, tensor, part(b, tensor, got), comparison);
-    free(got.memory);
-    return verdict;
-}
+/* ---- What is right -------------------------------------------------------------------------------------------------- */
 
 static dcnv4i_exit judge_pass(const bench *b, candidate *c, dcnv4_pass pass, dcnv4i_comparison *comparison) {
-    const dcnv4_buffers *buffers = &c->runner.buffers;
+    const dcnv4i_inputs *inputs = &b->inputs;
     if (pass == DCNV4_PASS_FORWARD)
-        return judge(b, c, DCNV4I_OUTPUT_TENSOR, &buffers->output, b->sizes.output, comparison);
-    const dcnv4i_exit verdict = judge(b, c, DCNV4I_GRAD_VALUE_TENSOR, &buffers->grad_value, b->sizes.grad_value,
-                                      comparison);
-    if (verdict != DCNV4I_DONE)
-        return verdict;
-    return judge(b, c, DCNV4I_GRAD_OFFSET_MASK_TENSOR, &buffers->grad_offset_mask, b->sizes.grad_offset_mask,
-                 comparison);
+        return dcnv4i_inputs_judge(inputs, &c->runner, DCNV4I_OUTPUT_TENSOR, comparison);
+    const dcnv4i_exit verdict = dcnv4i_inputs_judge(inputs, &c->runner, DCNV4I_GRAD_VALUE_TENSOR, comparison);
+    return verdict == DCNV4I_DONE ? dcnv4i_inputs_judge(inputs, &c->runner, DCNV4I_GRAD_OFFSET_MASK_TENSOR, comparison)
+                                  : verdict;
 }
 
 /* ---- The race ------------------------------------------------------------------------------------------------------- */
 
 /* Each tensor of the pass once. */
 static double read_bytes(const bench *b, dcnv4_pass pass) {
-    const dcnv4_sizes *s = &b->sizes;
+    const dcnv4_sizes *s = &b->inputs.sizes;
     return (double)s->value + (double)s->offset_mask + (pass == DCNV4_PASS_FORWARD ? 0 : (double)s->grad_output);
 }
 
 static double write_bytes(const bench *b, dcnv4_pass pass) {
-    const dcnv4_sizes *s = &b->sizes;
+    const dcnv4_sizes *s = &b->inputs.sizes;
     return pass == DCNV4_PASS_FORWARD ? (double)s->output : (double)s->grad_value + (double)s->grad_offset_mask;
 }
 
 /* 4·K·D elements for each group of each output pixel, as wide as they are in arithmetic. */
 static double gathered_bytes(const bench *b) {
-    const double pixels = (double)(b->problem->batch * b->sizes.output_height * b->sizes.output_width);
-    return 4 * (double)b->sizes.points * (double)b->sizes.channels * pixels *
+    const double pixels = (double)(b->problem->batch * b->inputs.sizes.output_height * b->inputs.sizes.output_width);
+    return 4 * (double)b->inputs.sizes.points * (double)b->inputs.sizes.channels * pixels *
            (b->problem->dtype == DCNV4_FLOAT64 ? 8 : 4);
 }
 
@@ -318,14 +237,12 @@ static dcnv4i_exit enter(bench *b, const dcnv4i_device *device) {
     verdict = dcnv4i_verdict_library(dcnv4_context_info(c->runner.context, &c->info), device->name);
     c->threads = threads_of(b, c);
     if (verdict == DCNV4I_DONE)
-        verdict = dcnv4i_runner_upload(&c->runner, b->inputs[0].memory, b->inputs[1].memory, b->inputs[2].memory);
+        verdict = dcnv4i_inputs_upload(&b->inputs, &c->runner);
     return verdict;
 }
 
 static dcnv4i_exit race(bench *b, const dcnv4i_devices *devices, dcnv4i_records *records) {
-    dcnv4i_exit verdict = make_inputs(b);
-    if (verdict == DCNV4I_DONE)
-        verdict = ask_reference(b);
+    dcnv4i_exit verdict = dcnv4i_inputs_draw(b->problem, (uint64_t)b->settings->seed, b->settings->spread, &b->inputs);
     for (int64_t i = 0; i < devices->count && verdict == DCNV4I_DONE; ++i)
         if (devices->items[i].reason[0] == '\0')
             verdict = enter(b, &devices->items[i]);
@@ -340,19 +257,15 @@ dcnv4i_exit dcnv4i_bench_problem(const dcnv4i_settings *settings, const dcnv4i_d
                                  const dcnv4_problem *problem, dcnv4i_records *records) {
     char words[96];
     dcnv4i_progress("%s: drawing the inputs", dcnv4i_problem_words(problem, words, sizeof words));
-    bench b = {.settings = settings, .problem = problem, .sizes = DCNV4_SIZES_INIT};
-    dcnv4i_exit verdict = dcnv4i_verdict_library(dcnv4_problem_sizes(problem, &b.sizes), "bench");
+    bench b = {.settings = settings, .problem = problem};
     b.candidates = malloc((size_t)devices->count * sizeof *b.candidates + 1);
-    if (verdict == DCNV4I_DONE && !b.candidates)
-        verdict = dcnv4i_verdict(DCNV4I_BROKEN, "no memory for %" PRId64 " devices", devices->count);
-    if (verdict == DCNV4I_DONE)
-        verdict = race(&b, devices, records);
+    const dcnv4i_exit verdict = b.candidates ? race(&b, devices, records)
+                                             : dcnv4i_verdict(DCNV4I_BROKEN, "no memory for %" PRId64 " devices",
+                                                              devices->count);
     for (int64_t i = 0; i < b.count; ++i)
         dcnv4i_runner_close(&b.candidates[i].runner);
     free(b.candidates);
-    for (int i = 0; i < 3; ++i)
-        free(b.inputs[i].memory);
-    dcnv4i_oracle_free(&b.oracle);
+    dcnv4i_inputs_free(&b.inputs);
     dcnv4i_progress_end();
     return verdict;
 }
