@@ -20,7 +20,7 @@ static dcnv4i_exit run(const dcnv4i_settings *settings) {
     static dcnv4i_exit (*const commands[DCNV4I_COMMANDS])(const dcnv4i_settings *) = {
         [DCNV4I_INFO] = dcnv4i_info,       [DCNV4I_FORWARD] = dcnv4i_run_pass, [DCNV4I_BACKWARD] = dcnv4i_run_pass,
         [DCNV4I_CHECK] = dcnv4i_check,     [DCNV4I_BENCH] = dcnv4i_bench,      [DCNV4I_PLOT] = dcnv4i_plot_command,
-        [DCNV4I_COMPILE] = dcnv4i_compile,
+        [DCNV4I_COMPILE] = dcnv4i_compile, [DCNV4I_TUNE] = dcnv4i_tune,
     };
     return commands[settings->command](settings);
 }

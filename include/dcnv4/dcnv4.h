@@ -254,7 +254,7 @@ typedef enum dcnv4_pass { DCNV4_PASS_FORWARD = 0, DCNV4_PASS_BACKWARD = 1 } dcnv
  * Such a device compiles a layer once: N, H and W do not matter. Its context keeps the kernels, and so does a folder, for
  * later programs: $DCNV4_CACHE_DIR, or dcnv4 in $XDG_CACHE_HOME or ~/.cache; "off" for none. It must be this user's, and
  * nobody else may write to it. With DCNV4_COMPILER=off only kernels of that folder are used. Both are read when a context
- * is made. */
+ * is made. A choice that was kept there for the layer (dcnv4_candidate_keep) is read here. */
 DCNV4_API dcnv4_status dcnv4_plan_create(dcnv4_context *context, const dcnv4_problem *problem, dcnv4_plan **plan);
 
 /* How many bytes of workspace a run of this pass needs; often 0. Runs that may overlap in time need one each. It depends

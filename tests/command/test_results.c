@@ -165,7 +165,7 @@ static void empty_tensors(void **state) {
 
 static void help_and_version(void **state) {
     (void)state;
-    static const char *const commands[] = {"info", "forward", "backward", "check", "bench", "plot"};
+    static const char *const commands[] = {"info", "forward", "backward", "check", "bench", "plot", "compile", "tune"};
     char text[64];
     snprintf(text, sizeof text, "dcnv4 %s\n", dcnv4_version());
     assert_string_equal(assert_command_done("--version")->out, text);

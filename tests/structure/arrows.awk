@@ -46,7 +46,7 @@ function complain(text) {
 
 BEGIN {
     # The rooms of the command: each may include itself and those before it.
-    rooms = split("output cli tensors devices plot check bench", room, " ")
+    rooms = split("output cli tensors devices plot check bench tune", room, " ")
     for (i = 1; i <= rooms; ++i)
         reach["tools/" room[i]] = seen = seen (i > 1 ? "|" : "") room[i]
     for (i = 1; i < ARGC; ++i)

@@ -56,7 +56,7 @@ static void table_record(FILE *file, const dcnv4i_record *r) {
 
 /* ---- JSON ----------------------------------------------------------------------------------------------------------- */
 
-static void json_problem(FILE *file, const dcnv4_problem *p) {
+void dcnv4i_report_json_problem(FILE *file, const dcnv4_problem *p) {
     fputs("\"dtype\": ", file);
     dcnv4i_json_text(file, dcnv4i_dtype_word(p->dtype));
     fprintf(file,
@@ -96,7 +96,7 @@ static void json_record(FILE *file, const dcnv4i_record *r) {
         dcnv4i_json_text(file, texts[i].text);
         fputs(", ", file);
     }
-    json_problem(file, &r->problem);
+    dcnv4i_report_json_problem(file, &r->problem);
     fputs(", \"threads\": ", file);
     dcnv4i_json_number(file, r->threads > 0 ? (double)r->threads : NAN);
     fprintf(file, ", \"runs\": %" PRId64, r->runs);
@@ -185,7 +185,7 @@ static void list_json(FILE *file, const dcnv4i_problems *problems) {
     fputs(", \"problems\": [", file);
     for (int64_t i = 0; i < problems->count; ++i) {
         fputs(i ? ",\n{" : "\n{", file);
-        json_problem(file, &problems->items[i]);
+        dcnv4i_report_json_problem(file, &problems->items[i]);
         fputs("}", file);
     }
     fputs("\n]}\n", file);

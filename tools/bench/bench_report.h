@@ -15,6 +15,9 @@ void dcnv4i_report_end(FILE *file, dcnv4i_format format);
 /* The problems alone: one a line, as JSON or as CSV. */
 void dcnv4i_report_problems(FILE *file, dcnv4i_format format, const dcnv4i_problems *problems);
 
+/* A problem's members of a JSON object. */
+void dcnv4i_report_json_problem(FILE *file, const dcnv4_problem *problem);
+
 /* The name of this machine's processor, or of its kind. */
 const char *dcnv4i_processor_name(char *text, size_t size);
 

@@ -10,5 +10,6 @@ dcnv4i_exit dcnv4i_check(const dcnv4i_settings *settings);
 dcnv4i_exit dcnv4i_bench(const dcnv4i_settings *settings);
 dcnv4i_exit dcnv4i_plot_command(const dcnv4i_settings *settings);
 dcnv4i_exit dcnv4i_compile(const dcnv4i_settings *settings);
+dcnv4i_exit dcnv4i_tune(const dcnv4i_settings *settings);
 
 #endif

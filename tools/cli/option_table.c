@@ -10,9 +10,11 @@ enum {
     BENCH = ON(BENCH),
     PLOT = ON(PLOT),
     COMPILE = ON(COMPILE),
+    TUNE = ON(TUNE),
+    TIMES = BENCH | TUNE, /* those that run problems of a list */
     PASSES = FORWARD | BACKWARD,
     LAYERS = PASSES | PLOT,                      /* those that cannot do without tensors */
-    PROBLEMS = LAYERS | CHECK | BENCH | COMPILE, /* those that take PROBLEM */
+    PROBLEMS = LAYERS | CHECK | TIMES | COMPILE, /* those that take PROBLEM */
 };
 
 const dcnv4i_choice dcnv4i_dtype_choices[] = {
@@ -74,13 +76,13 @@ const dcnv4i_option dcnv4i_option_table[] = {
     OPTION(TEXT, output, "--output", "DIR", .commands = COMPILE, .needed = COMPILE,
            .help = "the folder to fill, which is made if it is not there; a program finds it by DCNV4_CACHE_DIR"),
 
-    OPTION(LIST, presets, "--preset", "NAME", .commands = BENCH,
+    OPTION(LIST, presets, "--preset", "NAME", .commands = TIMES,
            .help = "the problems to run: paper, detection, flash_internimage_t, _s, _b, _l or small; may be "
                    "repeated, or a list with commas; small if neither this nor --size is given"),
-    OPTION(TRIPLE, size, "--size", "NxHxW", .commands = BENCH, COUNT,
+    OPTION(TRIPLE, size, "--size", "NxHxW", .commands = TIMES, COUNT,
            .help = "one problem of this batch, height and width, with --groups and --group-channels"),
 
-    OPTION(NUMBER, group_channels, "--group-channels", "D", .commands = BENCH | COMPILE, .needed = COMPILE,
+    OPTION(NUMBER, group_channels, "--group-channels", "D", .commands = TIMES | COMPILE, .needed = COMPILE,
            .problem = true, COUNT, .help = "channels of one group"),
     OPTION(NUMBER, groups, "--groups", "G", PROBLEM, .needed = LAYERS | COMPILE, COUNT,
            .help = "groups; the channels of value are G·D"),
@@ -101,6 +103,9 @@ const dcnv4i_option dcnv4i_option_table[] = {
     OPTION(LIST, devices, "--device", "D|all", .commands = BENCH,
            .help = "the device, such as cpu or cpu:portable, or all, which leaves out the reference; may be "
                    "repeated, or a list with commas, to compare; auto if left out"),
+    OPTION(LIST, devices, "--device", "D|all", .commands = TUNE,
+           .help = "the device, or all that compile their kernels; may be repeated, or a list with commas; auto if "
+                   "left out"),
     OPTION(CHOICE, dtype, "--dtype", "T", .commands = PASSES, .choices = dcnv4i_dtype_choices,
            .help = "f16, bf16, f32 or f64: what to convert the inputs to; results have it too, those of bf16 are "
                    "written as float32; the dtype of the inputs if left out"),
@@ -109,30 +114,33 @@ const dcnv4i_option dcnv4i_option_table[] = {
                    "the device has"),
     OPTION(CHOICE, dtype, "--dtype", "T", .commands = BENCH, .choices = dcnv4i_dtype_choices, .standard = "f32",
            .help = "f16, bf16, f32 or f64"),
-    OPTION(CHOICE, dtype, "--dtype", "T", .commands = COMPILE, .choices = dcnv4i_dtype_choices, .standard = "f32",
-           .help = "f16, bf16 or f32"),
+    OPTION(CHOICE, dtype, "--dtype", "T", .commands = COMPILE | TUNE, .choices = dcnv4i_dtype_choices,
+           .standard = "f32", .help = "f16, bf16 or f32"),
     OPTION(NUMBER, threads, "--threads", "N", .commands = PASSES | CHECK | BENCH, .least = 1, .most = 1024,
            .help = "threads of the cpu, 1 to 1024; as many as there are if left out"),
     OPTION(NUMBER, cases, "--cases", "N", .commands = CHECK, .standard = "100", .least = 1, .most = 100000000,
            .help = "how many random problems"),
     OPTION(NUMBER, seed, "--seed", "S", .commands = CHECK, .standard = "1", .least = 0, .most = INT64_MAX - 100000000,
            .help = "where the random numbers begin; case i of seed S is case 1 of seed S + i − 1"),
-    OPTION(CHOICE, pass, "--pass", "WHICH", .commands = BENCH, .standard = "both", .choices = passes,
+    OPTION(CHOICE, pass, "--pass", "WHICH", .commands = TIMES, .standard = "both", .choices = passes,
            .help = "forward, backward or both"),
-    OPTION(REAL, spread, "--spread", "F", .commands = BENCH, .standard = "1",
+    OPTION(REAL, spread, "--spread", "F", .commands = TIMES, .standard = "1",
            .help = "standard deviation of the offsets, in pixels"),
     OPTION(NUMBER, runs, "--runs", "N", .commands = BENCH, .least = 1, .most = 1000000,
            .help = "timed runs of each; as many as fit into half a second, 5 to 100, if left out"),
-    OPTION(NUMBER, seed, "--seed", "S", .commands = BENCH, .standard = "1", .least = 0, .most = INT64_MAX,
+    OPTION(NUMBER, runs, "--runs", "N", .commands = TUNE, .least = 1, .most = 1000000,
+           .help = "timed rounds; as many as fit into two seconds, 9 to 100, if left out"),
+    OPTION(NUMBER, seed, "--seed", "S", .commands = TIMES, .standard = "1", .least = 0, .most = INT64_MAX,
            .help = "where the random numbers begin"),
     OPTION(CHOICE, format, "--format", "F", .commands = BENCH, .standard = "table", .choices = formats,
            .help = "table, json or csv"),
-    OPTION(CHOICE, format, "--format", "F", .commands = COMPILE, .standard = "table", .choices = report_formats,
+    OPTION(CHOICE, format, "--format", "F", .commands = COMPILE | TUNE, .standard = "table", .choices = report_formats,
            .help = "table or json"),
     OPTION(TEXT, output, "--output", "F", .commands = BENCH,
            .help = "write the results to this file instead of stdout"),
     OPTION(TEXT, plot, "--plot", "P.png|P.svg", .commands = BENCH, .help = "draw the times as bars against the floor"),
     OPTION(FLAG, list, "--list", NULL, .commands = BENCH, .help = "print the problems instead of running them"),
+    OPTION(FLAG, dry_run, "--dry-run", NULL, .commands = TUNE, .help = "keep nothing"),
     OPTION(FLAG, json, "--json", NULL, .commands = INFO, .help = "for programs"),
     {.name = NULL},
 };
@@ -176,4 +184,14 @@ const dcnv4i_command_text dcnv4i_command_texts[DCNV4I_COMMANDS] = {
          "forbids it one. NVIDIA's kernels come from NVRTC, with PTX beside them for newer GPUs; AMD's from hipRTC, or "
          "clang for what hipRTC does not know; those of an OpenCL device are for the same device and driver. A target "
          "whose compiler is missing does not keep the others from being compiled. The image size does not matter."},
+    [DCNV4I_TUNE] =
+        {"tune", "find a layer's fastest kernels on a device, and keep the choice",
+         "Each part of a pass can be done with kernels of several geometries: lanes, tiles, points at a time. Runs all "
+         "that the library proposes, in turn, on random inputs, checks each result against the reference and the "
+         "default's, and compares times. A geometry is kept if it took 2 % less time than the default in the median "
+         "of the rounds, and less in three of four; of several the fastest. It is kept for the layer on this device, "
+         "in "
+         "the folder of the kernels ($DCNV4_CACHE_DIR, or dcnv4 in $XDG_CACHE_HOME or ~/.cache), and programs take it "
+         "from then on; where nothing is faster, an earlier choice is forgotten. The image size does not matter to a "
+         "program: give the one that the network has, or several for one layer, which are then judged together."},
 };

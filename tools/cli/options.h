@@ -15,6 +15,7 @@ typedef enum dcnv4i_command {
     DCNV4I_BENCH,
     DCNV4I_PLOT,
     DCNV4I_COMPILE,
+    DCNV4I_TUNE,
     DCNV4I_COMMANDS
 } dcnv4i_command;
 
@@ -38,7 +39,7 @@ typedef struct dcnv4i_settings {
     int64_t size[3];                                   /* N, H, W */
     int64_t kernel[2], stride[2], pad[2], dilation[2]; /* height, width */
     double offset_scale, spread;
-    bool remove_center, softmax, json, list;
+    bool remove_center, softmax, json, list, dry_run;
     int64_t dtype;   /* a dcnv4_dtype or DCNV4I_NO_DTYPE */
     int64_t threads; /* 0: as many as there are */
     int64_t cases, seed, runs;

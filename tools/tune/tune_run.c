@@ -1,0 +1,286 @@
+#include "tune_run.h"
+
+#include "../bench/bench_run.h"
+#include "../output/progress.h"
+#include "../tensors/npy.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROUNDS_LEAST = 9, ROUNDS_MOST = 100, CHUNK = 4096 };
+static const double budget_ms = 2000, sample_ms = 0.2; /* for all rounds; of a sample, at least */
+
+/* A way in the race: the plan that does the part so, on the track's buffers. */
+typedef struct lane {
+    dcnv4i_runner runner;
+    int64_t repeats; /* runs of one sample */
+    double *times;   /* by round */
+} lane;
+
+const char *dcnv4i_part_word(dcnv4_part part) {
+    static const char *const words[DCNV4I_PARTS_COUNT] = {"output", "grad_offset_mask", "grad_value"};
+    return words[part];
+}
+
+static dcnv4_pass pass_of(dcnv4_part part) {
+    return part == DCNV4_PART_OUTPUT ? DCNV4_PASS_FORWARD : DCNV4_PASS_BACKWARD;
+}
+
+static dcnv4i_tensor_number result_of(dcnv4_part part) {
+    return part == DCNV4_PART_OUTPUT             ? DCNV4I_OUTPUT_TENSOR
+           : part == DCNV4_PART_GRAD_OFFSET_MASK ? DCNV4I_GRAD_OFFSET_MASK_TENSOR
+                                                 : DCNV4I_GRAD_VALUE_TENSOR;
+}
+
+/* ---- The track ------------------------------------------------------------------------------------------------------ */
+
+dcnv4i_exit dcnv4i_track_open(const dcnv4i_settings *settings, const char *device, const dcnv4_problem *problem,
+                              dcnv4i_track *track) {
+    char words[96];
+    *track = (dcnv4i_track){.settings = settings, .device = device};
+    dcnv4i_progress("%s: drawing the inputs", dcnv4i_problem_words(problem, words, sizeof words));
+    dcnv4i_exit verdict = dcnv4i_runner_open(device, 0, problem, &track->runner);
+    if (verdict == DCNV4I_DONE)
+        verdict = dcnv4i_inputs_draw(problem, (uint64_t)settings->seed, settings->spread, &track->inputs);
+    if (verdict == DCNV4I_DONE)
+        verdict = dcnv4i_inputs_upload(&track->inputs, &track->runner);
+    dcnv4i_progress_end();
+    return verdict;
+}
+
+void dcnv4i_track_close(dcnv4i_track *track) {
+    dcnv4i_runner_close(&track->runner);
+    dcnv4i_inputs_free(&track->inputs);
+}
+
+/* A workspace that is enough for all of them. */
+static dcnv4i_exit make_room(dcnv4i_track *track, dcnv4_pass pass, lane *lanes, int64_t count) {
+    dcnv4_buffer *const workspace = &track->runner.buffers.workspace;
+    size_t most = 0;
+    for (int64_t i = 0; i < count; ++i) {
+        const size_t size = dcnv4_plan_workspace_size(lanes[i].runner.plan, pass);
+        most = size > most ? size : most;
+    }
+    dcnv4_status status = DCNV4_SUCCESS;
+    if (most > workspace->length) {
+        dcnv4_buffer_destroy(track->runner.context, workspace);
+        status = dcnv4_buffer_create(track->runner.context, most, workspace);
+    }
+    for (int64_t i = 0; i < count; ++i)
+        lanes[i].runner.buffers.workspace = *workspace;
+    return dcnv4i_verdict_library(status, track->device);
+}
+
+/* Makes a way ready. One that the compiler refuses is out of the race. */
+static dcnv4i_exit enter(const dcnv4i_track *track, dcnv4_part part, int64_t index, dcnv4i_way *way, lane *made) {
+    dcnv4_candidate_info info = DCNV4_CANDIDATE_INFO_INIT;
+    dcnv4_plan *plan = NULL;
+    dcnv4_status status = dcnv4_candidate_info_get(track->runner.plan, part, index, &info);
+    if (status == DCNV4_SUCCESS)
+        status = dcnv4_candidate_create(track->runner.plan, part, index, &plan);
+    snprintf(way->words, sizeof way->words, "%s", info.words);
+    way->in_use = info.in_use;
+    made->runner = track->runner;
+    made->runner.plan = plan;
+    if (status != DCNV4_BUILD_FAILED || index == 0)
+        return dcnv4i_verdict_library(status, track->device);
+    snprintf(way->reason, sizeof way->reason, "%.150s", dcnv4_last_message());
+    return DCNV4I_DONE;
+}
+
+/* ---- Results -------------------------------------------------------------------------------------------------------- */
+
+/* Nothing of the way before it may be taken for this one's: each starts from bytes that are no number. */
+static dcnv4i_exit run_afresh(const dcnv4i_track *track, dcnv4_part part, lane *way, void *bytes, size_t size) {
+    size_t length;
+    const dcnv4_buffer *const buffer = dcnv4i_inputs_result(&track->inputs, &way->runner, result_of(part), &length);
+    memset(bytes, 0xff, size);
+    dcnv4i_exit verdict = size == 0 ? DCNV4I_DONE
+                                    : dcnv4i_verdict_library(dcnv4_upload(way->runner.context, buffer, bytes, size),
+                                                             "clearing a result");
+    if (verdict == DCNV4I_DONE)
+        verdict = dcnv4i_runner_run(&way->runner, pass_of(part));
+    return verdict == DCNV4I_DONE ? dcnv4i_runner_download(&way->runner, buffer, bytes, size) : verdict;
+}
+
+/* Whether all elements are as the default has them: but for their own rounding, and a little of the tensor's size. */
+static bool agrees(int32_t dtype, const void *bytes, const void *standard, size_t size) {
+    double got[CHUNK], expected[CHUNK], squares = 0;
+    const size_t item = dcnv4i_dtype_bytes(dtype), count = size / item;
+    bool right = true;
+    for (size_t at = 0; at < count; at += CHUNK) {
+        const size_t here = count - at < CHUNK ? count - at : CHUNK;
+        dcnv4_convert(dtype, (const char *)standard + at * item, DCNV4_FLOAT64, expected, here);
+        for (size_t i = 0; i < here; ++i)
+            squares += expected[i] * expected[i];
+    }
+    const double slack = sqrt(squares / fmax((double)count, 1)) * 0x1p-12;
+    for (size_t at = 0; at < count; at += CHUNK) {
+        const size_t here = count - at < CHUNK ? count - at : CHUNK;
+        dcnv4_convert(dtype, (const char *)standard + at * item, DCNV4_FLOAT64, expected, here);
+        dcnv4_convert(dtype, (const char *)bytes + at * item, DCNV4_FLOAT64, got, here);
+        for (size_t i = 0; i < here; ++i)
+            right &= fabs(got[i] - expected[i]) <= 4 * dcnv4i_bound_rounding(dtype, expected[i]) + slack;
+    }
+    return right;
+}
+
+static dcnv4i_exit judge(dcnv4i_track *track, dcnv4_part part, lane *way, const void *bytes, const void *standard,
+                         size_t size, const char *words) {
+    dcnv4i_comparison comparison = {0};
+    const dcnv4i_exit verdict = dcnv4i_inputs_judge(&track->inputs, &way->runner, result_of(part), &comparison);
+    if (verdict != DCNV4I_DONE)
+        return verdict;
+    if (comparison.wrong || !(comparison.judged > 0) || !(comparison.norm > 0) ||
+        !agrees(track->inputs.problem->dtype, bytes, standard, size))
+        return dcnv4i_verdict(DCNV4I_BROKEN, "%s: %s by \"%s\" is not that of the reference and the default",
+                              track->device, dcnv4i_part_word(part), words);
+    return DCNV4I_DONE;
+}
+
+static dcnv4i_exit check_all(dcnv4i_track *track, dcnv4_part part, dcnv4i_race *race, lane *lanes) {
+    size_t size;
+    dcnv4i_inputs_result(&track->inputs, &track->runner, result_of(part), &size);
+    char *const standard = malloc(size + 1), *const bytes = malloc(size + 1);
+    dcnv4i_exit verdict = standard && bytes
+                              ? DCNV4I_DONE
+                              : dcnv4i_verdict(DCNV4I_BROKEN, "no memory for two results of %zu bytes", size);
+    for (int64_t i = 0; i < race->count && verdict == DCNV4I_DONE; ++i) {
+        char *const here = i == 0 ? standard : bytes;
+        if (race->ways[i].reason[0])
+            continue;
+        dcnv4i_progress("%s: checking %s", dcnv4i_part_word(part), race->ways[i].words);
+        verdict = run_afresh(track, part, &lanes[i], here, size);
+        if (verdict == DCNV4I_DONE)
+            verdict = judge(track, part, &lanes[i], here, standard, size, race->ways[i].words);
+    }
+    free(standard);
+    free(bytes);
+    return verdict;
+}
+
+/* ---- Times ---------------------------------------------------------------------------------------------------------- */
+
+static dcnv4i_exit sample(lane *way, dcnv4_pass pass, double *ms) {
+    const double start = dcnv4i_now_ms();
+    dcnv4i_exit verdict = DCNV4I_DONE;
+    for (int64_t i = 0; i < way->repeats && verdict == DCNV4I_DONE; ++i)
+        verdict = dcnv4i_runner_start(&way->runner, pass);
+    if (verdict == DCNV4I_DONE)
+        verdict = dcnv4i_runner_wait(&way->runner);
+    *ms = (dcnv4i_now_ms() - start) / (double)way->repeats;
+    return verdict;
+}
+
+/* Settles how many runs a sample has, and how many rounds there are. */
+static dcnv4i_exit warm_up(const dcnv4i_track *track, dcnv4i_race *race, lane *lanes) {
+    double sum = 0;
+    dcnv4i_exit verdict = DCNV4I_DONE;
+    for (int64_t i = 0; i < race->count && verdict == DCNV4I_DONE; ++i) {
+        if (race->ways[i].reason[0])
+            continue;
+        double ms = 0;
+        lanes[i].repeats = 1;
+        for (int run = 0; run < 2 && verdict == DCNV4I_DONE; ++run)
+            verdict = sample(&lanes[i], pass_of(race->part), &ms);
+        lanes[i].repeats = ms < sample_ms ? (int64_t)(sample_ms / fmax(ms, 1e-3)) + 1 : 1;
+        sum += 2 * ms * (double)lanes[i].repeats;
+    }
+    const double fit = budget_ms / fmax(sum, 1e-3);
+    race->rounds = track->settings->runs > 0 ? track->settings->runs
+                   : fit < ROUNDS_LEAST      ? ROUNDS_LEAST
+                   : fit > ROUNDS_MOST       ? ROUNDS_MOST
+                                             : (int64_t)fit;
+    return verdict;
+}
+
+/* Every way once, another one first in each round. What the one before left in the caches is not this one's doing: it runs
+ * once before the clock starts. */
+static dcnv4i_exit run_round(const dcnv4i_race *race, lane *lanes, int64_t round) {
+    dcnv4i_exit verdict = DCNV4I_DONE;
+    for (int64_t turn = 0; turn < race->count && verdict == DCNV4I_DONE; ++turn) {
+        const int64_t i = (round + turn) % race->count;
+        double before;
+        if (race->ways[i].reason[0])
+            continue;
+        verdict = sample(&lanes[i], pass_of(race->part), &before);
+        if (verdict == DCNV4I_DONE)
+            verdict = sample(&lanes[i], pass_of(race->part), &lanes[i].times[round]);
+    }
+    return verdict;
+}
+
+static dcnv4i_exit run_rounds(const dcnv4i_track *track, dcnv4i_race *race, lane *lanes) {
+    char words[96];
+    dcnv4i_exit verdict = warm_up(track, race, lanes);
+    const size_t bytes = (size_t)race->rounds * sizeof(double);
+    for (int64_t i = 0; i < race->count && verdict == DCNV4I_DONE; ++i) {
+        lanes[i].times = malloc(bytes);
+        race->ways[i].ratios = malloc(bytes);
+        if (!lanes[i].times || !race->ways[i].ratios)
+            verdict = dcnv4i_verdict(DCNV4I_BROKEN, "no memory for the times of %" PRId64 " rounds", race->rounds);
+    }
+    dcnv4i_problem_words(&race->problem, words, sizeof words);
+    for (int64_t round = 0; round < race->rounds && verdict == DCNV4I_DONE; ++round) {
+        dcnv4i_progress("%s %s: round %" PRId64 " of %" PRId64, words, dcnv4i_part_word(race->part), round + 1,
+                        race->rounds);
+        verdict = run_round(race, lanes, round);
+    }
+    return verdict;
+}
+
+static void sum_up(dcnv4i_race *race, lane *lanes) {
+    const size_t rounds = (size_t)race->rounds;
+    for (int64_t i = race->count - 1; i >= 0; --i) { /* the default last: its times are sorted then */
+        dcnv4i_way *const way = &race->ways[i];
+        if (way->reason[0])
+            continue;
+        for (size_t r = 0; r < rounds; ++r)
+            way->ratios[r] = lanes[i].times[r] / lanes[0].times[r];
+        way->ms = dcnv4i_spread_of(lanes[i].times, rounds);
+        memcpy(lanes[i].times, way->ratios, rounds * sizeof(double));
+        way->ratio = dcnv4i_spread_of(lanes[i].times, rounds).median;
+    }
+}
+
+/* ---- The race ------------------------------------------------------------------------------------------------------- */
+
+static dcnv4i_exit race_in(dcnv4i_track *track, dcnv4i_race *race, lane *lanes) {
+    dcnv4i_exit verdict = DCNV4I_DONE;
+    for (int64_t i = 0; i < race->count && verdict == DCNV4I_DONE; ++i) {
+        dcnv4i_progress("%s: compiling %" PRId64 " of %" PRId64, dcnv4i_part_word(race->part), i + 1, race->count);
+        verdict = enter(track, race->part, i, &race->ways[i], &lanes[i]);
+    }
+    if (verdict == DCNV4I_DONE)
+        verdict = make_room(track, pass_of(race->part), lanes, race->count);
+    if (verdict == DCNV4I_DONE)
+        verdict = check_all(track, race->part, race, lanes);
+    if (verdict == DCNV4I_DONE)
+        verdict = run_rounds(track, race, lanes);
+    if (verdict == DCNV4I_DONE)
+        sum_up(race, lanes);
+    return verdict;
+}
+
+dcnv4i_exit dcnv4i_race_run(dcnv4i_track *track, dcnv4_part part, dcnv4i_race *race) {
+    lane lanes[DCNV4I_WAYS_MOST] = {{.repeats = 1}};
+    *race = (dcnv4i_race){.problem = *track->inputs.problem, .part = part};
+    race->count = dcnv4_candidate_count(track->runner.plan, part);
+    if (race->count > DCNV4I_WAYS_MOST)
+        race->count = DCNV4I_WAYS_MOST;
+    const dcnv4i_exit verdict = race_in(track, race, lanes);
+    for (int64_t i = 0; i < race->count; ++i) {
+        dcnv4_plan_destroy(lanes[i].runner.plan);
+        free(lanes[i].times);
+    }
+    dcnv4i_progress_end();
+    return verdict;
+}
+
+void dcnv4i_race_free(dcnv4i_race *race) {
+    for (int64_t i = 0; i < race->count; ++i)
+        free(race->ways[i].ratios);
+    race->count = 0;
+}

@@ -1,0 +1,50 @@
+/* One part of a layer, done in all ways that a device has, in turn. */
+#ifndef DCNV4I_TUNE_RUN_H
+#define DCNV4I_TUNE_RUN_H
+
+#include "../bench/bench_inputs.h"
+#include "../cli/options.h"
+#include "../devices/stopwatch.h"
+
+enum { DCNV4I_WAYS_MOST = 16, DCNV4I_PARTS_COUNT = 3 };
+
+/* "output", "grad_offset_mask", "grad_value": what the part writes. */
+const char *dcnv4i_part_word(dcnv4_part part);
+
+/* What came of one way. */
+typedef struct dcnv4i_way {
+    char words[128];
+    char reason[160]; /* why it has no times; "" if it has */
+    bool in_use;      /* when the measuring began */
+    dcnv4i_spread ms;
+    double ratio;   /* the median of its times divided by the default's in the same round */
+    double *ratios; /* all of them */
+} dcnv4i_way;
+
+/* A part at one size of image. */
+typedef struct dcnv4i_race {
+    dcnv4_problem problem;
+    dcnv4_part part;
+    int64_t count, rounds;
+    dcnv4i_way ways[DCNV4I_WAYS_MOST];
+} dcnv4i_race;
+
+/* A problem made ready on a device, with inputs. */
+typedef struct dcnv4i_track {
+    const dcnv4i_settings *settings;
+    const char *device;
+    dcnv4i_inputs inputs;
+    dcnv4i_runner runner;
+} dcnv4i_track;
+
+/* After a failure, too, there is something to close. */
+dcnv4i_exit dcnv4i_track_open(const dcnv4i_settings *settings, const char *device, const dcnv4_problem *problem,
+                              dcnv4i_track *track);
+void dcnv4i_track_close(dcnv4i_track *track);
+
+/* Runs all ways of a part, checks each result against the reference and the default's, and takes times. race->ways are the
+ * caller's to free, also after a failure. */
+dcnv4i_exit dcnv4i_race_run(dcnv4i_track *track, dcnv4_part part, dcnv4i_race *race);
+void dcnv4i_race_free(dcnv4i_race *race);
+
+#endif
