@@ -1,11 +1,11 @@
 /* Kernels in float arithmetic for AVX-512. */
 #include "vector_avx512.h"
 #include "kernels.inl"
-#include "convert.inl"
+#include "rows.inl"
 
 void dcnv4i_fill_avx512(dcnv4i_kernels *kernels) {
     kernels->forward32 = forward;
     kernels->backward32 = backward;
     kernels->most_pixels = INT32_MAX;
-    fill_conversions(kernels);
+    fill_rows(kernels);
 }

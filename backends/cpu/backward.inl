@@ -19,12 +19,9 @@ static NOINLINE void project_carefully(const backward_run *run, const place *at,
     for (int64_t d = 0; d < p->group_channels; ++d) {
         real out, slope_x = 0, slope_y = 0, mixed = 0;
         const real *corner[4];
-        if (!find_corners(&run->value, &cell_at, channel - run->first_channel + d, p, corner))
+        if (!find_corners(&run->value, &cell_at, channel - run->value.first_channel + d, p, corner))
             return;
-        if (layer->read)
-            layer->read(row + d * item, 0, &out, 0, 1, 1);
-        else
-            out = ((const real *)row)[d];
+        layer->read(row + d * item, 0, &out, 0, 1, 1);
         for (int i = 0; i < 4; ++i) {
             const real wx = i & 1 ? right : 1 - right, wy = i >> 1 ? lower : 1 - lower;
             if (!inside(&cell_at, i, p))
@@ -152,40 +149,17 @@ static void finish_dots(const backward_run *run, const place *at, const point_bo
     }
 }
 
-/* Copies count gradients of each of some pixels, whose blocks are so many reals from each other. */
-static ALWAYS_INLINE void write_blocks(const real *pairs, const real *by_m, int64_t pixels, const int64_t count,
-                                       int64_t step, real *pairs_at, real *weights_at) {
-    for (int64_t i = 0; i < pixels; ++i, pairs += 2 * count, by_m += count, pairs_at += step, weights_at += step) {
-        copy_reals(pairs, pairs_at, 2 * count);
-        copy_reals(by_m, weights_at, count);
-    }
-}
-
 /* Writes the gradients of a box of pixels to grad_offset_mask. */
 static void write_box(const backward_run *run, const place *at, const point_box *box, const point_chunk *chunk,
                       const corner_dots *dots) {
     const dcnv4i_layer *layer = run->layer;
-    const dcnv4_problem *p = &layer->problem->asked;
     const int64_t points = layer->problem->points, item = (int64_t)layer->problem->item, count = box->points;
-    const int64_t row = p->grad_offset_mask_stride, step = layer->write ? 3 * count : row;
+    const int64_t row = layer->problem->asked.grad_offset_mask_stride;
     const real *pairs = chunk->pairs, *by_m = dots->by_m;
-    real staged[3 * POINTS];
-    for (int64_t g = at->group; g < at->group + box->groups; ++g) {
-        char *const block = run->tensors->grad_offset_mask + (at->pixel * row + g * 3 * points) * item;
-        char *const first_pair = block + 2 * at->point * item, *const first_weight = block +
-                                                                                     (2 * points + at->point) * item;
-        real *const pairs_at = layer->write ? staged : (real *)first_pair;
-        real *const weights_at = layer->write ? staged + 2 * count : (real *)first_weight;
-        if (count == 9)
-            write_blocks(pairs, by_m, box->pixels, 9, step, pairs_at, weights_at);
-        else
-            write_blocks(pairs, by_m, box->pixels, count, step, pairs_at, weights_at);
-        if (layer->write && count == points) {
-            layer->write(staged, step, first_pair, row, box->pixels, 3 * count);
-        } else if (layer->write) {
-            layer->write(staged, step, first_pair, row, box->pixels, 2 * count);
-            layer->write(weights_at, step, first_weight, row, box->pixels, count);
-        }
+    char *block = run->tensors->grad_offset_mask + (at->pixel * row + at->group * 3 * points) * item;
+    for (int64_t g = 0; g < box->groups; ++g, block += 3 * points * item) {
+        layer->write(pairs, 2 * count, block + 2 * at->point * item, row, box->pixels, 2 * count);
+        layer->write(by_m, count, block + (2 * points + at->point) * item, row, box->pixels, count);
         pairs += 2 * count * box->pixels, by_m += count * box->pixels;
     }
 }
@@ -301,24 +275,10 @@ static void backward_rows(const backward_run *run, const dcnv4i_piece *piece) {
 static void pack(const dcnv4i_layer *layer, const char *from, int64_t pixels, real *to) {
     const dcnv4_problem *p = &layer->problem->asked;
     const int64_t depth = p->group_channels, stride = p->value_stride;
-    if (layer->read)
-        layer->read(from, stride, to, 2 * depth, pixels, depth);
-    for (int64_t i = 0; i < pixels; ++i, to += 2 * depth) {
-        if (!layer->read)
-            copy_reals((const real *)from + i * stride, to, depth);
+    layer->read(from, stride, to, 2 * depth, pixels, depth);
+    for (int64_t i = 0; i < pixels; ++i, to += 2 * depth)
         for (int64_t d = depth; d < 2 * depth; ++d)
             to[d] = 0;
-    }
-}
-
-/* Writes the gradients out. */
-static void unpack(const dcnv4i_layer *layer, const real *from, int64_t pixels, char *to) {
-    const dcnv4_problem *p = &layer->problem->asked;
-    const int64_t depth = p->group_channels, stride = p->grad_value_stride;
-    if (layer->write)
-        layer->write(from, 2 * depth, to, stride, pixels, depth);
-    for (int64_t i = 0; !layer->write && i < pixels; ++i)
-        copy_reals(from + i * 2 * depth, (real *)to + i * stride, depth);
 }
 
 /* A piece's groups one after the other, each on a copy of its channels. */
@@ -339,11 +299,11 @@ static void backward_packed(const dcnv4i_layer *layer, const dcnv4i_tensors *ten
     for (int64_t group = piece->first_group; group < piece->last_group; ++group) {
         const int64_t channel = group * depth;
         one.first_group = group, one.last_group = group + 1;
-        run.first_channel = channel;
-        run.value = (view){packed, stride, 0, p->height, image + channel * item};
+        run.value = (view){packed, stride, 0, p->height, channel, image + channel * item};
         pack(layer, image + channel * item, p->height * p->width, packed);
         backward_rows(&run, &one);
-        unpack(layer, grad, (piece->last_input - piece->first_input) * p->width, rows + channel * item);
+        layer->write(grad, stride, rows + channel * item, p->grad_value_stride,
+                     (piece->last_input - piece->first_input) * p->width, depth);
     }
 }
 
@@ -358,9 +318,8 @@ static void backward_in_place(const dcnv4i_layer *layer, const dcnv4i_tensors *t
         .layer = layer,
         .tensors = tensors,
         .frame = make_frame(layer, tensors, piece->first_input, piece->last_input, p->value_stride, stride),
-        .value = {(const real *)image + first, p->value_stride, 0, p->height, image},
+        .value = see(layer, image, 0, p->height, first, channels, NULL),
         .grad = {(real *)rows + first, stride, piece->first_input, piece->last_input},
-        .first_channel = first,
     };
     for (int64_t i = 0; i < pixels; ++i)
         memset(run.grad.pixels + i * stride, 0, (size_t)channels * sizeof(real));

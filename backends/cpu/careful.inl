@@ -40,24 +40,25 @@ static inline real weight_of(const cell *at, int corner, real m) {
     return m * (corner >> 1 ? at->lower : 1 - at->lower) * (corner & 1 ? at->right : 1 - at->right);
 }
 
-/* Rows of value as reals: the tensor itself, or what was converted of it. */
+/* Rows of value as reals, from a channel on: the tensor itself, or a copy of some of it. */
 typedef struct view {
     const real *pixels; /* of first_row */
     int64_t stride;     /* reals from one pixel to the next */
     int64_t first_row, last_row;
-    const char *storage; /* the whole image, from the view's first channel on */
+    int64_t first_channel;
+    const char *storage; /* the whole image, from the first channel on */
 } view;
 
-/* Makes a view of rows first to last − 1 of an image's channels, converting them into scratch where they are not reals. */
+/* Makes a view of rows first to last − 1 of an image, with so many channels copied where there is scratch for them. */
 static view see(const dcnv4i_layer *layer, const char *image, int64_t first, int64_t last, int64_t channel,
                 int64_t channels, real *scratch) {
     const dcnv4_problem *p = &layer->problem->asked;
     const int64_t item = (int64_t)layer->problem->item, stride = p->value_stride * item;
     const char *const storage = image + channel * item, *const pixel = storage + first * p->width * stride;
-    if (!layer->read)
-        return (view){(const real *)pixel, p->value_stride, first, last, storage};
+    if (!scratch)
+        return (view){(const real *)pixel, p->value_stride, first, last, channel, storage};
     layer->read(pixel, p->value_stride, scratch, channels, (last - first) * p->width, channels);
-    return (view){scratch, channels, first, last, storage};
+    return (view){scratch, channels, first, last, channel, storage};
 }
 
 static const real zeros[BLOCK * LANES];

@@ -159,10 +159,8 @@ static NOINLINE void softmax(const dcnv4i_layer *layer, const char *block, real 
         for (int64_t k = 0; k < points; k += POINTS) {
             const int64_t part = smaller(points - k, POINTS);
             const real *raw = count == points ? m : staged;
-            if (raw == staged && layer->read)
+            if (raw == staged)
                 layer->read(weights + k * item, 0, staged, 0, 1, part);
-            else if (raw == staged)
-                memcpy(staged, weights + k * item, (size_t)part * sizeof(real));
             for (int64_t i = 0; i < part; ++i)
                 if (pass == 0)
                     largest = raw[i] > largest ? raw[i] : largest;
@@ -192,59 +190,26 @@ static void lay_grid(const dcnv4i_layer *layer, const place *at, const point_box
         chunk->grid_x[i] = chunk->grid_y[i] = chunk->step_x[i] = 0;
 }
 
-static inline void copy_reals(const real *from, real *to, int64_t count) {
-    int64_t i = 0;
-    for (; i + LANES <= count; i += LANES)
-        vstore(to + i, vload(from + i));
-    if (i < count && count >= LANES)
-        vstore(to + count - LANES, vload(from + count - LANES));
-    else
-        for (; i < count; ++i)
-            to[i] = from[i];
-}
-
-/* Copies count points of each of some pixels, whose blocks are so many reals from each other. */
-static ALWAYS_INLINE void read_blocks(const real *pairs_at, const real *weights_at, int64_t step, int64_t pixels,
-                                      const int64_t count, real *pairs, real *m) {
-    for (int64_t i = 0; i < pixels; ++i, pairs += 2 * count, m += count, pairs_at += step, weights_at += step) {
-        PREFETCH(pairs_at, 6 * step * (int64_t)sizeof(real));
-        PREFETCH(pairs_at, 6 * step * (int64_t)sizeof(real) + 64);
-        copy_reals(pairs_at, pairs, 2 * count);
-        copy_reals(weights_at, m, count);
-    }
-}
-
 /* Reads a box's points into chunk->pairs and m. */
 static void read_box(const image_frame *frame, const place *at, const point_box *box, point_chunk *chunk) {
     const dcnv4i_layer *const layer = frame->layer;
     const dcnv4_problem *const p = &layer->problem->asked;
     const int64_t points = layer->problem->points, item = (int64_t)layer->problem->item, count = box->points;
-    const int64_t row = p->offset_mask_stride, step = layer->read ? 3 * count : row;
+    const int64_t row = p->offset_mask_stride;
     const char *block = frame->offset_mask + (at->pixel * row + at->group * 3 * points) * item;
-    real *pairs = chunk->pairs, *m = chunk->m, staged[3 * POINTS];
+    real *pairs = chunk->pairs, *m = chunk->m;
     lay_grid(layer, at, box, chunk);
     chunk->first_middle_x = middle_of(at->ox, p->stride_w, p->pad_w, p->kernel_w, p->dilation_w);
     chunk->middle_y = middle_of(at->oy, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h);
     chunk->points = count;
     chunk->pixels = box->pixels;
     for (int64_t g = 0; g < box->groups; ++g, block += 3 * points * item) {
-        const char *const first_pair = block + 2 * at->point * item;
-        const char *const first_weight = block + (2 * points + at->point) * item;
-        const real *const pairs_at = layer->read ? staged : (const real *)first_pair;
-        const real *const weights_at = layer->read ? staged + 2 * count : (const real *)first_weight;
-        if (layer->read && count == points) {
-            layer->read(first_pair, row, staged, step, box->pixels, 3 * count);
-        } else if (layer->read) {
-            layer->read(first_pair, row, staged, step, box->pixels, 2 * count);
-            layer->read(first_weight, row, staged + 2 * count, step, box->pixels, count);
-        }
-        if (count == 9)
-            read_blocks(pairs_at, weights_at, step, box->pixels, 9, pairs, m);
-        else
-            read_blocks(pairs_at, weights_at, step, box->pixels, count, pairs, m);
-        for (int64_t i = 0; i < box->pixels; ++i, pairs += 2 * count, m += count)
-            if (p->softmax)
-                softmax(layer, block + i * row * item, m, count);
+        layer->read(block + 2 * at->point * item, row, pairs, 2 * count, box->pixels, 2 * count);
+        layer->read(block + (2 * points + at->point) * item, row, m, count, box->pixels, count);
+        if (p->softmax)
+            for (int64_t i = 0; i < box->pixels; ++i)
+                softmax(layer, block + i * row * item, m + i * count, count);
+        pairs += 2 * count * box->pixels, m += count * box->pixels;
     }
     for (int64_t i = 0; i < LANES - 1; ++i)
         pairs[2 * i] = pairs[2 * i + 1] = m[i] = 0; /* whole vectors are worked on, so something has to be there */

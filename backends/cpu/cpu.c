@@ -103,10 +103,6 @@ static dcnv4_status device_set_threads(void *device, int32_t threads) {
 
 /* ---- Programs ---------------------------------------------------------------------------------------------------- */
 
-static bool converts(const cpu_program *program) {
-    return program->layer.read != NULL;
-}
-
 /* The kernels for the problem's dtype, and what converts it. */
 static void choose_kernels(cpu_program *program) {
     const dcnv4_problem *p = &program->problem.asked;
@@ -115,12 +111,9 @@ static void choose_kernels(cpu_program *program) {
         dcnv4i_fill_portable(&kernels);
     program->forward = p->dtype == DCNV4_FLOAT64 ? kernels.forward64 : kernels.forward32;
     program->backward = p->dtype == DCNV4_FLOAT64 ? kernels.backward64 : kernels.backward32;
-    program->layer.read = p->dtype == DCNV4_FLOAT16    ? kernels.read_float16
-                          : p->dtype == DCNV4_BFLOAT16 ? kernels.read_bfloat16
-                                                       : NULL;
-    program->layer.write = p->dtype == DCNV4_FLOAT16    ? kernels.write_float16
-                           : p->dtype == DCNV4_BFLOAT16 ? kernels.write_bfloat16
-                                                        : NULL;
+    program->layer.converts = p->dtype == DCNV4_FLOAT16 || p->dtype == DCNV4_BFLOAT16;
+    program->layer.read = kernels.read[p->dtype];
+    program->layer.write = kernels.write[p->dtype];
 }
 
 /* Fills in where the K points are, measured from the kernel's middle; the kernel's width is the outer loop. */
@@ -157,9 +150,9 @@ static dcnv4_status make_grid(cpu_program *program) {
 /* Whether the passes can be cut whatever number of threads is set later. */
 static dcnv4_status try_cuts(const cpu_program *program) {
     dcnv4i_work work;
-    dcnv4_status status = dcnv4i_work_cut(&program->problem, DCNV4_PASS_FORWARD, converts(program), 1, &work);
+    dcnv4_status status = dcnv4i_work_cut(&program->problem, DCNV4_PASS_FORWARD, program->layer.converts, 1, &work);
     if (status == DCNV4_SUCCESS && !program->problem.asked.forward_only)
-        status = dcnv4i_work_cut(&program->problem, DCNV4_PASS_BACKWARD, converts(program), 1, &work);
+        status = dcnv4i_work_cut(&program->problem, DCNV4_PASS_BACKWARD, program->layer.converts, 1, &work);
     return status;
 }
 
@@ -194,7 +187,7 @@ static size_t workers_of(const cpu_program *program, const dcnv4i_work *work) {
 }
 
 static dcnv4_status cut(const cpu_program *program, dcnv4_pass pass, dcnv4i_work *work) {
-    return dcnv4i_work_cut(&program->problem, pass, converts(program), dcnv4i_pool_threads(program->device->pool),
+    return dcnv4i_work_cut(&program->problem, pass, program->layer.converts, dcnv4i_pool_threads(program->device->pool),
                            work);
 }
 
@@ -217,7 +210,7 @@ typedef struct cpu_run {
 static void run_piece(void *argument, int64_t number, int worker) {
     const cpu_run *run = argument;
     const cpu_program *program = run->program;
-    dcnv4i_piece piece = dcnv4i_work_piece(&program->problem, run->pass, converts(program), &run->work, number);
+    dcnv4i_piece piece = dcnv4i_work_piece(&program->problem, run->pass, program->layer.converts, &run->work, number);
     piece.scratch = run->work.scratch ? run->workspace + (size_t)worker * run->work.scratch : NULL;
     (run->pass == DCNV4_PASS_FORWARD ? program->forward : program->backward)(&program->layer, &run->tensors, &piece);
 }

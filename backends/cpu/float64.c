@@ -2,8 +2,10 @@
 #define REAL_IS_DOUBLE
 #include "vector_scalar.h"
 #include "kernels.inl"
+#include "rows.inl"
 
 void dcnv4i_fill_float64(dcnv4i_kernels *kernels) {
     kernels->forward64 = forward;
     kernels->backward64 = backward;
+    fill_rows(kernels);
 }

@@ -157,24 +157,26 @@ static bool mix_cells(const mixture *mix, int64_t channel, int64_t depth, real *
     return finite;
 }
 
-/* The same for one pixel, the first, in the careful way. */
-static void mix_carefully(const image_frame *frame, const mixture *mix, int64_t channel, int64_t depth, real *out) {
+/* The same for one of the pixels in the careful way. */
+static void mix_carefully(const image_frame *frame, const mixture *mix, int64_t pixel, int64_t channel, int64_t depth,
+                          real *out) {
     lookup found;
     mixture one = *mix;
     one.found = &found;
+    one.first += pixel * mix->points;
     one.pixels = 1;
-#define BODY(c, vectors, part)                                                                  \
-    do {                                                                                        \
-        const int count = (part) ? (part) : (vectors) * LANES;                                  \
-        real mixed[BLOCK * LANES];                                                              \
-        look_up(frame, mix->value, mix->chunk, mix->first, mix->points, channel + (c), &found); \
-        CHOOSE(mix_found_, vectors, part)(&one, channel + (c), part, out + (c));                \
-        for (int64_t i = 1; i <= found.slow; ++i) {                                             \
-            const int64_t point = found.number[POINTS - i];                                     \
-            mix_slowly(frame, mix->value, mix->chunk, point, channel + (c), count, mixed);      \
-            for (int d = 0; d < count; ++d)                                                     \
-                out[(c) + d] = real_fma(mix->chunk->m[point], mixed[d], out[(c) + d]);          \
-        }                                                                                       \
+#define BODY(c, vectors, part)                                                                 \
+    do {                                                                                       \
+        const int count = (part) ? (part) : (vectors) * LANES;                                 \
+        real mixed[BLOCK * LANES];                                                             \
+        look_up(frame, mix->value, mix->chunk, one.first, mix->points, channel + (c), &found); \
+        CHOOSE(mix_found_, vectors, part)(&one, channel + (c), part, out + (c));               \
+        for (int64_t i = 1; i <= found.slow; ++i) {                                            \
+            const int64_t point = found.number[POINTS - i];                                    \
+            mix_slowly(frame, mix->value, mix->chunk, point, channel + (c), count, mixed);     \
+            for (int d = 0; d < count; ++d)                                                    \
+                out[(c) + d] = real_fma(mix->chunk->m[point], mixed[d], out[(c) + d]);         \
+        }                                                                                      \
     } while (0)
     FOR_CHANNEL_BLOCKS(depth, BODY);
 #undef BODY
@@ -192,13 +194,13 @@ static bool all_finite(const real *numbers, int64_t count) {
 static void mix_group(const image_frame *frame, mixture *mix, int64_t pixels, int64_t channel, int64_t depth,
                       real *out) {
     const bool in_parts = mix->points < frame->layer->problem->points;
-    for (int64_t i = 0; i < pixels; i += mix->pixels) {
+    for (int64_t i = 0, done; i < pixels; i += done, out += done * mix->out_stride, mix->first += done * mix->points) {
         mix->pixels = in_parts ? 0 : complete_blocks(mix->chunk, mix->first, mix->points, pixels - i);
         const bool mixed = mix->pixels > 0, finite = mixed && mix_cells(mix, channel, depth, out);
-        mix->pixels += mix->pixels == 0;
-        for (int64_t k = 0; k < mix->pixels; ++k, out += mix->out_stride, mix->first += mix->points)
-            if (!finite && !(mixed && all_finite(out, depth)))
-                mix_carefully(frame, mix, channel, depth, out);
+        done = mixed ? mix->pixels : 1;
+        for (int64_t k = 0; !finite && k < done; ++k)
+            if (!mixed || !all_finite(out + k * mix->out_stride, depth))
+                mix_carefully(frame, mix, k, channel, depth, out + k * mix->out_stride);
     }
 }
 
@@ -216,7 +218,7 @@ static void forward_box(const image_frame *frame, const view *value, char *outpu
         .origin = index_origin(frame, value->first_row, value->stride),
         .unit = frame->unit,
         .below = p->width * value->stride,
-        .out_stride = layer->write ? depth : stride,
+        .out_stride = layer->converts ? depth : stride,
         .more = at->point > 0,
     };
     read_box(frame, at, box, chunk);
@@ -224,36 +226,45 @@ static void forward_box(const image_frame *frame, const view *value, char *outpu
     find_cells(frame, count, chunk);
     for (int64_t channel = at->group * depth; channel < (at->group + box->groups) * depth; channel += depth) {
         char *const out = output + (at->pixel * stride + channel) * item;
-        real *const sums = layer->write ? row : (real *)out;
-        mix_group(frame, &mix, box->pixels, channel, depth, sums);
-        if (layer->write && at->point + box->points == layer->problem->points)
+        real *const sums = layer->converts ? row : (real *)out;
+        mix_group(frame, &mix, box->pixels, channel - value->first_channel, depth, sums);
+        if (layer->converts && at->point + box->points == layer->problem->points)
             layer->write(row, depth, out, stride, box->pixels, depth);
     }
+}
+
+/* Some of a piece's groups, whose channels are in the view. */
+static void forward_groups(const image_frame *frame, const view *value, char *output, const dcnv4i_piece *piece,
+                           int64_t first, int64_t last, point_chunk *chunk) {
+    const dcnv4i_problem *problem = frame->layer->problem;
+    const int64_t width = problem->output_width, points = problem->points;
+    const point_box largest = largest_box(width, last - first, points);
+    for (int64_t oy = piece->first_output; oy < piece->last_output; ++oy)
+        for (int64_t ox = 0; ox < width; ox += largest.pixels)
+            for (int64_t group = first; group < last; group += largest.groups) {
+                place at = {(piece->image * problem->output_height + oy) * width + ox, oy, ox, group, 0};
+                do {
+                    const point_box box = {smaller(largest.pixels, width - ox), smaller(largest.groups, last - group),
+                                           smaller(largest.points, points - at.point)};
+                    forward_box(frame, value, output, &at, &box, chunk, piece->scratch);
+                    at.point += largest.points;
+                } while (at.point < points);
+            }
 }
 
 static void forward(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, const dcnv4i_piece *piece) {
     const dcnv4i_problem *problem = layer->problem;
     const dcnv4_problem *p = &problem->asked;
-    const int64_t width = problem->output_width, points = problem->points;
+    const int64_t depth = p->group_channels;
     const char *image = tensors->value + piece->image * p->height * p->width * p->value_stride * (int64_t)problem->item;
-    const image_frame frame = make_frame(layer, tensors, piece->first_input, piece->last_input,
-                                         layer->read ? problem->channels : p->value_stride, 0);
-    const point_box largest = largest_box(width, p->groups, points);
-    real *const row = piece->scratch;
-    const view value = see(layer, image, piece->first_input, piece->last_input, 0, problem->channels,
-                           layer->read ? row + DCNV4I_BOX_PIXELS * p->group_channels : NULL);
+    real *const copy = piece->scratch ? (real *)piece->scratch + DCNV4I_BOX_PIXELS * depth : NULL;
     point_chunk chunk;
     chunk.laid_from = -1;
-    for (int64_t oy = piece->first_output; oy < piece->last_output; ++oy)
-        for (int64_t ox = 0; ox < width; ox += largest.pixels)
-            for (int64_t group = 0; group < p->groups; group += largest.groups) {
-                place at = {(piece->image * problem->output_height + oy) * width + ox, oy, ox, group, 0};
-                do {
-                    const point_box box = {smaller(largest.pixels, width - ox),
-                                           smaller(largest.groups, p->groups - group),
-                                           smaller(largest.points, points - at.point)};
-                    forward_box(&frame, &value, tensors->output, &at, &box, &chunk, row);
-                    at.point += largest.points;
-                } while (at.point < points);
-            }
+    for (int64_t group = piece->first_group, last; group < piece->last_group; group = last) {
+        last = smaller(group + piece->packed_groups, piece->last_group);
+        const view value = see(layer, image, piece->first_input, piece->last_input, group * depth,
+                               (last - group) * depth, copy);
+        const image_frame frame = make_frame(layer, tensors, piece->first_input, piece->last_input, value.stride, 0);
+        forward_groups(&frame, &value, tensors->output, piece, group, last, &chunk);
+    }
 }

@@ -6,17 +6,17 @@
 
 #include <stdbool.h>
 
-/* Converts rows of count elements from a 16-bit storage type to float, or the other way. Strides are counted in elements, of
- * what they are a stride in. */
-typedef void dcnv4i_convert_rows(const void *from, int64_t from_stride, void *to, int64_t to_stride, int64_t rows,
-                                 int64_t count);
+/* Copies rows of count elements from storage to what the kernels compute in, or the other way. Strides are counted in
+ * elements, of what they are a stride in. */
+typedef void dcnv4i_copy_rows(const void *from, int64_t from_stride, void *to, int64_t to_stride, int64_t rows,
+                              int64_t count);
 
 /* A problem as the kernels see it. */
 typedef struct dcnv4i_layer {
     const dcnv4i_problem *problem;
     const void *grid_x, *grid_y; /* [K] real: the point's place in the kernel, measured from its middle */
-    dcnv4i_convert_rows *read;   /* NULL where storage and arithmetic are of one type */
-    dcnv4i_convert_rows *write;  /* likewise */
+    bool converts;               /* storage and arithmetic are not of one type */
+    dcnv4i_copy_rows *read, *write;
 } dcnv4i_layer;
 
 /* Half of what a kernel spans along one axis, rounded down. */
@@ -33,14 +33,16 @@ typedef struct dcnv4i_tensors {
 /* How many pixels the kernels have at work at a time: scratch has room for a group's channels of so many. */
 enum { DCNV4I_BOX_PIXELS = 32 };
 
-/* A piece of work. A piece of forward is a band of output rows. A piece of backward is some groups: it adds up a band of
- * grad_value's rows and writes a band of grad_offset_mask's, each in an order that does not depend on the bands. */
+/* A piece of work is some groups of an image. A piece of forward makes a band of output rows of them. A piece of backward adds
+ * up a band of grad_value's rows and writes a band of grad_offset_mask's, each in an order that does not depend on the
+ * bands. Where there is scratch, a piece works on copies of value, of some groups after the other. */
 typedef struct dcnv4i_piece {
     int64_t image;
     int64_t first_group, last_group;   /* … and up to the one before last */
     int64_t first_output, last_output; /* output rows */
-    int64_t first_input, last_input;   /* forward: the rows of value that scratch has; backward: grad_value's rows */
-    void *scratch;                     /* reals, where `read` is set; see work.h */
+    int64_t first_input, last_input;   /* forward: the rows of value that are looked at; backward: grad_value's rows */
+    int64_t packed_groups;             /* forward: how many are worked on at a time */
+    void *scratch;                     /* reals; or NULL, see work.h */
 } dcnv4i_piece;
 
 typedef void dcnv4i_kernel(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, const dcnv4i_piece *piece);
@@ -50,8 +52,7 @@ typedef struct dcnv4i_kernels {
     dcnv4i_kernel *forward32, *backward32; /* in float arithmetic, see most_pixels */
     dcnv4i_kernel *forward64, *backward64; /* in double arithmetic */
     int64_t most_pixels;                   /* of an image, for the kernels in float arithmetic */
-    dcnv4i_convert_rows *read_float16, *read_bfloat16;
-    dcnv4i_convert_rows *write_float16, *write_bfloat16;
+    dcnv4i_copy_rows *read[DCNV4_FLOAT64 + 1], *write[DCNV4_FLOAT64 + 1]; /* by the dtype of storage */
 } dcnv4i_kernels;
 
 /* An instruction set: whether this processor has it, and what overrides the table with what there is for it. */

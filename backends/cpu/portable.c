@@ -8,12 +8,12 @@ static inline vec vload_bfloat16(const uint16_t *from) { return (float)dcnv4i_de
 static inline void vstore_float16(uint16_t *to, vec a) { *to = dcnv4i_encode16(a, 5, 10); }
 static inline void vstore_bfloat16(uint16_t *to, vec a) { *to = dcnv4i_encode16(a, 8, 7); }
 
-#include "convert.inl"
+#include "rows.inl"
 
 void dcnv4i_fill_portable(dcnv4i_kernels *kernels) {
     kernels->forward32 = forward;
     kernels->backward32 = backward;
     kernels->most_pixels = INT64_MAX;
-    fill_conversions(kernels);
+    fill_rows(kernels);
     dcnv4i_fill_float64(kernels);
 }

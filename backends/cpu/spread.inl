@@ -7,14 +7,13 @@ typedef struct target {
     int64_t first_row, last_row;
 } target;
 
-/* A piece at work. value, grad and their channels begin at that of the piece's first group. */
+/* A piece at work. grad begins at the channel that value begins at. */
 typedef struct backward_run {
     const dcnv4i_layer *layer;
     const dcnv4i_tensors *tensors;
     image_frame frame;
     view value;
     target grad;
-    int64_t first_channel;
     real *row; /* room for one group's grad_output of a box, where it is converted */
 } backward_run;
 
@@ -226,15 +225,15 @@ static void spread_cells(const backward_run *run, const place *at, const point_b
     const dcnv4i_layer *layer = run->layer;
     const dcnv4_problem *p = &layer->problem->asked;
     const int64_t item = (int64_t)layer->problem->item, depth = p->group_channels, stride = p->grad_output_stride;
-    spreading spread = {run, chunk, NULL, 0, box->points, 0, layer->read ? depth : stride, dots->corners};
+    spreading spread = {run, chunk, NULL, 0, box->points, 0, layer->converts ? depth : stride, dots->corners};
     const int64_t count = box->pixels * box->groups * box->points;
     for (int64_t i = 4 * count; i < 4 * (count + LANES - 1); ++i)
         dots->corners[i] = 0;
     for (int64_t g = at->group; g < at->group + box->groups; ++g, spread.first += box->pixels * box->points) {
         const char *const from = run->tensors->grad_output + (at->pixel * stride + g * depth) * item;
-        if (layer->read)
+        if (layer->converts)
             layer->read(from, stride, run->row, depth, box->pixels, depth);
-        spread_group(&spread, box->pixels, g * depth - run->first_channel, depth,
-                     layer->read ? run->row : (const real *)from);
+        spread_group(&spread, box->pixels, g * depth - run->value.first_channel, depth,
+                     layer->converts ? run->row : (const real *)from);
     }
 }

@@ -29,7 +29,9 @@ enum {
     CONVERTED_PIECE_COST = 1 << 22,
     /* Rows of value that are converted beyond those that the kernel grid touches, for the offsets; points that look
      * further are converted one at a time. */
-    MARGIN = 4
+    MARGIN = 4,
+    /* The largest copy of some channels of a whole image: it stays in the second-level cache. */
+    COPY_REALS = 1 << 17
 };
 
 /* The rows of value that a band of output rows looks at, but for offsets larger than MARGIN. */
@@ -55,23 +57,46 @@ static dcnv4_status set_scratch(const dcnv4i_problem *problem, int64_t reals, dc
     return DCNV4_SUCCESS;
 }
 
-static dcnv4_status cut_forward(const dcnv4i_problem *problem, bool converts, dcnv4i_work *work) {
+/* Whether forward works on copies of value that it need not convert. Pixels of many groups that are a large power of two
+ * apart all want the same few sets of the first-level cache. It does not pay where there are few points for a pixel of
+ * value, or too few groups for the threads. */
+static bool forward_packs(const dcnv4i_problem *problem, int threads) {
     const dcnv4_problem *p = &problem->asked;
-    const int64_t cost = most(row_cost(problem), 1), wanted = converts ? CONVERTED_PIECE_COST : PIECE_COST;
-    work->chunks = 1;
-    work->chunk_groups = p->groups;
-    work->band_rows = most(1, least(problem->output_height, wanted / cost));
-    work->bands = pieces_of(problem->output_height, work->band_rows);
-    work->pieces = p->batch * work->bands;
-    if (!converts || work->pieces == 0)
+    const int64_t points = product(problem->tensors[DCNV4I_OUTPUT].pixels, problem->points);
+    return p->groups > 1 && p->value_stride * (int64_t)problem->item % 1024 == 0 &&
+           points / 4 >= problem->tensors[DCNV4I_VALUE].pixels && product(p->batch, p->groups) >= threads;
+}
+
+static dcnv4_status cut_forward(const dcnv4i_problem *problem, bool converts, int threads, dcnv4i_work *work) {
+    const dcnv4_problem *p = &problem->asked;
+    const int64_t cost = most(row_cost(problem), 1), rows = problem->output_height;
+    const bool fits = product(product(p->height, p->width), p->group_channels) <= COPY_REALS;
+    const bool packs = fits && (converts || forward_packs(problem, threads));
+    work->chunk_groups = work->packed_groups = p->groups;
+    work->band_rows = most(1, least(rows, (converts ? CONVERTED_PIECE_COST : PIECE_COST) / cost));
+    if (packs || converts)
+        work->packed_groups = most(1, least(p->groups, DCNV4I_BOX_PIXELS / most(problem->output_width, 1)));
+    if (packs) {
+        /* Images, then groups are shared out; then rows, for which every piece has copies of its own. */
+        const int64_t part = most(product(cost / p->groups, product(work->packed_groups, rows)), 1);
+        work->chunk_groups = least(p->groups, work->packed_groups * most(1, PIECE_COST / part));
+        const int64_t missing = pieces_of(threads,
+                                          most(product(p->batch, pieces_of(p->groups, work->chunk_groups)), 1));
+        work->band_rows = most(1, pieces_of(rows, most(1, least(missing, part / PIECE_COST))));
+    }
+    work->chunks = pieces_of(p->groups, work->chunk_groups);
+    work->bands = pieces_of(rows, work->band_rows);
+    work->pieces = p->batch * work->chunks * work->bands;
+    work->whole = packs;
+    if (!(packs || converts) || work->pieces == 0)
         return DCNV4_SUCCESS;
-    int64_t rows = 0;
+    int64_t copied = 0;
     for (int64_t band = 0; band < work->bands; ++band) {
         const dcnv4i_piece piece = dcnv4i_work_piece(problem, DCNV4_PASS_FORWARD, converts, work, band);
-        rows = most(rows, piece.last_input - piece.first_input);
+        copied = most(copied, piece.last_input - piece.first_input);
     }
-    return set_scratch(
-        problem, product(product(rows, p->width), problem->channels) + DCNV4I_BOX_PIXELS * p->group_channels, work);
+    const int64_t pixels = product(product(copied, p->width), work->packed_groups);
+    return set_scratch(problem, product(pixels, p->group_channels) + DCNV4I_BOX_PIXELS * p->group_channels, work);
 }
 
 /* Whether backward works on copies of value and grad_value, a group at a time. Where there is one group they lie well as they
@@ -104,7 +129,7 @@ static dcnv4_status cut_backward(const dcnv4i_problem *problem, bool converts, i
 dcnv4_status dcnv4i_work_cut(const dcnv4i_problem *problem, dcnv4_pass pass, bool converts, int threads,
                              dcnv4i_work *work) {
     *work = (dcnv4i_work){0};
-    return pass == DCNV4_PASS_FORWARD ? cut_forward(problem, converts, work)
+    return pass == DCNV4_PASS_FORWARD ? cut_forward(problem, converts, threads, work)
                                       : cut_backward(problem, converts, threads, work);
 }
 
@@ -117,11 +142,12 @@ dcnv4i_piece dcnv4i_work_piece(const dcnv4i_problem *problem, dcnv4_pass pass, b
         .first_group = chunk * work->chunk_groups,
         .last_group = least((chunk + 1) * work->chunk_groups, p->groups),
         .last_input = p->height,
+        .packed_groups = work->packed_groups,
     };
     if (pass == DCNV4_PASS_FORWARD) {
         piece.first_output = band * work->band_rows;
         piece.last_output = least(piece.first_output + work->band_rows, problem->output_height);
-        if (converts)
+        if (converts && !work->whole)
             input_rows(problem, piece.first_output, piece.last_output, &piece.first_input, &piece.last_input);
     } else {
         const int64_t output_rows = pieces_of(problem->output_height, work->bands),

@@ -4,12 +4,14 @@
 
 #include "kernels.h"
 
-/* Forward: images × bands of output rows. Backward: images × chunks of groups × bands of rows. */
+/* Images × chunks of groups × bands of rows. */
 typedef struct dcnv4i_work {
     int64_t pieces;
     int64_t bands, chunks; /* of an image */
     int64_t band_rows;     /* output rows of a forward band but the last */
     int64_t chunk_groups;  /* groups of a chunk but the last */
+    int64_t packed_groups; /* of them, how many forward works on at a time */
+    bool whole;            /* forward: every piece has all rows of value */
     size_t scratch;        /* bytes that one piece needs, a multiple of 64; 0 for none */
 } dcnv4i_work;
 

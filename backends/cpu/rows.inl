@@ -1,0 +1,62 @@
+/* Rows of numbers from storage to reals and back, for a vector_*.h that has words for LANES of them. A row that ends within a
+ * vector ends with one that overlaps the vector before; a shorter one goes through a vector of its own. The usual short rows
+ * (a group's 16 or 32 channels, the pairs and weights of nine points) have loops without loops in them. */
+#define ROWS(name, from_type, to_type, vector)                                                                      \
+    static ALWAYS_INLINE void name##_of(const from_type *from, int64_t from_stride, to_type *to, int64_t to_stride, \
+                                        int64_t rows, const int64_t count) {                                        \
+        for (int64_t row = 0; row < rows; ++row, from += from_stride, to += to_stride) {                            \
+            PREFETCH(from, 6 * from_stride * (int64_t)sizeof *from);                                                \
+            int64_t i = 0;                                                                                          \
+            UNROLL(4)                                                                                               \
+            for (; i + LANES <= count; i += LANES)                                                                  \
+                vector(to + i, from + i);                                                                           \
+            if (i < count && count >= LANES) {                                                                      \
+                vector(to + count - LANES, from + count - LANES);                                                   \
+            } else if (i < count) {                                                                                 \
+                from_type whole[LANES] = {0};                                                                       \
+                to_type moved[LANES];                                                                               \
+                memcpy(whole, from, (size_t)count * sizeof *from);                                                  \
+                vector(moved, whole);                                                                               \
+                memcpy(to, moved, (size_t)count * sizeof *to);                                                      \
+            }                                                                                                       \
+        }                                                                                                           \
+    }                                                                                                               \
+    static void name(const void *from, int64_t from_stride, void *to, int64_t to_stride, int64_t rows,              \
+                     int64_t count) {                                                                               \
+        if (from_stride == count && to_stride == count) /* one long row */                                          \
+            name##_of(from, 0, to, 0, 1, rows *count);                                                              \
+        else if (count == 9)                                                                                        \
+            name##_of(from, from_stride, to, to_stride, rows, 9);                                                   \
+        else if (count == 16)                                                                                       \
+            name##_of(from, from_stride, to, to_stride, rows, 16);                                                  \
+        else if (count == 18)                                                                                       \
+            name##_of(from, from_stride, to, to_stride, rows, 18);                                                  \
+        else if (count == 32)                                                                                       \
+            name##_of(from, from_stride, to, to_stride, rows, 32);                                                  \
+        else                                                                                                        \
+            name##_of(from, from_stride, to, to_stride, rows, count);                                               \
+    }
+
+#define COPY_REALS(to, from) vstore(to, vload(from))
+ROWS(copy_reals, real, real, COPY_REALS)
+
+#ifdef REAL_IS_DOUBLE
+static void fill_rows(dcnv4i_kernels *kernels) {
+    kernels->read[DCNV4_FLOAT64] = kernels->write[DCNV4_FLOAT64] = copy_reals;
+}
+#else
+#define READ_FLOAT16(to, from) vstore(to, vload_float16(from))
+#define READ_BFLOAT16(to, from) vstore(to, vload_bfloat16(from))
+#define WRITE_FLOAT16(to, from) vstore_float16(to, vload(from))
+#define WRITE_BFLOAT16(to, from) vstore_bfloat16(to, vload(from))
+ROWS(read_float16, uint16_t, float, READ_FLOAT16)
+ROWS(read_bfloat16, uint16_t, float, READ_BFLOAT16)
+ROWS(write_float16, float, uint16_t, WRITE_FLOAT16)
+ROWS(write_bfloat16, float, uint16_t, WRITE_BFLOAT16)
+
+static void fill_rows(dcnv4i_kernels *kernels) {
+    kernels->read[DCNV4_FLOAT32] = kernels->write[DCNV4_FLOAT32] = copy_reals;
+    kernels->read[DCNV4_FLOAT16] = read_float16, kernels->write[DCNV4_FLOAT16] = write_float16;
+    kernels->read[DCNV4_BFLOAT16] = read_bfloat16, kernels->write[DCNV4_BFLOAT16] = write_bfloat16;
+}
+#endif
