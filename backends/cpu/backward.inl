@@ -193,7 +193,7 @@ static bool spread_box(const backward_run *run, const place *at, const point_box
     place_points(&run->frame, count, chunk);
     if (!ours && !reaches(run, chunk, count))
         return false;
-    find_cells(&run->frame, count, chunk);
+    find_cells(&run->frame, count, true, chunk);
     spread_cells(run, at, box, chunk, dots);
     (run->frame.exact ? finish_dots : finish_carefully)(run, at, box, chunk, dots);
     return true;

@@ -238,68 +238,69 @@ static inline vec vsettle(vec position, vec middle) {
     return vdrop(vless(vmul(position, position), vmul(near, near)), position);
 }
 
-/* Along one axis: which cell a position is in, and how far it is from both ends. Cells are counted so that a position of 0
- * is in number `zero`. */
-static inline void vcell(vec position, vec zero, vec *at, vec *before, vec *behind) {
-    const vec whole = vfloor(position);
-    *at = vadd(zero, whole), *behind = vsub(position, whole), *before = vsub(vset(1), *behind);
-}
-
 /* Cells of LANES points from number i on. column and row count from 1 at the frame's first column and row. */
 static inline void store_cells(const image_frame *frame, int64_t i, vec column, vec row, vec m, vec left, vec right,
-                               vec upper, vec lower, point_chunk *chunk) {
+                               vec upper, vec lower, const bool backward, point_chunk *chunk) {
     vstore_index(chunk->at + i, column, row, frame->stride, frame->row);
-    if (frame->grad_stride)
+    if (backward && frame->grad_stride)
         vstore_index(chunk->grad_at + i, column, row, frame->grad_stride, frame->grad_row);
     upper = vmul(m, upper), lower = vmul(m, lower);
     vstore_quads(chunk->corners + 4 * i, vmul(upper, left), vmul(upper, right), vmul(lower, left), vmul(lower, right));
 }
 
 /* Along one axis: the nearest of the cells 1 to `last` to one that may be outside the image, whose near and far pixels have
- * these linear weights. Pixels of it that are not the cell's own get weights of 0. */
-static inline vec vnearest(vec at, vec last, vec *near, vec *far) {
-    const vec one = vset(1), low = vmin(vmax(at, one), last), own_near = *near, own_far = *far;
-    const vmask same = vequal(at, low), before = vequal(at, vsub(low, one)), behind = vequal(at, vadd(low, one));
-    *near = vselect(same, own_near, vkeep(before, own_far));
-    *far = vselect(same, own_far, vkeep(behind, own_near));
+ * these linear weights. Pixels of it that are not the cell's own get weights of 0. Sets `same` where it is the cell itself. */
+static inline vec vnearest(vec at, vec last, vec *near, vec *far, vmask *same) {
+    const vec low = vmin(vmax(at, vset(1)), last), past = vsub(at, low), own_near = *near, own_far = *far;
+    *same = vequal(past, vset(0));
+    const vmask before = vmask_and(vequal(past, vset(-1)), vless(vset(NEAREST), own_far)); /* settled, see vsettle */
+    *near = vselect(*same, own_near, vkeep(before, own_far));
+    *far = vselect(*same, own_far, vkeep(vequal(past, vset(1)), own_near));
     return low;
 }
 
-/* Fills in the rest of a chunk of count points that have been placed. */
-static void find_cells(const image_frame *frame_, int64_t count, point_chunk *chunk) {
+/* Takes their cells from points that should have none. */
+static NOINLINE void forget_cells(const image_frame *frame, int64_t count, point_chunk *chunk) {
+    const vec from_row = vset((real)chunk->middle_y - frame->first_row + 1);
+    for (int64_t i = 0; i < count; i += LANES) {
+        const vec row = vadd(from_row, vfloor(vload(chunk->y + i)));
+        const vmask missed = vmask_or(vless(row, vset(frame->lowest_row)), vless(vset(frame->highest_row), row));
+        const vmask found = vmask_and(vfinite(vload(chunk->m + i)), vmask_not(missed));
+        vforget_index(chunk->at + i, vmask_and(found, vequal(vset(1), vset(frame->rows_have_cells))));
+    }
+}
+
+/* Fills in the rest of a chunk of count points that have been placed. A weight that is not finite makes a result that is not,
+ * and is found there; but in backward it would reach pixels that are not the point's own. */
+static ALWAYS_INLINE void find_cells(const image_frame *frame_, int64_t count, const bool backward,
+                                     point_chunk *chunk) {
     /* A copy, since stores to the chunk could be to the frame, for all that the compiler knows. */
     const image_frame frame = *frame_;
-    const vec one = vset(1), zero = vset(0), first_middle_x = vset((real)chunk->first_middle_x);
+    const vec one = vset(1), zero = vset(0), before_middle_x = vset((real)(chunk->first_middle_x + 1));
     const vec from_row = vset((real)chunk->middle_y - frame.first_row + 1);
-    const vec end_column = vset(frame.rows_have_cells ? frame.last_column + 2 : 0);
-    const vec end_row = vset(frame.last_row - frame.first_row + 2);
-    vmask complete = vequal(one, vset(frame.rows_have_cells));
+    const vec end_column = vset(frame.last_column + 1), end_row = vset(frame.last_row - frame.first_row + 1);
+    vec lowest = one, highest = one, zero_or_nan = zero;
     for (int64_t i = 0; i < count; i += LANES) {
-        const vec middle_x = vadd(first_middle_x, vload(chunk->step_x + i)), from_column = vadd(middle_x, one);
-        const vec x = vload(chunk->x + i), y = vload(chunk->y + i), m = vload(chunk->m + i);
-        vec column, row, left, right, upper, lower;
-        vcell(x, from_column, &column, &left, &right);
-        vcell(y, from_row, &row, &upper, &lower);
+        const vec x = vload(chunk->x + i), y = vload(chunk->y + i), whole_x = vfloor(x), whole_y = vfloor(y);
+        const vec m = vload(chunk->m + i);
+        vec right = vsub(x, whole_x), lower = vsub(y, whole_y), left = vsub(one, right), upper = vsub(one, lower);
+        vec column = vadd(vadd(before_middle_x, vload(chunk->step_x + i)), whole_x), row = vadd(from_row, whole_y);
+        vmask same_column, same_row;
         /* left is 0 for a position so little below a whole number that it may have to be settled. */
-        const vmask after = vless(zero, vmin(vmin(column, row), vmin(left, upper)));
-        const bool inner = vmask_full(vmask_and(after, vmask_and(vless(column, end_column), vless(row, end_row))));
-        chunk->inner[i / LANES] = inner;
-        if (inner) {
-            store_cells(&frame, i, column, row, m, left, right, upper, lower, chunk);
-        } else {
-            vcell(vsettle(x, middle_x), from_column, &column, &left, &right);
-            vcell(vsettle(y, vset((real)chunk->middle_y)), from_row, &row, &upper, &lower);
-            const vmask missed = vmask_or(vless(row, vset(frame.lowest_row)), vless(vset(frame.highest_row), row));
-            const vmask found = vmask_and(vfinite(m), vmask_not(missed));
-            column = vnearest(column, vset(frame.last_column + 1), &left, &right);
-            row = vnearest(row, vset(frame.last_row - frame.first_row + 1), &upper, &lower);
-            store_cells(&frame, i, column, row, m, left, right, upper, lower, chunk);
-            complete = vmask_and(complete, found);
-            if (!vmask_full(complete))
-                vforget_index(chunk->at + i, vmask_and(found, vequal(one, vset(frame.rows_have_cells))));
+        const vmask settled = vless(zero, vmin(left, upper));
+        lowest = vmin(row, lowest), highest = vmax(row, highest);
+        column = vnearest(column, end_column, &left, &right, &same_column);
+        row = vnearest(row, end_row, &upper, &lower, &same_row);
+        store_cells(&frame, i, column, row, m, left, right, upper, lower, backward, chunk);
+        if (backward) {
+            chunk->inner[i / LANES] = vmask_full(vmask_and(settled, vmask_and(same_column, same_row)));
+            zero_or_nan = vfma(m, zero, zero_or_nan);
         }
     }
-    chunk->complete = vmask_full(complete);
+    const vmask missed = vmask_or(vless(lowest, vset(frame.lowest_row)), vless(vset(frame.highest_row), highest));
+    chunk->complete = frame.rows_have_cells && vmask_full(vmask_and(vfinite(zero_or_nan), vmask_not(missed)));
+    if (!chunk->complete)
+        forget_cells(&frame, count, chunk);
 }
 
 /* How many of `blocks` blocks of points, one after the other in a chunk, have cells for all points before one that has not. */

@@ -223,7 +223,7 @@ static void forward_box(const image_frame *frame, const view *value, char *outpu
     };
     read_box(frame, at, box, chunk);
     place_points(frame, count, chunk);
-    find_cells(frame, count, chunk);
+    find_cells(frame, count, false, chunk);
     for (int64_t channel = at->group * depth; channel < (at->group + box->groups) * depth; channel += depth) {
         char *const out = output + (at->pixel * stride + channel) * item;
         real *const sums = layer->converts ? row : (real *)out;

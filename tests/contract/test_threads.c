@@ -19,8 +19,7 @@ static dcnv4_problem threads_problem(int32_t dtype, int number) {
     problem.height = 23, problem.width = 19;
     if (number == 1)
         problem.batch = 1, problem.groups = 1, problem.group_channels = 17, problem.softmax = 1;
-    if (number ==
-        2) { /* pixels that are so far apart that the cpu copies value for as many threads as there are groups */
+    if (number == 2) { /* pixels so far apart that the cpu copies value, unless there are more threads than groups */
         problem.batch = 1, problem.height = 9, problem.width = 11, problem.groups = 8, problem.group_channels = 32;
         problem.stride_h = problem.stride_w = 1;
     }
