@@ -127,7 +127,7 @@ static void finish_dots(const backward_run *run, const place *at, const point_bo
     const vec last_row = vset(frame->has_cells ? (real)(p->height - 2) : frame->height);
     const int64_t count = box->pixels * box->groups * box->points;
     for (int64_t i = 0; i < count; i += LANES) {
-        vec x = vload(chunk->x + i), y = vload(chunk->y + i), whole_x = vfloor(x), whole_y = vfloor(y);
+        const vec x = vload(chunk->x + i), y = vload(chunk->y + i), whole_x = vfloor(x), whole_y = vfloor(y);
         vec a, b, c, d, scaled = vmul(scale, vload(chunk->m + i));
         vload_quads(dots->corners + 4 * i, &a, &b, &c, &d);
         projection projected;
@@ -135,7 +135,6 @@ static void finish_dots(const backward_run *run, const place *at, const point_bo
             projected = project_inner(vsub(x, whole_x), vsub(y, whole_y), a, b, c, d);
         } else {
             const vec middle_x = vadd(first_middle_x, vload(chunk->step_x + i));
-            x = vsettle(x, middle_x), y = vsettle(y, middle_y), whole_x = vfloor(x), whole_y = vfloor(y);
             const vmask counts = vmask_and(vcounts(x, middle_x, width), vcounts(y, middle_y, height));
             const axis h = vlocate(vadd(middle_x, whole_x), vsub(x, whole_x), first, last_column);
             const axis v = vlocate(vadd(middle_y, whole_y), vsub(y, whole_y), first, last_row);
@@ -164,10 +163,10 @@ static void write_box(const backward_run *run, const place *at, const point_box 
     }
 }
 
-/* Whether a point of the chunk can reach the target's rows. A row to spare makes up for positions that are not settled. */
+/* Whether a point of the chunk can reach the target's rows. */
 static bool reaches(const backward_run *run, const point_chunk *chunk, int64_t count) {
-    const vec above = vset((real)(run->grad.first_row - 2 - chunk->middle_y)),
-              end = vset((real)(run->grad.last_row + 1 - chunk->middle_y));
+    const vec above = vset((real)(run->grad.first_row - 1 - chunk->middle_y)),
+              end = vset((real)(run->grad.last_row - chunk->middle_y));
     vmask far = vless(above, above);
     far = vmask_not(far);
     for (int64_t i = 0; i < count; i += LANES) {

@@ -7,16 +7,10 @@ typedef struct cell {
     real weight[4];      /* bilinear; outside the image too */
 } cell;
 
-/* As vsettle. */
-static inline real settle(real position, int64_t middle) {
-    const real near = NEAREST * (real)middle;
-    return position * position < near * near ? 0 : position;
-}
-
 static inline cell look(const point_chunk *chunk, int64_t point, const dcnv4_problem *p) {
     const int64_t pixel = point / chunk->points % chunk->pixels;
     const int64_t middle_x = chunk->first_middle_x + pixel * p->stride_w;
-    const real x = settle(chunk->x[point], middle_x), y = settle(chunk->y[point], chunk->middle_y);
+    const real x = chunk->x[point], y = chunk->y[point];
     const real far_off = (real)4e18;
     if (!(x > -far_off && x < far_off && y > -far_off && y < far_off))
         return (cell){.counts = false};

@@ -212,7 +212,8 @@ static void read_box(const image_frame *frame, const place *at, const point_box 
         pairs += 2 * count * box->pixels, m += count * box->pixels;
     }
     for (int64_t i = 0; i < LANES - 1; ++i)
-        pairs[2 * i] = pairs[2 * i + 1] = m[i] = 0; /* whole vectors are worked on, so something has to be there */
+        pairs[2 * i] = pairs[2 * i + 1] = (real)0.5,
+                  m[i] = 0; /* whole vectors are worked on: what need not be settled */
 }
 
 /* Where a cell's index is 0, in an image of this many columns whose rows begin with first_row. */
@@ -220,22 +221,40 @@ static inline int64_t index_origin(const image_frame *frame, int64_t first_row, 
     return (((int64_t)frame->first_row - first_row - 1) * frame->layer->problem->asked.width - 1) * stride;
 }
 
-/* Where the points of a chunk are: x = scale·(grid + dx). */
-static void place_points(const image_frame *frame, int64_t count, point_chunk *chunk) {
-    const vec scale = vset(frame->scale);
-    for (int64_t i = 0; i < count; i += LANES) {
-        vec dx, dy;
-        vload_pairs(chunk->pairs + 2 * i, &dx, &dy);
-        vstore(chunk->x + i, vmul(scale, vadd(vload(chunk->grid_x + i), dx)));
-        vstore(chunk->y + i, vmul(scale, vadd(vload(chunk->grid_y + i), dy)));
-    }
-}
-
 /* A position so near to the middle is there: their sum is the middle then even in float64. Else it could be told from a point
  * at the image's edge, or at the border of two cells, where the formula's arithmetic cannot. */
 static inline vec vsettle(vec position, vec middle) {
     const vec near = vmul(vset(NEAREST), middle);
     return vdrop(vless(vmul(position, position), vmul(near, near)), position);
+}
+
+static NOINLINE void settle_points(int64_t count, point_chunk *chunk) {
+    const vec first_middle_x = vset((real)chunk->first_middle_x), middle_y = vset((real)chunk->middle_y);
+    for (int64_t i = 0; i < count; i += LANES) {
+        const vec middle_x = vadd(first_middle_x, vload(chunk->step_x + i));
+        vstore(chunk->x + i, vsettle(vload(chunk->x + i), middle_x));
+        vstore(chunk->y + i, vsettle(vload(chunk->y + i), middle_y));
+    }
+}
+
+/* Where the points of a chunk are: x = scale·(grid + dx), settled. */
+static void place_points(const image_frame *frame, int64_t count, point_chunk *chunk) {
+    const vec scale = vset(frame->scale);
+    vec nearest = vset(INFINITY); /* squares */
+    for (int64_t i = 0; i < count; i += LANES) {
+        vec dx, dy;
+        vload_pairs(chunk->pairs + 2 * i, &dx, &dy);
+        const vec x = vmul(scale, vadd(vload(chunk->grid_x + i), dx));
+        const vec y = vmul(scale, vadd(vload(chunk->grid_y + i), dy));
+        nearest = vmin(vmin(vmul(x, x), vmul(y, y)), nearest);
+        vstore(chunk->x + i, x);
+        vstore(chunk->y + i, y);
+    }
+    /* Asked for once, with the largest middle. */
+    const real first = (real)chunk->first_middle_x, last = first + chunk->step_x[count - 1], y = (real)chunk->middle_y;
+    const real largest = first * first + last * last + y * y;
+    if (!vmask_full(vmask_not(vless(nearest, vset(NEAREST * NEAREST * largest)))))
+        settle_points(count, chunk);
 }
 
 /* Cells of LANES points from number i on. column and row count from 1 at the frame's first column and row. */
@@ -253,8 +272,7 @@ static inline void store_cells(const image_frame *frame, int64_t i, vec column, 
 static inline vec vnearest(vec at, vec last, vec *near, vec *far, vmask *same) {
     const vec low = vmin(vmax(at, vset(1)), last), past = vsub(at, low), own_near = *near, own_far = *far;
     *same = vequal(past, vset(0));
-    const vmask before = vmask_and(vequal(past, vset(-1)), vless(vset(NEAREST), own_far)); /* settled, see vsettle */
-    *near = vselect(*same, own_near, vkeep(before, own_far));
+    *near = vselect(*same, own_near, vkeep(vequal(past, vset(-1)), own_far));
     *far = vselect(*same, own_far, vkeep(vequal(past, vset(1)), own_near));
     return low;
 }
@@ -286,14 +304,12 @@ static ALWAYS_INLINE void find_cells(const image_frame *frame_, int64_t count, c
         vec right = vsub(x, whole_x), lower = vsub(y, whole_y), left = vsub(one, right), upper = vsub(one, lower);
         vec column = vadd(vadd(before_middle_x, vload(chunk->step_x + i)), whole_x), row = vadd(from_row, whole_y);
         vmask same_column, same_row;
-        /* left is 0 for a position so little below a whole number that it may have to be settled. */
-        const vmask settled = vless(zero, vmin(left, upper));
         lowest = vmin(row, lowest), highest = vmax(row, highest);
         column = vnearest(column, end_column, &left, &right, &same_column);
         row = vnearest(row, end_row, &upper, &lower, &same_row);
         store_cells(&frame, i, column, row, m, left, right, upper, lower, backward, chunk);
         if (backward) {
-            chunk->inner[i / LANES] = vmask_full(vmask_and(settled, vmask_and(same_column, same_row)));
+            chunk->inner[i / LANES] = vmask_full(vmask_and(same_column, same_row));
             zero_or_nan = vfma(m, zero, zero_or_nan);
         }
     }
