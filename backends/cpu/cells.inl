@@ -211,9 +211,9 @@ static void read_box(const image_frame *frame, const place *at, const point_box 
                 softmax(layer, block + i * row * item, m + i * count, count);
         pairs += 2 * count * box->pixels, m += count * box->pixels;
     }
+    /* Whole vectors are worked on, so something has to be there: points that need not be settled. */
     for (int64_t i = 0; i < LANES - 1; ++i)
-        pairs[2 * i] = pairs[2 * i + 1] = (real)0.5,
-                  m[i] = 0; /* whole vectors are worked on: what need not be settled */
+        pairs[2 * i] = pairs[2 * i + 1] = (real)0.5, m[i] = 0;
 }
 
 /* Where a cell's index is 0, in an image of this many columns whose rows begin with first_row. */
