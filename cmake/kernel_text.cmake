@@ -2,6 +2,7 @@
 set(dcnv4_kernel_texts
   dcnv4i_kernel_sample sample.inl
   dcnv4i_kernel_points points.inl
+  dcnv4i_kernel_runs runs.inl
   dcnv4i_kernel_forward forward.inl
   dcnv4i_kernel_backward_points backward_points.inl
   dcnv4i_kernel_backward_scatter backward_scatter.inl

@@ -45,12 +45,12 @@ bool dcnv4i_geometry_legal(const dcnv4i_limits *limits, const dcnv4i_problem *pr
                            const dcnv4i_geometry *geometry) {
     const dcnv4i_geometry standard = dcnv4i_geometry_of(limits, problem, part, geometry->aligned);
     /* The default has the widest accesses that the rows allow, all widths being powers of two. */
-    if (geometry->wide != standard.wide || geometry->aligned != standard.aligned ||
-        geometry->vector > standard.vector || !in_range(geometry, problem) ||
+    if (geometry->run != standard.run || geometry->tile_w % geometry->run != 0 || geometry->wide != standard.wide ||
+        geometry->aligned != standard.aligned || geometry->vector > standard.vector || !in_range(geometry, problem) ||
         !scatter_fits(limits, problem, part, geometry))
         return false;
     /* No CPU has so small a limit that the default's 64 blocks are over it. */
-    if (items_of(geometry) > (limits->cpu && limits->work_group < 64 ? 64 : limits->work_group))
+    if (geometry->run == 1 && items_of(geometry) > (limits->cpu && limits->work_group < 64 ? 64 : limits->work_group))
         return false;
     if (limits->cpu)
         return geometry->lanes == 1 && !geometry->staged;

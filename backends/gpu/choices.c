@@ -26,8 +26,8 @@ static record pack(const dcnv4i_geometry *g) {
 
 static dcnv4i_geometry unpack(const record *from) {
     const int32_t *n = from->number;
-    return (dcnv4i_geometry){n[0], n[1],  n[2],  n[3],  n[4], n[5], n[6], n[7] == 1, (dcnv4i_scatter)n[8],
-                             n[9], n[10], n[11], false, false};
+    return (dcnv4i_geometry){n[0], n[1],  n[2],  n[3], n[4],  n[5], n[6], n[7] == 1, (dcnv4i_scatter)n[8],
+                             n[9], n[10], n[11], 1,    false, false};
 }
 
 /* ---- Keys ----------------------------------------------------------------------------------------------------------- */
@@ -93,7 +93,8 @@ dcnv4i_choices dcnv4i_choices_read(const dcnv4i_programs *programs, const dcnv4i
     for (int part = 0; part < DCNV4I_PARTS; ++part) {
         dcnv4i_geometry *const g = &choices.geometry[part];
         *g = unpack(&records[part]);
-        g->wide = dcnv4i_geometry_of(limits, problem, (dcnv4i_part)part, false).wide;
+        const dcnv4i_geometry standard = dcnv4i_geometry_of(limits, problem, (dcnv4i_part)part, false);
+        g->run = standard.run, g->wide = standard.wide;
         choices.has[part] = records[part].has == 1 && dcnv4i_geometry_legal(limits, problem, (dcnv4i_part)part, g);
         choices.any = choices.any || choices.has[part];
     }

@@ -162,7 +162,8 @@ static dcnv4_status get_part(program *made, dcnv4i_part id, bool aligned, part *
 }
 
 static int64_t tile_work_group(const dcnv4i_geometry *geometry) {
-    return (int64_t)geometry->tile_h * geometry->tile_w * geometry->tile_groups * geometry->lanes;
+    return geometry->run > 1 ? 1
+                             : (int64_t)geometry->tile_h * geometry->tile_w * geometry->tile_groups * geometry->lanes;
 }
 
 /* The launch of a part that has one kernel over all blocks. */

@@ -4,6 +4,7 @@
 
 extern const char dcnv4i_kernel_sample[];
 extern const char dcnv4i_kernel_points[];
+extern const char dcnv4i_kernel_runs[];
 extern const char dcnv4i_kernel_forward[];
 extern const char dcnv4i_kernel_backward_points[];
 extern const char dcnv4i_kernel_backward_scatter[];

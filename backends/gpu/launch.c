@@ -67,13 +67,19 @@ static int32_t vector_of(const dcnv4i_limits *limits, const dcnv4i_problem *prob
     return (int32_t)width;
 }
 
-/* One work-item has all channels of a block, or, in forward, up to 64 of them: its samples stay in registers. */
+/* A work-item has all channels of a tile's blocks, or, in forward, up to 64 of them: run by run, or, where there is none, a
+ * block. */
 static void plan_for_cpu(dcnv4i_geometry *geometry, const dcnv4i_problem *problem) {
-    const int64_t depth = problem->asked.group_channels;
+    enum { RUN = 8, MOST_TAPS = 16 };
+    const int64_t depth = problem->asked.group_channels, points = problem->points;
     geometry->lanes = 1;
-    geometry->vectors = (int32_t)smaller(blocks_of(depth, geometry->vector), 8);
-    geometry->tile_groups = (int32_t)smaller(problem->asked.groups, 64);
-    geometry->tile_w = (int32_t)power_below(64 / geometry->tile_groups);
+    geometry->vectors = (int32_t)smaller(blocks_of(depth, geometry->vector), 4);
+    geometry->run = geometry->wide || points == 0 ? 1 : RUN; /* vectors of points have 32 bits for a number */
+    if (points > 0)
+        geometry->taps = (int32_t)blocks_of(points, blocks_of(points, MOST_TAPS));
+    const int64_t items = geometry->run > 1 ? 16 : 64;
+    geometry->tile_groups = (int32_t)smaller(problem->asked.groups, items);
+    geometry->tile_w = (int32_t)power_below(items / geometry->tile_groups) * geometry->run;
     geometry->tile_h = 1;
 }
 
@@ -141,7 +147,7 @@ static void plan_scatter(dcnv4i_geometry *geometry, const dcnv4i_limits *limits,
 
 dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part,
                                    bool aligned) {
-    dcnv4i_geometry geometry = {.vector = vector_of(limits, problem, part), .taps = 1};
+    dcnv4i_geometry geometry = {.vector = vector_of(limits, problem, part), .run = 1, .taps = 1};
     geometry.aligned = aligned && !limits->cpu;
     geometry.wide = needs_64_bits(problem);
     if (limits->cpu)
@@ -181,7 +187,7 @@ bool dcnv4i_geometry_equal(const dcnv4i_geometry *a, const dcnv4i_geometry *b) {
     return a->vector == b->vector && a->lanes == b->lanes && a->vectors == b->vectors && a->tile_h == b->tile_h &&
            a->tile_w == b->tile_w && a->tile_groups == b->tile_groups && a->taps == b->taps && a->staged == b->staged &&
            a->scatter == b->scatter && a->hits == b->hits && a->chunk_h == b->chunk_h && a->chunk_w == b->chunk_w &&
-           a->wide == b->wide && a->aligned == b->aligned;
+           a->run == b->run && a->wide == b->wide && a->aligned == b->aligned;
 }
 
 /* Tiles that cover height × width pixels of every image, times groups and channel parts. */

@@ -33,6 +33,7 @@ typedef struct dcnv4i_geometry {
     dcnv4i_scatter scatter;
     int32_t hits;             /* tiles: points that a work-group collects before it adds them up */
     int32_t chunk_h, chunk_w; /* tiles: output pixels whose reach is looked up together */
+    int32_t run;              /* on a CPU: neighbouring pixels of a row whose samples are found together; else 1 */
     bool wide;                /* element numbers need 64 bits */
     bool aligned;             /* every vector access is at a multiple of its size */
 } dcnv4i_geometry;

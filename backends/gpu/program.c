@@ -102,6 +102,7 @@ static void define_geometry(text *to, const dcnv4i_limits *limits, const dcnv4i_
         {"TILE_H", geometry->tile_h},
         {"TILE_W", geometry->tile_w},
         {"TILE_GROUPS", geometry->tile_groups},
+        {"RUN", geometry->run},
         {"TAPS", geometry->taps},
         {"STAGED", geometry->staged},
         {"SCATTER", geometry->scatter},
@@ -156,6 +157,8 @@ static char *source_of(const char *constants, const char *const *words, dcnv4i_p
         texts[count++] = *words++;
     texts[count++] = dcnv4i_kernel_sample;
     texts[count++] = dcnv4i_kernel_points;
+    if (geometry->run > 1)
+        texts[count++] = dcnv4i_kernel_runs;
     if (has(parts, DCNV4I_PART_FORWARD))
         texts[count++] = dcnv4i_kernel_forward;
     if (has(parts, DCNV4I_PART_POINTS))

@@ -137,20 +137,20 @@ DCN_INLINE dcn_slopes dcn_gather_slopes(const DCN_LOCAL dcn_quad *dots, int cell
 DCN_INLINE void dcn_dots(const DCN_GLOBAL dcn_item *value, dcn_index at, dcn_index below,
                          const DCN_GLOBAL dcn_item *grad_output, dcn_index grad_at, int inside, dcn_index channel,
                          DCN_PRIVATE float *dot) {
-    dcn_vector sum[4];
+    dcn_partials sum[4];
     DCN_UNROLL
     for (int c = 0; c < 4; ++c)
-        sum[c] = dcn_zero();
+        sum[c] = dcn_no_products();
     if (inside == DCN_INTERIOR) {
         DCN_UNROLL_VECTORS
         for (int v = 0; v < DCN_LANE_VECTORS; ++v)
             if (DCN_HAS_VECTOR(channel, v)) {
                 const dcn_index step = v * DCN_LANES * DCN_VECTOR;
                 const dcn_vector grad = dcn_load(grad_output, grad_at + step);
-                sum[0] = dcn_fma_each(grad, dcn_load(value, at + step), sum[0]);
-                sum[1] = dcn_fma_each(grad, dcn_load(value, at + step + DCN_VALUE_STRIDE), sum[1]);
-                sum[2] = dcn_fma_each(grad, dcn_load(value, at + step + below), sum[2]);
-                sum[3] = dcn_fma_each(grad, dcn_load(value, at + step + below + DCN_VALUE_STRIDE), sum[3]);
+                sum[0] = dcn_add_products(grad, dcn_load(value, at + step), sum[0]);
+                sum[1] = dcn_add_products(grad, dcn_load(value, at + step + DCN_VALUE_STRIDE), sum[1]);
+                sum[2] = dcn_add_products(grad, dcn_load(value, at + step + below), sum[2]);
+                sum[3] = dcn_add_products(grad, dcn_load(value, at + step + below + DCN_VALUE_STRIDE), sum[3]);
             }
     } else {
         for (int v = 0; v < DCN_LANE_VECTORS; ++v)
@@ -159,7 +159,7 @@ DCN_INLINE void dcn_dots(const DCN_GLOBAL dcn_item *value, dcn_index at, dcn_ind
                     if (inside >> c & 1) {
                         const dcn_index step = v * DCN_LANES * DCN_VECTOR;
                         const dcn_index corner = at + step + (c & 1 ? DCN_VALUE_STRIDE : 0) + (c & 2 ? below : 0);
-                        sum[c] = dcn_fma_each(dcn_load(grad_output, grad_at + step), dcn_load(value, corner), sum[c]);
+                        sum[c] = dcn_add_products(dcn_load(grad_output, grad_at + step), dcn_load(value, corner), sum[c]);
                     }
     }
     dcn_sum4(sum, dot);
@@ -185,6 +185,153 @@ DCN_INLINE dcn_slopes dcn_project(const DCN_GLOBAL dcn_item *value, const DCN_GL
     return slopes;
 }
 
+/* Writes the gradients of a block, point by point. */
+DCN_INLINE void dcn_points_block(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *offset_mask,
+                                 const DCN_GLOBAL dcn_item *grad_output, DCN_GLOBAL dcn_item *grad_offset_mask,
+                                 const DCN_PRIVATE dcn_block *b, dcn_index channel, const DCN_PRIVATE dcn_sizes *sizes) {
+    const dcn_softmax norm = dcn_softmax_of(offset_mask, b->offsets);
+    float mean = 0.0f;
+    for (int k = 0; DCN_SOFTMAX && k < DCN_POINTS; ++k) {
+        const dcn_sample s = dcn_point(offset_mask, b, k, &norm, sizes);
+        const dcn_slopes slopes = dcn_project(value, grad_output, &s, b, channel, sizes);
+        mean += s.inside ? s.mask * slopes.mask : 0.0f;
+    }
+    for (int k = 0; k < DCN_POINTS; ++k) {
+        const dcn_sample s = dcn_point(offset_mask, b, k, &norm, sizes);
+        const dcn_slopes slopes = dcn_project(value, grad_output, &s, b, channel, sizes);
+        dcn_write_point(grad_offset_mask, b, k, &s, &slopes, mean);
+    }
+}
+
+#if DCN_RUN > 1
+
+/* Σ over a block's channels of grad_output times the value of each of a cell's pixels. */
+DCN_INLINE dcn_quad dcn_cell_dots(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *grad_output,
+                                  dcn_index below) {
+    dcn_partials sum[4];
+    DCN_UNROLL
+    for (int c = 0; c < 4; ++c)
+        sum[c] = dcn_no_products();
+    DCN_UNROLL_VECTORS
+    for (int v = 0; v < DCN_LANE_VECTORS; ++v) {
+        const dcn_vector grad = dcn_load(grad_output, v * DCN_VECTOR);
+        sum[0] = dcn_add_products(grad, dcn_load(value, v * DCN_VECTOR), sum[0]);
+        sum[1] = dcn_add_products(grad, dcn_load(value, v * DCN_VECTOR + DCN_VALUE_STRIDE), sum[1]);
+        sum[2] = dcn_add_products(grad, dcn_load(value + below, v * DCN_VECTOR), sum[2]);
+        sum[3] = dcn_add_products(grad, dcn_load(value + below, v * DCN_VECTOR + DCN_VALUE_STRIDE), sum[3]);
+    }
+    dcn_quad dot;
+    dcn_sum4(sum, dot.part);
+    return dot;
+}
+
+/* The slopes of point k of each pixel. */
+typedef struct dcn_run_slopes {
+    dcn_floats mask, x, y;
+} dcn_run_slopes;
+
+/* Replaces those for which the dots are of no use. */
+DCN_INLINE void dcn_mend_slopes(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *offset_mask,
+                                const DCN_GLOBAL dcn_item *grad_output, const DCN_PRIVATE dcn_run *run, int k,
+                                dcn_ints useful, DCN_PRIVATE dcn_run_slopes *slopes, const DCN_PRIVATE dcn_sizes *sizes) {
+    float by[3][DCN_RUN];
+    int keep[DCN_RUN];
+    vstore8(slopes->mask, 0, by[0]), vstore8(slopes->x, 0, by[1]), vstore8(slopes->y, 0, by[2]);
+    vstore8(useful, 0, keep);
+    for (int p = run->first; p < run->end; ++p)
+        if (!keep[p]) {
+            const dcn_block b = dcn_run_block(run, p, sizes);
+            const dcn_sample s = dcn_place(offset_mask, &b, k, sizes);
+            const dcn_slopes one = dcn_project(value, grad_output, &s, &b, 0, sizes);
+            by[0][p] = one.mask, by[1][p] = one.x, by[2][p] = one.y;
+        }
+    slopes->mask = vload8(0, by[0]), slopes->x = vload8(0, by[1]), slopes->y = vload8(0, by[2]);
+}
+
+/* From the points' places and their dots with the cells' pixels. */
+DCN_INLINE dcn_run_slopes dcn_run_slopes_of(const DCN_PRIVATE dcn_cells *cells, const DCN_PRIVATE dcn_floats *dot) {
+    const dcn_axis x = cells->x, y = cells->y;
+    const dcn_floats upper = x.near * dot[0] + x.far * dot[1], lower = x.near * dot[2] + x.far * dot[3];
+    dcn_run_slopes slopes;
+    slopes.mask = y.near * upper + y.far * lower;
+    slopes.x = y.near * (x.near_slope * dot[0] + x.far_slope * dot[1]) +
+               y.far * (x.near_slope * dot[2] + x.far_slope * dot[3]);
+    slopes.y = y.near_slope * upper + y.far_slope * lower;
+    return slopes;
+}
+
+/* Writes the gradients of point k of each pixel; `to` is where the first pixel's block begins. */
+DCN_INLINE void dcn_write_slopes(DCN_GLOBAL dcn_item *to, const DCN_PRIVATE dcn_run *run, int k,
+                                 const DCN_PRIVATE dcn_cells *cells, dcn_floats mask,
+                                 const DCN_PRIVATE dcn_run_slopes *slopes, dcn_floats mean) {
+    const dcn_ints counts = cells->x.counts & cells->y.counts;
+    const dcn_floats factor = DCN_SCALE * mask;
+    dcn_write_run(to, run, 2 * k, counts ? factor * slopes->x : 0.0f);
+    dcn_write_run(to, run, 2 * k + 1, counts ? factor * slopes->y : 0.0f);
+    dcn_write_run(to, run, 2 * DCN_POINTS + k, DCN_SOFTMAX ? mask * (slopes->mask - mean) : slopes->mask);
+}
+
+/* What is known of a run's points while their gradients are made. */
+typedef struct dcn_run_points {
+    dcn_cells found[DCN_TAPS];
+    dcn_floats mask[DCN_TAPS];
+    dcn_quad dots[DCN_TAPS * DCN_RUN];
+} dcn_run_points;
+
+DCN_INLINE void dcn_find_points(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *grad_output,
+                                const DCN_PRIVATE dcn_run *run, int first, const DCN_PRIVATE dcn_softmaxes *norm,
+                                DCN_PRIVATE dcn_run_points *points, const DCN_PRIVATE dcn_sizes *sizes) {
+    dcn_index cells[DCN_TAPS * DCN_RUN];
+    dcn_frame frame;
+    frame.begin_row = 0, frame.end_row = sizes->height, frame.width = sizes->width;
+    for (int t = 0; t < DCN_TAPS; ++t) {
+        const int k = DCN_POINT(first + t);
+        points->found[t] = dcn_cells_of(run, k, &frame);
+        points->mask[t] = dcn_masks_of(run, k, norm);
+        dcn_stage_cells(&points->found[t], sizes->width, DCN_VALUE_STRIDE, cells + t * DCN_RUN);
+    }
+    value += run->n * sizes->height * sizes->width * DCN_VALUE_STRIDE + run->group * DCN_CHANNELS;
+    for (int p = 0; p < DCN_RUN; ++p) {
+        const dcn_block b = dcn_run_block(run, DCN_MIN(p, run->end - 1), sizes);
+        const DCN_GLOBAL dcn_item *const grad = grad_output + b.pixel * DCN_GRAD_OUTPUT_STRIDE + b.group * DCN_CHANNELS;
+        DCN_UNROLL_TAPS
+        for (int t = 0; t < DCN_TAPS; ++t)
+            points->dots[t * DCN_RUN + DCN_SLOT(p)] =
+                dcn_cell_dots(value + cells[t * DCN_RUN + p], grad, sizes->width * DCN_VALUE_STRIDE);
+    }
+}
+
+/* Writes the gradients of the blocks of a run. */
+DCN_APART void dcn_points_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *offset_mask,
+                               const DCN_GLOBAL dcn_item *grad_output, DCN_GLOBAL dcn_item *grad_offset_mask,
+                               const DCN_PRIVATE dcn_run *run, const DCN_PRIVATE dcn_sizes *sizes) {
+    const int rounds = (DCN_POINTS + DCN_TAPS - 1) / DCN_TAPS, first_writing = DCN_SOFTMAX ? rounds : 0;
+    const dcn_softmaxes norm = dcn_softmaxes_of(run);
+    const dcn_block block = dcn_run_block(run, 0, sizes);
+    DCN_GLOBAL dcn_item *const to = grad_offset_mask + block.pixel * DCN_GRAD_OFFSET_MASK_STRIDE +
+                                    block.group * 3 * DCN_POINTS;
+    dcn_run_points points;
+    dcn_floats mean = 0.0f;
+    for (int round = 0; round < first_writing + rounds; ++round) {
+        const int first = round % rounds * DCN_TAPS;
+        if (round == 0 || rounds > 1)
+            dcn_find_points(value, grad_output, run, first, &norm, &points, sizes);
+        for (int t = 0; t < DCN_TAPS && first + t < DCN_POINTS; ++t) {
+            dcn_floats dot[4];
+            dcn_load_quads(points.dots + t * DCN_RUN, dot);
+            dcn_run_slopes slopes = dcn_run_slopes_of(&points.found[t], dot);
+            const dcn_ints useful = 0.0f * (dot[0] + dot[1] + dot[2] + dot[3]) == 0.0f;
+            if (!all(useful))
+                dcn_mend_slopes(value, offset_mask, grad_output, run, first + t, useful, &slopes, sizes);
+            if (round < first_writing)
+                mean += points.mask[t] * slopes.mask;
+            else
+                dcn_write_slopes(to, run, first + t, &points.found[t], points.mask[t], &slopes, mean);
+        }
+    }
+}
+
+#endif
 #endif
 
 DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
@@ -199,6 +346,22 @@ DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
     sizes.height = height, sizes.width = width;
     sizes.output_height = output_height, sizes.output_width = output_width;
     const dcn_tile tile = dcn_tile_of(DCN_GROUP_ID, 1, &sizes);
+#if DCN_RUN > 1
+    const int cellular = sizes.width > 1 && sizes.height > 1;
+    for (int i = 0; i < DCN_TILE_RUNS; ++i) {
+        const dcn_run run = dcn_tile_run(&tile, i, offset_mask, &sizes);
+        if (!dcn_run_exists(&run, &sizes))
+            continue;
+        if (cellular)
+            dcn_points_run(value, offset_mask, grad_output, grad_offset_mask, &run, &sizes);
+        for (int p = run.first; p < run.end; ++p) {
+            const dcn_block block = dcn_run_block(&run, p, &sizes);
+            if (!cellular)
+                dcn_points_block(value, offset_mask, grad_output, grad_offset_mask, &block, 0, &sizes);
+            dcn_write_padding(grad_offset_mask, &block, 0);
+        }
+    }
+#else
     const int item = DCN_LOCAL_ID, lane = item % DCN_LANES;
     const dcn_block block = dcn_tile_block(&tile, item / DCN_LANES, &sizes);
     const dcn_index channel = lane * DCN_VECTOR;
@@ -269,21 +432,10 @@ DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
 #endif
     }
 #else
-    if (exists) {
-        const dcn_softmax norm = dcn_softmax_of(offset_mask, block.offsets);
-        float mean = 0.0f;
-        for (int k = 0; DCN_SOFTMAX && k < DCN_POINTS; ++k) {
-            const dcn_sample s = dcn_point(offset_mask, &block, k, &norm, &sizes);
-            const dcn_slopes slopes = dcn_project(value, grad_output, &s, &block, channel, &sizes);
-            mean += s.inside ? s.mask * slopes.mask : 0.0f;
-        }
-        for (int k = 0; k < DCN_POINTS; ++k) {
-            const dcn_sample s = dcn_point(offset_mask, &block, k, &norm, &sizes);
-            const dcn_slopes slopes = dcn_project(value, grad_output, &s, &block, channel, &sizes);
-            dcn_write_point(grad_offset_mask, &block, k, &s, &slopes, mean);
-        }
-    }
+    if (exists)
+        dcn_points_block(value, offset_mask, grad_output, grad_offset_mask, &block, channel, &sizes);
 #endif
     if (exists)
         dcn_write_padding(grad_offset_mask, &block, lane);
+#endif
 }

@@ -67,15 +67,15 @@ DCN_INLINE dcn_share dcn_share_of(dcn_index number, dcn_long bands, dcn_long sha
     return own;
 }
 
-/* Adds what one block's points give to the pixels that are owned. */
+/* Adds what a block's points from `from` to `end` give to the pixels that are owned, point by point. */
 DCN_INLINE void dcn_scatter_block(const DCN_GLOBAL dcn_item *offset_mask, const DCN_GLOBAL dcn_item *grad_output,
-                                  DCN_GLOBAL float *sums, const DCN_PRIVATE dcn_block *b,
+                                  DCN_GLOBAL float *sums, const DCN_PRIVATE dcn_block *b, int from, int end,
                                   const DCN_PRIVATE dcn_share *own, dcn_index channel,
                                   const DCN_PRIVATE dcn_sizes *sizes) {
     const dcn_index first = b->group * DCN_CHANNELS + channel;
     const DCN_GLOBAL dcn_item *const grad = grad_output + b->pixel * DCN_GRAD_OUTPUT_STRIDE + first;
     const dcn_softmax norm = dcn_softmax_of(offset_mask, b->offsets);
-    for (int k = 0; k < DCN_POINTS; ++k) {
+    for (int k = from; k < end; ++k) {
         const dcn_sample s = dcn_point(offset_mask, b, k, &norm, sizes);
         const dcn_index at = dcn_at(&s, b->n, sizes), last = at + sizes->width + 1;
         if (!s.inside || at >= own->end || last < own->begin)
@@ -91,6 +91,83 @@ DCN_INLINE void dcn_scatter_block(const DCN_GLOBAL dcn_item *offset_mask, const 
         }
     }
 }
+
+#if DCN_RUN > 1
+
+/* Whether 0 times each of a block's gradients is 0: pixels in a cell that are no corners must get nothing. */
+DCN_INLINE int dcn_harmless(const DCN_GLOBAL dcn_item *grad) {
+    dcn_partials nothing = dcn_no_products();
+    DCN_UNROLL_VECTORS
+    for (int v = 0; v < DCN_LANE_VECTORS; ++v)
+        nothing = dcn_add_products(dcn_zero(), dcn_load(grad, v * DCN_VECTOR), nothing);
+    return dcn_are_zero(nothing);
+}
+
+/* Adds weights·grad to the pixels of a block's staged cells, in a part of its channels, of which the first is `channel`. */
+DCN_INLINE void dcn_spread_cells(DCN_GLOBAL float *sums, const DCN_GLOBAL dcn_item *grad_output,
+                                 const DCN_PRIVATE dcn_quad *weights, const DCN_PRIVATE dcn_index *cells,
+                                 dcn_index below, dcn_index channel) {
+    dcn_vector grad[DCN_VECTORS];
+    DCN_UNROLL
+    for (int v = 0; v < DCN_VECTORS; ++v)
+        if (DCN_HAS_CHANNEL(channel + v * DCN_VECTOR))
+            grad[v] = dcn_load(grad_output, channel + v * DCN_VECTOR);
+    DCN_UNROLL_TAPS
+    for (int k = 0; k < DCN_TAPS; ++k) {
+        const dcn_quad weight = weights[k];
+        DCN_GLOBAL float *const first = sums + cells[k * DCN_RUN] + channel;
+        DCN_UNROLL
+        for (int c = 0; c < 4; ++c) {
+            DCN_GLOBAL float *const pixel = first + (c & 1 ? DCN_SUMS_STRIDE : 0) + (c & 2 ? below : 0);
+            DCN_UNROLL
+            for (int v = 0; v < DCN_VECTORS; ++v)
+                if (DCN_HAS_CHANNEL(channel + v * DCN_VECTOR))
+                    dcn_store_sum(pixel, v * DCN_VECTOR,
+                                  dcn_fma(weight.part[c], grad[v], dcn_load_sum(pixel, v * DCN_VECTOR)));
+        }
+    }
+}
+
+/* Adds what the blocks of a run give to the pixels that are owned. */
+DCN_APART void dcn_scatter_run(const DCN_GLOBAL dcn_item *offset_mask, const DCN_GLOBAL dcn_item *grad_output,
+                                DCN_GLOBAL float *sums, const DCN_PRIVATE dcn_run *run,
+                                const DCN_PRIVATE dcn_share *own, const DCN_PRIVATE dcn_sizes *sizes) {
+    dcn_quad weights[DCN_RUN * DCN_TAPS];
+    dcn_index cells[DCN_RUN * DCN_TAPS];
+    float doubt[DCN_RUN];
+    const dcn_index image = run->n * sizes->height * sizes->width;
+    dcn_frame frame;
+    frame.begin_row = (own->begin - image) / sizes->width, frame.end_row = (own->end - image) / sizes->width;
+    frame.width = sizes->width;
+    const int cellular = frame.width > 1 && frame.end_row - frame.begin_row > 1;
+    const dcn_softmaxes norm = dcn_softmaxes_of(run);
+    for (int first = 0; first < DCN_POINTS; first += DCN_TAPS) {
+        dcn_floats nothing = 0.0f;
+        for (int t = 0; t < DCN_TAPS && cellular; ++t) {
+            const int k = DCN_POINT(first + t);
+            const dcn_cells found = dcn_cells_of(run, k, &frame);
+            const dcn_floats mask = DCN_HAS_POINT(first + t) ? dcn_masks_of(run, k, &norm) : 0.0f;
+            nothing += 0.0f * mask;
+            dcn_stage_weights(&found, mask, weights + t);
+            dcn_stage_cells(&found, sizes->width, DCN_SUMS_STRIDE, cells + t * DCN_RUN);
+        }
+        vstore8(nothing, 0, doubt);
+        for (int p = run->first; p < run->end; ++p) {
+            const dcn_block b = dcn_run_block(run, p, sizes);
+            const dcn_index channel = run->group * DCN_CHANNELS;
+            const DCN_GLOBAL dcn_item *const grad = grad_output + b.pixel * DCN_GRAD_OUTPUT_STRIDE + channel;
+            if (cellular && doubt[p] == 0.0f && dcn_harmless(grad))
+                for (int part = 0; part < DCN_CHANNEL_PARTS; ++part)
+                    dcn_spread_cells(sums + image * DCN_SUMS_STRIDE + channel, grad, weights + p * DCN_TAPS, cells + p,
+                                     sizes->width * DCN_SUMS_STRIDE, part * DCN_PART_CHANNELS);
+            else
+                dcn_scatter_block(offset_mask, grad_output, sums, &b, first, DCN_MIN(first + DCN_TAPS, DCN_POINTS), own, 0,
+                                  sizes);
+        }
+    }
+}
+
+#endif
 
 /* Each work-group owns a band of rows of one image in some groups, and nobody else writes there: it looks through the output
  * pixels in their order, and adds what falls into its share. */
@@ -121,10 +198,15 @@ DCN_KERNEL(dcn_backward_scatter, DCN_LANES)
         const dcn_index row = own.n * sizes.output_height + oy;
         if (bands > 1 && (reach[2 * row] >= own.end || reach[2 * row + 1] < own.begin))
             continue;
-        for (dcn_index ox = 0; ox < sizes.output_width; ++ox)
+        for (dcn_index ox = 0; ox < sizes.output_width; ox += DCN_RUN)
             for (dcn_index group = own.group; group < own.end_group; ++group) {
+#if DCN_RUN > 1
+                const dcn_run run = dcn_run_of(own.n, oy, ox, group, offset_mask, &sizes);
+                dcn_scatter_run(offset_mask, grad_output, sums, &run, &own, &sizes);
+#else
                 const dcn_block b = dcn_block_of(own.n, oy, ox, group, &sizes);
-                dcn_scatter_block(offset_mask, grad_output, sums, &b, &own, channel, &sizes);
+                dcn_scatter_block(offset_mask, grad_output, sums, &b, 0, DCN_POINTS, &own, channel, &sizes);
+#endif
             }
     }
 

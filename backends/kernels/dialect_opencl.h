@@ -1,6 +1,8 @@
 /* The neutral vocabulary in OpenCL C 1.2. */
 
 #define DCN_INLINE static inline
+/* What is compiled once, not in each of the copies that PoCL makes of a kernel. */
+#define DCN_APART static __attribute__((noinline))
 #define DCN_GLOBAL __global
 #define DCN_LOCAL __local
 #define DCN_LOCAL_ARRAY __local
@@ -12,7 +14,11 @@
 #define DCN_GROUP_ID ((dcn_index)get_group_id(0))
 #define DCN_LOCAL_ID ((int)get_local_id(0))
 #define DCN_UNROLL _Pragma("unroll")
+#if DCN_RUN > 1
+#define DCN_UNROLL_TAPS
+#else
 #define DCN_UNROLL_TAPS DCN_UNROLL
+#endif
 #define DCN_UNROLL_BY_4 _Pragma("unroll 4")
 #define DCN_EXP exp
 #define DCN_MAX fmax
@@ -47,7 +53,18 @@ typedef int dcn_index;
 #define DCN_VSTORE(type, vector, at, tensor) (*(DCN_GLOBAL DCN_N(type) *)((tensor) + (at)) = (vector))
 #else
 #define DCN_VLOAD(type, at, tensor) DCN_N(vload)(0, (tensor) + (at))
+#if DCN_RUN > 1
+/* PoCL's vstore writes four floats at a time, whatever the CPU can. */
+#define DCN_VSTORE(type, vector, at, tensor) (((DCN_GLOBAL dcn_packed_##type *)((tensor) + (at)))->items = (vector))
+typedef struct __attribute__((packed)) {
+    DCN_N(float) items;
+} dcn_packed_float;
+typedef struct __attribute__((packed)) {
+    DCN_N(ushort) items;
+} dcn_packed_ushort;
+#else
 #define DCN_VSTORE(type, vector, at, tensor) DCN_N(vstore)(vector, 0, (tensor) + (at))
+#endif
 #endif
 #endif
 #if DCN_ALIGNED && DCN_VECTOR > 1
@@ -72,9 +89,23 @@ DCN_INLINE dcn_vector dcn_fma(float factor, dcn_vector a, dcn_vector b) {
     return factor * a + b;
 }
 
-/* a·b + c, by components. */
-DCN_INLINE dcn_vector dcn_fma_each(dcn_vector a, dcn_vector b, dcn_vector c) {
-    return a * b + c;
+/* Sums of products that are to be added up in the end: of the components of two vectors, no more than 8 of them. */
+#if DCN_VECTOR == 16
+typedef float8 dcn_partials;
+
+DCN_INLINE dcn_partials dcn_add_products(dcn_vector a, dcn_vector b, dcn_partials sum) {
+    return a.hi * b.hi + (a.lo * b.lo + sum);
+}
+#else
+typedef dcn_vector dcn_partials;
+
+DCN_INLINE dcn_partials dcn_add_products(dcn_vector a, dcn_vector b, dcn_partials sum) {
+    return a * b + sum;
+}
+#endif
+
+DCN_INLINE dcn_partials dcn_no_products(void) {
+    return (dcn_partials)(0.0f);
 }
 
 /* sum + Σ a·b. */
@@ -98,25 +129,44 @@ DCN_INLINE int dcn_finite(dcn_vector a) {
 #endif
 }
 
-DCN_INLINE float4 dcn_fold8(float8 a) {
-    return a.lo + a.hi;
+/* Whether all are 0, not NaN. */
+DCN_INLINE int dcn_are_zero(dcn_partials a) {
+#if DCN_VECTOR >= 8
+    return dot(a.lo * a.lo + a.hi * a.hi, (float4)(1.0f)) == 0.0f;
+#else
+    return dot(a, a) == 0.0f;
+#endif
 }
 
-/* The sums of the components of four vectors. */
-DCN_INLINE void dcn_sum4(const DCN_PRIVATE dcn_vector *a, DCN_PRIVATE float *sum) {
-#if DCN_VECTOR >= 4
-#if DCN_VECTOR == 16
-    const float4 p = dcn_fold8(a[0].lo + a[0].hi), q = dcn_fold8(a[1].lo + a[1].hi);
-    const float4 r = dcn_fold8(a[2].lo + a[2].hi), s = dcn_fold8(a[3].lo + a[3].hi);
-#elif DCN_VECTOR == 8
-    const float4 p = dcn_fold8(a[0]), q = dcn_fold8(a[1]), r = dcn_fold8(a[2]), s = dcn_fold8(a[3]);
-#else
+/* Two vectors in one: of each half, the first or the last two of both, by turns or one pair after the other. */
+DCN_INLINE float8 dcn_zip_firsts(float8 a, float8 b) {
+    return (float8)(a.s0, b.s0, a.s1, b.s1, a.s4, b.s4, a.s5, b.s5);
+}
+
+DCN_INLINE float8 dcn_zip_lasts(float8 a, float8 b) {
+    return (float8)(a.s2, b.s2, a.s3, b.s3, a.s6, b.s6, a.s7, b.s7);
+}
+
+DCN_INLINE float8 dcn_join_firsts(float8 a, float8 b) {
+    return (float8)(a.s0, a.s1, b.s0, b.s1, a.s4, a.s5, b.s4, b.s5);
+}
+
+DCN_INLINE float8 dcn_join_lasts(float8 a, float8 b) {
+    return (float8)(a.s2, a.s3, b.s2, b.s3, a.s6, a.s7, b.s6, b.s7);
+}
+
+/* Each of the four added up. */
+DCN_INLINE void dcn_sum4(const DCN_PRIVATE dcn_partials *a, DCN_PRIVATE float *sum) {
+#if DCN_VECTOR >= 8
+    const float8 p = dcn_zip_firsts(a[0], a[1]) + dcn_zip_lasts(a[0], a[1]);
+    const float8 q = dcn_zip_firsts(a[2], a[3]) + dcn_zip_lasts(a[2], a[3]);
+    const float8 halves = dcn_join_firsts(p, q) + dcn_join_lasts(p, q);
+    vstore4(halves.lo + halves.hi, 0, sum);
+#elif DCN_VECTOR == 4
     const float4 p = a[0], q = a[1], r = a[2], s = a[3];
-#endif
     const float4 pq = (float4)(p.x, q.x, p.y, q.y) + (float4)(p.z, q.z, p.w, q.w);
     const float4 rs = (float4)(r.x, s.x, r.y, s.y) + (float4)(r.z, s.z, r.w, s.w);
-    const float4 all = (float4)(pq.x, pq.y, rs.x, rs.y) + (float4)(pq.z, pq.w, rs.z, rs.w);
-    sum[0] = all.x, sum[1] = all.y, sum[2] = all.z, sum[3] = all.w;
+    vstore4((float4)(pq.x, pq.y, rs.x, rs.y) + (float4)(pq.z, pq.w, rs.z, rs.w), 0, sum);
 #elif DCN_VECTOR == 2
     for (int i = 0; i < 4; ++i)
         sum[i] = a[i].x + a[i].y;

@@ -5,11 +5,7 @@
 
 /* Stores a sum that no input can have made impossible to leave out. */
 DCN_INLINE void dcn_keep(dcn_vector sum, DCN_GLOBAL dcn_item *to) {
-    dcn_vector all[4];
-    float part[4];
-    all[0] = sum, all[1] = all[2] = all[3] = dcn_zero();
-    dcn_sum4(all, part);
-    if (part[0] == 1.2345678e-30f)
+    if (dcn_dot(sum, sum, 0.0f) == 1.2345678e-30f)
         dcn_store(to, 0, sum);
 }
 

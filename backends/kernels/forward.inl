@@ -48,22 +48,22 @@ DCN_INLINE void dcn_add_block(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_
     for (int k = 0; k < DCN_POINTS; ++k) {
         const dcn_sample s = dcn_point(offset_mask, b, k, &norm, sizes);
         const dcn_index at = dcn_at(&s, b->n, sizes) * DCN_VALUE_STRIDE + b->group * DCN_CHANNELS + channel;
-        if (!DCN_STAGED && dcn_plain(&s))
+        if (!DCN_STAGED && DCN_RUN == 1 && dcn_plain(&s))
             dcn_add_interior(sum, value, at, below, &s, channel);
         else if (s.inside)
             dcn_add_any(sum, value, at, below, &s, channel);
     }
 }
 
-#if DCN_STAGED
+#if DCN_STAGED || DCN_RUN > 1
 /* Adds the staged points of a block: `weights` of the pixels of `cells`. No point is told from another, so that the loads of
  * many are in flight together. */
-DCN_INLINE void dcn_add_cells(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_item *value, const DCN_LOCAL dcn_quad *weights,
-                              const DCN_LOCAL dcn_index *cells, dcn_index below, dcn_index channel) {
+DCN_INLINE void dcn_add_cells(DCN_PRIVATE dcn_vector *sum, DCN_PRIVATE dcn_vector *lower_sum, const DCN_GLOBAL dcn_item *value, const DCN_STAGE dcn_quad *weights,
+                              const DCN_STAGE dcn_index *cells, dcn_index below, dcn_index channel) {
     DCN_UNROLL_TAPS
     for (int k = 0; k < DCN_TAPS; ++k) {
         const dcn_quad weight = weights[k];
-        const dcn_index at = cells[k];
+        const dcn_index at = cells[k * DCN_RUN];
         DCN_UNROLL
         for (int v = 0; v < DCN_VECTORS; ++v) {
             const dcn_index step = v * DCN_LANES * DCN_VECTOR;
@@ -71,8 +71,8 @@ DCN_INLINE void dcn_add_cells(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_
                 const DCN_GLOBAL dcn_item *const upper = value + at + step, *const lower = upper + below;
                 sum[v] = dcn_fma(weight.part[0], dcn_load(upper, 0), sum[v]);
                 sum[v] = dcn_fma(weight.part[1], dcn_load(upper, DCN_VALUE_STRIDE), sum[v]);
-                sum[v] = dcn_fma(weight.part[2], dcn_load(lower, 0), sum[v]);
-                sum[v] = dcn_fma(weight.part[3], dcn_load(lower, DCN_VALUE_STRIDE), sum[v]);
+                lower_sum[v] = dcn_fma(weight.part[2], dcn_load(lower, 0), lower_sum[v]);
+                lower_sum[v] = dcn_fma(weight.part[3], dcn_load(lower, DCN_VALUE_STRIDE), lower_sum[v]);
             }
         }
     }
@@ -89,6 +89,73 @@ DCN_INLINE int dcn_all_finite(const DCN_PRIVATE dcn_vector *sum) {
 }
 #endif
 
+#if DCN_RUN > 1
+DCN_INLINE void dcn_store_sums(DCN_GLOBAL dcn_item *output, const DCN_PRIVATE dcn_vector *sum,
+                               const DCN_PRIVATE dcn_block *b, dcn_index channel) {
+    const dcn_index at = b->pixel * DCN_OUTPUT_STRIDE + b->group * DCN_CHANNELS + channel;
+    DCN_UNROLL
+    for (int v = 0; v < DCN_VECTORS; ++v)
+        if (DCN_HAS_CHANNEL(channel + v * DCN_VECTOR))
+            dcn_store(output, at + v * DCN_VECTOR, sum[v]);
+}
+
+/* Whether the sums of a run's blocks are all finite: 0·x is 0 for every finite x alone. */
+DCN_INLINE int dcn_run_finite(const DCN_PRIVATE dcn_vector *sums) {
+    dcn_partials nothing = dcn_no_products();
+    DCN_UNROLL
+    for (int i = 0; i < DCN_RUN * DCN_VECTORS; ++i)
+        nothing = dcn_add_products(dcn_zero(), sums[i], nothing);
+    return dcn_are_zero(nothing);
+}
+
+/* Sums up the blocks of a run, some points of each at a time. */
+DCN_INLINE void dcn_add_run(DCN_PRIVATE dcn_vector *sums, const DCN_GLOBAL dcn_item *value,
+                            const DCN_PRIVATE dcn_run *run, dcn_index channel,
+                            const DCN_PRIVATE dcn_sizes *sizes) {
+    dcn_quad weights[DCN_RUN * DCN_TAPS];
+    dcn_index cells[DCN_RUN * DCN_TAPS];
+    dcn_frame frame;
+    frame.begin_row = 0, frame.end_row = sizes->height, frame.width = sizes->width;
+    const dcn_softmaxes norm = dcn_softmaxes_of(run);
+    value += run->n * sizes->height * sizes->width * DCN_VALUE_STRIDE + run->group * DCN_CHANNELS + channel;
+    for (int first = 0; first < DCN_POINTS; first += DCN_TAPS) {
+        for (int t = 0; t < DCN_TAPS; ++t) {
+            const int k = DCN_POINT(first + t);
+            const dcn_cells found = dcn_cells_of(run, k, &frame);
+            const dcn_floats mask = dcn_masks_of(run, k, &norm);
+            dcn_stage_weights(&found, DCN_HAS_POINT(first + t) ? mask : 0.0f, weights + t);
+            dcn_stage_cells(&found, sizes->width, DCN_VALUE_STRIDE, cells + t * DCN_RUN);
+        }
+        for (int p = 0; p < DCN_RUN; ++p) {
+            dcn_vector sum[DCN_VECTORS], lower[DCN_VECTORS];
+            DCN_UNROLL
+            for (int v = 0; v < DCN_VECTORS; ++v)
+                sum[v] = first == 0 ? dcn_zero() : sums[p * DCN_VECTORS + v], lower[v] = dcn_zero();
+            dcn_add_cells(sum, DCN_VECTORS > 2 ? sum : lower, value, weights + p * DCN_TAPS, cells + p, sizes->width * DCN_VALUE_STRIDE, channel);
+            DCN_UNROLL
+            for (int v = 0; v < DCN_VECTORS; ++v)
+                sums[p * DCN_VECTORS + v] = dcn_fma(1.0f, lower[v], sum[v]);
+        }
+    }
+}
+
+DCN_APART void dcn_forward_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *offset_mask,
+                                DCN_GLOBAL dcn_item *output, const DCN_PRIVATE dcn_run *run, dcn_index channel,
+                                const DCN_PRIVATE dcn_sizes *sizes) {
+    const int cellular = sizes->width > 1 && sizes->height > 1;
+    dcn_vector sums[DCN_RUN * DCN_VECTORS];
+    if (cellular)
+        dcn_add_run(sums, value, run, channel, sizes);
+    const int finite = cellular && dcn_run_finite(sums);
+    for (int p = run->first; p < run->end; ++p) {
+        const dcn_block block = dcn_run_block(run, p, sizes);
+        if (!finite && !(cellular && dcn_all_finite(sums + p * DCN_VECTORS)))
+            dcn_add_block(sums + p * DCN_VECTORS, value, offset_mask, &block, channel, sizes);
+        dcn_store_sums(output, sums + p * DCN_VECTORS, &block, channel);
+    }
+}
+#endif
+
 DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
 (const DCN_GLOBAL dcn_item *DCN_RESTRICT value, dcn_long value_at,
  const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
@@ -99,6 +166,13 @@ DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
     sizes.height = height, sizes.width = width;
     sizes.output_height = output_height, sizes.output_width = output_width;
     const dcn_tile tile = dcn_tile_of(DCN_GROUP_ID, DCN_CHANNEL_PARTS, &sizes);
+#if DCN_RUN > 1
+    for (int i = 0; i < DCN_TILE_RUNS; ++i) {
+        const dcn_run run = dcn_tile_run(&tile, i, offset_mask, &sizes);
+        if (dcn_run_exists(&run, &sizes))
+            dcn_forward_run(value, offset_mask, output, &run, DCN_CHANNEL(tile.part, 0, 0), &sizes);
+    }
+#else
     const dcn_index below = sizes.width * DCN_VALUE_STRIDE;
     const int item = DCN_LOCAL_ID, lane = item % DCN_LANES;
     const dcn_block block = dcn_tile_block(&tile, item / DCN_LANES, &sizes);
@@ -129,7 +203,7 @@ DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
         }
         DCN_BARRIER();
         if (cellular)
-            dcn_add_cells(sum, value + channel, weights + own, cells + own, below, channel);
+            dcn_add_cells(sum, sum, value + channel, weights + own, cells + own, below, channel);
 #if DCN_POINTS > DCN_TAPS
         DCN_BARRIER(); /* before the next round's points are written */
 #endif
@@ -161,4 +235,5 @@ DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
             if (DCN_HAS_CHANNEL(channel + v * DCN_LANES * DCN_VECTOR))
                 dcn_store(output, at + v * DCN_LANES * DCN_VECTOR, sum[v]);
     }
+#endif
 }

@@ -44,12 +44,24 @@ DCN_INLINE dcn_softmax dcn_softmax_of(const DCN_GLOBAL dcn_item *offset_mask, dc
     return norm;
 }
 
-/* Where point k of a block lies. Points are numbered with the kernel's width outside; remove_center closes the gap up. */
+/* Where point k looks without an offset, from the middle of the kernel. Points are numbered with the kernel's width outside;
+ * remove_center closes the gap up. */
+DCN_INLINE int dcn_number(int k) {
+    return DCN_REMOVE_CENTER && k >= DCN_CENTER ? k + 1 : k;
+}
+
+DCN_INLINE dcn_index dcn_tap_x(int k) {
+    return dcn_number(k) / DCN_KERNEL_H * (dcn_index)DCN_DILATION_W - DCN_HALF_W;
+}
+
+DCN_INLINE dcn_index dcn_tap_y(int k) {
+    return dcn_number(k) % DCN_KERNEL_H * (dcn_index)DCN_DILATION_H - DCN_HALF_H;
+}
+
+/* Where point k of a block lies. */
 DCN_INLINE dcn_sample dcn_place(const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_block *b, int k,
                                 const DCN_PRIVATE dcn_sizes *sizes) {
-    const int number = DCN_REMOVE_CENTER && k >= DCN_CENTER ? k + 1 : k;
-    const dcn_index tap_x = number / DCN_KERNEL_H * (dcn_index)DCN_DILATION_W - DCN_HALF_W;
-    const dcn_index tap_y = number % DCN_KERNEL_H * (dcn_index)DCN_DILATION_H - DCN_HALF_H;
+    const dcn_index tap_x = dcn_tap_x(k), tap_y = dcn_tap_y(k);
     const dcn_index middle_x = b->ox * DCN_STRIDE_W - DCN_PAD_W + DCN_HALF_W;
     const dcn_index middle_y = b->oy * DCN_STRIDE_H - DCN_PAD_H + DCN_HALF_H;
     const float dx = dcn_read(offset_mask, b->offsets + 2 * k), dy = dcn_read(offset_mask, b->offsets + 2 * k + 1);
@@ -90,7 +102,7 @@ DCN_INLINE dcn_index dcn_cell_at(const DCN_PRIVATE dcn_sample *s, dcn_index n, c
 /* ---- Who is who: a work-group has a tile of output pixels, some groups of each, and DCN_LANES work-items a block ------ */
 
 #define DCN_TILE_BLOCKS (DCN_TILE_H * DCN_TILE_W * DCN_TILE_GROUPS)
-#define DCN_WORK_GROUP (DCN_TILE_BLOCKS * DCN_LANES)
+#define DCN_WORK_GROUP (DCN_RUN > 1 ? 1 : DCN_TILE_BLOCKS * DCN_LANES)
 /* Channels of a block: DCN_VECTORS vectors a lane, the lanes' ones next to each other; what is left are other parts. */
 #define DCN_PART_CHANNELS (DCN_VECTOR * DCN_LANES * DCN_VECTORS)
 #define DCN_CHANNEL_PARTS ((DCN_CHANNELS + DCN_PART_CHANNELS - 1) / DCN_PART_CHANNELS)
@@ -104,6 +116,12 @@ DCN_INLINE dcn_index dcn_cell_at(const DCN_PRIVATE dcn_sample *s, dcn_index n, c
 /* Whether the work-item whose first channel this is has vector v. */
 #define DCN_HAS_VECTOR(channel, v) (!DCN_LANE_TAIL || (channel) + (v) * DCN_LANES * DCN_VECTOR < DCN_CHANNELS)
 
+/* Where samples are staged. */
+#if DCN_RUN > 1
+#define DCN_STAGE DCN_PRIVATE
+#else
+#define DCN_STAGE DCN_LOCAL
+#endif
 /* From one block's staged points to the next one's: odd, so that neighbouring blocks are in different banks. */
 #define DCN_PITCH (DCN_TAPS | 1)
 #define DCN_GROUP_BLOCKS ((DCN_GROUPS + DCN_TILE_GROUPS - 1) / DCN_TILE_GROUPS)

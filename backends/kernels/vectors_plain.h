@@ -26,10 +26,16 @@ DCN_INLINE dcn_vector dcn_fma(float factor, dcn_vector a, dcn_vector b) {
     return b;
 }
 
-/* a·b + c, by components. */
-DCN_INLINE dcn_vector dcn_fma_each(dcn_vector a, dcn_vector b, dcn_vector c) {
-    DCN_EACH(i) c.part[i] += a.part[i] * b.part[i];
-    return c;
+/* Sums of products that are to be added up in the end. */
+typedef dcn_vector dcn_partials;
+
+DCN_INLINE dcn_partials dcn_add_products(dcn_vector a, dcn_vector b, dcn_partials sum) {
+    DCN_EACH(i) sum.part[i] += a.part[i] * b.part[i];
+    return sum;
+}
+
+DCN_INLINE dcn_partials dcn_no_products(void) {
+    return dcn_zero();
 }
 
 /* sum + Σ a·b. */
@@ -45,8 +51,8 @@ DCN_INLINE int dcn_finite(dcn_vector a) {
     return nothing == 0.0f;
 }
 
-/* The sums of the components of four vectors. */
-DCN_INLINE void dcn_sum4(const dcn_vector *a, float *sum) {
+/* Each of the four added up. */
+DCN_INLINE void dcn_sum4(const dcn_partials *a, float *sum) {
     DCN_UNROLL
     for (int v = 0; v < 4; ++v) {
         sum[v] = a[v].part[0];

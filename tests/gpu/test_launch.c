@@ -49,6 +49,7 @@ static void check_geometry(const dcnv4i_limits *limits, const dcnv4i_problem *pr
     assert_int_equal(p->group_channels % g.vector, 0);
     assert_true(g.lanes * g.vector <= p->group_channels);
     assert_true(in_tile >= 1 && g.lanes >= 1 && g.vectors >= 1 && g.taps >= 1);
+    assert_true(g.run >= 1 && g.tile_w % g.run == 0 && (g.run == 1 || (limits->cpu && !g.wide && problem->points > 0)));
     if (!limits->cpu) {
         assert_true(in_tile * g.lanes <= limits->work_group);
         assert_true(g.vector * (int64_t)problem->item <= 16);
