@@ -152,17 +152,19 @@ static void dry_run(void **state) {
     }
 }
 
-/* A way with a wrong result ends the command, and nothing is kept. */
+/* A way with a wrong result ends the command, and nothing is kept. What is brought from devices: the reference's result, then
+ * for each way all of it, for comparison with the default's, and again, for that with the reference's. */
 static void wrong_result(void **state) {
     (void)state;
-    for (const char *const *device = devices_to_try(); *device; ++device) {
-        tell(1, 1);
-        damaged = 2;
-        assert_int_equal(tune(*device, "--pass forward"), DCNV4I_BROKEN);
-        assert_non_null(strstr(dcnv4i_verdict_line(), "is not that of the reference"));
-        assert_true(damaged < 0);
-        assert_int_equal(used(*device, DCNV4_PART_OUTPUT), 0);
-    }
+    for (const char *const *device = devices_to_try(); *device; ++device)
+        for (int64_t damage = 1; damage <= 3; ++damage) {
+            tell(1, 1);
+            damaged = damage;
+            assert_int_equal(tune(*device, "--pass forward"), DCNV4I_BROKEN);
+            assert_non_null(strstr(dcnv4i_verdict_line(), "is not that of the reference"));
+            assert_true(damaged < 0);
+            assert_int_equal(used(*device, DCNV4_PART_OUTPUT), 0);
+        }
 }
 
 /* ---- The decision by itself ----------------------------------------------------------------------------------------- */
