@@ -173,7 +173,7 @@ static void add_for_tiles(list *l, const dcnv4i_geometry standard) {
 }
 
 /* Narrower vectors fill a processor's registers better where its own are narrower still; tiles of few groups have samples
- * that lie together, those of many have whole rows. */
+ * that lie together, those of many have whole rows; fewer points at a time leave registers for sums. */
 static void add_for_cpu(list *l, const dcnv4i_geometry standard) {
     dcnv4i_geometry g = standard;
     for (int halvings = 0; halvings < 2 && g.vector > 1; ++halvings) {
@@ -181,6 +181,10 @@ static void add_for_cpu(list *l, const dcnv4i_geometry standard) {
         g.vectors = g.vectors < 4 ? 2 * g.vectors : 8;
         add(l, g);
     }
+    g = standard;
+    g.taps = (g.taps + 1) / 2;
+    if (g.run > 1)
+        add(l, g);
     if (l->part == DCNV4I_PART_SCATTER) /* a band has no tile */
         return;
     g = standard;
@@ -192,7 +196,7 @@ static void add_for_cpu(list *l, const dcnv4i_geometry standard) {
     g.tile_w *= 4;
     add(l, g);
     g = standard;
-    g.tile_w = (g.tile_w + 3) / 4;
+    g.tile_w = g.tile_w >= 4 * g.run ? g.tile_w / 4 : g.run;
     add(l, g);
 }
 
@@ -224,10 +228,10 @@ void dcnv4i_geometry_words(const dcnv4i_geometry *g, dcnv4i_part part, char word
         snprintf(rest, sizeof rest, ", %d hits, chunks of %d×%d", (int)g->hits, (int)g->chunk_h, (int)g->chunk_w);
     else if (g->scatter == DCNV4I_SCATTER_ATOMIC)
         snprintf(rest, sizeof rest, ", atomic");
-    else if (g->staged)
+    else if (g->staged || g->run > 1)
         snprintf(rest, sizeof rest, ", %d points at a time", (int)g->taps);
     if (part == DCNV4I_PART_SCATTER && g->scatter == DCNV4I_SCATTER_BANDS)
-        snprintf(words, DCNV4I_GEOMETRY_WORDS, "%s%s%d channels, bands", lanes, vectors, (int)g->vector);
+        snprintf(words, DCNV4I_GEOMETRY_WORDS, "%s%s%d channels, bands%s", lanes, vectors, (int)g->vector, rest);
     else
         snprintf(words, DCNV4I_GEOMETRY_WORDS, "%s%s%d channels, %d×%d pixels%s%s", lanes, vectors, (int)g->vector,
                  (int)g->tile_h, (int)g->tile_w, groups, rest);
