@@ -103,22 +103,6 @@ static int64_t index_size(const dcnv4i_geometry *geometry) {
     return geometry->wide ? 8 : 4;
 }
 
-/* Samples are staged where lanes share them: as many points at a time as half of the local memory holds, so that a second
- * work-group has the other half, and the rounds are alike. */
-static void plan_staging(dcnv4i_geometry *geometry, const dcnv4i_limits *limits, const dcnv4i_problem *problem,
-                         dcnv4i_part part) {
-    const int64_t blocks = (int64_t)geometry->tile_h * geometry->tile_w;
-    const int64_t quads = part == DCNV4I_PART_POINTS ? geometry->lanes : 1; /* of floats, a point */
-    const int64_t point = index_size(geometry) + 16 * quads;
-    /* Rows of points are padded by up to one, lanes' quads by up to 15, and with softmax each work-item has a mean. */
-    const int64_t fixed = 16 * 15 * quads + 4 * blocks * geometry->lanes;
-    const int64_t room = (limits->local_memory / 2 - fixed) / (point * blocks) - 1;
-    const int64_t most = smaller(smaller(problem->points, room), 16);
-    geometry->staged = geometry->lanes > 1 && most > 0;
-    if (most > 0)
-        geometry->taps = (int32_t)blocks_of(problem->points, blocks_of(problem->points, most));
-}
-
 /* Bytes of local memory that owned tiles need beside their hits, and for each of these. */
 static int64_t tile_fixed(const dcnv4i_geometry *geometry) {
     const int64_t items = (int64_t)geometry->tile_h * geometry->tile_w * geometry->lanes;
@@ -143,6 +127,19 @@ static void plan_scatter(dcnv4i_geometry *geometry, const dcnv4i_limits *limits,
         geometry->chunk_h = geometry->chunk_w = 4;
     } else
         geometry->scatter = problem->asked.deterministic ? DCNV4I_SCATTER_BANDS : DCNV4I_SCATTER_ATOMIC;
+}
+
+/* Samples are staged where lanes share them: as many points at a time as half of the local memory holds, so that a second
+ * work-group has the other half, and the rounds are alike. */
+static void plan_staging(dcnv4i_geometry *geometry, const dcnv4i_limits *limits, const dcnv4i_problem *problem,
+                         dcnv4i_part part) {
+    int64_t most = smaller(problem->points, 16);
+    geometry->staged = geometry->lanes > 1;
+    for (geometry->taps = (int32_t)most; most > 0; geometry->taps = (int32_t)--most)
+        if (dcnv4i_geometry_local_memory(geometry, problem, part) <= limits->local_memory / 2)
+            break;
+    geometry->staged &= most > 0;
+    geometry->taps = most > 0 ? (int32_t)blocks_of(problem->points, blocks_of(problem->points, most)) : 1;
 }
 
 dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part,

@@ -4,14 +4,21 @@
 #define DCN_LOCAL_ARRAY __shared__
 #define DCN_ALIGN(bytes) __align__(bytes)
 #define DCN_KERNEL(name, work_group) extern "C" __global__ void __launch_bounds__(work_group) name
+/* A kernel that does well with so many registers. Left to itself, the compiler spills one or two to do with fewer. */
+#define DCN_KERNEL_OF(name, work_group, registers) \
+    extern "C" __global__ void __launch_bounds__(work_group, 65536 / (registers) / (work_group)) name
 #define DCN_BARRIER() __syncthreads()
 #define DCN_GROUP_ID ((dcn_index)blockIdx.x)
-#define DCN_LOCAL_ID ((int)threadIdx.x)
+#define DCN_LOCAL_ID ((int)(threadIdx.x & 1023u)) /* so the compiler knows its bounds */
+/* The same, but what is made of them is not kept in registers from before. */
+#define DCN_GROUP_ID_AGAIN ((dcn_index)dcn_group_id_again())
+#define DCN_LOCAL_ID_AGAIN ((int)(dcn_local_id_again() & 1023u))
 /* Of loops whose loads should be in flight together; the compiler knows how many. */
 #define DCN_UNROLL_TAPS DCN_UNROLL
 #define DCN_EXP expf
 #define DCN_MAX fmaxf
 #define DCN_ABS fabsf
+#define DCN_FLOOR floorf
 #define DCN_INFINITY __int_as_float(0x7f800000)
 #define DCN_BITS_OF(number) __float_as_uint(number)
 #define DCN_FLOAT_OF(bits) __uint_as_float(bits)
@@ -31,6 +38,29 @@ DCN_INLINE dcn_item dcn_encode(float number) {
     return item;
 }
 #endif
+
+DCN_INLINE unsigned dcn_group_id_again(void) {
+    unsigned id;
+    asm volatile("mov.u32 %0, %%ctaid.x;" : "=r"(id));
+    return id;
+}
+
+DCN_INLINE unsigned dcn_local_id_again(void) {
+    unsigned id;
+    asm volatile("mov.u32 %0, %%tid.x;" : "=r"(id));
+    return id;
+}
+
+/* A place is a number of elements. What is the lane's own is added to the rows beforehand, and the compiler kept from looking
+ * into the sum: an address is then one instruction. What memory it is in has to be said again. */
+#define DCN_PLACES 1
+#define DCN_AT_PLACE(row, place) ((row) + (place))
+#define DCN_BEGIN_ROWS(upper, lower, own)                                         \
+    do {                                                                          \
+        upper += own, lower += own, own = 0;                                      \
+        asm("" : "+l"(upper), "+l"(lower));                                       \
+        __builtin_assume(__isGlobal(upper)), __builtin_assume(__isGlobal(lower)); \
+    } while (0)
 
 /* Counts one more in local memory. Returns how many there were. */
 DCN_INLINE int dcn_count(int *counter) {

@@ -6,6 +6,7 @@
 #define DCN_RESTRICT __restrict__
 #define DCN_UNROLL _Pragma("unroll")
 #define DCN_UNROLL_BY_4 _Pragma("unroll 4")
+#define DCN_UNROLL_NOT _Pragma("unroll 1")
 #define DCN_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define DCN_MAX_INDEX(a, b) ((a) > (b) ? (a) : (b))
 
@@ -13,10 +14,12 @@ typedef long long dcn_long;
 #if DCN_WIDE
 #define DCN_FARTHEST 0x1p62f
 typedef long long dcn_index;
+typedef unsigned long long dcn_unsigned;
 #define DCN_INDEX_MAX 0x7fffffffffffffffLL
 #else
 #define DCN_FARTHEST 0x1p30f
 typedef int dcn_index;
+typedef unsigned dcn_unsigned;
 #define DCN_INDEX_MAX 0x7fffffff
 #endif
 

@@ -6,6 +6,7 @@
 #define DCN_ALIGN(bytes) __attribute__((aligned(bytes)))
 #define DCN_KERNEL(name, work_group) \
     extern "C" __attribute__((global, amdgpu_flat_work_group_size(work_group, work_group))) void name
+#define DCN_KERNEL_OF(name, work_group, registers) DCN_KERNEL(name, work_group)
 #define DCN_BARRIER()                                      \
     do {                                                   \
         __builtin_amdgcn_fence(__ATOMIC_RELEASE, "workgroup"); \
@@ -14,11 +15,14 @@
     } while (0)
 #define DCN_GROUP_ID ((dcn_index)__builtin_amdgcn_workgroup_id_x())
 #define DCN_LOCAL_ID ((int)__builtin_amdgcn_workitem_id_x())
+#define DCN_GROUP_ID_AGAIN DCN_GROUP_ID
+#define DCN_LOCAL_ID_AGAIN DCN_LOCAL_ID
 /* Of loops whose loads should be in flight together; of all iterations, they take all registers and more. */
 #define DCN_UNROLL_TAPS _Pragma("unroll 3")
 #define DCN_EXP __builtin_expf
 #define DCN_MAX __builtin_fmaxf
 #define DCN_ABS __builtin_fabsf
+#define DCN_FLOOR __builtin_floorf
 #define DCN_INFINITY __builtin_inff()
 #define DCN_BITS_OF(number) __builtin_bit_cast(unsigned, number)
 #define DCN_FLOAT_OF(bits) __builtin_bit_cast(float, bits)
@@ -34,6 +38,11 @@ DCN_INLINE dcn_item dcn_encode(float number) {
     return (dcn_item)number;
 }
 #endif
+
+/* A place is a number of bytes, of 32 bits unless DCN_WIDE, which an access adds to a row that is the same for all. */
+#define DCN_PLACES (DCN_DTYPE == DCN_FLOAT32 ? 4u : 2u)
+#define DCN_AT_PLACE(row, place) ((const DCN_GLOBAL dcn_item *)((const DCN_GLOBAL char *)(row) + (place)))
+#define DCN_BEGIN_ROWS(upper, lower, own) ((void)0)
 
 /* Counts one more in local memory. Returns how many there were. */
 DCN_INLINE int dcn_count(int *counter) {

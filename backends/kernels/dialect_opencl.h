@@ -10,9 +10,12 @@
 #define DCN_RESTRICT restrict
 #define DCN_ALIGN(bytes) __attribute__((aligned(bytes)))
 #define DCN_KERNEL(name, work_group) __kernel __attribute__((reqd_work_group_size(work_group, 1, 1))) void name
+#define DCN_KERNEL_OF(name, work_group, registers) DCN_KERNEL(name, work_group)
 #define DCN_BARRIER() barrier(CLK_LOCAL_MEM_FENCE)
 #define DCN_GROUP_ID ((dcn_index)get_group_id(0))
 #define DCN_LOCAL_ID ((int)get_local_id(0))
+#define DCN_GROUP_ID_AGAIN DCN_GROUP_ID
+#define DCN_LOCAL_ID_AGAIN DCN_LOCAL_ID
 #define DCN_UNROLL _Pragma("unroll")
 #if DCN_RUN > 1
 #define DCN_UNROLL_TAPS
@@ -20,9 +23,11 @@
 #define DCN_UNROLL_TAPS DCN_UNROLL
 #endif
 #define DCN_UNROLL_BY_4 _Pragma("unroll 4")
+#define DCN_UNROLL_NOT _Pragma("unroll 1")
 #define DCN_EXP exp
 #define DCN_MAX fmax
 #define DCN_ABS fabs
+#define DCN_FLOOR floor
 #define DCN_MIN min
 #define DCN_MAX_INDEX max
 #define DCN_INFINITY INFINITY
@@ -31,10 +36,12 @@ typedef long dcn_long;
 #if DCN_WIDE
 #define DCN_FARTHEST 0x1p62f
 typedef long dcn_index;
+typedef ulong dcn_unsigned;
 #define DCN_INDEX_MAX LONG_MAX
 #else
 #define DCN_FARTHEST 0x1p30f
 typedef int dcn_index;
+typedef uint dcn_unsigned;
 #define DCN_INDEX_MAX INT_MAX
 #endif
 
@@ -224,6 +231,11 @@ DCN_INLINE void dcn_write(DCN_GLOBAL dcn_item *tensor, dcn_index at, float numbe
     tensor[at] = dcn_to_bfloat16_one(number);
 #endif
 }
+
+/* A place is a number of bytes, of 32 bits unless DCN_WIDE. */
+#define DCN_PLACES (DCN_DTYPE == DCN_FLOAT32 ? 4u : 2u)
+#define DCN_AT_PLACE(row, place) ((const DCN_GLOBAL dcn_item *)((const DCN_GLOBAL char *)(row) + (place)))
+#define DCN_BEGIN_ROWS(upper, lower, own) ((void)0)
 
 /* DCN_VECTOR elements. */
 DCN_INLINE dcn_vector dcn_load(const DCN_GLOBAL dcn_item *tensor, dcn_index at) {

@@ -35,7 +35,7 @@ DCN_INLINE int dcn_plain(const DCN_PRIVATE dcn_sample *s) {
     return s->inside == DCN_INTERIOR && dcn_foldable(s->mask);
 }
 
-/* Adds all points of a block, whatever they are like, but those that do not count. */
+/* Adds all points of a block, whatever they are like, but those that do not count. Where points are staged that is rare. */
 DCN_INLINE void dcn_add_block(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_item *value,
                               const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_block *b, dcn_index channel,
                               const DCN_PRIVATE dcn_sizes *sizes) {
@@ -44,7 +44,11 @@ DCN_INLINE void dcn_add_block(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_
     DCN_UNROLL
     for (int v = 0; v < DCN_VECTORS; ++v)
         sum[v] = dcn_zero();
+#if DCN_STAGED
+    DCN_UNROLL_NOT
+#else
     DCN_UNROLL_POINTS
+#endif
     for (int k = 0; k < DCN_POINTS; ++k) {
         const dcn_sample s = dcn_point(offset_mask, b, k, &norm, sizes);
         const dcn_index at = dcn_at(&s, b->n, sizes) * DCN_VALUE_STRIDE + b->group * DCN_CHANNELS + channel;
@@ -55,11 +59,12 @@ DCN_INLINE void dcn_add_block(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_
     }
 }
 
-#if DCN_STAGED || DCN_RUN > 1
-/* Adds the staged points of a block: `weights` of the pixels of `cells`. No point is told from another, so that the loads of
+#if DCN_RUN > 1
+/* Adds the points of a run's block: `weights` of the pixels of `cells`. No point is told from another, so that the loads of
  * many are in flight together. */
-DCN_INLINE void dcn_add_cells(DCN_PRIVATE dcn_vector *sum, DCN_PRIVATE dcn_vector *lower_sum, const DCN_GLOBAL dcn_item *value, const DCN_STAGE dcn_quad *weights,
-                              const DCN_STAGE dcn_index *cells, dcn_index below, dcn_index channel) {
+DCN_INLINE void dcn_add_cells(DCN_PRIVATE dcn_vector *sum, DCN_PRIVATE dcn_vector *lower_sum,
+                              const DCN_GLOBAL dcn_item *value, const DCN_PRIVATE dcn_quad *weights,
+                              const DCN_PRIVATE dcn_index *cells, dcn_index below, dcn_index channel) {
     DCN_UNROLL_TAPS
     for (int k = 0; k < DCN_TAPS; ++k) {
         const dcn_quad weight = weights[k];
@@ -77,7 +82,64 @@ DCN_INLINE void dcn_add_cells(DCN_PRIVATE dcn_vector *sum, DCN_PRIVATE dcn_vecto
         }
     }
 }
+#endif
 
+#if DCN_STAGED
+/* Points of a block that are staged at a time, and not by its own lanes. */
+#define DCN_SPARE_TAPS (DCN_TAPS % DCN_LANES)
+
+/* The same of this work-item's block, which is found out again: kept until here it would take registers from the loads. */
+DCN_INLINE void dcn_add_anew(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_item *value,
+                             const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_sizes *sizes) {
+    const int item = DCN_LOCAL_ID_AGAIN;
+    const dcn_tile tile = dcn_tile_of(DCN_GROUP_ID_AGAIN, DCN_CHANNEL_PARTS, sizes);
+    const dcn_block block = dcn_tile_block(&tile, item / DCN_LANES, sizes);
+    dcn_add_block(sum, value, offset_mask, &block, DCN_CHANNEL(tile.part, item % DCN_LANES, 0), sizes);
+}
+
+/* Leaves what the lanes of a block need of its point `number`: its cell's weights, and its place. In the last round there may
+ * be fewer points; the rest are points that do not count. */
+DCN_INLINE void dcn_stage(DCN_LOCAL dcn_quad *weight, DCN_LOCAL dcn_unsigned *cell,
+                          const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_block *b, int number,
+                          const DCN_PRIVATE dcn_softmax *norm, const DCN_PRIVATE dcn_sizes *sizes) {
+    const int is_one = DCN_POINTS % DCN_TAPS == 0 || number < DCN_POINTS, k = is_one ? number : DCN_POINTS - 1;
+    float shift_x, shift_y;
+    dcn_shift(offset_mask, b->offsets, k, &shift_x, &shift_y);
+    const dcn_side x = dcn_side_of(shift_x, DCN_MIDDLE_X(b), sizes->width);
+    const dcn_side y = dcn_side_of(shift_y, DCN_MIDDLE_Y(b), sizes->height);
+    const dcn_index pixel = (b->n * sizes->height + y.first) * sizes->width + x.first;
+    *weight = dcn_cell_weights(&x, &y, is_one ? dcn_mask_of(offset_mask, b, k, norm) : 0.0f);
+    *cell = (dcn_unsigned)pixel * (DCN_VALUE_STRIDE * DCN_PLACES) + (dcn_unsigned)b->group * (DCN_CHANNELS * DCN_PLACES);
+}
+
+/* Adds the staged points of a block: `weights` of the pixels of `cells`. No point is told from another, so that the loads of
+ * many are in flight together. */
+DCN_INLINE void dcn_add_staged(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_item *value, const DCN_LOCAL dcn_quad *weights,
+                              const DCN_LOCAL dcn_unsigned *cells, dcn_index below, dcn_index channel) {
+    const DCN_GLOBAL dcn_item *upper_row = value, *lower_row = value + below;
+    dcn_unsigned own = DCN_PLACES * (dcn_unsigned)channel;
+    DCN_BEGIN_ROWS(upper_row, lower_row, own);
+    DCN_UNROLL_TAPS
+    for (int k = 0; k < DCN_TAPS; ++k) {
+        const dcn_quad weight = weights[k];
+        const dcn_unsigned at = cells[k] + own;
+        DCN_UNROLL
+        for (int v = 0; v < DCN_VECTORS; ++v) {
+            const dcn_index step = v * DCN_LANES * DCN_VECTOR;
+            if (DCN_HAS_CHANNEL(channel + step)) {
+                const DCN_GLOBAL dcn_item *const upper = DCN_AT_PLACE(upper_row, at);
+                const DCN_GLOBAL dcn_item *const lower = DCN_AT_PLACE(lower_row, at);
+                sum[v] = dcn_fma(weight.part[0], dcn_load(upper, step), sum[v]);
+                sum[v] = dcn_fma(weight.part[1], dcn_load(upper, step + DCN_VALUE_STRIDE), sum[v]);
+                sum[v] = dcn_fma(weight.part[2], dcn_load(lower, step), sum[v]);
+                sum[v] = dcn_fma(weight.part[3], dcn_load(lower, step + DCN_VALUE_STRIDE), sum[v]);
+            }
+        }
+    }
+}
+#endif
+
+#if DCN_STAGED || DCN_RUN > 1
 /* A weight of 0 times an infinity is NaN, which the formula has not for a pixel that is no corner; nor has it an overflow of
  * weight times mask. So where this says no, the block is added up anew, point by point. */
 DCN_INLINE int dcn_all_finite(const DCN_PRIVATE dcn_vector *sum) {
@@ -156,7 +218,11 @@ DCN_APART void dcn_forward_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBA
 }
 #endif
 
+#if DCN_STAGED && DCN_VECTORS == 1 && !DCN_WIDE
+DCN_KERNEL_OF(dcn_forward, DCN_WORK_GROUP, DCN_ALIGNED ? 64 : 80)
+#else
 DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
+#endif
 (const DCN_GLOBAL dcn_item *DCN_RESTRICT value, dcn_long value_at,
  const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
  DCN_GLOBAL dcn_item *DCN_RESTRICT output, dcn_long output_at, dcn_long height, dcn_long width,
@@ -183,33 +249,41 @@ DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
 #if DCN_STAGED
     /* Some points of each block at a time: its lanes find out where they lie, each for all of them. */
     DCN_LOCAL_ARRAY dcn_quad weights[DCN_TILE_BLOCKS * DCN_PITCH];
-    DCN_LOCAL_ARRAY dcn_index cells[DCN_TILE_BLOCKS * DCN_PITCH];
-    const int own = item / DCN_LANES * DCN_PITCH, cellular = exists && sizes.width > 1 && sizes.height > 1;
-    const dcn_index origin = block.group * DCN_CHANNELS;
-    DCN_UNROLL
-    for (int v = 0; v < DCN_VECTORS; ++v)
-        sum[v] = dcn_zero();
+    DCN_LOCAL_ARRAY dcn_unsigned cells[DCN_TILE_BLOCKS * DCN_PITCH];
+    const int own = item / DCN_LANES * DCN_PITCH;
+    const int wide_enough = sizes.width > 1 && sizes.height > 1, cellular = exists && wide_enough;
     for (int first = 0; first < DCN_POINTS; first += DCN_TAPS) {
         if (cellular) {
             const dcn_softmax norm = dcn_softmax_of(offset_mask, block.offsets);
             DCN_UNROLL
-            for (int t = lane; t < DCN_TAPS; t += DCN_LANES) {
-                /* In the last round there may be fewer points; the rest are points that do not count. */
-                dcn_sample s = dcn_point(offset_mask, &block, DCN_MIN(first + t, DCN_POINTS - 1), &norm, &sizes);
-                s.inside = DCN_POINTS % DCN_TAPS == 0 || first + t < DCN_POINTS ? s.inside : 0;
-                weights[own + t] = dcn_cell_weights(&s);
-                cells[own + t] = dcn_cell_at(&s, block.n, &sizes) * DCN_VALUE_STRIDE + origin;
+            for (int t = lane; t < DCN_TAPS - DCN_SPARE_TAPS; t += DCN_LANES)
+                dcn_stage(weights + own + t, cells + own + t, offset_mask, &block, first + t, &norm, &sizes);
+        }
+#if DCN_SPARE_TAPS
+        /* Those that are left when each lane has had as many: without gaps between the work-items that have one. */
+        if (item < DCN_SPARE_TAPS * DCN_TILE_BLOCKS) {
+            const int number = item % DCN_TILE_BLOCKS, t = DCN_TAPS - DCN_SPARE_TAPS + item / DCN_TILE_BLOCKS;
+            const int at = number * DCN_PITCH + t;
+            const dcn_block other = dcn_tile_block(&tile, number, &sizes);
+            if (dcn_exists(&other, &sizes) && wide_enough) {
+                const dcn_softmax norm = dcn_softmax_of(offset_mask, other.offsets);
+                dcn_stage(weights + at, cells + at, offset_mask, &other, first + t, &norm, &sizes);
             }
         }
+#endif
         DCN_BARRIER();
-        if (cellular)
-            dcn_add_cells(sum, sum, value + channel, weights + own, cells + own, below, channel);
+        if (cellular) {
+            DCN_UNROLL
+            for (int v = 0; v < DCN_VECTORS; ++v)
+                sum[v] = first == 0 ? dcn_zero() : sum[v];
+            dcn_add_staged(sum, value, weights + own, cells + own, below, channel);
+        }
 #if DCN_POINTS > DCN_TAPS
         DCN_BARRIER(); /* before the next round's points are written */
 #endif
     }
     if (exists && !(cellular && dcn_all_finite(sum)))
-        dcn_add_block(sum, value, offset_mask, &block, channel, &sizes);
+        dcn_add_anew(sum, value, offset_mask, &sizes);
 #else
     DCN_UNROLL
     for (int v = 0; v < DCN_VECTORS; ++v)

@@ -58,15 +58,32 @@ DCN_INLINE dcn_index dcn_tap_y(int k) {
     return dcn_number(k) % DCN_KERNEL_H * (dcn_index)DCN_DILATION_H - DCN_HALF_H;
 }
 
+/* Where the middle of a block's kernel is, on each axis. */
+#define DCN_MIDDLE_X(b) ((b)->ox * DCN_STRIDE_W - DCN_PAD_W + DCN_HALF_W)
+#define DCN_MIDDLE_Y(b) ((b)->oy * DCN_STRIDE_H - DCN_PAD_H + DCN_HALF_H)
+
+/* How far point k is from there, on each axis, with the offsets at `offsets`. Numbers that a float holds are divided as
+ * such. */
+DCN_INLINE void dcn_shift(const DCN_GLOBAL dcn_item *offset_mask, dcn_index offsets, int k, DCN_PRIVATE float *x,
+                          DCN_PRIVATE float *y) {
+#if DCN_STAGED && DCN_POINTS < 0x10000 && DCN_HALF_H < 0x400000 && DCN_HALF_W < 0x400000
+    const float number = dcn_number(k), column = DCN_FLOOR((number + 0.5f) * (1.0f / DCN_KERNEL_H));
+    const float row = number - column * DCN_KERNEL_H;
+    const float tap_x = column * DCN_DILATION_W - DCN_HALF_W, tap_y = row * DCN_DILATION_H - DCN_HALF_H;
+#else
+    const float tap_x = dcn_tap_x(k), tap_y = dcn_tap_y(k);
+#endif
+    const DCN_GLOBAL dcn_item *const at = offset_mask + offsets + 2 * k;
+    const float dx = dcn_read(at, 0), dy = dcn_read(at, 1);
+    *x = DCN_SCALE * (tap_x + dx), *y = DCN_SCALE * (tap_y + dy);
+}
+
 /* Where point k of a block lies. */
 DCN_INLINE dcn_sample dcn_place(const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_block *b, int k,
                                 const DCN_PRIVATE dcn_sizes *sizes) {
-    const dcn_index tap_x = dcn_tap_x(k), tap_y = dcn_tap_y(k);
-    const dcn_index middle_x = b->ox * DCN_STRIDE_W - DCN_PAD_W + DCN_HALF_W;
-    const dcn_index middle_y = b->oy * DCN_STRIDE_H - DCN_PAD_H + DCN_HALF_H;
-    const float dx = dcn_read(offset_mask, b->offsets + 2 * k), dy = dcn_read(offset_mask, b->offsets + 2 * k + 1);
-    const float x = DCN_SCALE * ((float)tap_x + dx), y = DCN_SCALE * ((float)tap_y + dy);
-    return dcn_locate(x, y, middle_x, middle_y, sizes->width, sizes->height);
+    float x, y;
+    dcn_shift(offset_mask, b->offsets, k, &x, &y);
+    return dcn_locate(x, y, DCN_MIDDLE_X(b), DCN_MIDDLE_Y(b), sizes->width, sizes->height);
 }
 
 /* Its weight. */
@@ -116,12 +133,6 @@ DCN_INLINE dcn_index dcn_cell_at(const DCN_PRIVATE dcn_sample *s, dcn_index n, c
 /* Whether the work-item whose first channel this is has vector v. */
 #define DCN_HAS_VECTOR(channel, v) (!DCN_LANE_TAIL || (channel) + (v) * DCN_LANES * DCN_VECTOR < DCN_CHANNELS)
 
-/* Where samples are staged. */
-#if DCN_RUN > 1
-#define DCN_STAGE DCN_PRIVATE
-#else
-#define DCN_STAGE DCN_LOCAL
-#endif
 /* From one block's staged points to the next one's: odd, so that neighbouring blocks are in different banks. */
 #define DCN_PITCH (DCN_TAPS | 1)
 #define DCN_GROUP_BLOCKS ((DCN_GROUPS + DCN_TILE_GROUPS - 1) / DCN_TILE_GROUPS)
@@ -134,10 +145,10 @@ typedef struct dcn_tile {
 
 /* Work-groups are numbered: tile columns fastest, then tile rows, groups, channel parts, images. A tile never straddles
  * images. */
-DCN_INLINE dcn_tile dcn_tile_of(dcn_index number, dcn_index parts,
+DCN_INLINE dcn_tile dcn_tile_of(dcn_unsigned number, dcn_unsigned parts,
                                 const DCN_PRIVATE dcn_sizes *sizes) {
-    const dcn_index columns = (sizes->output_width + DCN_TILE_W - 1) / DCN_TILE_W;
-    const dcn_index rows = (sizes->output_height + DCN_TILE_H - 1) / DCN_TILE_H;
+    const dcn_unsigned columns = ((dcn_unsigned)sizes->output_width + DCN_TILE_W - 1) / DCN_TILE_W;
+    const dcn_unsigned rows = ((dcn_unsigned)sizes->output_height + DCN_TILE_H - 1) / DCN_TILE_H;
     dcn_tile t;
     t.ox = number % columns * DCN_TILE_W, number /= columns;
     t.oy = number % rows * DCN_TILE_H, number /= rows;

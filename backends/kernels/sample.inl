@@ -27,12 +27,6 @@ DCN_INLINE dcn_index dcn_floor(float position) {
     return whole - (position < (float)whole);
 }
 
-#if DCN_WIDE
-typedef unsigned long dcn_unsigned;
-#else
-typedef unsigned int dcn_unsigned;
-#endif
-
 /* Whether a number is from 0 to size − 1. */
 DCN_INLINE int dcn_within(dcn_index number, dcn_index size) {
     return (dcn_unsigned)number < (dcn_unsigned)size;
@@ -80,16 +74,33 @@ DCN_INLINE int dcn_cell_down(int inside) {
     return inside ? !(inside & 3) - !(inside & 12) : 0;
 }
 
-/* Bilinear weights of the cell's pixels, times the mask; 0 for those that are not the point's own corners. */
-DCN_INLINE dcn_quad dcn_cell_weights(const DCN_PRIVATE dcn_sample *s) {
-    const int left = s->inside & 5, right = s->inside & 10, top = s->inside & 3, bottom = s->inside & 12;
-    const float mask = s->inside ? s->mask : 0.0f;
-    const float near_x = !left ? s->fx : right ? 1.0f - s->fx : 0.0f, far_x = !left ? 0.0f : right ? s->fx : 1.0f - s->fx;
-    const float near_y = !top ? s->fy : bottom ? 1.0f - s->fy : 0.0f, far_y = !top ? 0.0f : bottom ? s->fy : 1.0f - s->fy;
-    const float upper = mask * near_y, lower = mask * far_y;
+/* One axis of a cell: two neighbouring pixels, and a point's shares of them, 0 of what is no corner of it. */
+typedef struct dcn_side {
+    dcn_index first;
+    float near, far;
+} dcn_side;
+
+/* What dcn_locate finds along one axis, without a branch. Points that do not count have no shares. What dcn_settle moves
+ * makes a difference to shares in one place, where the middle is at −1, so that need not be looked at. */
+DCN_INLINE dcn_side dcn_side_of(float position, dcn_index middle, dcn_index size) {
+    const int known = DCN_ABS(position) < DCN_FARTHEST;
+    position = known & (DCN_ABS(position) >= DCN_NEAREST) ? position : 0.0f;
+    const dcn_index whole = (dcn_index)DCN_FLOOR(position), pixel = middle + whole;
+    const float after = position - (float)whole, before = 1.0f - after;
+    const int left = known & dcn_within(pixel, size), right = known & dcn_within(pixel + 1, size);
+    dcn_side side;
+    side.first = DCN_MIN(DCN_MAX_INDEX(pixel, 0), size - 2);
+    side.near = right ? left ? before : after : 0.0f;
+    side.far = left ? right ? after : before : 0.0f;
+    return side;
+}
+
+/* Bilinear weights of a cell's pixels, times the mask; NaN if that is infinite and any of them 0. */
+DCN_INLINE dcn_quad dcn_cell_weights(const DCN_PRIVATE dcn_side *x, const DCN_PRIVATE dcn_side *y, float mask) {
+    const float upper = mask * y->near, lower = mask * y->far;
     dcn_quad weights;
-    weights.part[0] = upper * near_x, weights.part[1] = upper * far_x;
-    weights.part[2] = lower * near_x, weights.part[3] = lower * far_x;
+    weights.part[0] = upper * x->near, weights.part[1] = upper * x->far;
+    weights.part[2] = lower * x->near, weights.part[3] = lower * x->far;
     return weights;
 }
 

@@ -59,13 +59,15 @@ template <class To, class From> static inline To host_bits(From from) {
 #define __CUDACC_VER_MAJOR__ 12
 #define __CUDACC_VER_MINOR__ 4
 #define __global__ HOST_GLOBAL
-#define __launch_bounds__(...) HOST_BOUNDS(__VA_ARGS__)
+#define __launch_bounds__(items, ...) HOST_BOUNDS(items)
 #define __device__
 #define __forceinline__ inline
 #define __noinline__
 #define __shared__ [[gnu::section("host_shared")]] static
 #define __align__(bytes) alignas(bytes)
 #define __syncthreads() host_barrier()
+#define __isGlobal(pointer) 1
+#define __builtin_assume(fact) ((void)0)
 #define __threadfence() ((void)0)
 
 struct host_dim {
@@ -101,6 +103,12 @@ static inline void ptx_cvt_f32_f16(float &to, unsigned short from) {
 }
 static inline void ptx_cvt_rn_f16_f32(unsigned short &to, float from) {
     to = host_bits<unsigned short>((_Float16)from);
+}
+static inline void ptx_mov_u32_ctaid_x(unsigned &to) {
+    to = host_here.group;
+}
+static inline void ptx_mov_u32_tid_x(unsigned &to) {
+    to = host_here.item;
 }
 static inline void ptx_red_global_add_f32(float *target, float number) {
     *target += number;
