@@ -308,8 +308,8 @@ DCNV4_API dcnv4_status dcnv4_candidate_info_get(const dcnv4_plan *plan, dcnv4_pa
                                                 dcnv4_candidate_info *info);
 
 /* Makes a plan of the same problem whose one pass, dcnv4_forward or dcnv4_backward, does this part alone, in this way: it is
- * given the same buffers, and writes output, grad_offset_mask or grad_value. It has a workspace size of its own. *candidate
- * is NULL after a failure; those of dcnv4_plan_create. */
+ * given the same buffers, of which the tensors begin at multiples of 32 bytes, and writes output, grad_offset_mask or
+ * grad_value. It has a workspace size of its own. *candidate is NULL after a failure; those of dcnv4_plan_create. */
 DCNV4_API dcnv4_status dcnv4_candidate_create(const dcnv4_plan *plan, dcnv4_part part, int64_t index,
                                               dcnv4_plan **candidate);
 

@@ -23,6 +23,21 @@ static dcnv4_problem the_layer(void) {
     return problem;
 }
 
+/* On a GPU a candidate has no kernels for tensors that begin anywhere. */
+static void check_misaligned(const device_run *run, const dcnv4_plan *candidate, dcnv4_pass pass,
+                             const dcnv4_buffers *buffers) {
+    dcnv4_buffers moved = *buffers;
+    dcnv4_kernel_info kernel = DCNV4_KERNEL_INFO_INIT;
+    ASSERT_SUCCESS(dcnv4_kernel_info_get(candidate, 0, &kernel));
+    if (!kernel.aligned)
+        return;
+    ASSERT_SUCCESS(dcnv4_buffer_create(run->context, buffers->value.length + 4, &moved.value));
+    moved.value.offset += 4, moved.value.length -= 4;
+    assert_refused(run_pass(candidate, pass, &moved), DCNV4_INVALID_ARGUMENT, "multiples of 32");
+    moved.value.offset -= 4, moved.value.length += 4;
+    dcnv4_buffer_destroy(run->context, &moved.value);
+}
+
 /* The candidate's result, and no other. */
 static void check_candidate(device_run *run, test_layer *layer, const test_layer *expected, dcnv4_part part,
                             int64_t index) {
@@ -43,6 +58,7 @@ static void check_candidate(device_run *run, test_layer *layer, const test_layer
         if (i != (int)part)
             for (size_t b = 0; b < layer->bytes[written[i]]; ++b)
                 assert_int_equal(((unsigned char *)layer->tensors[written[i]])[b], UNTOUCHED);
+    check_misaligned(run, candidate, pass, &buffers);
     const dcnv4_pass other = (dcnv4_pass)(1 - (int)pass);
     assert_refused(run_pass(candidate, other, &buffers), DCNV4_INVALID_ARGUMENT, "is a candidate");
     assert_int_equal(dcnv4_plan_workspace_size(candidate, other), 0);
