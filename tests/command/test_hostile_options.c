@@ -176,6 +176,7 @@ static void bench(void **state) {
         {"tune --dry-run=1", "--dry-run"},
         {"tune --format csv", "csv"},
         {"tune --threads 2", "--threads"},
+        {"tune --runs 4", "--runs"},
         {"tune --device cpu", "--device cpu: there is nothing to tune"},
         {"tune --device cpu,reference --format json", "there is nothing to tune"},
         {SIZE "--kernel 20", "20"},

@@ -10,7 +10,7 @@ if ! "$dcnv4" info | grep -q "^$device"; then
 fi
 
 tune() {
-    "$dcnv4" tune --device "$device" --size 1x9x10 --groups 4 --group-channels 16 --pass forward --runs 2 --format json "$@"
+    "$dcnv4" tune --device "$device" --size 1x9x10 --groups 4 --group-channels 16 --pass forward --runs 5 --format json "$@"
 }
 
 DCNV4_CACHE_DIR=$folder/cache tune >"$folder/first"
