@@ -193,5 +193,5 @@ const dcnv4i_command_text dcnv4i_command_texts[DCNV4I_COMMANDS] = {
          "in "
          "the folder of the kernels ($DCNV4_CACHE_DIR, or dcnv4 in $XDG_CACHE_HOME or ~/.cache), and programs take it "
          "from then on; where nothing is faster, an earlier choice is forgotten. The image size does not matter to a "
-         "program: give the one that the network has, or several for one layer, which are then judged together."},
+         "program: give the one that the network has. A preset's sizes of one layer are judged together."},
 };
