@@ -57,7 +57,7 @@ dcnv4i_exit __wrap_dcnv4i_runner_download(dcnv4i_runner *runner, const dcnv4_buf
 
 /* ---- The command ---------------------------------------------------------------------------------------------------- */
 
-/* A layer that no other test has. */
+/* A layer that no test has at the same time. */
 static const char
     *const layer = "--size 1x5x6 --groups 2 --group-channels 16 --offset-scale 0.75 --runs 9 --format json";
 
