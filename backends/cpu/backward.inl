@@ -18,17 +18,17 @@ static NOINLINE void project_carefully(const backward_run *run, const place *at,
     const real right = cell_at.right, lower = cell_at.lower;
     for (int64_t d = 0; d < p->group_channels; ++d) {
         real out, slope_x = 0, slope_y = 0, mixed = 0;
-        const real *corner[4];
-        if (!find_corners(&run->value, &cell_at, channel - run->value.first_channel + d, p, corner))
-            return;
         layer->read(row + d * item, 0, &out, 0, 1, 1);
         for (int i = 0; i < 4; ++i) {
             const real wx = i & 1 ? right : 1 - right, wy = i >> 1 ? lower : 1 - lower;
             if (!inside(&cell_at, i, p))
                 continue;
-            mixed += cell_at.weight[i] * *corner[i];
-            slope_x += i & 1 ? wy * *corner[i] : -wy * *corner[i];
-            slope_y += i >> 1 ? wx * *corner[i] : -wx * *corner[i];
+            real room;
+            const real *const corner = see_corner(layer, &run->value, &cell_at, i,
+                                                  channel - run->value.first_channel + d, 1, &room);
+            mixed += cell_at.weight[i] * *corner;
+            slope_x += i & 1 ? wy * *corner : -wy * *corner;
+            slope_y += i >> 1 ? wx * *corner : -wx * *corner;
         }
         *by_x += out * slope_x;
         *by_y += out * slope_y;
@@ -163,10 +163,10 @@ static void write_box(const backward_run *run, const place *at, const point_box 
     }
 }
 
-/* Whether a point of the chunk can reach the target's rows. */
+/* Whether a point of the chunk can reach the piece's own rows. */
 static bool reaches(const backward_run *run, const point_chunk *chunk, int64_t count) {
-    const vec above = vset((real)(run->grad.first_row - 1 - chunk->middle_y)),
-              end = vset((real)(run->grad.last_row - chunk->middle_y));
+    const vec above = vset((real)(run->first_own - 1 - chunk->middle_y)),
+              end = vset((real)(run->last_own - chunk->middle_y));
     vmask far = vless(above, above);
     far = vmask_not(far);
     for (int64_t i = 0; i < count; i += LANES) {
@@ -184,7 +184,7 @@ static real weighted_sum(const point_chunk *chunk, const corner_dots *dots, int6
     return sum;
 }
 
-/* Finds a box and spreads its gradients; false if the box does not concern the piece. */
+/* Finds a box and spreads its gradients, if it concerns the piece. Returns whether its own gradients are known then. */
 static bool spread_box(const backward_run *run, const place *at, const point_box *box, bool ours, point_chunk *chunk,
                        corner_dots *dots) {
     const int64_t count = box->pixels * box->groups * box->points;
@@ -192,10 +192,14 @@ static bool spread_box(const backward_run *run, const place *at, const point_box
     place_points(&run->frame, count, chunk);
     if (!ours && !reaches(run, chunk, count))
         return false;
-    find_cells(&run->frame, count, true, chunk);
+    image_frame frame = run->frame;
+    if (!ours) /* nothing is asked of what lies in other rows: there weights are 0 */
+        frame.lowest_row = -INFINITY, frame.highest_row = INFINITY;
+    find_cells(&frame, count, true, chunk);
     spread_cells(run, at, box, chunk, dots);
-    (run->frame.exact ? finish_dots : finish_carefully)(run, at, box, chunk, dots);
-    return true;
+    if (ours)
+        (run->frame.exact ? finish_dots : finish_carefully)(run, at, box, chunk, dots);
+    return ours;
 }
 
 /* With softmax: the mean of a block that does not fit one chunk, by a round in which nothing is ours to add to. */
@@ -216,7 +220,7 @@ static real mean_of_large_block(const backward_run *run, place at, point_chunk *
 static void backward_box(const backward_run *run, const place *at, const point_box *box, bool ours, real large_mean,
                          point_chunk *chunk, corner_dots *dots) {
     const dcnv4i_problem *problem = run->layer->problem;
-    if (!spread_box(run, at, box, ours, chunk, dots) || !ours)
+    if (!spread_box(run, at, box, ours, chunk, dots))
         return;
     const int64_t count = box->pixels * box->groups * box->points;
     for (int64_t from = 0; problem->asked.softmax && from < count; from += box->points) {
@@ -285,24 +289,27 @@ static void backward_packed(const dcnv4i_layer *layer, const dcnv4i_tensors *ten
                             const char *image, char *rows) {
     const dcnv4_problem *p = &layer->problem->asked;
     const int64_t item = (int64_t)layer->problem->item, depth = p->group_channels, stride = 2 * depth;
-    real *const packed = piece->scratch, *const row = packed + p->height * p->width * stride;
-    real *const grad = packed + piece->first_input * p->width * stride + depth;
+    const int64_t pixels = (piece->last_input - piece->first_input) * p->width;
+    real *const packed = piece->scratch, *const grad = packed + depth;
     dcnv4i_piece one = *piece;
     backward_run run = {
         .layer = layer,
         .tensors = tensors,
         .frame = make_frame(layer, tensors, piece->first_input, piece->last_input, stride, stride),
         .grad = {grad, stride, piece->first_input, piece->last_input},
-        .row = row,
+        .first_own = piece->first_own,
+        .last_own = piece->last_own,
+        .row = packed + pixels * stride,
     };
     for (int64_t group = piece->first_group; group < piece->last_group; ++group) {
         const int64_t channel = group * depth;
+        const char *const storage = image + channel * item;
         one.first_group = group, one.last_group = group + 1;
-        run.value = (view){packed, stride, 0, p->height, channel, image + channel * item};
-        pack(layer, image + channel * item, p->height * p->width, packed);
+        run.value = (view){packed, stride, piece->first_input, piece->last_input, channel, storage};
+        pack(layer, storage + piece->first_input * p->width * p->value_stride * item, pixels, packed);
         backward_rows(&run, &one);
-        layer->write(grad, stride, rows + channel * item, p->grad_value_stride,
-                     (piece->last_input - piece->first_input) * p->width, depth);
+        layer->write(grad + (piece->first_own - piece->first_input) * p->width * stride, stride, rows + channel * item,
+                     p->grad_value_stride, (piece->last_own - piece->first_own) * p->width, depth);
     }
 }
 
@@ -312,13 +319,15 @@ static void backward_in_place(const dcnv4i_layer *layer, const dcnv4i_tensors *t
     const dcnv4_problem *p = &layer->problem->asked;
     const int64_t first = piece->first_group * p->group_channels, stride = p->grad_value_stride;
     const int64_t channels = (piece->last_group - piece->first_group) * p->group_channels;
-    const int64_t pixels = (piece->last_input - piece->first_input) * p->width;
+    const int64_t pixels = (piece->last_own - piece->first_own) * p->width;
     const backward_run run = {
         .layer = layer,
         .tensors = tensors,
-        .frame = make_frame(layer, tensors, piece->first_input, piece->last_input, p->value_stride, stride),
+        .frame = make_frame(layer, tensors, piece->first_own, piece->last_own, p->value_stride, stride),
         .value = see(layer, image, 0, p->height, first, channels, NULL),
-        .grad = {(real *)rows + first, stride, piece->first_input, piece->last_input},
+        .grad = {(real *)rows + first, stride, piece->first_own, piece->last_own},
+        .first_own = piece->first_own,
+        .last_own = piece->last_own,
     };
     for (int64_t i = 0; i < pixels; ++i)
         memset(run.grad.pixels + i * stride, 0, (size_t)channels * sizeof(real));
@@ -329,8 +338,7 @@ static void backward(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, c
     const dcnv4_problem *p = &layer->problem->asked;
     const int64_t item = (int64_t)layer->problem->item, first_pixel = piece->image * p->height * p->width;
     const char *const image = tensors->value + first_pixel * p->value_stride * item;
-    char *const rows = tensors->grad_value +
-                       (first_pixel + piece->first_input * p->width) * p->grad_value_stride * item;
+    char *const rows = tensors->grad_value + (first_pixel + piece->first_own * p->width) * p->grad_value_stride * item;
     (piece->scratch ? backward_packed : backward_in_place)(layer, tensors, piece, image, rows);
     clear_padding(layer, tensors, piece);
 }

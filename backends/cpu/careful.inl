@@ -57,17 +57,26 @@ static view see(const dcnv4i_layer *layer, const char *image, int64_t first, int
 
 static const real zeros[BLOCK * LANES];
 
-/* Whether a cell is all in the view, but for what is outside the image; then corner[] are where its corners are, from
- * channel c of the view on, those outside the image being zeros. */
-static inline bool find_corners(const view *value, const cell *at, int64_t c, const dcnv4_problem *p,
-                                const real *corner[4]) {
+/* Where a corner of a cell has count channels from c on: in the view, in room if they had to be converted, and zeros outside
+ * the image. */
+static inline const real *see_corner(const dcnv4i_layer *layer, const view *value, const cell *at, int corner,
+                                     int64_t c, int count, real *room) {
+    const dcnv4_problem *p = &layer->problem->asked;
+    const int64_t column = at->column + (corner & 1), row = at->row + (corner >> 1);
+    if (!inside(at, corner, p))
+        return zeros;
+    if (row >= value->first_row && row < value->last_row)
+        return value->pixels + ((row - value->first_row) * p->width + column) * value->stride + c;
+    layer->read(value->storage + ((row * p->width + column) * p->value_stride + c) * (int64_t)layer->problem->item, 0,
+                room, 0, 1, count);
+    return room;
+}
+
+/* Whether a cell is all in the view, but for what is outside the image. */
+static inline bool in_view(const view *value, const cell *at, const dcnv4_problem *p) {
     for (int i = 0; i < 4; ++i) {
-        const int64_t column = at->column + (i & 1), row = at->row + (i >> 1);
-        if (!inside(at, i, p))
-            corner[i] = zeros;
-        else if (row >= value->first_row && row < value->last_row)
-            corner[i] = value->pixels + ((row - value->first_row) * p->width + column) * value->stride + c;
-        else
+        const int64_t row = at->row + (i >> 1);
+        if (inside(at, i, p) && (row < value->first_row || row >= value->last_row))
             return false;
     }
     return true;

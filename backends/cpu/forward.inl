@@ -13,15 +13,8 @@ static void mix_slowly(const image_frame *frame, const view *value, const point_
     for (int corner = 0; corner < 4; ++corner) {
         if (!inside(&at, corner, p))
             continue;
-        const int64_t column = at.column + (corner & 1), row = at.row + (corner >> 1);
         real converted[BLOCK * LANES];
-        const real *from = converted;
-        if (row >= value->first_row && row < value->last_row)
-            from = value->pixels + ((row - value->first_row) * p->width + column) * value->stride + c;
-        else
-            layer->read(value->storage +
-                            ((row * p->width + column) * p->value_stride + c) * (int64_t)layer->problem->item,
-                        0, converted, 0, 1, count);
+        const real *const from = see_corner(layer, value, &at, corner, c, count, converted);
         for (int i = 0; i < count; ++i)
             mixed[i] = real_fma(at.weight[corner], from[i], mixed[i]);
     }
@@ -45,10 +38,12 @@ static NOINLINE void look_up(const image_frame *frame, const view *value, const 
         const real m = chunk->m[point];
         if (!at.counts)
             continue;
-        if (m - m != 0 || !find_corners(value, &at, c, p, found->corner[plain])) {
+        if (m - m != 0 || !in_view(value, &at, p)) {
             found->number[POINTS - ++slow] = point;
             continue;
         }
+        for (int i = 0; i < 4; ++i)
+            found->corner[plain][i] = see_corner(frame->layer, value, &at, i, c, 0, NULL);
         for (int i = 0; i < 4; ++i)
             found->weights[4 * plain + i] = weight_of(&at, i, m);
         ++plain;

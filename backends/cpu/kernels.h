@@ -40,7 +40,8 @@ typedef struct dcnv4i_piece {
     int64_t image;
     int64_t first_group, last_group;   /* … and up to the one before last */
     int64_t first_output, last_output; /* output rows */
-    int64_t first_input, last_input;   /* forward: the rows of value that are looked at; backward: grad_value's rows */
+    int64_t first_input, last_input;   /* rows of value that are looked at quickly */
+    int64_t first_own, last_own;       /* backward: grad_value's rows */
     int64_t packed_groups;             /* forward: how many are worked on at a time */
     void *scratch;                     /* reals; or NULL, see work.h */
 } dcnv4i_piece;

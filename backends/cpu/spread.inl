@@ -14,7 +14,8 @@ typedef struct backward_run {
     image_frame frame;
     view value;
     target grad;
-    real *row; /* room for one group's grad_output of a box, where it is converted */
+    int64_t first_own, last_own; /* the rows of grad_value that the piece is for; others may be added to as well */
+    real *row;                   /* room for one group's grad_output of a box, where it is converted */
 } backward_run;
 
 /* What is added up for the pixels of a chunk's cells: quads of Σ over the channels of grad_output·value. */
@@ -23,20 +24,22 @@ typedef struct corner_dots {
     real by_m[POINTS_ROOM];
 } corner_dots;
 
-/* The points of a group and pixel, looked up one by one: those that count, with where their corners are in value and in
- * grad_value, in the order of a cell's pixels. Corners outside the image are read as zeros, and what is not for the target's
- * rows is added to a sink. */
+/* Points of a group and pixel, looked up one by one: those that count, with where their corners are in value and in grad_value,
+ * in the order of a cell's pixels. What the view has not is converted here; what the target has not is added to a sink. */
+enum { LOOKED_UP = 9 };
 typedef struct gradient_lookup {
     int64_t count;
-    int64_t number[POINTS]; /* in the chunk */
-    const real *corner[POINTS][4];
-    real *grad[POINTS][4];
-    real weights[4 * POINTS];
+    int64_t number[LOOKED_UP]; /* in the chunk */
+    const real *corner[LOOKED_UP][4];
+    real *grad[LOOKED_UP][4];
+    real weights[4 * LOOKED_UP];
+    real room[LOOKED_UP][4][BLOCK * LANES];
     real sink[BLOCK * LANES];
 } gradient_lookup;
 
+/* Looks up `channels` channels from c on. */
 static NOINLINE void look_up_gradients(const backward_run *run, const point_chunk *chunk, int64_t first, int64_t points,
-                                       int64_t c, gradient_lookup *found) {
+                                       int64_t c, int channels, gradient_lookup *found) {
     const dcnv4_problem *p = &run->layer->problem->asked;
     const target *grad = &run->grad;
     int64_t n = 0;
@@ -44,8 +47,7 @@ static NOINLINE void look_up_gradients(const backward_run *run, const point_chun
         found->sink[i] = 0;
     for (int64_t point = first; point < first + points; ++point) {
         const cell at = look(chunk, point, p);
-        const real *corner[4];
-        if (!at.counts || !find_corners(&run->value, &at, c, p, corner))
+        if (!at.counts)
             continue;
         /* At the image's edges the cell is not the formula's, see vnearest. */
         const int across = at.column < 0 || at.column == p->width - 1, along = at.row < 0 || at.row == p->height - 1;
@@ -53,7 +55,7 @@ static NOINLINE void look_up_gradients(const backward_run *run, const point_chun
         for (int i = 0; i < 4; ++i) {
             const int64_t column = at.column + (i & 1), row = at.row + (i >> 1) - grad->first_row;
             const bool ours = inside(&at, i, p) && row >= 0 && row < grad->last_row - grad->first_row;
-            found->corner[n][i ^ turn] = corner[i];
+            found->corner[n][i ^ turn] = see_corner(run->layer, &run->value, &at, i, c, channels, found->room[n][i]);
             found->grad[n][i ^ turn] = ours ? grad->pixels + (row * p->width + column) * grad->stride + c : found->sink;
             found->weights[4 * n + (i ^ turn)] = weight_of(&at, i, chunk->m[point]);
         }
@@ -63,7 +65,7 @@ static NOINLINE void look_up_gradients(const backward_run *run, const point_chun
 }
 
 /* What is spread: points first, first + 1, … of a chunk for each of some neighbouring pixels of one group. They all
- * have cells; or there is one pixel, whose points were looked up. */
+ * have cells; or there is one pixel, some of whose points were looked up. */
 typedef struct spreading {
     const backward_run *run;
     const point_chunk *chunk;
@@ -184,21 +186,24 @@ SPREAD(part, 1, part_)
 #undef SPREAD
 
 /* One pixel, the first, in the careful way. */
-static void spread_found(const spreading *spread, gradient_lookup *found, int64_t c, int vectors, int part,
-                         const real *grad_output, bool more) {
+static void spread_found(const spreading *spread, int64_t c, int vectors, int part, const real *grad_output,
+                         bool more) {
+    gradient_lookup found;
     spreading one = *spread;
-    one.found = found;
+    one.found = &found;
     one.pixels = 1;
-    look_up_gradients(spread->run, spread->chunk, spread->first, spread->points, c, found);
     for (int64_t i = 4 * spread->first; !more && i < 4 * (spread->first + spread->points); ++i)
         spread->dots[i] = 0;
-    CHOOSE(spread_found_, vectors, part)(&one, c, part, grad_output, more);
+    for (int64_t k = 0; k < spread->points; k += LOOKED_UP) {
+        look_up_gradients(spread->run, spread->chunk, spread->first + k, smaller(LOOKED_UP, spread->points - k), c,
+                          part ? part : vectors * LANES, &found);
+        CHOOSE(spread_found_, vectors, part)(&one, c, part, grad_output, more);
+    }
 }
 
 /* One group of a box's pixels, a block of channels after the other. */
 static void spread_group(const spreading *group, int64_t pixels, int64_t channel, int64_t depth,
                          const real *grad_output) {
-    gradient_lookup found;
 #define BODY(c, vectors, part)                                                                          \
     do {                                                                                                \
         spreading spread = *group;                                                                      \
@@ -212,7 +217,7 @@ static void spread_group(const spreading *group, int64_t pixels, int64_t channel
             for (int64_t k = 0; k < spread.pixels;                                                      \
                  ++k, odd >>= 1, out += spread.out_stride, spread.first += spread.points)               \
                 if (odd & 1)                                                                            \
-                    spread_found(&spread, &found, channel + (c), vectors, part, out, (c) > 0);          \
+                    spread_found(&spread, channel + (c), vectors, part, out, (c) > 0);                  \
         }                                                                                               \
     } while (0)
     FOR_CHANNEL_BLOCKS(depth, BODY);

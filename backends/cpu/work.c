@@ -31,7 +31,9 @@ enum {
      * further are converted one at a time. */
     MARGIN = 4,
     /* The largest copy of some channels of a whole image: it stays in the second-level cache. */
-    COPY_REALS = 1 << 17
+    COPY_REALS = 1 << 17,
+    /* A copy that is small enough whatever value's size is: 64 KiB of floats. */
+    SMALL_COPY_REALS = 1 << 14
 };
 
 /* The rows of value that a band of output rows looks at, but for offsets larger than MARGIN. */
@@ -105,6 +107,21 @@ static bool packs(const dcnv4i_problem *problem, bool converts) {
     return converts || problem->asked.groups > 1;
 }
 
+/* A copy of one group and its gradients is no larger than value. That takes bands where storage is of 16 bits and there are
+ * fewer than four groups: then it has some rows of value on each side of the band's own, and points that look further have
+ * them converted one at a time. Where value is small, copies may be larger; and they have one row at least. */
+static void limit_copy(const dcnv4i_problem *problem, dcnv4i_work *work) {
+    const dcnv4_problem *p = &problem->asked;
+    const int64_t real = p->dtype == DCNV4_FLOAT64 ? sizeof(double) : sizeof(float);
+    const int64_t value = product(problem->tensors[DCNV4I_VALUE].pixels, problem->channels);
+    const int64_t allowed = most(product(value, (int64_t)problem->item) / real, SMALL_COPY_REALS);
+    const int64_t rows = most(1, allowed / most(1, product(product(2, p->width), p->group_channels)));
+    if (rows >= p->height)
+        return;
+    work->spare_rows = least(MARGIN, rows / 4);
+    work->bands = most(work->bands, pieces_of(p->height, rows - 2 * work->spare_rows));
+}
+
 static dcnv4_status cut_backward(const dcnv4i_problem *problem, bool converts, int threads, dcnv4i_work *work) {
     const dcnv4_problem *p = &problem->asked;
     const int64_t cost = product(product(most(problem->output_height, 1), most(row_cost(problem), 1)),
@@ -119,10 +136,14 @@ static dcnv4_status cut_backward(const dcnv4i_problem *problem, bool converts, i
     work->chunks = pieces_of(p->groups, work->chunk_groups);
     const int64_t missing = pieces_of(enough, most(product(p->batch, work->chunks), 1));
     work->bands = most(1, least(missing, p->height / 8));
+    work->spare_rows = p->height;
+    if (packs(problem, converts))
+        limit_copy(problem, work);
     work->pieces = p->batch * work->chunks * work->bands;
     if (!packs(problem, converts) || work->pieces == 0)
         return DCNV4_SUCCESS;
-    const int64_t pixels = product(2 * p->height, p->width) + (converts ? DCNV4I_BOX_PIXELS : 0);
+    const int64_t rows = least(p->height, pieces_of(p->height, work->bands) + 2 * work->spare_rows);
+    const int64_t pixels = product(2 * rows, p->width) + (converts ? DCNV4I_BOX_PIXELS : 0);
     return set_scratch(problem, product(pixels, p->group_channels), work);
 }
 
@@ -154,8 +175,10 @@ dcnv4i_piece dcnv4i_work_piece(const dcnv4i_problem *problem, dcnv4_pass pass, b
                       rows = pieces_of(p->height, work->bands);
         piece.first_output = least(band * output_rows, problem->output_height);
         piece.last_output = least(piece.first_output + output_rows, problem->output_height);
-        piece.first_input = least(band * rows, p->height);
-        piece.last_input = least(piece.first_input + rows, p->height);
+        piece.first_own = least(band * rows, p->height);
+        piece.last_own = least(piece.first_own + rows, p->height);
+        piece.first_input = most(piece.first_own - work->spare_rows, 0);
+        piece.last_input = least(piece.last_own + work->spare_rows, p->height);
     }
     return piece;
 }

@@ -12,6 +12,7 @@ typedef struct dcnv4i_work {
     int64_t chunk_groups;  /* groups of a chunk but the last */
     int64_t packed_groups; /* of them, how many forward works on at a time */
     bool whole;            /* forward: every piece has all rows of value */
+    int64_t spare_rows;    /* backward: of value, that a piece has on both sides of its own */
     size_t scratch;        /* bytes that one piece needs, a multiple of 64; 0 for none */
 } dcnv4i_work;
 

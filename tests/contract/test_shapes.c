@@ -110,6 +110,29 @@ static void batches_in_another_order(void **state) {
         }
 }
 
+/* Images of one group of 16-bit numbers, so large that the cpu's copies have a few rows at a time: points look beyond them. */
+static void more_rows_than_a_copy(void **state) {
+    (void)state;
+    for (const char *const *device = devices_to_try(); *device; ++device)
+        for (EACH_DTYPE(dtype)) {
+            if (!tries_dtype(*device, dtype))
+                continue;
+            dcnv4_problem problem = small_problem(dtype);
+            problem.batch = 1, problem.groups = 1, problem.group_channels = 24, problem.height = 40, problem.width = 37;
+            test_layer layer = layer_make(&problem);
+            layer_fill(&layer, 13, 6);
+            test_layer expected = layer_as(&layer, dtype);
+            layer_both(&expected, "reference");
+            layer_both(&layer, *device);
+            for (int tensor = OUTPUT; tensor < TENSORS; ++tensor)
+                if (tensor != GRAD_OUTPUT)
+                    assert_tensor_close(&layer, &expected, tensor, dtype_bound(dtype), *device);
+            count_case();
+            layer_free(&expected);
+            layer_free(&layer);
+        }
+}
+
 /* ---- Beyond 2^31 elements ---------------------------------------------------------------------------------------- */
 
 /* A layer whose tensors are mapped without memory of their own: pages appear where rows are touched. */
@@ -303,6 +326,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(empty_tensors),
         cmocka_unit_test(gradients_without_outputs),
         cmocka_unit_test(batches_in_another_order),
+        cmocka_unit_test(more_rows_than_a_copy),
         cmocka_unit_test(beyond_2_31_elements),
         cmocka_unit_test(a_long_row),
         cmocka_unit_test(a_wide_image),

@@ -271,6 +271,50 @@ static void buffers_of_the_device(void **state) {
     }
 }
 
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+/* For each thread, the cpu's workspace in backward is at most as large as value. What may be more, for small tensors: a copy
+ * of 64 KiB, or of one row with its gradients as float32; 32 pixels of a group as float32, where storage is of 16 bits; and
+ * what aligns it. */
+static void check_backward_workspace(dcnv4_context *context, size_t threads, const dcnv4_problem *problem) {
+    dcnv4_sizes bytes = DCNV4_SIZES_INIT;
+    dcnv4_plan *plan = NULL;
+    ASSERT_SUCCESS(dcnv4_problem_sizes(problem, &bytes));
+    ASSERT_SUCCESS(dcnv4_plan_create(context, problem, &plan));
+    const size_t pixel = (size_t)problem->group_channels * sizeof(float), row = (size_t)problem->width * pixel;
+    const size_t most = larger(bytes.value, larger(65536, 2 * row)) + 32 * pixel + 64;
+    assert_true(dcnv4_plan_workspace_size(plan, DCNV4_PASS_BACKWARD) <= threads * most + 64);
+    dcnv4_plan_destroy(plan);
+    count_case();
+}
+
+static void backward_workspace_is_as_value(void **state) {
+    (void)state;
+    static const int64_t sizes[][2] = {{1, 1},   {1, 3000}, {2, 2},  {3, 1000}, {7, 7},    {14, 14},
+                                       {28, 28}, {56, 56},  {97, 3}, {3000, 1}, {200, 320}};
+    static const int64_t groups[] = {1, 2, 3, 4, 8, 32}, group_channels[] = {1, 16, 32, 211};
+    static const int32_t threads[] = {1, 2, 3, 8, 61};
+    dcnv4_context *context = NULL;
+    ASSERT_SUCCESS(dcnv4_context_create("cpu", &context));
+    for (size_t t = 0; t < sizeof threads / sizeof *threads; ++t) {
+        ASSERT_SUCCESS(dcnv4_context_set_threads(context, threads[t]));
+        for (EACH_DTYPE(dtype))
+            for (size_t s = 0; s < sizeof sizes / sizeof *sizes; ++s)
+                for (size_t g = 0; g < sizeof groups / sizeof *groups; ++g)
+                    for (size_t d = 0; d < sizeof group_channels / sizeof *group_channels; ++d)
+                        for (int64_t batch = 1; batch <= 4; ++batch) {
+                            dcnv4_problem problem = DCNV4_PROBLEM_INIT;
+                            problem.dtype = dtype, problem.batch = batch;
+                            problem.height = sizes[s][0], problem.width = sizes[s][1];
+                            problem.groups = groups[g], problem.group_channels = group_channels[d];
+                            check_backward_workspace(context, (size_t)threads[t], &problem);
+                        }
+    }
+    dcnv4_context_destroy(context);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_device_describes_itself),
@@ -284,6 +328,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_plan_keeps_its_context),
         cmocka_unit_test(forward_only),
         cmocka_unit_test(buffers_of_the_device),
+        cmocka_unit_test(backward_workspace_is_as_value),
     };
     return HARNESS_RUN(argc, argv, tests);
 }
