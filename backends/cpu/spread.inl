@@ -82,6 +82,7 @@ typedef struct ground {
     real *grad;
     int64_t unit, stride, below;
     int64_t grad_unit, grad_stride, grad_below;
+    uintptr_t apart; /* bytes from a number of value to its gradient, where they are laid out alike */
 } ground;
 
 /* Spreads count points of one pixel, whose vectors of grad_output are out. `alike` says that value and grad_value are laid
@@ -91,11 +92,11 @@ static ALWAYS_INLINE void spread_points(const ground *on, const gradient_lookup 
                                         const int vectors, const int part, const bool alike, const vec *out,
                                         const bool more, real *dots) {
     const int64_t grad_stride = alike ? on->stride : on->grad_stride, grad_below = alike ? on->below : on->grad_below;
-    const uintptr_t apart = (uintptr_t)on->grad - (uintptr_t)on->value;
     UNROLL(9)
     for (int64_t k = 0; k < count; ++k) {
         const real *const upper = on->value + index[k] * (alike ? 1 : on->unit), *const lower = upper + on->below;
-        real *const grad_upper = alike ? (real *)((uintptr_t)upper + apart) : on->grad + grad_index[k] * on->grad_unit;
+        real *const grad_upper = alike ? (real *)((uintptr_t)upper + on->apart)
+                                       : on->grad + grad_index[k] * on->grad_unit;
         real *const grad_lower = grad_upper + grad_below;
         const real *const inner[4] = {upper, upper + on->stride, lower, lower + on->stride};
         real *const grad_inner[4] = {grad_upper, grad_upper + grad_stride, grad_lower, grad_lower + grad_stride};
@@ -125,7 +126,7 @@ static ALWAYS_INLINE uint32_t spread_block(const spreading *spread, const gradie
                                            const int vectors, const int part, const real *grad_output, bool more) {
     const backward_run *run = spread->run;
     const int64_t width = run->layer->problem->asked.width, stride = run->value.stride, grad_stride = run->grad.stride;
-    const ground on = {
+    ground on = {
         .value = run->value.pixels + (found ? 0 : index_origin(&run->frame, run->value.first_row, stride)) + c,
         .grad = run->grad.pixels + (found ? 0 : index_origin(&run->frame, run->grad.first_row, grad_stride)) + c,
         .unit = run->frame.unit,
@@ -136,6 +137,11 @@ static ALWAYS_INLINE uint32_t spread_block(const spreading *spread, const gradie
         .grad_below = width * grad_stride,
     };
     const bool alike = stride == grad_stride && on.unit == 1;
+    on.apart = (uintptr_t)on.grad - (uintptr_t)on.value;
+    /* A copy of one group: what is known when this is compiled takes no instruction. */
+    ground packed = on;
+    packed.stride = 2 * vectors * LANES, packed.apart = vectors * LANES * sizeof(real);
+    const bool is_packed = alike && stride == packed.stride && on.apart == packed.apart;
     const int64_t count = found ? found->count : spread->points, pixels = spread->pixels;
     const int64_t out_stride = spread->out_stride;
     const real *weights = found ? found->weights : spread->chunk->corners + 4 * spread->first;
@@ -154,6 +160,8 @@ static ALWAYS_INLINE uint32_t spread_block(const spreading *spread, const gradie
         }
         if (!found && !vmask_full(finite))
             odd |= (uint32_t)1 << pixel;
+        else if (!found && count == 9 && is_packed && !more)
+            spread_points(&packed, NULL, index, index, weights, 9, vectors, part, true, out, false, dots);
         else if (!found && count == 9 && alike && !more)
             spread_points(&on, NULL, index, index, weights, 9, vectors, part, true, out, false, dots);
         else
