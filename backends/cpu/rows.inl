@@ -5,7 +5,7 @@
     static ALWAYS_INLINE void name##_of(const from_type *from, int64_t from_stride, to_type *to, int64_t to_stride, \
                                         int64_t rows, const int64_t count) {                                        \
         for (int64_t row = 0; row < rows; ++row, from += from_stride, to += to_stride) {                            \
-            PREFETCH(from, DCNV4I_BOX_PIXELS *from_stride *(int64_t)sizeof *from);                                  \
+            PREFETCH(from, DCNV4I_BOX_PIXELS * from_stride * (int64_t)sizeof *from);                                \
             int64_t i = 0;                                                                                          \
             UNROLL(4)                                                                                               \
             for (; i + LANES <= count; i += LANES)                                                                  \
@@ -23,18 +23,17 @@
     }                                                                                                               \
     static void name(const void *from, int64_t from_stride, void *to, int64_t to_stride, int64_t rows,              \
                      int64_t count) {                                                                               \
-        if (from_stride == count && to_stride == count) /* one long row */                                          \
-            name##_of(from, 0, to, 0, 1, rows *count);                                                              \
-        else if (count == 9)                                                                                        \
-            name##_of(from, from_stride, to, to_stride, rows, 9);                                                   \
-        else if (count == 16)                                                                                       \
-            name##_of(from, from_stride, to, to_stride, rows, 16);                                                  \
-        else if (count == 18)                                                                                       \
-            name##_of(from, from_stride, to, to_stride, rows, 18);                                                  \
-        else if (count == 32)                                                                                       \
-            name##_of(from, from_stride, to, to_stride, rows, 32);                                                  \
-        else                                                                                                        \
-            name##_of(from, from_stride, to, to_stride, rows, count);                                               \
+        if (from_stride == count && to_stride == count) { /* one long row */                                        \
+            name##_of(from, 0, to, 0, 1, rows * count);                                                             \
+            return;                                                                                                 \
+        }                                                                                                           \
+        switch (LANES > 1 ? count : 0) {                                                                            \
+        case 9: name##_of(from, from_stride, to, to_stride, rows, 9); break;                                        \
+        case 16: name##_of(from, from_stride, to, to_stride, rows, 16); break;                                      \
+        case 18: name##_of(from, from_stride, to, to_stride, rows, 18); break;                                      \
+        case 32: name##_of(from, from_stride, to, to_stride, rows, 32); break;                                      \
+        default: name##_of(from, from_stride, to, to_stride, rows, count);                                          \
+        }                                                                                                           \
     }
 
 #define COPY_REALS(to, from) vstore(to, vload(from))
