@@ -7,6 +7,7 @@ set(dcnv4_kernel_texts
   dcnv4i_kernel_backward_points backward_points.inl
   dcnv4i_kernel_backward_scatter backward_scatter.inl
   dcnv4i_kernel_backward_tiles backward_tiles.inl
+  dcnv4i_kernel_backward_both backward_both.inl
   dcnv4i_kernel_floor floor.inl
   dcnv4i_dialect_opencl dialect_opencl.h
   dcnv4i_dialect_cuda dialect_cuda.h

@@ -175,6 +175,9 @@ static void add_for_tiles(list *l, const dcnv4i_geometry standard) {
 /* Narrower vectors fill a processor's registers better where its own are narrower still; tiles of few groups have samples
  * that lie together, those of many have whole rows; fewer points at a time leave registers for sums. */
 static void add_for_cpu(list *l, const dcnv4i_geometry standard) {
+    /* Both parts of backward are one kernel while their geometries are the same; measured alone, they would not be. */
+    if (l->part != DCNV4I_PART_FORWARD && standard.run > 1)
+        return;
     dcnv4i_geometry g = standard;
     for (int halvings = 0; halvings < 2 && g.vector > 1; ++halvings) {
         g.vector /= 2;

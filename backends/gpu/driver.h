@@ -33,7 +33,7 @@ typedef struct dcnv4i_argument {
     int64_t number;
 } dcnv4i_argument;
 
-enum { DCNV4I_MAX_ARGUMENTS = 16 };
+enum { DCNV4I_MAX_ARGUMENTS = 20 };
 
 /* A kernel and what it runs on. */
 typedef struct dcnv4i_launch {

@@ -16,7 +16,7 @@ typedef enum binding {
     BIND_REACH,     /* the reach of output rows, in the workspace */
 } binding;
 
-enum { MAX_LAUNCHES = 4, MAX_BINDINGS = 5, MAX_NUMBERS = 6 };
+enum { MAX_LAUNCHES = 4, MAX_BINDINGS = 7, MAX_NUMBERS = 6 };
 
 /* A launch but for its buffers. */
 typedef struct step {
@@ -143,6 +143,14 @@ static dcnv4i_geometry geometry_of(const program *made, dcnv4i_part id, bool ali
     return chosen;
 }
 
+/* On a CPU, parts of one geometry have one kernel for grad_offset_mask and grad_value. */
+static bool does_both(const program *made) {
+    const dcnv4i_geometry points = geometry_of(made, DCNV4I_PART_POINTS, false);
+    const dcnv4i_geometry scatter = geometry_of(made, DCNV4I_PART_SCATTER, false);
+    return has_part(made, DCNV4I_PART_POINTS) && has_part(made, DCNV4I_PART_SCATTER) && points.run > 1 &&
+           dcnv4i_geometry_equal(&points, &scatter);
+}
+
 /* A part comes with the others that this plan has and that share its geometry. */
 static dcnv4_status get_part(program *made, dcnv4i_part id, bool aligned, part *got) {
     const dcnv4i_limits *limits = &made->gpu->limits;
@@ -197,9 +205,19 @@ static void add_owned_scatter(program *made, const part *p, steps *to) {
     bind(reach, BIND_TENSOR + DCNV4I_OFFSET_MASK);
     bind(reach, BIND_REACH);
     pass_sizes(reach, problem);
-    step *scatter = add_step(to, p->module->kernels[DCNV4I_KERNEL_SCATTER],
-                             dcnv4i_geometry_groups(&p->geometry, problem, p->id, cuts), p->geometry.lanes);
-    bind_scatter(scatter);
+    void *const both = p->module->kernels[DCNV4I_KERNEL_BOTH];
+    /* Without value there are still gradients of points: zeros. */
+    step *scatter = both ? add_step(to, both, problem->asked.batch * cuts.bands * cuts.shares, 1)
+                         : add_step(to, p->module->kernels[DCNV4I_KERNEL_SCATTER],
+                                    dcnv4i_geometry_groups(&p->geometry, problem, p->id, cuts), p->geometry.lanes);
+    if (both)
+        bind(scatter, BIND_TENSOR + DCNV4I_VALUE);
+    bind(scatter, BIND_TENSOR + DCNV4I_OFFSET_MASK);
+    bind(scatter, BIND_TENSOR + DCNV4I_GRAD_OUTPUT);
+    if (both)
+        bind(scatter, BIND_TENSOR + DCNV4I_GRAD_OFFSET_MASK);
+    bind(scatter, BIND_TENSOR + DCNV4I_GRAD_VALUE);
+    bind(scatter, BIND_SUMS);
     bind(scatter, BIND_REACH);
     pass_number(scatter, cuts.bands);
     pass_number(scatter, cuts.shares);
@@ -248,16 +266,24 @@ static void add_atomic_scatter(program *made, const part *p, steps *to) {
     pass_number(convert, pixels);
 }
 
+/* Numbers of the workspace that are float32 sums; on a CPU that does both at once, copies of value lie between them. */
+static size_t sums_of(const program *made, const part *p) {
+    const dcnv4_problem *asked = &made->problem.asked;
+    const int64_t pixels = made->problem.tensors[DCNV4I_VALUE].pixels;
+    const dcnv4i_cuts cuts = dcnv4i_cuts_of(&made->gpu->limits, &made->problem);
+    if (p->module->kernels[DCNV4I_KERNEL_BOTH] && cuts.bands == 1 && asked->height > 1 && asked->width > 1)
+        return (size_t)(pixels * cuts.shares * asked->group_channels * 2);
+    const bool apart = asked->dtype != DCNV4_FLOAT32 && p->geometry.scatter != DCNV4I_SCATTER_TILES;
+    return apart ? (size_t)(pixels * made->problem.channels) : 0;
+}
+
 static dcnv4_status add_scatter(program *made, bool aligned, steps *to) {
     part p;
     const dcnv4_status status = get_part(made, DCNV4I_PART_SCATTER, aligned, &p);
     if (status != DCNV4_SUCCESS)
         return status;
-    if (made->problem.asked.dtype != DCNV4_FLOAT32 && p.geometry.scatter != DCNV4I_SCATTER_TILES) {
-        const dcnv4i_tensor *value = &made->problem.tensors[DCNV4I_VALUE];
-        const size_t sums = (size_t)(value->pixels * made->problem.channels) * sizeof(float);
-        to->sums_bytes = (sums + WORKSPACE_ALIGNMENT - 1) / WORKSPACE_ALIGNMENT * WORKSPACE_ALIGNMENT;
-    }
+    to->sums_bytes = (sums_of(made, &p) * sizeof(float) + WORKSPACE_ALIGNMENT - 1) / WORKSPACE_ALIGNMENT *
+                     WORKSPACE_ALIGNMENT;
     if (p.geometry.scatter == DCNV4I_SCATTER_BANDS)
         add_owned_scatter(made, &p, to);
     else if (p.geometry.scatter == DCNV4I_SCATTER_TILES)
@@ -298,7 +324,7 @@ static dcnv4_status make_passes(program *made, bool aligned) {
     if (has_part(made, DCNV4I_PART_FORWARD))
         status = add_main(made, DCNV4I_PART_FORWARD, DCNV4I_KERNEL_FORWARD, aligned,
                           &made->passes[DCNV4_PASS_FORWARD][aligned], forward, 3);
-    if (status == DCNV4_SUCCESS && has_part(made, DCNV4I_PART_POINTS))
+    if (status == DCNV4_SUCCESS && has_part(made, DCNV4I_PART_POINTS) && !does_both(made))
         status = add_main(made, DCNV4I_PART_POINTS, DCNV4I_KERNEL_POINTS, aligned, backward, points, 4);
     if (status == DCNV4_SUCCESS && has_part(made, DCNV4I_PART_SCATTER))
         status = add_scatter(made, aligned, backward);

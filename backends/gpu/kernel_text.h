@@ -9,6 +9,7 @@ extern const char dcnv4i_kernel_forward[];
 extern const char dcnv4i_kernel_backward_points[];
 extern const char dcnv4i_kernel_backward_scatter[];
 extern const char dcnv4i_kernel_backward_tiles[];
+extern const char dcnv4i_kernel_backward_both[];
 extern const char dcnv4i_kernel_floor[];
 extern const char dcnv4i_dialect_opencl[];
 extern const char dcnv4i_dialect_cuda[];

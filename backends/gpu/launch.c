@@ -214,13 +214,13 @@ int64_t dcnv4i_geometry_chunks(const dcnv4i_geometry *geometry, const dcnv4i_pro
            blocks_of(problem->output_width, geometry->chunk_w);
 }
 
-/* On a CPU a share of several groups writes whole cache lines of neighbouring ones, and needs fewer positions looked at; on
- * a GPU a work-group has one group's channels. */
+/* On a CPU each share works on a copy of its own, one group after the other: twice as many as keep all units busy even out
+ * what disturbs some of them. On a GPU a work-group has one group's channels. */
 dcnv4i_cuts dcnv4i_cuts_of(const dcnv4i_limits *limits, const dcnv4i_problem *problem) {
     const int64_t groups = problem->asked.groups;
     if (problem->tensors[DCNV4I_VALUE].pixels == 0)
         return (dcnv4i_cuts){1, 1};
     const int64_t wanted = blocks_of(2 * at_least_1(limits->units), problem->asked.batch);
-    const int64_t shares = limits->cpu ? smaller(wanted, groups) : groups;
+    const int64_t shares = limits->cpu ? smaller(2 * wanted, groups) : groups;
     return (dcnv4i_cuts){smaller(blocks_of(wanted, shares), problem->asked.height), shares};
 }

@@ -86,6 +86,11 @@ static bool has(dcnv4i_part_set parts, dcnv4i_part part) {
     return parts >> part & 1;
 }
 
+/* Whether one kernel writes the gradients of points and adds up those of value. */
+static bool does_both(dcnv4i_part_set parts, const dcnv4i_geometry *geometry) {
+    return has(parts, DCNV4I_PART_POINTS) && has(parts, DCNV4I_PART_SCATTER) && geometry->run > 1;
+}
+
 static void define_geometry(text *to, const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part_set parts,
                             const dcnv4i_geometry *geometry) {
     const int64_t lane_vectors = problem->asked.group_channels / geometry->vector / geometry->lanes;
@@ -96,6 +101,7 @@ static void define_geometry(text *to, const dcnv4i_limits *limits, const dcnv4i_
         {"PART_FORWARD", has(parts, DCNV4I_PART_FORWARD)},
         {"PART_POINTS", has(parts, DCNV4I_PART_POINTS)},
         {"PART_SCATTER", has(parts, DCNV4I_PART_SCATTER)},
+        {"BOTH", does_both(parts, geometry)},
         {"VECTOR", geometry->vector},
         {"LANES", geometry->lanes},
         {"VECTORS", geometry->vectors},
@@ -161,11 +167,13 @@ static char *source_of(const char *constants, const char *const *words, dcnv4i_p
         texts[count++] = dcnv4i_kernel_runs;
     if (has(parts, DCNV4I_PART_FORWARD))
         texts[count++] = dcnv4i_kernel_forward;
-    if (has(parts, DCNV4I_PART_POINTS))
-        texts[count++] = dcnv4i_kernel_backward_points;
     if (has(parts, DCNV4I_PART_SCATTER))
         texts[count++] = geometry->scatter == DCNV4I_SCATTER_TILES ? dcnv4i_kernel_backward_tiles
                                                                    : dcnv4i_kernel_backward_scatter;
+    if (has(parts, DCNV4I_PART_POINTS))
+        texts[count++] = dcnv4i_kernel_backward_points;
+    if (does_both(parts, geometry))
+        texts[count++] = dcnv4i_kernel_backward_both;
     if (has(parts, DCNV4I_PART_FLOOR))
         texts[count++] = dcnv4i_kernel_floor;
     size_t length = 1;
@@ -187,10 +195,15 @@ char *dcnv4i_program_source(const char *const *words, const dcnv4i_limits *limit
 
 const char *dcnv4i_kernel_name(dcnv4i_kernel kernel) {
     static const char *const names[DCNV4I_KERNELS] = {
-        [DCNV4I_KERNEL_FORWARD] = "dcn_forward",           [DCNV4I_KERNEL_POINTS] = "dcn_backward_points",
-        [DCNV4I_KERNEL_SCATTER] = "dcn_backward_scatter",  [DCNV4I_KERNEL_REACH] = "dcn_backward_reach",
-        [DCNV4I_KERNEL_CLEAR] = "dcn_backward_clear",      [DCNV4I_KERNEL_CONVERT] = "dcn_backward_convert",
-        [DCNV4I_KERNEL_FLOOR_MEMORY] = "dcn_floor_memory", [DCNV4I_KERNEL_FLOOR_LOADS] = "dcn_floor_loads",
+        [DCNV4I_KERNEL_FORWARD] = "dcn_forward",
+        [DCNV4I_KERNEL_POINTS] = "dcn_backward_points",
+        [DCNV4I_KERNEL_SCATTER] = "dcn_backward_scatter",
+        [DCNV4I_KERNEL_REACH] = "dcn_backward_reach",
+        [DCNV4I_KERNEL_CLEAR] = "dcn_backward_clear",
+        [DCNV4I_KERNEL_CONVERT] = "dcn_backward_convert",
+        [DCNV4I_KERNEL_BOTH] = "dcn_backward",
+        [DCNV4I_KERNEL_FLOOR_MEMORY] = "dcn_floor_memory",
+        [DCNV4I_KERNEL_FLOOR_LOADS] = "dcn_floor_loads",
     };
     return names[kernel];
 }
@@ -201,11 +214,13 @@ typedef struct kernel_set {
 } kernel_set;
 
 static kernel_set kernels_of(const dcnv4i_problem *problem, dcnv4i_part_set parts, const dcnv4i_geometry *geometry) {
-    const bool scatter = has(parts, DCNV4I_PART_SCATTER), atomic = geometry->scatter == DCNV4I_SCATTER_ATOMIC;
+    const bool scatter = has(parts, DCNV4I_PART_SCATTER), both = does_both(parts, geometry);
+    const bool atomic = geometry->scatter == DCNV4I_SCATTER_ATOMIC;
     return (kernel_set){{
         [DCNV4I_KERNEL_FORWARD] = has(parts, DCNV4I_PART_FORWARD),
-        [DCNV4I_KERNEL_POINTS] = has(parts, DCNV4I_PART_POINTS),
-        [DCNV4I_KERNEL_SCATTER] = scatter,
+        [DCNV4I_KERNEL_POINTS] = has(parts, DCNV4I_PART_POINTS) && !both,
+        [DCNV4I_KERNEL_SCATTER] = scatter && !both,
+        [DCNV4I_KERNEL_BOTH] = both,
         [DCNV4I_KERNEL_REACH] = scatter && !atomic,
         [DCNV4I_KERNEL_CLEAR] = scatter && atomic,
         [DCNV4I_KERNEL_CONVERT] = scatter && atomic && problem->asked.dtype != DCNV4_FLOAT32,

@@ -15,6 +15,7 @@ typedef enum dcnv4i_kernel {
     DCNV4I_KERNEL_REACH,   /* before an owned scatter */
     DCNV4I_KERNEL_CLEAR,   /* before an atomic one */
     DCNV4I_KERNEL_CONVERT, /* after it, for 16-bit types */
+    DCNV4I_KERNEL_BOTH,    /* instead of points and scatter, where a program has both, on a CPU */
     DCNV4I_KERNEL_FLOOR_MEMORY,
     DCNV4I_KERNEL_FLOOR_LOADS,
     DCNV4I_KERNELS

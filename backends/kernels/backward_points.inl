@@ -271,40 +271,125 @@ DCN_INLINE void dcn_write_slopes(DCN_GLOBAL dcn_item *to, const DCN_PRIVATE dcn_
     dcn_write_run(to, run, 2 * DCN_POINTS + k, DCN_SOFTMAX ? mask * (slopes->mask - mean) : slopes->mask);
 }
 
-/* What is known of a run's points while their gradients are made. */
+/* From one pixel of a copy of a group's channels to the next one's: value's, and sums of their gradients. */
+#define DCN_PACKED (2 * DCN_CHANNELS)
+
+/* What is staged of a run's points while their gradients are made. */
 typedef struct dcn_run_points {
     dcn_cells found[DCN_TAPS];
     dcn_floats mask[DCN_TAPS];
     dcn_quad dots[DCN_TAPS * DCN_RUN];
+    dcn_index cells[DCN_TAPS * DCN_RUN]; /* pixels' numbers */
+    dcn_quad weights[DCN_RUN * DCN_TAPS]; /* if grad_value is made as well; so is the next */
+    float doubt[DCN_RUN];                 /* of pixels: 0 if all masks are finite */
 } dcn_run_points;
 
-DCN_INLINE void dcn_find_points(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *grad_output,
-                                const DCN_PRIVATE dcn_run *run, int first, const DCN_PRIVATE dcn_softmaxes *norm,
+DCN_INLINE void dcn_find_points(const DCN_PRIVATE dcn_run *run, int first, const DCN_PRIVATE dcn_softmaxes *norm,
                                 DCN_PRIVATE dcn_run_points *points, const DCN_PRIVATE dcn_sizes *sizes) {
-    dcn_index cells[DCN_TAPS * DCN_RUN];
     dcn_frame frame;
     frame.begin_row = 0, frame.end_row = sizes->height, frame.width = sizes->width;
+    dcn_floats nothing = 0.0f;
     for (int t = 0; t < DCN_TAPS; ++t) {
         const int k = DCN_POINT(first + t);
-        points->found[t] = dcn_cells_of(run, k, &frame);
-        points->mask[t] = dcn_masks_of(run, k, norm);
-        dcn_stage_cells(&points->found[t], sizes->width, DCN_VALUE_STRIDE, cells + t * DCN_RUN);
+        const dcn_cells found = dcn_cells_of(run, k, &frame);
+        const dcn_floats mask = dcn_masks_of(run, k, norm);
+        points->found[t] = found, points->mask[t] = mask;
+        dcn_stage_cells(&found, sizes->width, 1, points->cells + t * DCN_RUN);
+#if DCN_BOTH
+        const dcn_floats weight = DCN_HAS_POINT(first + t) ? mask : 0.0f;
+        nothing += 0.0f * weight;
+        dcn_stage_weights(&found, weight, points->weights + t);
+#endif
     }
-    value += run->n * sizes->height * sizes->width * DCN_VALUE_STRIDE + run->group * DCN_CHANNELS;
-    for (int p = 0; p < DCN_RUN; ++p) {
-        const dcn_block b = dcn_run_block(run, DCN_MIN(p, run->end - 1), sizes);
-        const DCN_GLOBAL dcn_item *const grad = grad_output + b.pixel * DCN_GRAD_OUTPUT_STRIDE + b.group * DCN_CHANNELS;
+    vstore8(nothing, 0, points->doubt);
+}
+
+/* The dots of a block's points with the pixels of their cells. */
+DCN_INLINE void dcn_project_cells(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *grad_output,
+                                  const DCN_PRIVATE dcn_index *cells, dcn_index width, DCN_PRIVATE dcn_quad *dots) {
+    DCN_UNROLL_TAPS
+    for (int t = 0; t < DCN_TAPS; ++t)
+        dots[t * DCN_RUN] =
+            dcn_cell_dots(value + cells[t * DCN_RUN] * DCN_VALUE_STRIDE, grad_output, width * DCN_VALUE_STRIDE);
+}
+
+#if DCN_BOTH
+/* The same on a copy of the group's channels, and adds weights·grad to the sums that lie between them. */
+DCN_INLINE void dcn_visit_cells(DCN_GLOBAL float *packed, const DCN_GLOBAL dcn_item *grad_output,
+                                const DCN_PRIVATE dcn_quad *weights, const DCN_PRIVATE dcn_index *cells,
+                                dcn_index width, DCN_PRIVATE dcn_quad *dots) {
+    for (int part = 0; part < DCN_CHANNEL_PARTS; ++part) {
+        const dcn_index channel = part * DCN_PART_CHANNELS;
+        dcn_vector grad[DCN_VECTORS];
+        DCN_UNROLL
+        for (int v = 0; v < DCN_VECTORS; ++v)
+            if (DCN_HAS_CHANNEL(channel + v * DCN_VECTOR))
+                grad[v] = dcn_load(grad_output, channel + v * DCN_VECTOR);
         DCN_UNROLL_TAPS
-        for (int t = 0; t < DCN_TAPS; ++t)
-            points->dots[t * DCN_RUN + DCN_SLOT(p)] =
-                dcn_cell_dots(value + cells[t * DCN_RUN + p], grad, sizes->width * DCN_VALUE_STRIDE);
+        for (int t = 0; t < DCN_TAPS; ++t) {
+            DCN_GLOBAL float *const first = packed + cells[t * DCN_RUN] * (dcn_long)DCN_PACKED + channel;
+            const dcn_quad weight = weights[t];
+            dcn_partials dot[4];
+            float sum[4];
+            DCN_UNROLL
+            for (int c = 0; c < 4; ++c) {
+                DCN_GLOBAL float *const pixel = first + ((c & 1) + (c & 2 ? width : 0)) * (dcn_long)DCN_PACKED;
+                dot[c] = dcn_no_products();
+                DCN_UNROLL
+                for (int v = 0; v < DCN_VECTORS; ++v)
+                    if (DCN_HAS_CHANNEL(channel + v * DCN_VECTOR)) {
+                        const dcn_index at = v * DCN_VECTOR, sum_at = DCN_CHANNELS + v * DCN_VECTOR;
+                        dot[c] = dcn_add_products(grad[v], dcn_load_sum(pixel, at), dot[c]);
+                        dcn_store_sum(pixel, sum_at, dcn_fma(weight.part[c], grad[v], dcn_load_sum(pixel, sum_at)));
+                    }
+            }
+            dcn_sum4(dot, sum);
+            DCN_UNROLL
+            for (int c = 0; c < 4; ++c)
+                dots[t * DCN_RUN].part[c] = part == 0 ? sum[c] : dots[t * DCN_RUN].part[c] + sum[c];
+        }
+    }
+}
+#endif
+
+/* Makes the dots of a run's points, and, if there is a copy to work on, adds to the sums in it. */
+DCN_INLINE void dcn_visit_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *offset_mask,
+                              const DCN_GLOBAL dcn_item *grad_output, DCN_GLOBAL float *packed,
+                              const DCN_PRIVATE dcn_run *run, int first, DCN_PRIVATE dcn_run_points *points,
+                              const DCN_PRIVATE dcn_sizes *sizes) {
+    const dcn_index image = run->n * sizes->height * sizes->width, channel = run->group * DCN_CHANNELS;
+    const DCN_GLOBAL dcn_item *const from = value + image * DCN_VALUE_STRIDE + channel;
+    for (int p = 0; p < DCN_RUN; ++p) {
+        const dcn_block b = dcn_run_block(run, p, sizes);
+        const DCN_GLOBAL dcn_item *const grad = grad_output + b.pixel * DCN_GRAD_OUTPUT_STRIDE + channel;
+        DCN_PRIVATE dcn_quad *const dots = points->dots + DCN_SLOT(p);
+        if (p < run->first || p >= run->end) {
+            for (int t = 0; t < DCN_TAPS; ++t)
+                for (int c = 0; c < 4; ++c)
+                    dots[t * DCN_RUN].part[c] = 0.0f;
+            continue;
+        }
+#if DCN_BOTH
+        if (packed && points->doubt[p] == 0.0f && dcn_harmless(grad)) {
+            dcn_visit_cells(packed, grad, points->weights + p * DCN_TAPS, points->cells + p, sizes->width, dots);
+            continue;
+        }
+        if (packed) {
+            dcn_share all;
+            all.n = run->n, all.begin = image, all.end = image + sizes->height * sizes->width;
+            dcn_scatter_block(offset_mask, grad_output, packed + DCN_CHANNELS, DCN_PACKED, &b, first,
+                              DCN_MIN(first + DCN_TAPS, DCN_POINTS), &all, 0, sizes);
+        }
+#endif
+        dcn_project_cells(from, grad, points->cells + p, sizes->width, dots);
     }
 }
 
-/* Writes the gradients of the blocks of a run. */
+/* Writes the gradients of the blocks of a run; adds those of value to the sums of a copy, if there is one. */
 DCN_APART void dcn_points_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *offset_mask,
-                               const DCN_GLOBAL dcn_item *grad_output, DCN_GLOBAL dcn_item *grad_offset_mask,
-                               const DCN_PRIVATE dcn_run *run, const DCN_PRIVATE dcn_sizes *sizes) {
+                              const DCN_GLOBAL dcn_item *grad_output, DCN_GLOBAL dcn_item *grad_offset_mask,
+                              DCN_GLOBAL float *packed, const DCN_PRIVATE dcn_run *run,
+                              const DCN_PRIVATE dcn_sizes *sizes) {
     const int rounds = (DCN_POINTS + DCN_TAPS - 1) / DCN_TAPS, first_writing = DCN_SOFTMAX ? rounds : 0;
     const dcn_softmaxes norm = dcn_softmaxes_of(run);
     const dcn_block block = dcn_run_block(run, 0, sizes);
@@ -314,15 +399,18 @@ DCN_APART void dcn_points_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL
     dcn_floats mean = 0.0f;
     for (int round = 0; round < first_writing + rounds; ++round) {
         const int first = round % rounds * DCN_TAPS;
-        if (round == 0 || rounds > 1)
-            dcn_find_points(value, grad_output, run, first, &norm, &points, sizes);
+        if (round == 0 || rounds > 1) { /* one round's points stay for the second half */
+            dcn_find_points(run, first, &norm, &points, sizes);
+            dcn_visit_run(value, offset_mask, grad_output, rounds == 1 || round >= first_writing ? packed : 0, run, first,
+                          &points, sizes);
+        }
         for (int t = 0; t < DCN_TAPS && first + t < DCN_POINTS; ++t) {
             dcn_floats dot[4];
             dcn_load_quads(points.dots + t * DCN_RUN, dot);
             dcn_run_slopes slopes = dcn_run_slopes_of(&points.found[t], dot);
-            const dcn_ints useful = 0.0f * (dot[0] + dot[1] + dot[2] + dot[3]) == 0.0f;
-            if (!all(useful))
-                dcn_mend_slopes(value, offset_mask, grad_output, run, first + t, useful, &slopes, sizes);
+            const dcn_floats nothing = 0.0f * (dot[0] + dot[1] + dot[2] + dot[3]);
+            if (!dcn_are_zero8(nothing))
+                dcn_mend_slopes(value, offset_mask, grad_output, run, first + t, nothing == 0.0f, &slopes, sizes);
             if (round < first_writing)
                 mean += points.mask[t] * slopes.mask;
             else
@@ -331,8 +419,26 @@ DCN_APART void dcn_points_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL
     }
 }
 
+/* All that a run's blocks have in grad_offset_mask. */
+DCN_INLINE void dcn_points_of_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *offset_mask,
+                                  const DCN_GLOBAL dcn_item *grad_output, DCN_GLOBAL dcn_item *grad_offset_mask,
+                                  DCN_GLOBAL float *packed, const DCN_PRIVATE dcn_run *run,
+                                  const DCN_PRIVATE dcn_sizes *sizes) {
+    const int cellular = sizes->width > 1 && sizes->height > 1;
+    if (cellular)
+        dcn_points_run(value, offset_mask, grad_output, grad_offset_mask, packed, run, sizes);
+    for (int p = run->first; p < run->end; ++p) {
+        const dcn_block block = dcn_run_block(run, p, sizes);
+        if (!cellular)
+            dcn_points_block(value, offset_mask, grad_output, grad_offset_mask, &block, 0, sizes);
+        dcn_write_padding(grad_offset_mask, &block, 0);
+    }
+}
+
 #endif
 #endif
+
+#if !DCN_BOTH
 
 DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
 (const DCN_GLOBAL dcn_item *DCN_RESTRICT value, dcn_long value_at,
@@ -347,19 +453,10 @@ DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
     sizes.output_height = output_height, sizes.output_width = output_width;
     const dcn_tile tile = dcn_tile_of(DCN_GROUP_ID, 1, &sizes);
 #if DCN_RUN > 1
-    const int cellular = sizes.width > 1 && sizes.height > 1;
     for (int i = 0; i < DCN_TILE_RUNS; ++i) {
         const dcn_run run = dcn_tile_run(&tile, i, offset_mask, &sizes);
-        if (!dcn_run_exists(&run, &sizes))
-            continue;
-        if (cellular)
-            dcn_points_run(value, offset_mask, grad_output, grad_offset_mask, &run, &sizes);
-        for (int p = run.first; p < run.end; ++p) {
-            const dcn_block block = dcn_run_block(&run, p, &sizes);
-            if (!cellular)
-                dcn_points_block(value, offset_mask, grad_output, grad_offset_mask, &block, 0, &sizes);
-            dcn_write_padding(grad_offset_mask, &block, 0);
-        }
+        if (dcn_run_exists(&run, &sizes))
+            dcn_points_of_run(value, offset_mask, grad_output, grad_offset_mask, 0, &run, &sizes);
     }
 #else
     const int item = DCN_LOCAL_ID, lane = item % DCN_LANES;
@@ -439,3 +536,5 @@ DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
         dcn_write_padding(grad_offset_mask, &block, lane);
 #endif
 }
+
+#endif

@@ -67,13 +67,14 @@ DCN_INLINE dcn_share dcn_share_of(dcn_index number, dcn_long bands, dcn_long sha
     return own;
 }
 
-/* Adds what a block's points from `from` to `end` give to the pixels that are owned, point by point. */
+/* Adds what a block's points from `from` to `end` give to the pixels that are owned, point by point. sums begin at the first
+ * of these, at the work-item's first channel, and have `stride` numbers from pixel to pixel. */
 DCN_INLINE void dcn_scatter_block(const DCN_GLOBAL dcn_item *offset_mask, const DCN_GLOBAL dcn_item *grad_output,
-                                  DCN_GLOBAL float *sums, const DCN_PRIVATE dcn_block *b, int from, int end,
-                                  const DCN_PRIVATE dcn_share *own, dcn_index channel,
+                                  DCN_GLOBAL float *sums, dcn_index stride, const DCN_PRIVATE dcn_block *b, int from,
+                                  int end, const DCN_PRIVATE dcn_share *own, dcn_index channel,
                                   const DCN_PRIVATE dcn_sizes *sizes) {
-    const dcn_index first = b->group * DCN_CHANNELS + channel;
-    const DCN_GLOBAL dcn_item *const grad = grad_output + b->pixel * DCN_GRAD_OUTPUT_STRIDE + first;
+    const DCN_GLOBAL dcn_item *const grad =
+        grad_output + b->pixel * DCN_GRAD_OUTPUT_STRIDE + b->group * DCN_CHANNELS + channel;
     const dcn_softmax norm = dcn_softmax_of(offset_mask, b->offsets);
     for (int k = from; k < end; ++k) {
         const dcn_sample s = dcn_point(offset_mask, b, k, &norm, sizes);
@@ -87,7 +88,7 @@ DCN_INLINE void dcn_scatter_block(const DCN_GLOBAL dcn_item *offset_mask, const 
         for (int c = 0; c < 4; ++c) {
             const dcn_index pixel = at + (c & 1) + (c & 2 ? sizes->width : 0);
             if (all || ((s.inside >> c & 1) && pixel >= own->begin && pixel < own->end))
-                dcn_add_grad(sums, pixel * DCN_SUMS_STRIDE + first, weight[c], grad, channel);
+                dcn_add_grad(sums + (pixel - own->begin) * stride, 0, weight[c], grad, channel);
         }
     }
 }
@@ -106,7 +107,7 @@ DCN_INLINE int dcn_harmless(const DCN_GLOBAL dcn_item *grad) {
 /* Adds weights·grad to the pixels of a block's staged cells, in a part of its channels, of which the first is `channel`. */
 DCN_INLINE void dcn_spread_cells(DCN_GLOBAL float *sums, const DCN_GLOBAL dcn_item *grad_output,
                                  const DCN_PRIVATE dcn_quad *weights, const DCN_PRIVATE dcn_index *cells,
-                                 dcn_index below, dcn_index channel) {
+                                 dcn_index width, dcn_index channel) {
     dcn_vector grad[DCN_VECTORS];
     DCN_UNROLL
     for (int v = 0; v < DCN_VECTORS; ++v)
@@ -115,10 +116,10 @@ DCN_INLINE void dcn_spread_cells(DCN_GLOBAL float *sums, const DCN_GLOBAL dcn_it
     DCN_UNROLL_TAPS
     for (int k = 0; k < DCN_TAPS; ++k) {
         const dcn_quad weight = weights[k];
-        DCN_GLOBAL float *const first = sums + cells[k * DCN_RUN] + channel;
+        DCN_GLOBAL float *const first = sums + cells[k * DCN_RUN] * DCN_SUMS_STRIDE + channel;
         DCN_UNROLL
         for (int c = 0; c < 4; ++c) {
-            DCN_GLOBAL float *const pixel = first + (c & 1 ? DCN_SUMS_STRIDE : 0) + (c & 2 ? below : 0);
+            DCN_GLOBAL float *const pixel = first + ((c & 1) + (c & 2 ? width : 0)) * DCN_SUMS_STRIDE;
             DCN_UNROLL
             for (int v = 0; v < DCN_VECTORS; ++v)
                 if (DCN_HAS_CHANNEL(channel + v * DCN_VECTOR))
@@ -149,7 +150,7 @@ DCN_APART void dcn_scatter_run(const DCN_GLOBAL dcn_item *offset_mask, const DCN
             const dcn_floats mask = DCN_HAS_POINT(first + t) ? dcn_masks_of(run, k, &norm) : 0.0f;
             nothing += 0.0f * mask;
             dcn_stage_weights(&found, mask, weights + t);
-            dcn_stage_cells(&found, sizes->width, DCN_SUMS_STRIDE, cells + t * DCN_RUN);
+            dcn_stage_cells(&found, sizes->width, 1, cells + t * DCN_RUN);
         }
         vstore8(nothing, 0, doubt);
         for (int p = run->first; p < run->end; ++p) {
@@ -159,15 +160,49 @@ DCN_APART void dcn_scatter_run(const DCN_GLOBAL dcn_item *offset_mask, const DCN
             if (cellular && doubt[p] == 0.0f && dcn_harmless(grad))
                 for (int part = 0; part < DCN_CHANNEL_PARTS; ++part)
                     dcn_spread_cells(sums + image * DCN_SUMS_STRIDE + channel, grad, weights + p * DCN_TAPS, cells + p,
-                                     sizes->width * DCN_SUMS_STRIDE, part * DCN_PART_CHANNELS);
+                                     sizes->width, part * DCN_PART_CHANNELS);
             else
-                dcn_scatter_block(offset_mask, grad_output, sums, &b, first, DCN_MIN(first + DCN_TAPS, DCN_POINTS), own, 0,
-                                  sizes);
+                dcn_scatter_block(offset_mask, grad_output, sums + own->begin * DCN_SUMS_STRIDE + channel,
+                                  DCN_SUMS_STRIDE, &b, first, DCN_MIN(first + DCN_TAPS, DCN_POINTS), own, 0, sizes);
         }
     }
 }
 
 #endif
+
+/* Zeroes the sums that a work-group owns. */
+DCN_INLINE void dcn_clear_share(DCN_GLOBAL float *sums, const DCN_PRIVATE dcn_share *own, dcn_index channel) {
+    for (dcn_index pixel = own->begin; pixel < own->end; ++pixel)
+        for (dcn_index group = own->group; group < own->end_group; ++group)
+            for (int v = 0; v < DCN_LANE_VECTORS; ++v)
+                if (DCN_HAS_VECTOR(channel, v))
+                    dcn_store_sum(sums,
+                                  pixel * DCN_SUMS_STRIDE + group * DCN_CHANNELS + channel + v * DCN_LANES * DCN_VECTOR,
+                                  dcn_zero());
+}
+
+/* Rounds them into grad_value, where they are not in it. */
+DCN_INLINE void dcn_round_share(const DCN_GLOBAL float *sums, DCN_GLOBAL dcn_item *grad_value,
+                                const DCN_PRIVATE dcn_share *own, dcn_index channel) {
+#if DCN_DTYPE != DCN_FLOAT32
+    for (dcn_index pixel = own->begin; pixel < own->end; ++pixel)
+        for (dcn_index group = own->group; group < own->end_group; ++group)
+            for (int v = 0; v < DCN_LANE_VECTORS; ++v)
+                if (DCN_HAS_VECTOR(channel, v)) {
+                    const dcn_index step = group * DCN_CHANNELS + channel + v * DCN_LANES * DCN_VECTOR;
+                    dcn_store(grad_value, pixel * DCN_GRAD_VALUE_STRIDE + step,
+                              dcn_load_sum(sums, pixel * DCN_SUMS_STRIDE + step));
+                }
+#endif
+}
+
+/* Whether a row of output pixels can reach what is owned. */
+DCN_INLINE int dcn_reaches(const DCN_GLOBAL dcn_index *reach, dcn_index row, const DCN_PRIVATE dcn_share *own,
+                           dcn_long bands) {
+    return bands == 1 || (reach[2 * row] < own->end && reach[2 * row + 1] >= own->begin);
+}
+
+#if !DCN_BOTH
 
 /* Each work-group owns a band of rows of one image in some groups, and nobody else writes there: it looks through the output
  * pixels in their order, and adds what falls into its share. */
@@ -185,18 +220,9 @@ DCN_KERNEL(dcn_backward_scatter, DCN_LANES)
     DCN_GLOBAL float *const sums = DCN_SUMS(grad_value, workspace);
     const dcn_share own = dcn_share_of(DCN_GROUP_ID, bands, shares, &sizes);
     const dcn_index channel = DCN_LOCAL_ID * DCN_VECTOR;
-
-    for (dcn_index pixel = own.begin; pixel < own.end; ++pixel)
-        for (dcn_index group = own.group; group < own.end_group; ++group)
-            for (int v = 0; v < DCN_LANE_VECTORS; ++v)
-                if (DCN_HAS_VECTOR(channel, v))
-                    dcn_store_sum(sums,
-                                  pixel * DCN_SUMS_STRIDE + group * DCN_CHANNELS + channel + v * DCN_LANES * DCN_VECTOR,
-                                  dcn_zero());
-
+    dcn_clear_share(sums, &own, channel);
     for (dcn_index oy = 0; oy < sizes.output_height; ++oy) {
-        const dcn_index row = own.n * sizes.output_height + oy;
-        if (bands > 1 && (reach[2 * row] >= own.end || reach[2 * row + 1] < own.begin))
+        if (!dcn_reaches(reach, own.n * sizes.output_height + oy, &own, bands))
             continue;
         for (dcn_index ox = 0; ox < sizes.output_width; ox += DCN_RUN)
             for (dcn_index group = own.group; group < own.end_group; ++group) {
@@ -205,22 +231,16 @@ DCN_KERNEL(dcn_backward_scatter, DCN_LANES)
                 dcn_scatter_run(offset_mask, grad_output, sums, &run, &own, &sizes);
 #else
                 const dcn_block b = dcn_block_of(own.n, oy, ox, group, &sizes);
-                dcn_scatter_block(offset_mask, grad_output, sums, &b, 0, DCN_POINTS, &own, channel, &sizes);
+                dcn_scatter_block(offset_mask, grad_output,
+                                  sums + own.begin * DCN_SUMS_STRIDE + group * DCN_CHANNELS + channel, DCN_SUMS_STRIDE, &b,
+                                  0, DCN_POINTS, &own, channel, &sizes);
 #endif
             }
     }
-
-#if DCN_DTYPE != DCN_FLOAT32
-    for (dcn_index pixel = own.begin; pixel < own.end; ++pixel)
-        for (dcn_index group = own.group; group < own.end_group; ++group)
-            for (int v = 0; v < DCN_LANE_VECTORS; ++v)
-                if (DCN_HAS_VECTOR(channel, v)) {
-                    const dcn_index step = group * DCN_CHANNELS + channel + v * DCN_LANES * DCN_VECTOR;
-                    dcn_store(grad_value, pixel * DCN_GRAD_VALUE_STRIDE + step,
-                              dcn_load_sum(sums, pixel * DCN_SUMS_STRIDE + step));
-                }
-#endif
+    dcn_round_share(sums, grad_value, &own, channel);
 }
+
+#endif
 
 #else
 

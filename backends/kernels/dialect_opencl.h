@@ -137,9 +137,13 @@ DCN_INLINE int dcn_finite(dcn_vector a) {
 }
 
 /* Whether all are 0, not NaN. */
+DCN_INLINE int dcn_are_zero8(float8 a) {
+    return dot(a.lo * a.lo + a.hi * a.hi, (float4)(1.0f)) == 0.0f;
+}
+
 DCN_INLINE int dcn_are_zero(dcn_partials a) {
 #if DCN_VECTOR >= 8
-    return dot(a.lo * a.lo + a.hi * a.hi, (float4)(1.0f)) == 0.0f;
+    return dcn_are_zero8(a);
 #else
     return dot(a, a) == 0.0f;
 #endif

@@ -189,11 +189,12 @@ DCN_INLINE void dcn_add_run(DCN_PRIVATE dcn_vector *sums, const DCN_GLOBAL dcn_i
             dcn_stage_cells(&found, sizes->width, DCN_VALUE_STRIDE, cells + t * DCN_RUN);
         }
         for (int p = 0; p < DCN_RUN; ++p) {
-            dcn_vector sum[DCN_VECTORS], lower[DCN_VECTORS];
+            dcn_vector sum[DCN_VECTORS], lower[DCN_VECTORS]; /* two chains of additions, where registers hold them */
             DCN_UNROLL
             for (int v = 0; v < DCN_VECTORS; ++v)
                 sum[v] = first == 0 ? dcn_zero() : sums[p * DCN_VECTORS + v], lower[v] = dcn_zero();
-            dcn_add_cells(sum, DCN_VECTORS > 2 ? sum : lower, value, weights + p * DCN_TAPS, cells + p, sizes->width * DCN_VALUE_STRIDE, channel);
+            dcn_add_cells(sum, DCN_VECTORS > 2 ? sum : lower, value, weights + p * DCN_TAPS, cells + p,
+                          sizes->width * DCN_VALUE_STRIDE, channel);
             DCN_UNROLL
             for (int v = 0; v < DCN_VECTORS; ++v)
                 sums[p * DCN_VECTORS + v] = dcn_fma(1.0f, lower[v], sum[v]);

@@ -1,12 +1,12 @@
-/* A CPU's geometry: a *run* is DCN_RUN neighbouring output pixels of a row, in one group. A work-item has one, and finds its
- * samples a vector at a time: point k of each pixel. In OpenCL alone, whose vectors these are. */
+/* A CPU's geometry: a *run* is DCN_RUN neighbouring output pixels of a row, in one group. A work-item goes through many, and
+ * finds their samples a vector at a time: point k of each pixel. In OpenCL alone, whose vectors these are. */
 
 typedef float8 dcn_floats;
 typedef int8 dcn_ints;
 
 typedef struct dcn_run {
     dcn_index n, oy, ox, group; /* of its first pixel */
-    int first, end;             /* pixels of it that are its own; those before are of the run before it, those behind no pixels */
+    int first, end;             /* which of its pixels are its own: those before are the last run's, behind there are none */
     const DCN_GLOBAL dcn_item *offsets[DCN_RUN]; /* its pixels' first; where there is no pixel the last one's again */
 } dcn_run;
 
@@ -108,8 +108,8 @@ DCN_INLINE dcn_floats dcn_masks_of(const DCN_PRIVATE dcn_run *run, int k,
 #endif
 }
 
-/* Where points lie along one axis, in rows or columns begin to end − 1, of which there are two or more. Each point has a cell
- * there, two neighbours: its own, or the nearest ones. */
+/* Where points lie along one axis, in rows or columns begin to end − 1, of which there are two or more. Each point has a
+ * cell there, two neighbours: its own, or the nearest ones. */
 typedef struct dcn_axis {
     dcn_ints cell;                    /* the first of the two */
     dcn_floats near, far;             /* their bilinear weights; 0 for what is no corner of the point */
@@ -161,8 +161,8 @@ DCN_INLINE dcn_cells dcn_cells_of(const DCN_PRIVATE dcn_run *run, int k,
     return cells;
 }
 
-/* Point k of pixel p is staged at p·DCN_TAPS + k: the four weights of its cell's pixels, mask folded in, and the number of the
- * first, counted in elements of a tensor with this distance between pixels. */
+/* Stages points of one number of eight pixels, `to` being the first one's place: the four weights of its cell's pixels, mask
+ * folded in, of which a pixel has DCN_TAPS one after the other. */
 DCN_INLINE void dcn_stage_weights(const DCN_PRIVATE dcn_cells *cells, dcn_floats mask, DCN_PRIVATE dcn_quad *to) {
     const dcn_floats upper = mask * cells->y.near, lower = mask * cells->y.far;
     const dcn_floats a = upper * cells->x.near, b = upper * cells->x.far;
@@ -177,6 +177,7 @@ DCN_INLINE void dcn_stage_weights(const DCN_PRIVATE dcn_cells *cells, dcn_floats
     vstore4(h.lo, 0, to[3 * DCN_TAPS].part), vstore4(h.hi, 0, to[7 * DCN_TAPS].part);
 }
 
+/* And the number of the cell's first pixel in the image, times stride: those of eight pixels one after the other. */
 DCN_INLINE void dcn_stage_cells(const DCN_PRIVATE dcn_cells *cells, dcn_index width, dcn_index stride,
                                 DCN_PRIVATE dcn_index *to) {
     vstore8((cells->y.cell * width + cells->x.cell) * stride, 0, to);

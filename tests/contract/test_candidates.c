@@ -110,7 +110,8 @@ static void every_candidate(void **state) {
         device_run run = device_run_make(&layer, *device);
         for (EACH_PART(part)) {
             const int64_t count = dcnv4_candidate_count(run.plan, part);
-            assert_true(count >= 2 && count <= 12);
+            /* A processor does both parts of backward at once, in one way. */
+            assert_true(count >= (part == DCNV4_PART_OUTPUT ? 2 : 1) && count <= 12);
             for (int64_t index = 0; index < count; ++index)
                 if (tries_all() || index == 1 || index == count - 1)
                     check_candidate(&run, &layer, &expected, part, index);
