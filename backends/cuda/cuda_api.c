@@ -34,15 +34,28 @@ static dcnv4_status open_library(void) {
     return DCNV4_SUCCESS;
 }
 
+enum { OLDEST = 1100 }; /* of CUDA, hundredfold */
+
+/* One that does not say how old it is is taken as it is. */
+static dcnv4_status check_version(void) {
+    int answer = 0;
+    if (dcnv4i_cuda.cuDriverGetVersion(&answer) == 0)
+        version = answer / 1000 * 100 + answer % 1000 / 10;
+    if (version == 0 || version >= OLDEST)
+        return DCNV4_SUCCESS;
+    return dcnv4i_fail(
+        DCNV4_DEVICE_UNAVAILABLE,
+        "%s is the driver of CUDA %d.%d, and %d.%d is the oldest that is used here; install a newer driver", names[0],
+        version / 100, version % 100, OLDEST / 100, OLDEST % 100);
+}
+
 static dcnv4_status initialise(void) {
     const CUresult error = dcnv4i_cuda.cuInit(0);
     if (error == 0) {
-        initialised = true;
+        const dcnv4_status status = check_version();
+        initialised = status == DCNV4_SUCCESS;
         owner = getpid();
-        int answer = 0;
-        dcnv4i_cuda.cuDriverGetVersion(&answer);
-        version = answer / 1000 * 100 + answer % 1000 / 10;
-        return DCNV4_SUCCESS;
+        return status;
     }
     if (error == DCNV4I_ERROR_NOT_INITIALIZED)
         return dcnv4i_fail(DCNV4_FORKED,

@@ -101,17 +101,30 @@ static dcnv4_status load(void *device, const void *binary, size_t size, void **m
     return status;
 }
 
+/* Where this is asked for and all went well, it is the caller's. */
+static void hand_over(dcnv4_status status, const dcnv4i_binary *made, dcnv4i_binary *asked) {
+    if (status == DCNV4_SUCCESS && asked)
+        *asked = *made;
+    else
+        free(made->bytes);
+}
+
+/* A driver that is older than the compiler may refuse its binary, and still compile the portable form. */
 static dcnv4_status compile(void *device, const char *source, void **module, dcnv4i_binary *binary,
                             dcnv4i_binary *portable) {
     dcnv4i_module_device *d = device;
-    dcnv4i_binary made = {NULL, 0};
-    dcnv4_status status = d->api->compile(d->target, d->ordinal < 0, source, &made, portable);
-    if (status == DCNV4_SUCCESS)
-        status = load(d, made.bytes, made.size, module);
-    if (status == DCNV4_SUCCESS && binary)
-        *binary = made;
-    else
-        free(made.bytes);
+    dcnv4i_binary own = {NULL, 0}, other = {NULL, 0};
+    dcnv4_status status = d->api->compile(d->target, d->ordinal < 0, source, &own, &other);
+    if (status == DCNV4_SUCCESS) {
+        status = load(d, own.bytes, own.size, module);
+        if (status == DCNV4_BUILD_FAILED && other.bytes && load(d, other.bytes, other.size, module) == DCNV4_SUCCESS) {
+            free(own.bytes);
+            own = other, other = (dcnv4i_binary){NULL, 0};
+            status = DCNV4_SUCCESS;
+        }
+    }
+    hand_over(status, &own, binary);
+    hand_over(status, &other, portable);
     return status;
 }
 

@@ -50,6 +50,22 @@ static dcnv4_status open_library(void) {
     return DCNV4_SUCCESS;
 }
 
+enum { OLDEST = 502 }; /* of HIP, hundredfold */
+
+/* One that does not say how old it is is taken as it is. */
+static dcnv4_status check_version(void) {
+    int answer = 0;
+    if (dcnv4i_hip.hipRuntimeGetVersion(&answer) != 0)
+        dcnv4i_hip.hipGetLastError();
+    const int version = answer / 10000000 * 100 + answer / 100000 % 100;
+    if (version == 0 || version >= OLDEST)
+        return DCNV4_SUCCESS;
+    return dcnv4i_fail(
+        DCNV4_DEVICE_UNAVAILABLE,
+        "libamdhip64.so.%d is of HIP %d.%d, and %d.%d is the oldest that is used here; install a newer ROCm",
+        library_major, version / 100, version % 100, OLDEST / 100, OLDEST % 100);
+}
+
 static dcnv4_status initialise(void) {
     int count;
     hipError_t error = dcnv4i_hip.hipInit(0);
@@ -57,9 +73,10 @@ static dcnv4_status initialise(void) {
     if (error != 0)
         dcnv4i_hip.hipGetLastError();
     if (works) {
-        initialised = true;
+        const dcnv4_status status = check_version();
+        initialised = status == DCNV4_SUCCESS;
         owner = getpid();
-        return DCNV4_SUCCESS;
+        return status;
     }
     const char *name = dcnv4i_hip.hipGetErrorName(error);
     return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,

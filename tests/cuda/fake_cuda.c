@@ -1,5 +1,6 @@
 /* Stands in for libcuda.so.1, and under its other name for libnvrtc.so.12: devices of compute capability 9.0 whose kernels
- * run on the host. The environment's FAKE_CUDA says what else they are like: no_device, abort, little_memory (local). */
+ * run on the host. The environment's FAKE_CUDA says what else they are like: no_device, abort, little_memory (local), an
+ * old_driver, or one that refuses_binaries but not PTX, or refuses_all. */
 #include "../../backends/cuda/cuda_api.h"
 #include "../fakes/fake_compilation.h"
 #include "../fakes/fake_device.h"
@@ -51,7 +52,7 @@ CUresult cuInit(unsigned flags) {
 
 CUresult cuDriverGetVersion(int *version) {
     CALL();
-    *version = 12040;
+    *version = fake_asked("FAKE_CUDA", "old_driver") ? 10020 : 12040;
     return FAKE_OK;
 }
 
@@ -241,8 +242,10 @@ CUresult cuModuleLoadData(CUmodule *module, const void *image) {
     if (forbidden)
         return forbidden;
     fake_object *loaded = NULL;
-    CUresult error = fake_module_load(context, image, ARCHITECTURE, &loaded);
-    if (error == FAKE_NO_BINARY) /* it may be PTX, which any device's driver compiles */
+    const bool all = fake_asked("FAKE_CUDA", "refuses_all"),
+               binaries = all || fake_asked("FAKE_CUDA", "refuses_binaries");
+    CUresult error = binaries ? FAKE_NO_BINARY : fake_module_load(context, image, ARCHITECTURE, &loaded);
+    if (error == FAKE_NO_BINARY && !all) /* it may be PTX, which any device's driver compiles */
         error = fake_module_load(context, image, "any", &loaded);
     *module = loaded;
     return error;

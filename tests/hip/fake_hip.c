@@ -1,6 +1,6 @@
 /* Stands in for libamdhip64.so.6, and under its other name for libhiprtc.so.6: devices of the architecture gfx90a whose kernels
- * run on the host. The environment's FAKE_HIP says what else they are like: no_device, abort, little_memory (local). Errors
- * stay until someone asks for them, as they do since HIP 6. */
+ * run on the host. The environment's FAKE_HIP says what else they are like: no_device, abort, little_memory (local), an
+ * old_driver, or one that refuses_all binaries. Errors stay until someone asks for them, as they do since HIP 6. */
 #include "../../backends/hip/hip_api.h"
 #include "../fakes/fake_compilation.h"
 #include "../fakes/fake_device.h"
@@ -75,7 +75,7 @@ hipError_t hipInit(unsigned flags) {
 
 hipError_t hipRuntimeGetVersion(int *version) {
     CALL();
-    *version = 60100000;
+    *version = fake_asked("FAKE_HIP", "old_driver") ? 50100000 : 60100000;
     return FAKE_OK;
 }
 
@@ -209,7 +209,8 @@ hipError_t hipModuleLoadData(hipModule_t *module, const void *image) {
     DEVICE_CALL();
     const hipError_t forbidden = fake_forbidden_in_capture();
     fake_object *loaded = NULL;
-    const hipError_t error = forbidden ? forbidden : fake_module_load(context(), image, ARCHITECTURE, &loaded);
+    const hipError_t refused = fake_asked("FAKE_HIP", "refuses_all") ? FAKE_INVALID_IMAGE : forbidden;
+    const hipError_t error = refused ? refused : fake_module_load(context(), image, ARCHITECTURE, &loaded);
     *module = loaded;
     return answer(error);
 }
