@@ -440,7 +440,11 @@ DCN_INLINE void dcn_points_of_run(const DCN_GLOBAL dcn_item *value, const DCN_GL
 
 #if !DCN_BOTH
 
+#if DCN_STAGED && !DCN_WIDE
+DCN_KERNEL_OF(dcn_backward_points, DCN_WORK_GROUP, DCN_LANES > 2 ? 80 : 128)
+#else
 DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
+#endif
 (const DCN_GLOBAL dcn_item *DCN_RESTRICT value, dcn_long value_at,
  const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
  const DCN_GLOBAL dcn_item *DCN_RESTRICT grad_output, dcn_long grad_output_at,
