@@ -441,7 +441,7 @@ DCN_INLINE void dcn_points_of_run(const DCN_GLOBAL dcn_item *value, const DCN_GL
 #if !DCN_BOTH
 
 #if DCN_STAGED && !DCN_WIDE
-DCN_KERNEL_OF(dcn_backward_points, DCN_WORK_GROUP, DCN_LANES > 2 ? 80 : 128)
+DCN_KERNEL_OF(dcn_backward_points, DCN_WORK_GROUP, 128)
 #else
 DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
 #endif
