@@ -4,6 +4,8 @@ set(dcnv4_kernel_texts
   dcnv4i_kernel_points points.inl
   dcnv4i_kernel_runs runs.inl
   dcnv4i_kernel_forward forward.inl
+  dcnv4i_kernel_slopes slopes.inl
+  dcnv4i_kernel_backward_run backward_run.inl
   dcnv4i_kernel_backward_points backward_points.inl
   dcnv4i_kernel_backward_scatter backward_scatter.inl
   dcnv4i_kernel_backward_tiles backward_tiles.inl

@@ -6,6 +6,8 @@ extern const char dcnv4i_kernel_sample[];
 extern const char dcnv4i_kernel_points[];
 extern const char dcnv4i_kernel_runs[];
 extern const char dcnv4i_kernel_forward[];
+extern const char dcnv4i_kernel_slopes[];
+extern const char dcnv4i_kernel_backward_run[];
 extern const char dcnv4i_kernel_backward_points[];
 extern const char dcnv4i_kernel_backward_scatter[];
 extern const char dcnv4i_kernel_backward_tiles[];

@@ -170,10 +170,12 @@ static char *source_of(const char *constants, const char *const *words, dcnv4i_p
     if (has(parts, DCNV4I_PART_SCATTER))
         texts[count++] = geometry->scatter == DCNV4I_SCATTER_TILES ? dcnv4i_kernel_backward_tiles
                                                                    : dcnv4i_kernel_backward_scatter;
-    if (has(parts, DCNV4I_PART_POINTS))
-        texts[count++] = dcnv4i_kernel_backward_points;
-    if (does_both(parts, geometry))
-        texts[count++] = dcnv4i_kernel_backward_both;
+    if (has(parts, DCNV4I_PART_POINTS)) {
+        texts[count++] = dcnv4i_kernel_slopes;
+        if (geometry->run > 1)
+            texts[count++] = dcnv4i_kernel_backward_run;
+        texts[count++] = does_both(parts, geometry) ? dcnv4i_kernel_backward_both : dcnv4i_kernel_backward_points;
+    }
     if (has(parts, DCNV4I_PART_FLOOR))
         texts[count++] = dcnv4i_kernel_floor;
     size_t length = 1;
