@@ -1,18 +1,30 @@
-/* print_source DIALECT PART DTYPE GROUPS GROUP_CHANNELS KERNEL SOFTMAX DETERMINISTIC [LOCAL_MEMORY]: the text of a part for
- * a GPU with so many bytes of local memory; 49152 if left out. */
+/* print_source DIALECT targets: the names of the targets of a dialect, cuda or hip, a line each.
+ * print_source DIALECT PART DTYPE GROUPS GROUP_CHANNELS KERNEL SOFTMAX DETERMINISTIC [ALIGNED [LOCAL_MEMORY]]: the text of a
+ * part for its devices; aligned, and with as much local memory as they have, if left out. */
 #include "../../backends/gpu/kernel_text.h"
 #include "../../backends/gpu/program.h"
+#include "../../backends/gpu/target.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+static int print_targets(const char *dialect) {
+    for (const dcnv4i_target *t = NULL; (t = dcnv4i_target_next(dialect, t));)
+        puts(t->name);
+    return 0;
+}
+
 int main(int argc, char **argv) {
-    if (argc != 9 && argc != 10)
+    if (argc == 3 && strcmp(argv[2], "targets") == 0)
+        return print_targets(argv[1]);
+    if (argc < 9 || argc > 11)
         return 2;
     dcnv4_problem asked = DCNV4_PROBLEM_INIT;
     dcnv4i_problem problem;
-    const dcnv4i_limits limits = {.work_group = 1024, .local_memory = argc > 9 ? atoi(argv[9]) : 49152, .units = 100};
+    dcnv4i_limits limits = dcnv4i_target_limits(argv[1]);
+    if (argc > 10)
+        limits.local_memory = atoi(argv[10]);
     const dcnv4i_part part = (dcnv4i_part)atoi(argv[2]);
     asked.dtype = atoi(argv[3]);
     asked.groups = atoi(argv[4]), asked.group_channels = atoi(argv[5]);
@@ -22,8 +34,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s\n", dcnv4_last_message());
         return 1;
     }
-    const bool cuda = strcmp(argv[1], "cuda") == 0;
-    const dcnv4i_geometry geometry = dcnv4i_geometry_of(&limits, &problem, part, true);
+    const bool cuda = strcmp(argv[1], "cuda") == 0, aligned = argc < 10 || atoi(argv[9]) != 0;
+    const dcnv4i_geometry geometry = dcnv4i_geometry_of(&limits, &problem, part, aligned);
     char *source = dcnv4i_program_source(cuda ? dcnv4i_words_cuda : dcnv4i_words_hip, &limits, &problem, 1u << part,
                                          &geometry);
     const int result = source && puts(source) >= 0 ? 0 : 1;
