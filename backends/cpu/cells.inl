@@ -251,7 +251,8 @@ static void place_points(const image_frame *frame, int64_t count, point_chunk *c
         vstore(chunk->y + i, y);
     }
     /* Asked for once, with the largest middle. */
-    const real first = (real)chunk->first_middle_x, last = first + chunk->step_x[count - 1], y = (real)chunk->middle_y;
+    const int64_t last_step = (chunk->pixels - 1) * frame->layer->problem->asked.stride_w;
+    const real first = (real)chunk->first_middle_x, last = first + (real)last_step, y = (real)chunk->middle_y;
     const real largest = first * first + last * last + y * y;
     if (!vmask_full(vmask_not(vless(nearest, vset(NEAREST * NEAREST * largest)))))
         settle_points(count, chunk);
