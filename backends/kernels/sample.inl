@@ -84,7 +84,7 @@ typedef struct dcn_side {
  * makes a difference to shares in one place, where the middle is at −1, so that need not be looked at. */
 DCN_INLINE dcn_side dcn_side_of(float position, dcn_index middle, dcn_index size) {
     const int known = DCN_ABS(position) < DCN_FARTHEST;
-    position = known & (DCN_ABS(position) >= DCN_NEAREST) ? position : 0.0f;
+    position = (known & (DCN_ABS(position) >= DCN_NEAREST)) ? position : 0.0f;
     const dcn_index whole = (dcn_index)DCN_FLOOR(position), pixel = middle + whole;
     const float after = position - (float)whole, before = 1.0f - after;
     const int left = known & dcn_within(pixel, size), right = known & dcn_within(pixel + 1, size);
