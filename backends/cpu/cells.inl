@@ -73,6 +73,11 @@ static inline int64_t smaller(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
+/* The nearest to a of 0 to count − 1; 0 if there are none. */
+static inline int64_t clamped(int64_t a, int64_t count) {
+    return a < 0 || count <= 0 ? 0 : smaller(a, count - 1);
+}
+
 static point_box largest_box(int64_t pixels, int64_t groups, int64_t points) {
     point_box b = {1, 1, smaller(points, POINTS)};
     const int64_t blocks = points <= POINTS ? POINTS / (points ? points : 1) : 1;

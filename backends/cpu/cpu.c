@@ -181,11 +181,6 @@ static dcnv4_status program_create(void *device, const dcnv4i_problem *problem, 
 
 /* ---- Runs -------------------------------------------------------------------------------------------------------- */
 
-static size_t workers_of(const cpu_program *program, const dcnv4i_work *work) {
-    const int threads = dcnv4i_pool_threads(program->device->pool);
-    return work->pieces < threads ? (size_t)work->pieces : (size_t)threads;
-}
-
 static dcnv4_status cut(const cpu_program *program, dcnv4_pass pass, dcnv4i_work *work) {
     return dcnv4i_work_cut(&program->problem, pass, program->layer.converts, dcnv4i_pool_threads(program->device->pool),
                            work);
@@ -196,7 +191,8 @@ static size_t workspace_size(const void *program, dcnv4_pass pass) {
     dcnv4i_work work;
     if (cut(program, pass, &work) != DCNV4_SUCCESS || work.scratch == 0 || work.pieces == 0)
         return 0;
-    return workers_of(program, &work) * work.scratch + 63;
+    const size_t workers = (size_t)(work.pieces < work.workers ? work.pieces : work.workers);
+    return workers * work.scratch + 63;
 }
 
 typedef struct cpu_run {
@@ -233,7 +229,7 @@ static dcnv4_status run(const void *program, dcnv4_pass pass, const dcnv4_buffer
     };
     const dcnv4_status status = cut(state.program, pass, &state.work);
     if (status == DCNV4_SUCCESS)
-        dcnv4i_pool_run(state.program->device->pool, run_piece, &state, state.work.pieces);
+        dcnv4i_pool_run(state.program->device->pool, run_piece, &state, state.work.pieces, state.work.workers);
     return status;
 }
 

@@ -64,6 +64,8 @@ typedef struct mixture {
     int64_t below;      /* reals from a pixel of value to the one below */
     int64_t out_stride; /* reals from a pixel of the result to the next */
     bool more;          /* to be added to what is in the result already */
+    const real *ahead;  /* what of value is asked for with a pixel, see look_ahead … */
+    int64_t step;       /* … and reals from there to what is with the next */
 } mixture;
 
 /* The sums of one pixel over count points, for `vectors` vectors of channels (or part of one vector) from `origin` on. There
@@ -96,10 +98,28 @@ static ALWAYS_INLINE void mix_points(const lookup *found, const real *origin, co
     }
 }
 
+/* Where in value those points of the pixel at (middle_x, middle_y) look that look furthest down, or nearly so: offsets are
+ * seldom larger. Nothing can guess such places, so most waits for memory would be for them. */
+static const real *look_ahead(const view *value, const point_chunk *chunk, const dcnv4_problem *p) {
+    enum { OFFSET = 3 };
+    const int64_t span = p->dilation_h * (p->kernel_h - 1), below = span - dcnv4i_half_span(p->kernel_h, p->dilation_h);
+    const int64_t row = chunk->middle_y + smaller(below, p->height) + OFFSET - value->first_row;
+    const int64_t rows = value->last_row - value->first_row;
+    const int64_t pixel = clamped(row, rows) * p->width + clamped(chunk->first_middle_x, p->width);
+    return value->pixels + pixel * value->stride;
+}
+
+/* Asks for so many reals, `bytes` bytes behind an address. */
+static ALWAYS_INLINE void ask_for(const real *address, int64_t bytes, const int reals) {
+    for (int i = 0; i < reals; i += 64 / (int)sizeof(real))
+        PREFETCH(address, bytes + i * (int64_t)sizeof(real));
+}
+
 /* Mixes vectors of channels of value from c on (or part of one vector). Returns whether all results are finite. Nothing is
  * called in the loops, so that the sums stay in registers. */
 static ALWAYS_INLINE bool mix_block(const mixture *mix, const lookup *found, int64_t c, const int vectors,
                                     const int part, real *out) {
+    enum { OUTPUT_AHEAD = 6 }; /* pixels */
     /* Read once: stores to the result could be to these, for all that the compiler knows. */
     const int64_t count = found ? found->plain : mix->points, pixels = mix->pixels, out_stride = mix->out_stride;
     const int64_t unit = mix->unit, stride = mix->value->stride, below = mix->below;
@@ -107,9 +127,13 @@ static ALWAYS_INLINE bool mix_block(const mixture *mix, const lookup *found, int
     const real *const origin = mix->value->pixels + (found ? 0 : mix->origin) + c;
     const point_index *index = mix->chunk->at + mix->first;
     const bool more = found && mix->more;
+    const real *const ahead = mix->ahead + c;
+    const int64_t step = mix->step * (int64_t)sizeof(real), out_step = out_stride * (int64_t)sizeof(real);
     vec zero_or_nan = vset(0);
     for (int64_t pixel = 0; pixel < pixels; ++pixel, weights += 4 * count, index += count, out += out_stride) {
         vec total[BLOCK];
+        ask_for(ahead, pixel * step, vectors * LANES);
+        ask_for(out, OUTPUT_AHEAD * out_step, vectors * LANES);
         if (!found && count == 9 && unit == 1)
             mix_points(NULL, origin, 1, stride, below, index, weights, 9, vectors, part, total);
         else
@@ -215,8 +239,10 @@ static void forward_box(const image_frame *frame, const view *value, char *outpu
         .below = p->width * value->stride,
         .out_stride = layer->converts ? depth : stride,
         .more = at->point > 0,
+        .step = p->stride_w * value->stride,
     };
     read_box(frame, at, box, chunk);
+    mix.ahead = look_ahead(value, chunk, p);
     place_points(frame, count, chunk);
     find_cells(frame, count, false, chunk);
     for (int64_t channel = at->group * depth; channel < (at->group + box->groups) * depth; channel += depth) {

@@ -14,27 +14,30 @@
 
 typedef struct worker {
     dcnv4i_pool *pool;
-    pthread_t thread;
-    int number; /* from 1: 0 is the caller */
+    pthread_t thread; /* but of number 0, which is the caller */
+    int number;
+    pthread_cond_t begun;
+    bool called; /* to a job that it has not begun; under the pool's lock */
+    /* Its share of the job: the next task of it, and the end. */
+    atomic_int_fast64_t next;
+    int64_t end;
 } worker;
 
 struct dcnv4i_pool {
     int threads;
     int started; /* workers that run, at most threads − 1 */
-    worker *workers;
+    worker *workers; /* as many as threads */
     atomic_long owner; /* the process that the workers run in */
     atomic_bool busy;  /* a caller has the workers */
     pthread_mutex_t lock;
-    pthread_cond_t begun, ended;
+    pthread_cond_t ended;
     /* Under lock: */
-    uint64_t round; /* counts the jobs, so that a worker knows a new one */
-    int working;    /* workers that have not finished this job */
+    int working; /* workers that have not finished this job */
     bool closing;
     /* The job, constant while it runs: */
     dcnv4i_task *task;
     void *argument;
-    int64_t tasks;
-    atomic_int_fast64_t next;
+    int shares; /* at most as many as tasks, since there may be scratch for so many alone */
 };
 
 int dcnv4i_pool_processors(void) {
@@ -47,27 +50,39 @@ int dcnv4i_pool_processors(void) {
     return online < 1 ? 1 : online > 1024 ? 1024 : (int)online;
 }
 
-/* A worker whose number is past the tasks' does none: there may be scratch for as many workers as tasks alone. */
+/* A worker does its own share in order, since neighbouring tasks use the same memory and the next job's are alike, and then
+ * what the others have left of theirs. */
 static void do_tasks(dcnv4i_pool *pool, int number) {
-    int64_t task;
-    if (number >= pool->tasks)
-        return;
-    while ((task = atomic_fetch_add(&pool->next, 1)) < pool->tasks)
-        pool->task(pool->argument, task, number);
+    for (int i = 0; i < pool->shares; ++i) {
+        worker *const from = &pool->workers[(number + i) % pool->shares];
+        int64_t task;
+        while ((task = atomic_fetch_add(&from->next, 1)) < from->end)
+            pool->task(pool->argument, task, number);
+    }
+}
+
+/* Shares of tasks 0 to tasks − 1 that differ by one at most. */
+static void share_out(dcnv4i_pool *pool, int64_t tasks, int shares) {
+    const int64_t each = tasks / shares, more = tasks % shares;
+    int64_t begin = 0;
+    for (int i = 0; i < shares; ++i) {
+        atomic_store(&pool->workers[i].next, begin);
+        pool->workers[i].end = begin += each + (i < more);
+    }
+    pool->shares = shares;
 }
 
 static void *work(void *argument) {
-    const worker *self = argument;
+    worker *self = argument;
     dcnv4i_pool *pool = self->pool;
-    uint64_t seen = 0;
     fesetenv(FE_DFL_ENV); /* a thread inherits its maker's */
     pthread_mutex_lock(&pool->lock);
     for (;;) {
-        while (pool->round == seen && !pool->closing)
-            pthread_cond_wait(&pool->begun, &pool->lock);
+        while (!self->called && !pool->closing)
+            pthread_cond_wait(&self->begun, &pool->lock);
         if (pool->closing)
             break;
-        seen = pool->round;
+        self->called = false;
         pthread_mutex_unlock(&pool->lock);
         do_tasks(pool, self->number);
         pthread_mutex_lock(&pool->lock);
@@ -82,15 +97,18 @@ static void *work(void *argument) {
  * caller, since in a forked child that says when others may use the pool. */
 static bool start(dcnv4i_pool *pool) {
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->begun, NULL);
     pthread_cond_init(&pool->ended, NULL);
-    pool->round = 0;
     pool->closing = false;
     for (pool->started = 0; pool->started < pool->threads - 1; ++pool->started) {
-        worker *next = &pool->workers[pool->started];
-        *next = (worker){.pool = pool, .number = pool->started + 1};
-        if (pthread_create(&next->thread, NULL, work, next) != 0)
+        worker *next = &pool->workers[pool->started + 1];
+        next->pool = pool;
+        next->number = pool->started + 1;
+        next->called = false;
+        pthread_cond_init(&next->begun, NULL);
+        if (pthread_create(&next->thread, NULL, work, next) != 0) {
+            pthread_cond_destroy(&next->begun);
             return false;
+        }
     }
     return true;
 }
@@ -101,12 +119,14 @@ static void stop(dcnv4i_pool *pool) {
         return;
     pthread_mutex_lock(&pool->lock);
     pool->closing = true;
-    pthread_cond_broadcast(&pool->begun);
+    for (int i = 1; i <= pool->started; ++i)
+        pthread_cond_signal(&pool->workers[i].begun);
     pthread_mutex_unlock(&pool->lock);
-    for (int i = 0; i < pool->started; ++i)
+    for (int i = 1; i <= pool->started; ++i)
         pthread_join(pool->workers[i].thread, NULL);
+    for (int i = 1; i <= pool->started; ++i)
+        pthread_cond_destroy(&pool->workers[i].begun);
     pthread_cond_destroy(&pool->ended);
-    pthread_cond_destroy(&pool->begun);
     pthread_mutex_destroy(&pool->lock);
 }
 
@@ -169,8 +189,9 @@ static bool take(dcnv4i_pool *pool) {
     return true;
 }
 
-void dcnv4i_pool_run(dcnv4i_pool *pool, dcnv4i_task *task, void *argument, int64_t tasks) {
-    if (pool->threads == 1 || tasks < 2 || !take(pool)) {
+void dcnv4i_pool_run(dcnv4i_pool *pool, dcnv4i_task *task, void *argument, int64_t tasks, int workers) {
+    const int wanted = workers < pool->threads ? workers : pool->threads, shares = tasks < wanted ? (int)tasks : wanted;
+    if (shares < 2 || !take(pool)) {
         for (int64_t i = 0; i < tasks; ++i)
             task(argument, i, 0);
         return;
@@ -178,11 +199,12 @@ void dcnv4i_pool_run(dcnv4i_pool *pool, dcnv4i_task *task, void *argument, int64
     pthread_mutex_lock(&pool->lock);
     pool->task = task;
     pool->argument = argument;
-    pool->tasks = tasks;
-    atomic_store(&pool->next, 0);
-    pool->working = pool->started;
-    ++pool->round;
-    pthread_cond_broadcast(&pool->begun);
+    share_out(pool, tasks, shares);
+    pool->working = shares - 1 < pool->started ? shares - 1 : pool->started;
+    for (int i = 1; i <= pool->working; ++i) {
+        pool->workers[i].called = true;
+        pthread_cond_signal(&pool->workers[i].begun);
+    }
     pthread_mutex_unlock(&pool->lock);
     do_tasks(pool, 0);
     pthread_mutex_lock(&pool->lock);

@@ -7,8 +7,8 @@
 
 typedef struct dcnv4i_pool dcnv4i_pool;
 
-/* Does task number `task`; worker is a number that no other task has at the same time, below both the number of tasks and
- * the pool's threads. */
+/* Does task number `task`; worker is a number that no other task has at the same time, below the number of tasks, that of
+ * the workers asked for, and the pool's threads. */
 typedef void dcnv4i_task(void *argument, int64_t task, int worker);
 
 /* Makes a pool of this many threads, the calling one counted in; 0 for as many as the process may run on.
@@ -25,8 +25,8 @@ int dcnv4i_pool_processors(void);
 
 int dcnv4i_pool_threads(const dcnv4i_pool *pool);
 
-/* Does tasks 0 to tasks − 1, and returns when all are done. The calling thread takes part as worker 0. While another
- * caller has the threads, it does the tasks alone. */
-void dcnv4i_pool_run(dcnv4i_pool *pool, dcnv4i_task *task, void *argument, int64_t tasks);
+/* Does tasks 0 to tasks − 1 with at most so many workers, and returns when all are done. The calling thread takes part as
+ * worker 0. While another caller has the threads, it does the tasks alone. */
+void dcnv4i_pool_run(dcnv4i_pool *pool, dcnv4i_task *task, void *argument, int64_t tasks, int workers);
 
 #endif

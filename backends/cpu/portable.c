@@ -3,10 +3,10 @@
 #include "kernels.inl"
 #include "../../core/element.h"
 
-static inline vec vload_float16(const uint16_t *from) { return (float)dcnv4i_decode16(*from, 5, 10); }
-static inline vec vload_bfloat16(const uint16_t *from) { return (float)dcnv4i_decode16(*from, 8, 7); }
-static inline void vstore_float16(uint16_t *to, vec a) { *to = dcnv4i_encode16(a, 5, 10); }
-static inline void vstore_bfloat16(uint16_t *to, vec a) { *to = dcnv4i_encode16(a, 8, 7); }
+static inline vec vfrom_float16(vec16 a) { return (float)dcnv4i_decode16(a, 5, 10); }
+static inline vec vfrom_bfloat16(vec16 a) { return (float)dcnv4i_decode16(a, 8, 7); }
+static inline vec16 vto_float16(vec a) { return dcnv4i_encode16(a, 5, 10); }
+static inline vec16 vto_bfloat16(vec a) { return dcnv4i_encode16(a, 8, 7); }
 
 #include "rows.inl"
 

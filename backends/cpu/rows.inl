@@ -1,7 +1,7 @@
 /* Rows of numbers from storage to reals and back, for a vector_*.h that has words for LANES of them. A row that ends within a
- * vector ends with one that overlaps the vector before; a shorter one goes through a vector of its own. The usual short rows
- * (a group's 16 or 32 channels, the pairs and weights of nine points) have loops without loops in them. */
-#define ROWS(name, from_type, to_type, vector)                                                                      \
+ * vector ends with one that overlaps the vector before; a shorter one is a part of a vector. The usual short rows (a group's
+ * 16 or 32 channels, the pairs and weights of nine points) have loops without loops in them. */
+#define ROWS(name, from_type, to_type, load, convert, store)                                                        \
     static ALWAYS_INLINE void name##_of(const from_type *from, int64_t from_stride, to_type *to, int64_t to_stride, \
                                         int64_t rows, const int64_t count) {                                        \
         for (int64_t row = 0; row < rows; ++row, from += from_stride, to += to_stride) {                            \
@@ -9,16 +9,11 @@
             int64_t i = 0;                                                                                          \
             UNROLL(4)                                                                                               \
             for (; i + LANES <= count; i += LANES)                                                                  \
-                vector(to + i, from + i);                                                                           \
-            if (i < count && count >= LANES) {                                                                      \
-                vector(to + count - LANES, from + count - LANES);                                                   \
-            } else if (i < count) {                                                                                 \
-                from_type whole[LANES] = {0};                                                                       \
-                to_type moved[LANES];                                                                               \
-                memcpy(whole, from, (size_t)count * sizeof *from);                                                  \
-                vector(moved, whole);                                                                               \
-                memcpy(to, moved, (size_t)count * sizeof *to);                                                      \
-            }                                                                                                       \
+                store(to + i, convert(load(from + i)));                                                             \
+            if (i < count && count >= LANES)                                                                        \
+                store(to + count - LANES, convert(load(from + count - LANES)));                                     \
+            else if (i < count)                                                                                     \
+                store##_part(to, convert(load##_part(from, (int)count)), (int)count);                               \
         }                                                                                                           \
     }                                                                                                               \
     static void name(const void *from, int64_t from_stride, void *to, int64_t to_stride, int64_t rows,              \
@@ -36,22 +31,19 @@
         }                                                                                                           \
     }
 
-#define COPY_REALS(to, from) vstore(to, vload(from))
-ROWS(copy_reals, real, real, COPY_REALS)
+#define AS_IS(a) (a)
+ROWS(copy_reals, real, real, vload, AS_IS, vstore)
+#undef AS_IS
 
 #ifdef REAL_IS_DOUBLE
 static void fill_rows(dcnv4i_kernels *kernels) {
     kernels->read[DCNV4_FLOAT64] = kernels->write[DCNV4_FLOAT64] = copy_reals;
 }
 #else
-#define READ_FLOAT16(to, from) vstore(to, vload_float16(from))
-#define READ_BFLOAT16(to, from) vstore(to, vload_bfloat16(from))
-#define WRITE_FLOAT16(to, from) vstore_float16(to, vload(from))
-#define WRITE_BFLOAT16(to, from) vstore_bfloat16(to, vload(from))
-ROWS(read_float16, uint16_t, float, READ_FLOAT16)
-ROWS(read_bfloat16, uint16_t, float, READ_BFLOAT16)
-ROWS(write_float16, float, uint16_t, WRITE_FLOAT16)
-ROWS(write_bfloat16, float, uint16_t, WRITE_BFLOAT16)
+ROWS(read_float16, uint16_t, float, vload16, vfrom_float16, vstore)
+ROWS(read_bfloat16, uint16_t, float, vload16, vfrom_bfloat16, vstore)
+ROWS(write_float16, float, uint16_t, vload, vto_float16, vstore16)
+ROWS(write_bfloat16, float, uint16_t, vload, vto_bfloat16, vstore16)
 
 static void fill_rows(dcnv4i_kernels *kernels) {
     kernels->read[DCNV4_FLOAT32] = kernels->write[DCNV4_FLOAT32] = copy_reals;

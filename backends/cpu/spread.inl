@@ -102,13 +102,13 @@ static ALWAYS_INLINE void spread_points(const ground *on, const gradient_lookup 
         real *const grad_inner[4] = {grad_upper, grad_upper + grad_stride, grad_lower, grad_lower + grad_stride};
         const quad four = quad_load(weights + 4 * k);
         const vec weight[4] = {quad_0(four), quad_1(four), quad_2(four), quad_3(four)};
-        vec dot[4];
+        vdots dot[4];
         for (int i = 0; i < 4; ++i) {
             const real *const from = found ? found->corner[k][i] : inner[i];
             real *const to = found ? found->grad[k][i] : grad_inner[i];
+            dot[i] = vdots_zero();
             for (int v = 0; v < vectors; ++v) {
-                const vec read = part ? vload_part(from, part) : vload(from + v * LANES);
-                dot[i] = v == 0 ? vmul(out[v], read) : vfma(out[v], read, dot[i]);
+                dot[i] = part ? vdots_add_part(dot[i], out[v], from, part) : vdots_add(dot[i], out[v], from + v * LANES);
                 if (part)
                     vstore_part(to, vfma(weight[i], out[v], vload_part(to, part)), part);
                 else

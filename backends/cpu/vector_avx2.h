@@ -6,6 +6,7 @@
 
 #include <immintrin.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { LANES = 8, BLOCK = 4, HALF_BLOCK = 2 };
 
@@ -74,7 +75,14 @@ static inline vec quad_1(quad q) { return _mm256_permute_ps(q, 0x55); }
 static inline vec quad_2(quad q) { return _mm256_permute_ps(q, 0xaa); }
 static inline vec quad_3(quad q) { return _mm256_permute_ps(q, 0xff); }
 
-static inline void quad_store_sums(float *to, vec a, vec b, vec c, vec d, int more) {
+typedef vec vdots;
+static inline vdots vdots_zero(void) { return vset(0); }
+static inline vdots vdots_add(vdots sum, vec a, const float *from) { return vfma(a, vload(from), sum); }
+static inline vdots vdots_add_part(vdots sum, vec a, const float *from, int count) {
+    return vfma(a, vload_part(from, count), sum);
+}
+
+static inline void quad_store_sums(float *to, vdots a, vdots b, vdots c, vdots d, int more) {
     const vec ab = vadd(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
     const vec cd = vadd(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
     const vec abcd = vadd(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
@@ -109,20 +117,30 @@ static inline void vforget_index(point_index *to, vmask known) {
 
 /* ---- 16-bit storage ---------------------------------------------------------------------------------------------- */
 
-static inline vec vload_float16(const uint16_t *from) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)from)); }
+typedef __m128i vec16;
 
-static inline void vstore_float16(uint16_t *to, vec a) {
-    _mm_storeu_si128((__m128i *)to, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+static inline vec16 vload16(const uint16_t *from) { return _mm_loadu_si128((const __m128i *)from); }
+static inline void vstore16(uint16_t *to, vec16 a) { _mm_storeu_si128((__m128i *)to, a); }
+
+static inline vec16 vload16_part(const uint16_t *from, int count) {
+    uint16_t whole[LANES] = {0};
+    memcpy(whole, from, (size_t)count * sizeof *from);
+    return vload16(whole);
 }
 
-static inline vec vload_bfloat16(const uint16_t *from) {
-    const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)from));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+static inline void vstore16_part(uint16_t *to, vec16 a, int count) {
+    uint16_t whole[LANES];
+    vstore16(whole, a);
+    memcpy(to, whole, (size_t)count * sizeof *to);
 }
+
+static inline vec vfrom_float16(vec16 a) { return _mm256_cvtph_ps(a); }
+static inline vec16 vto_float16(vec a) { return _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vec vfrom_bfloat16(vec16 a) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(a), 16)); }
 
 /* To nearest, ties to even, by adding just under half of what is cut off, or half if what stays is odd. A NaN is made
  * quiet instead, since the sum could carry it into an infinity. */
-static inline void vstore_bfloat16(uint16_t *to, vec a) {
+static inline vec16 vto_bfloat16(vec a) {
     const __m256i bits = _mm256_castps_si256(a), top = _mm256_srli_epi32(bits, 16);
     const __m256i odd = _mm256_and_si256(top, _mm256_set1_epi32(1));
     const __m256i rounded =
@@ -131,7 +149,7 @@ static inline void vstore_bfloat16(uint16_t *to, vec a) {
     const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
     const __m256i words = _mm256_blendv_epi8(rounded, quiet, is_nan);
     const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(words, words), 0x08);
-    _mm_storeu_si128((__m128i *)to, _mm256_castsi256_si128(packed));
+    return _mm256_castsi256_si128(packed);
 }
 
 #endif

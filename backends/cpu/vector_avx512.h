@@ -73,12 +73,26 @@ static inline vec quad_1(quad q) { return _mm512_permute_ps(q, 0x55); }
 static inline vec quad_2(quad q) { return _mm512_permute_ps(q, 0xaa); }
 static inline vec quad_3(quad q) { return _mm512_permute_ps(q, 0xff); }
 
-static inline void quad_store_sums(float *to, vec a, vec b, vec c, vec d, int more) {
-    const vec ab = vadd(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
-    const vec cd = vadd(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
-    const vec abcd = vadd(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));
-    const vec halves = vadd(abcd, _mm512_shuffle_f32x4(abcd, abcd, 0x4e));
-    const __m128 sums = _mm_add_ps(_mm512_castps512_ps128(halves), _mm512_extractf32x4_ps(halves, 1));
+/* Half as wide as a vector: adding up across costs less, and loads of half a vector as much in sum as those of a whole. */
+typedef __m256 vdots;
+static inline vdots low_half(vec a) { return _mm512_castps512_ps256(a); }
+static inline vdots high_half(vec a) { return _mm512_extractf32x8_ps(a, 1); }
+static inline vdots vdots_zero(void) { return _mm256_setzero_ps(); }
+static inline vdots vdots_add(vdots sum, vec a, const float *from) {
+    sum = _mm256_fmadd_ps(low_half(a), _mm256_loadu_ps(from), sum);
+    return _mm256_fmadd_ps(high_half(a), _mm256_loadu_ps(from + 8), sum);
+}
+static inline vdots vdots_add_part(vdots sum, vec a, const float *from, int count) {
+    const vec b = vload_part(from, count);
+    sum = _mm256_fmadd_ps(low_half(a), low_half(b), sum);
+    return _mm256_fmadd_ps(high_half(a), high_half(b), sum);
+}
+
+static inline void quad_store_sums(float *to, vdots a, vdots b, vdots c, vdots d, int more) {
+    const vdots ab = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+    const vdots cd = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+    const vdots abcd = _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
+    const __m128 sums = _mm_add_ps(_mm256_castps256_ps128(abcd), _mm256_extractf128_ps(abcd, 1));
     _mm_storeu_ps(to, more ? _mm_add_ps(sums, _mm_loadu_ps(to)) : sums);
 }
 
@@ -108,26 +122,26 @@ static inline void vforget_index(point_index *to, vmask known) {
 
 /* ---- 16-bit storage ---------------------------------------------------------------------------------------------- */
 
-static inline vec vload_float16(const uint16_t *from) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from)); }
+typedef __m256i vec16;
 
-static inline void vstore_float16(uint16_t *to, vec a) {
-    _mm256_storeu_si256((__m256i *)to, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-}
+static inline vec16 vload16(const uint16_t *from) { return _mm256_loadu_si256((const __m256i *)from); }
+static inline void vstore16(uint16_t *to, vec16 a) { _mm256_storeu_si256((__m256i *)to, a); }
+static inline vec16 vload16_part(const uint16_t *from, int count) { return _mm256_maskz_loadu_epi16(first_lanes(count), from); }
+static inline void vstore16_part(uint16_t *to, vec16 a, int count) { _mm256_mask_storeu_epi16(to, first_lanes(count), a); }
 
-static inline vec vload_bfloat16(const uint16_t *from) {
-    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)from));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
-}
+static inline vec vfrom_float16(vec16 a) { return _mm512_cvtph_ps(a); }
+static inline vec16 vto_float16(vec a) { return _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vec vfrom_bfloat16(vec16 a) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(a), 16)); }
 
 /* As vector_avx2.h does it. The instructions of AVX512-BF16 are not for us: they take subnormals for zeros. */
-static inline void vstore_bfloat16(uint16_t *to, vec a) {
+static inline vec16 vto_bfloat16(vec a) {
     const __m512i bits = _mm512_castps_si512(a), top = _mm512_srli_epi32(bits, 16);
     const __m512i odd = _mm512_and_si512(top, _mm512_set1_epi32(1));
     const __m512i rounded =
         _mm512_srli_epi32(_mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16);
     const vmask is_nan = _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
     const __m512i words = _mm512_mask_or_epi32(rounded, is_nan, top, _mm512_set1_epi32(0x40));
-    _mm256_storeu_si256((__m256i *)to, _mm512_cvtepi32_epi16(words));
+    return _mm512_cvtepi32_epi16(words);
 }
 
 #endif

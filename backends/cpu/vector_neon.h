@@ -6,6 +6,7 @@
 
 #include <arm_neon.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { LANES = 4, BLOCK = 4, HALF_BLOCK = 2 };
 
@@ -56,7 +57,14 @@ static inline vec quad_1(quad q) { return vdupq_laneq_f32(q, 1); }
 static inline vec quad_2(quad q) { return vdupq_laneq_f32(q, 2); }
 static inline vec quad_3(quad q) { return vdupq_laneq_f32(q, 3); }
 
-static inline void quad_store_sums(float *to, vec a, vec b, vec c, vec d, int more) {
+typedef vec vdots;
+static inline vdots vdots_zero(void) { return vset(0); }
+static inline vdots vdots_add(vdots sum, vec a, const float *from) { return vfma(a, vload(from), sum); }
+static inline vdots vdots_add_part(vdots sum, vec a, const float *from, int count) {
+    return vfma(a, vload_part(from, count), sum);
+}
+
+static inline void quad_store_sums(float *to, vdots a, vdots b, vdots c, vdots d, int more) {
     const vec sums = vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d));
     vstore(to, more ? vadd(sums, vload(to)) : sums);
 }
@@ -86,16 +94,33 @@ static inline void vforget_index(point_index *to, vmask known) {
 
 /* ---- 16-bit storage ---------------------------------------------------------------------------------------------- */
 
-static inline vec vload_float16(const uint16_t *from) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(from))); }
-static inline void vstore_float16(uint16_t *to, vec a) { vst1_u16(to, vreinterpret_u16_f16(vcvt_f16_f32(a))); }
-static inline vec vload_bfloat16(const uint16_t *from) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(from), 16)); }
+typedef uint16x4_t vec16;
+
+static inline vec16 vload16(const uint16_t *from) { return vld1_u16(from); }
+static inline void vstore16(uint16_t *to, vec16 a) { vst1_u16(to, a); }
+
+static inline vec16 vload16_part(const uint16_t *from, int count) {
+    uint16_t whole[LANES] = {0};
+    memcpy(whole, from, (size_t)count * sizeof *from);
+    return vload16(whole);
+}
+
+static inline void vstore16_part(uint16_t *to, vec16 a, int count) {
+    uint16_t whole[LANES];
+    vstore16(whole, a);
+    memcpy(to, whole, (size_t)count * sizeof *to);
+}
+
+static inline vec vfrom_float16(vec16 a) { return vcvt_f32_f16(vreinterpret_f16_u16(a)); }
+static inline vec16 vto_float16(vec a) { return vreinterpret_u16_f16(vcvt_f16_f32(a)); }
+static inline vec vfrom_bfloat16(vec16 a) { return vreinterpretq_f32_u32(vshll_n_u16(a, 16)); }
 
 /* As vector_avx2.h does it. */
-static inline void vstore_bfloat16(uint16_t *to, vec a) {
+static inline vec16 vto_bfloat16(vec a) {
     const uint32x4_t bits = vreinterpretq_u32_f32(a), top = vshrq_n_u32(bits, 16);
     const uint32x4_t odd = vandq_u32(top, vdupq_n_u32(1));
     const uint32x4_t rounded = vshrq_n_u32(vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff))), 16);
-    vst1_u16(to, vmovn_u32(vbslq_u32(vceqq_f32(a, a), rounded, vorrq_u32(top, vdupq_n_u32(0x40)))));
+    return vmovn_u32(vbslq_u32(vceqq_f32(a, a), rounded, vorrq_u32(top, vdupq_n_u32(0x40))));
 }
 
 #endif

@@ -32,6 +32,13 @@ static inline vec vfma(vec a, vec b, vec c) { return real_fma(a, b, c); }
 static inline vec vload_part(const real *from, int count) { return count ? *from : 0; }
 static inline void vstore_part(real *to, vec a, int count) { if (count) *to = a; }
 
+/* LANES numbers of 16-bit storage; vfrom_ and vto_float16 and _bfloat16 convert them. */
+typedef uint16_t vec16;
+static inline vec16 vload16(const uint16_t *from) { return *from; }
+static inline void vstore16(uint16_t *to, vec16 a) { *to = a; }
+static inline vec16 vload16_part(const uint16_t *from, int count) { return count ? *from : 0; }
+static inline void vstore16_part(uint16_t *to, vec16 a, int count) { if (count) *to = a; }
+
 /* LANES pairs (even, odd) that lie one after the other. */
 static inline void vload_pairs(const real *from, vec *even, vec *odd) { *even = from[0], *odd = from[1]; }
 static inline void vstore_pairs(real *to, vec even, vec odd) { to[0] = even, to[1] = odd; }
@@ -74,8 +81,15 @@ static inline vec quad_1(quad q) { return q[1]; }
 static inline vec quad_2(quad q) { return q[2]; }
 static inline vec quad_3(quad q) { return q[3]; }
 
+/* Sums of products, over as many lanes as add up best: of a with LANES numbers, or with the first count; and what comes on
+ * top of them. */
+typedef real vdots;
+static inline vdots vdots_zero(void) { return 0; }
+static inline vdots vdots_add(vdots sum, vec a, const real *from) { return real_fma(a, *from, sum); }
+static inline vdots vdots_add_part(vdots sum, vec a, const real *from, int count) { return count ? real_fma(a, *from, sum) : sum; }
+
 /* The quad of the sums over the lanes of a, b, c and d; added to the one that is there where `more` says so. */
-static inline void quad_store_sums(real *to, vec a, vec b, vec c, vec d, int more) {
+static inline void quad_store_sums(real *to, vdots a, vdots b, vdots c, vdots d, int more) {
     if (more)
         vstore_quads(to, to[0] + a, to[1] + b, to[2] + c, to[3] + d);
     else

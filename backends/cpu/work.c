@@ -23,8 +23,10 @@ static int64_t row_cost(const dcnv4i_problem *problem) {
 }
 
 enum {
-    /* Multiply-adds that are worth waking a thread for: some 100 µs of one core. */
-    PIECE_COST = 1 << 20,
+    /* Multiply-adds that are worth waking a thread for: some 30 µs of one core. */
+    WAKING_COST = 3 << 18,
+    /* A piece, so small that threads end together though one began late. */
+    PIECE_COST = 1 << 18,
     /* Where value is converted, rows on both sides of a band are too: bands are longer, so that they weigh less. */
     CONVERTED_PIECE_COST = 1 << 22,
     /* Rows of value that are converted beyond those that the kernel grid touches, for the offsets; points that look
@@ -62,18 +64,24 @@ static dcnv4_status set_scratch(const dcnv4i_problem *problem, int64_t reals, dc
 /* Whether forward works on copies of value that it need not convert. Pixels of many groups that are a large power of two
  * apart all want the same few sets of the first-level cache. It does not pay where there are few points for a pixel of
  * value, or too few groups for the threads. */
-static bool forward_packs(const dcnv4i_problem *problem, int threads) {
+static bool forward_packs(const dcnv4i_problem *problem, int workers) {
     const dcnv4_problem *p = &problem->asked;
     const int64_t points = product(problem->tensors[DCNV4I_OUTPUT].pixels, problem->points);
     return p->groups > 1 && p->value_stride * (int64_t)problem->item % 1024 == 0 &&
-           points / 4 >= problem->tensors[DCNV4I_VALUE].pixels && product(p->batch, p->groups) >= threads;
+           points / 4 >= problem->tensors[DCNV4I_VALUE].pixels && product(p->batch, p->groups) >= workers;
+}
+
+/* How many threads are worth waking, the caller's counted in. */
+static int workers_for(int64_t cost, int threads) {
+    return (int)most(1, least(threads, cost / WAKING_COST));
 }
 
 static dcnv4_status cut_forward(const dcnv4i_problem *problem, bool converts, int threads, dcnv4i_work *work) {
     const dcnv4_problem *p = &problem->asked;
     const int64_t cost = most(row_cost(problem), 1), rows = problem->output_height;
+    work->workers = workers_for(product(cost, product(p->batch, rows)), threads);
     const bool fits = product(product(p->height, p->width), p->group_channels) <= COPY_REALS;
-    const bool packs = fits && (converts || forward_packs(problem, threads));
+    const bool packs = fits && (converts || forward_packs(problem, work->workers));
     work->chunk_groups = work->packed_groups = p->groups;
     work->band_rows = most(1, least(rows, (converts ? CONVERTED_PIECE_COST : PIECE_COST) / cost));
     if (packs || converts)
@@ -82,7 +90,7 @@ static dcnv4_status cut_forward(const dcnv4i_problem *problem, bool converts, in
         /* Images, then groups are shared out; then rows, for which every piece has copies of its own. */
         const int64_t part = most(product(cost / p->groups, product(work->packed_groups, rows)), 1);
         work->chunk_groups = least(p->groups, work->packed_groups * most(1, PIECE_COST / part));
-        const int64_t missing = pieces_of(threads,
+        const int64_t missing = pieces_of(work->workers,
                                           most(product(p->batch, pieces_of(p->groups, work->chunk_groups)), 1));
         work->band_rows = most(1, pieces_of(rows, most(1, least(missing, part / PIECE_COST))));
     }
@@ -129,9 +137,10 @@ static dcnv4_status cut_backward(const dcnv4i_problem *problem, bool converts, i
     /* A few pieces for every thread, so that they end together, but none too small. Those of one image share out its groups,
      * which costs nothing; two at a time, since neighbouring groups' gradients lie in the same lines of the cache. Where
      * there are fewer groups than threads they share out its rows too, which all of them have to look through. */
-    const int64_t wanted = threads == 1 ? 1 : least(4 * (int64_t)threads, most(cost / PIECE_COST, 1));
+    work->workers = workers_for(cost, threads);
+    const int64_t wanted = work->workers == 1 ? 1 : 4 * (int64_t)work->workers;
     const int64_t wanted_chunks = least(p->groups, pieces_of(wanted, most(p->batch, 1)));
-    const int64_t alone = pieces_of(p->groups, most(wanted_chunks, 1)), enough = least(wanted, threads);
+    const int64_t alone = pieces_of(p->groups, most(wanted_chunks, 1)), enough = work->workers;
     work->chunk_groups = alone == 1 && product(p->batch, p->groups / 2) >= enough ? 2 : alone;
     work->chunks = pieces_of(p->groups, work->chunk_groups);
     const int64_t missing = pieces_of(enough, most(product(p->batch, work->chunks), 1));

@@ -7,6 +7,7 @@
 /* Images × chunks of groups × bands of rows. */
 typedef struct dcnv4i_work {
     int64_t pieces;
+    int workers;           /* that are worth waking */
     int64_t bands, chunks; /* of an image */
     int64_t band_rows;     /* output rows of a forward band but the last */
     int64_t chunk_groups;  /* groups of a chunk but the last */

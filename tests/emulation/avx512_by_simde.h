@@ -88,8 +88,34 @@ static inline simde__m256i narrow_halves(simde__m512 a) {
     return simde_mm256_loadu_si256((const simde__m256i *)narrow);
 }
 
+static inline simde__m256i masked_load_words(simde__mmask16 mask, const uint16_t *from) {
+    uint16_t words[16] = {0};
+    for (int i = 0; i < 16; ++i)
+        if (mask >> i & 1)
+            words[i] = from[i];
+    return simde_mm256_loadu_si256((const simde__m256i *)words);
+}
+
+static inline void masked_store_words(uint16_t *to, simde__mmask16 mask, simde__m256i a) {
+    uint16_t words[16];
+    simde_mm256_storeu_si256((simde__m256i *)words, a);
+    for (int i = 0; i < 16; ++i)
+        if (mask >> i & 1)
+            to[i] = words[i];
+}
+
+static inline __m256 half_of(simde__m512 a, int upper) {
+    float lanes[16];
+    simde_mm512_storeu_ps(lanes, a);
+    return _mm256_loadu_ps(lanes + 8 * upper);
+}
+
 #define _mm512_maskz_loadu_ps masked_load
 #define _mm512_mask_storeu_ps masked_store
+#define _mm256_maskz_loadu_epi16 masked_load_words
+#define _mm256_mask_storeu_epi16 masked_store_words
+#define _mm512_castps512_ps256(a) half_of(a, 0)
+#define _mm512_extractf32x8_ps half_of
 #define _mm512_cvttps_epi32 truncate_lanes
 #define _mm512_permute_ps permute_quarters
 #define _mm512_shuffle_f32x4 shuffle_quarters
