@@ -25,8 +25,8 @@ typedef struct worker {
 
 struct dcnv4i_pool {
     int threads;
-    int started; /* workers that run, at most threads − 1 */
-    worker *workers; /* as many as threads */
+    int started;       /* workers that run, at most threads − 1 */
+    worker *workers;   /* as many as threads */
     atomic_long owner; /* the process that the workers run in */
     atomic_bool busy;  /* a caller has the workers */
     pthread_mutex_t lock;

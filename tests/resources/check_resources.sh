@@ -1,13 +1,11 @@
 #!/bin/sh
-# check_resources.sh PRINT_SOURCE DCNV4 DIALECT COMPILER few|all [BUDGETS]: compiles the kernels of the models' layers, which
-# `dcnv4 bench` lists, for the targets that the compiler knows, and holds them against the budgets: registers at most, and
-# 16-byte accesses of global memory at least where buffers are aligned. measure_program.sh says what else is looked at. Without
-# BUDGETS it prints the lines of that file instead.
-#
-# all: every layer in every dtype, aligned and not, for every target. few: one layer of each number of channels, likewise.
+# check_resources.sh PRINT_SOURCE DCNV4 DIALECT COMPILER [BUDGETS]: compiles all kernels of the models' layers, which `dcnv4
+# bench` lists, in every dtype, for aligned buffers and others, for all targets that the compiler knows; and holds them
+# against the budgets: registers at most, and 16-byte accesses of global memory at least where buffers are aligned.
+# measure_program.sh says what else is looked at. Without BUDGETS it prints the lines of that file instead.
 set -eu
 export LC_ALL=C
-print_source=$1 dcnv4=$2 dialect=$3 compiler=$4 which=$5 budgets=${6:-}
+print_source=$1 dcnv4=$2 dialect=$3 compiler=$4 budgets=${5:-}
 presets=paper,detection,flash_internimage_t,flash_internimage_s,flash_internimage_b,flash_internimage_l
 measure=$(dirname "$0")/measure_program.sh
 folder=$(mktemp -d)
@@ -28,10 +26,6 @@ knows() {
 # Lines of arguments for measure_program.sh: part, dtype, groups, channels, aligned, from TARGETS on.
 programs() {
     while read -r groups channels; do
-        case " $seen " in
-        *" $channels "*) [ "$which" = all ] || continue ;;
-        esac
-        seen="$seen $channels"
         for part in 0 1 2; do
             for dtype in f32 f16 bf16; do
                 echo "$every $part $dtype $groups $channels 1"
@@ -75,7 +69,7 @@ check_atomic() {
     done
 }
 
-every='' seen=''
+every=''
 for target in $("$print_source" "$dialect" targets); do
     ! knows "$target" || every="$every${every:+,}$target"
 done
