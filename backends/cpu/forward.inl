@@ -109,12 +109,6 @@ static const real *look_ahead(const view *value, const point_chunk *chunk, const
     return value->pixels + pixel * value->stride;
 }
 
-/* Asks for so many reals, `bytes` bytes behind an address. */
-static ALWAYS_INLINE void ask_for(const real *address, int64_t bytes, const int reals) {
-    for (int i = 0; i < reals; i += 64 / (int)sizeof(real))
-        PREFETCH(address, bytes + i * (int64_t)sizeof(real));
-}
-
 /* Mixes vectors of channels of value from c on (or part of one vector). Returns whether all results are finite. Nothing is
  * called in the loops, so that the sums stay in registers. */
 static ALWAYS_INLINE bool mix_block(const mixture *mix, const lookup *found, int64_t c, const int vectors,

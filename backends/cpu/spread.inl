@@ -153,7 +153,7 @@ static ALWAYS_INLINE uint32_t spread_block(const spreading *spread, const gradie
     for (int64_t pixel = 0; pixel < pixels; ++pixel) {
         vmask finite = vfinite(vset(0));
         vec out[BLOCK];
-        PREFETCH(grad_output, 4 * out_stride * (int64_t)sizeof(real));
+        ask_for(grad_output, 4 * out_stride * (int64_t)sizeof(real), vectors * LANES);
         for (int v = 0; v < vectors; ++v) {
             out[v] = part ? vload_part(grad_output, part) : vload(grad_output + v * LANES);
             finite = vmask_and(finite, vfinite(out[v]));
