@@ -17,11 +17,11 @@ fail() {
     exit 1
 }
 
-# PTX is one text for all architectures below 100, as check_resources.sh makes sure. Newer ones each have their own.
+# PTX is one text for all architectures below 100, and one for the newer ones, as check_resources.sh makes sure.
 ptx_for() {
     case $1 in
     sm_??) virtual=compute_75 ;;
-    *) virtual=compute_${1#sm_} ;;
+    *) virtual=compute_100 ;;
     esac
     ptx=$folder/$virtual.ptx
     [ ! -e "$ptx" ] || return 0
