@@ -1,12 +1,12 @@
-# Makes clang the compiler, whatever number its name ends in: -DCMAKE_TOOLCHAIN_FILE=cmake/clang.cmake. CC and CXX in the
-# environment go first.
+# Makes clang the compiler, that with the highest number or the plain one: -DCMAKE_TOOLCHAIN_FILE=cmake/clang.cmake. CC and CXX
+# in the environment go first.
 set(numbers "")
 foreach(number RANGE 40 11 -1)
   list(APPEND numbers -${number})
 endforeach()
 if(NOT DEFINED ENV{CC})
   list(TRANSFORM numbers PREPEND clang OUTPUT_VARIABLE names)
-  find_program(DCNV4_CLANG NAMES clang ${names})
+  find_program(DCNV4_CLANG NAMES ${names} clang)
   if(NOT DCNV4_CLANG)
     message(FATAL_ERROR "clang is needed, under the name clang or clang-11 to clang-40, or as CC in the environment")
   endif()
@@ -14,7 +14,7 @@ if(NOT DEFINED ENV{CC})
 endif()
 if(NOT DEFINED ENV{CXX})
   list(TRANSFORM numbers PREPEND clang++ OUTPUT_VARIABLE names)
-  find_program(DCNV4_CLANGXX NAMES clang++ ${names})
+  find_program(DCNV4_CLANGXX NAMES ${names} clang++)
   if(DCNV4_CLANGXX)
     set(CMAKE_CXX_COMPILER ${DCNV4_CLANGXX})
   endif()
