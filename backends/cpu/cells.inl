@@ -78,10 +78,10 @@ static inline int64_t clamped(int64_t a, int64_t count) {
     return a < 0 || count <= 0 ? 0 : smaller(a, count - 1);
 }
 
-/* Asks for so many reals, `bytes` bytes behind an address. */
-static ALWAYS_INLINE void ask_for(const real *address, int64_t bytes, const int reals) {
+/* Asks for the lines of so many reals, which need not be there. */
+static ALWAYS_INLINE void ask_for(const real *row, int64_t rows_ahead, int64_t stride, const int reals) {
     for (int i = 0; i < reals; i += 64 / (int)sizeof(real))
-        PREFETCH(address, bytes + i * (int64_t)sizeof(real));
+        PREFETCH(row + i, rows_ahead, stride);
 }
 
 static point_box largest_box(int64_t pixels, int64_t groups, int64_t points) {

@@ -116,18 +116,17 @@ static ALWAYS_INLINE bool mix_block(const mixture *mix, const lookup *found, int
     enum { OUTPUT_AHEAD = 6 }; /* pixels */
     /* Read once: stores to the result could be to these, for all that the compiler knows. */
     const int64_t count = found ? found->plain : mix->points, pixels = mix->pixels, out_stride = mix->out_stride;
-    const int64_t unit = mix->unit, stride = mix->value->stride, below = mix->below;
+    const int64_t unit = mix->unit, stride = mix->value->stride, below = mix->below, step = mix->step;
     const real *weights = found ? found->weights : mix->chunk->corners + 4 * mix->first;
     const real *const origin = mix->value->pixels + (found ? 0 : mix->origin) + c;
     const point_index *index = mix->chunk->at + mix->first;
     const bool more = found && mix->more;
     const real *const ahead = mix->ahead + c;
-    const int64_t step = mix->step * (int64_t)sizeof(real), out_step = out_stride * (int64_t)sizeof(real);
     vec zero_or_nan = vset(0);
     for (int64_t pixel = 0; pixel < pixels; ++pixel, weights += 4 * count, index += count, out += out_stride) {
         vec total[BLOCK];
-        ask_for(ahead, pixel * step, vectors * LANES);
-        ask_for(out, OUTPUT_AHEAD * out_step, vectors * LANES);
+        ask_for(ahead, pixel, step, vectors * LANES);
+        ask_for(out, OUTPUT_AHEAD, out_stride, vectors * LANES);
         if (!found && count == 9 && unit == 1)
             mix_points(NULL, origin, 1, stride, below, index, weights, 9, vectors, part, total);
         else
@@ -233,7 +232,7 @@ static void forward_box(const image_frame *frame, const view *value, char *outpu
         .below = p->width * value->stride,
         .out_stride = layer->converts ? depth : stride,
         .more = at->point > 0,
-        .step = p->stride_w * value->stride,
+        .step = smaller(p->stride_w, p->width) * value->stride,
     };
     read_box(frame, at, box, chunk);
     mix.ahead = look_ahead(value, chunk, p);

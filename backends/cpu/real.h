@@ -8,14 +8,15 @@
 #if defined(__GNUC__)
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))
-/* Asks for what is so many bytes ahead, which need not be there. */
-#define PREFETCH(address, bytes) __builtin_prefetch((const void *)((uintptr_t)(address) + (uintptr_t)(bytes)))
+/* Asks for what is `count` strides ahead, each of so many elements. It need not be there. */
+#define PREFETCH(address, count, stride) \
+    __builtin_prefetch((const void *)((uintptr_t)(address) + (uintptr_t)(count) * (uintptr_t)(stride) * sizeof *(address)))
 #define UNROLL(times) PRAGMA(GCC unroll times)
 #define PRAGMA(text) _Pragma(#text)
 #else
 #define ALWAYS_INLINE inline
 #define NOINLINE
-#define PREFETCH(address, bytes) (void)(address)
+#define PREFETCH(address, count, stride) (void)(address)
 #define UNROLL(times)
 #endif
 

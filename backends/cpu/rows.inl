@@ -6,7 +6,7 @@
     static ALWAYS_INLINE void name##_of(const from_type *from, int64_t from_stride, to_type *to, int64_t to_stride, \
                                         int64_t rows, const int64_t count) {                                        \
         for (int64_t row = 0; row < rows; ++row, from += from_stride, to += to_stride) {                            \
-            PREFETCH(stored, DCNV4I_BOX_PIXELS * stored##_stride * (int64_t)sizeof *stored);                        \
+            PREFETCH(stored, DCNV4I_BOX_PIXELS, stored##_stride);                                                   \
             int64_t i = 0;                                                                                          \
             UNROLL(4)                                                                                               \
             for (; i + LANES <= count; i += LANES)                                                                  \

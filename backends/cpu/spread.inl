@@ -108,7 +108,8 @@ static ALWAYS_INLINE void spread_points(const ground *on, const gradient_lookup 
             real *const to = found ? found->grad[k][i] : grad_inner[i];
             dot[i] = vdots_zero();
             for (int v = 0; v < vectors; ++v) {
-                dot[i] = part ? vdots_add_part(dot[i], out[v], from, part) : vdots_add(dot[i], out[v], from + v * LANES);
+                dot[i] = part ? vdots_add_part(dot[i], out[v], from, part)
+                              : vdots_add(dot[i], out[v], from + v * LANES);
                 if (part)
                     vstore_part(to, vfma(weight[i], out[v], vload_part(to, part)), part);
                 else
@@ -153,7 +154,7 @@ static ALWAYS_INLINE uint32_t spread_block(const spreading *spread, const gradie
     for (int64_t pixel = 0; pixel < pixels; ++pixel) {
         vmask finite = vfinite(vset(0));
         vec out[BLOCK];
-        ask_for(grad_output, 4 * out_stride * (int64_t)sizeof(real), vectors * LANES);
+        ask_for(grad_output, 4, out_stride, vectors * LANES);
         for (int v = 0; v < vectors; ++v) {
             out[v] = part ? vload_part(grad_output, part) : vload(grad_output + v * LANES);
             finite = vmask_and(finite, vfinite(out[v]));

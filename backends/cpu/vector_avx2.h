@@ -136,7 +136,9 @@ static inline void vstore16_part(uint16_t *to, vec16 a, int count) {
 
 static inline vec vfrom_float16(vec16 a) { return _mm256_cvtph_ps(a); }
 static inline vec16 vto_float16(vec a) { return _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-static inline vec vfrom_bfloat16(vec16 a) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(a), 16)); }
+static inline vec vfrom_bfloat16(vec16 a) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(a), 16));
+}
 
 /* To nearest, ties to even, by adding just under half of what is cut off, or half if what stays is odd. A NaN is made
  * quiet instead, since the sum could carry it into an infinity. */

@@ -126,12 +126,18 @@ typedef __m256i vec16;
 
 static inline vec16 vload16(const uint16_t *from) { return _mm256_loadu_si256((const __m256i *)from); }
 static inline void vstore16(uint16_t *to, vec16 a) { _mm256_storeu_si256((__m256i *)to, a); }
-static inline vec16 vload16_part(const uint16_t *from, int count) { return _mm256_maskz_loadu_epi16(first_lanes(count), from); }
-static inline void vstore16_part(uint16_t *to, vec16 a, int count) { _mm256_mask_storeu_epi16(to, first_lanes(count), a); }
+static inline vec16 vload16_part(const uint16_t *from, int count) {
+    return _mm256_maskz_loadu_epi16(first_lanes(count), from);
+}
+static inline void vstore16_part(uint16_t *to, vec16 a, int count) {
+    _mm256_mask_storeu_epi16(to, first_lanes(count), a);
+}
 
 static inline vec vfrom_float16(vec16 a) { return _mm512_cvtph_ps(a); }
 static inline vec16 vto_float16(vec a) { return _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-static inline vec vfrom_bfloat16(vec16 a) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(a), 16)); }
+static inline vec vfrom_bfloat16(vec16 a) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(a), 16));
+}
 
 /* As vector_avx2.h does it. The instructions of AVX512-BF16 are not for us: they take subnormals for zeros. */
 static inline vec16 vto_bfloat16(vec a) {

@@ -81,12 +81,14 @@ static inline vec quad_1(quad q) { return q[1]; }
 static inline vec quad_2(quad q) { return q[2]; }
 static inline vec quad_3(quad q) { return q[3]; }
 
-/* Sums of products, over as many lanes as add up best: of a with LANES numbers, or with the first count; and what comes on
- * top of them. */
+/* Dot products of a with LANES numbers, or with the first count, added to `sum`: partial sums in as many lanes as are added up
+ * best, which may be fewer than LANES. */
 typedef real vdots;
 static inline vdots vdots_zero(void) { return 0; }
 static inline vdots vdots_add(vdots sum, vec a, const real *from) { return real_fma(a, *from, sum); }
-static inline vdots vdots_add_part(vdots sum, vec a, const real *from, int count) { return count ? real_fma(a, *from, sum) : sum; }
+static inline vdots vdots_add_part(vdots sum, vec a, const real *from, int count) {
+    return count ? real_fma(a, *from, sum) : sum;
+}
 
 /* The quad of the sums over the lanes of a, b, c and d; added to the one that is there where `more` says so. */
 static inline void quad_store_sums(real *to, vdots a, vdots b, vdots c, vdots d, int more) {
