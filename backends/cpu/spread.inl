@@ -91,13 +91,13 @@ static ALWAYS_INLINE void spread_points(const ground *on, const gradient_lookup 
                                         const point_index *grad_index, const real *weights, const int64_t count,
                                         const int vectors, const int part, const bool alike, const vec *out,
                                         const bool more, real *dots) {
-    const int64_t grad_stride = alike ? on->stride : on->grad_stride, grad_below = alike ? on->below : on->grad_below;
+    const int64_t grad_stride = alike ? on->stride : on->grad_stride;
     UNROLL(9)
     for (int64_t k = 0; k < count; ++k) {
         const real *const upper = on->value + index[k] * (alike ? 1 : on->unit), *const lower = upper + on->below;
         real *const grad_upper = alike ? (real *)((uintptr_t)upper + on->apart)
                                        : on->grad + grad_index[k] * on->grad_unit;
-        real *const grad_lower = grad_upper + grad_below;
+        real *const grad_lower = alike ? (real *)((uintptr_t)lower + on->apart) : grad_upper + on->grad_below;
         const real *const inner[4] = {upper, upper + on->stride, lower, lower + on->stride};
         real *const grad_inner[4] = {grad_upper, grad_upper + grad_stride, grad_lower, grad_lower + grad_stride};
         const quad four = quad_load(weights + 4 * k);
@@ -118,6 +118,38 @@ static ALWAYS_INLINE void spread_points(const ground *on, const gradient_lookup 
         }
         quad_store_sums(dots + 4 * (found ? found->number[k] : k), dot[0], dot[1], dot[2], dot[3], more);
     }
+}
+
+/* spread_block on this ground. count is the number of points of a pixel. */
+static ALWAYS_INLINE uint32_t spread_pixels(const spreading *spread, const gradient_lookup *found, const ground *on,
+                                            const int64_t count, const int vectors, const int part, const bool alike,
+                                            const real *grad_output, const bool more) {
+    const point_chunk *chunk = spread->chunk;
+    const int64_t pixels = spread->pixels, out_stride = spread->out_stride;
+    const point_index *index = chunk->at + spread->first;
+    const point_index *grad_index = (spread->run->frame.grad_stride ? chunk->grad_at : chunk->at) + spread->first;
+    const real *weights = found ? found->weights : chunk->corners + 4 * spread->first;
+    real *dots = spread->dots + (found ? 0 : 4 * spread->first);
+    uint32_t odd = 0;
+    for (int64_t pixel = 0; pixel < pixels; ++pixel) {
+        vmask finite = vfinite(vset(0));
+        vec out[BLOCK];
+        ask_for(grad_output, 4, out_stride, vectors * LANES);
+        for (int v = 0; v < vectors; ++v) {
+            out[v] = part ? vload_part(grad_output, part) : vload(grad_output + v * LANES);
+            finite = vmask_and(finite, vfinite(out[v]));
+        }
+        if (!found && !vmask_full(finite))
+            odd |= (uint32_t)1 << pixel;
+        else
+            spread_points(on, found, index, grad_index, weights, count, vectors, part, alike, out, more, dots);
+        weights += 4 * count;
+        index += count;
+        grad_index += count;
+        dots += 4 * count;
+        grad_output += out_stride;
+    }
+    return odd;
 }
 
 /* vectors of channels of value from c on (or part of one vector): grad_value gets m·weight·grad_output, and dots what it
@@ -142,38 +174,12 @@ static ALWAYS_INLINE uint32_t spread_block(const spreading *spread, const gradie
     /* A copy of one group: what is known when this is compiled takes no instruction. */
     ground packed = on;
     packed.stride = 2 * vectors * LANES, packed.apart = vectors * LANES * sizeof(real);
-    const bool is_packed = alike && stride == packed.stride && on.apart == packed.apart;
-    const int64_t count = found ? found->count : spread->points, pixels = spread->pixels;
-    const int64_t out_stride = spread->out_stride;
-    const real *weights = found ? found->weights : spread->chunk->corners + 4 * spread->first;
-    const point_index *index = spread->chunk->at + spread->first;
-    const point_index *grad_index = (run->frame.grad_stride ? spread->chunk->grad_at : spread->chunk->at) +
-                                    spread->first;
-    real *dots = spread->dots + (found ? 0 : 4 * spread->first);
-    uint32_t odd = 0;
-    for (int64_t pixel = 0; pixel < pixels; ++pixel) {
-        vmask finite = vfinite(vset(0));
-        vec out[BLOCK];
-        ask_for(grad_output, 4, out_stride, vectors * LANES);
-        for (int v = 0; v < vectors; ++v) {
-            out[v] = part ? vload_part(grad_output, part) : vload(grad_output + v * LANES);
-            finite = vmask_and(finite, vfinite(out[v]));
-        }
-        if (!found && !vmask_full(finite))
-            odd |= (uint32_t)1 << pixel;
-        else if (!found && count == 9 && is_packed && !more)
-            spread_points(&packed, NULL, index, index, weights, 9, vectors, part, true, out, false, dots);
-        else if (!found && count == 9 && alike && !more)
-            spread_points(&on, NULL, index, index, weights, 9, vectors, part, true, out, false, dots);
-        else
-            spread_points(&on, found, index, grad_index, weights, count, vectors, part, false, out, more, dots);
-        weights += 4 * count;
-        index += count;
-        grad_index += count;
-        dots += 4 * count;
-        grad_output += out_stride;
-    }
-    return odd;
+    if (found || spread->points != 9 || !alike || more)
+        return spread_pixels(spread, found, &on, found ? found->count : spread->points, vectors, part, false,
+                             grad_output, more);
+    if (stride == packed.stride && on.apart == packed.apart)
+        return spread_pixels(spread, NULL, &packed, 9, vectors, part, true, grad_output, false);
+    return spread_pixels(spread, NULL, &on, 9, vectors, part, true, grad_output, false);
 }
 
 /* One function for each number of vectors, so that the compiler gives each the registers it needs. */

@@ -39,32 +39,28 @@ static inline void vstore_pairs(float *to, vec even, vec odd) {
     vstore(to + 16, _mm512_permutex2var_ps(even, _mm512_add_epi32(first, _mm512_set1_epi32(8)), odd));
 }
 
+static inline vec low_halves(vec a, vec b) { return _mm512_shuffle_f32x4(a, b, 0x44); }
+static inline vec high_halves(vec a, vec b) { return _mm512_shuffle_f32x4(a, b, 0xee); }
+
 static inline void vstore_quads(float *to, vec a, vec b, vec c, vec d) {
-    const vec ab_low = _mm512_unpacklo_ps(a, b), ab_high = _mm512_unpackhi_ps(a, b);
-    const vec cd_low = _mm512_unpacklo_ps(c, d), cd_high = _mm512_unpackhi_ps(c, d);
-    /* Quads 0, 4, 8, 12, then 1, 5, 9, 13, and so on. */
-    const vec q0 = _mm512_shuffle_ps(ab_low, cd_low, 0x44), q1 = _mm512_shuffle_ps(ab_low, cd_low, 0xee);
-    const vec q2 = _mm512_shuffle_ps(ab_high, cd_high, 0x44), q3 = _mm512_shuffle_ps(ab_high, cd_high, 0xee);
-    const vec r0 = _mm512_shuffle_f32x4(q0, q1, 0x44), r1 = _mm512_shuffle_f32x4(q0, q1, 0xee);
-    const vec r2 = _mm512_shuffle_f32x4(q2, q3, 0x44), r3 = _mm512_shuffle_f32x4(q2, q3, 0xee);
-    vstore(to, _mm512_shuffle_f32x4(r0, r2, 0x88));
-    vstore(to + 16, _mm512_shuffle_f32x4(r0, r2, 0xdd));
-    vstore(to + 32, _mm512_shuffle_f32x4(r1, r3, 0x88));
-    vstore(to + 48, _mm512_shuffle_f32x4(r1, r3, 0xdd));
+    /* ab: eight of a, eight of b. */
+    const __m512i first = _mm512_setr_epi32(0, 8, 16, 24, 1, 9, 17, 25, 2, 10, 18, 26, 3, 11, 19, 27);
+    const __m512i second = _mm512_add_epi32(first, _mm512_set1_epi32(4));
+    const vec ab = low_halves(a, b), cd = low_halves(c, d), more_ab = high_halves(a, b), more_cd = high_halves(c, d);
+    vstore(to, _mm512_permutex2var_ps(ab, first, cd));
+    vstore(to + 16, _mm512_permutex2var_ps(ab, second, cd));
+    vstore(to + 32, _mm512_permutex2var_ps(more_ab, first, more_cd));
+    vstore(to + 48, _mm512_permutex2var_ps(more_ab, second, more_cd));
 }
 
 static inline void vload_quads(const float *from, vec *a, vec *b, vec *c, vec *d) {
-    const vec l0 = vload(from), l1 = vload(from + 16), l2 = vload(from + 32), l3 = vload(from + 48);
-    const vec r0 = _mm512_shuffle_f32x4(l0, l1, 0x88), r1 = _mm512_shuffle_f32x4(l0, l1, 0xdd);
-    const vec r2 = _mm512_shuffle_f32x4(l2, l3, 0x88), r3 = _mm512_shuffle_f32x4(l2, l3, 0xdd);
-    const vec q0 = _mm512_shuffle_f32x4(r0, r2, 0x88), q1 = _mm512_shuffle_f32x4(r1, r3, 0x88);
-    const vec q2 = _mm512_shuffle_f32x4(r0, r2, 0xdd), q3 = _mm512_shuffle_f32x4(r1, r3, 0xdd);
-    const vec ab_low = _mm512_unpacklo_ps(q0, q1), cd_low = _mm512_unpackhi_ps(q0, q1);
-    const vec ab_high = _mm512_unpacklo_ps(q2, q3), cd_high = _mm512_unpackhi_ps(q2, q3);
-    *a = _mm512_shuffle_ps(ab_low, ab_high, 0x44);
-    *b = _mm512_shuffle_ps(ab_low, ab_high, 0xee);
-    *c = _mm512_shuffle_ps(cd_low, cd_high, 0x44);
-    *d = _mm512_shuffle_ps(cd_low, cd_high, 0xee);
+    const __m512i first = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 1, 5, 9, 13, 17, 21, 25, 29);
+    const __m512i second = _mm512_add_epi32(first, _mm512_set1_epi32(2));
+    const vec q0 = vload(from), q1 = vload(from + 16), q2 = vload(from + 32), q3 = vload(from + 48);
+    const vec ab = _mm512_permutex2var_ps(q0, first, q1), more_ab = _mm512_permutex2var_ps(q2, first, q3);
+    const vec cd = _mm512_permutex2var_ps(q0, second, q1), more_cd = _mm512_permutex2var_ps(q2, second, q3);
+    *a = low_halves(ab, more_ab), *b = high_halves(ab, more_ab);
+    *c = low_halves(cd, more_cd), *d = high_halves(cd, more_cd);
 }
 
 static inline quad quad_load(const float *from) { return _mm512_broadcast_f32x4(_mm_loadu_ps(from)); }
