@@ -35,7 +35,9 @@ enum {
     /* The largest copy of some channels of a whole image: it stays in the second-level cache. */
     COPY_REALS = 1 << 17,
     /* A copy that is small enough whatever value's size is: 64 KiB of floats. */
-    SMALL_COPY_REALS = 1 << 14
+    SMALL_COPY_REALS = 1 << 14,
+    /* One that stays in the first-level cache while its pixels are looked at. */
+    CACHED_COPY_REALS = 1 << 12
 };
 
 /* The rows of value that a band of output rows looks at, but for offsets larger than MARGIN. */
@@ -62,12 +64,12 @@ static dcnv4_status set_scratch(const dcnv4i_problem *problem, int64_t reals, dc
 }
 
 /* Whether forward works on copies of value that it need not convert. Pixels of many groups that are a large power of two
- * apart all want the same few sets of the first-level cache. It does not pay where there are few points for a pixel of
- * value, or too few groups for the threads. */
-static bool forward_packs(const dcnv4i_problem *problem, int workers) {
+ * apart all want the same few sets of the first-level cache. It does not pay where a copy does not stay there, where there
+ * are few points for a pixel of value, or too few groups for the threads. */
+static bool forward_packs(const dcnv4i_problem *problem, int64_t copy, int workers) {
     const dcnv4_problem *p = &problem->asked;
     const int64_t points = product(problem->tensors[DCNV4I_OUTPUT].pixels, problem->points);
-    return p->groups > 1 && p->value_stride * (int64_t)problem->item % 1024 == 0 &&
+    return p->groups > 1 && p->value_stride * (int64_t)problem->item % 1024 == 0 && copy <= CACHED_COPY_REALS &&
            points / 4 >= problem->tensors[DCNV4I_VALUE].pixels && product(p->batch, p->groups) >= workers;
 }
 
@@ -80,8 +82,8 @@ static dcnv4_status cut_forward(const dcnv4i_problem *problem, bool converts, in
     const dcnv4_problem *p = &problem->asked;
     const int64_t cost = most(row_cost(problem), 1), rows = problem->output_height;
     work->workers = workers_for(product(cost, product(p->batch, rows)), threads);
-    const bool fits = product(product(p->height, p->width), p->group_channels) <= COPY_REALS;
-    const bool packs = fits && (converts || forward_packs(problem, work->workers));
+    const int64_t copy = product(product(p->height, p->width), p->group_channels); /* of one group */
+    const bool packs = converts ? copy <= COPY_REALS : forward_packs(problem, copy, work->workers);
     work->chunk_groups = work->packed_groups = p->groups;
     work->band_rows = most(1, least(rows, (converts ? CONVERTED_PIECE_COST : PIECE_COST) / cost));
     if (packs || converts)
