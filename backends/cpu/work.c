@@ -32,10 +32,9 @@ enum {
     /* Rows of value that are converted beyond those that the kernel grid touches, for the offsets; points that look
      * further are converted one at a time. */
     MARGIN = 4,
-    /* The largest copy of some channels of a whole image: it stays in the second-level cache. */
-    COPY_REALS = 1 << 17,
-    /* A copy that is small enough whatever value's size is: 64 KiB of floats. */
-    SMALL_COPY_REALS = 1 << 14,
+    /* A small copy of some channels of an image, 64 KiB of floats: it stays in the second-level cache beside all else that
+     * a piece looks at, and is small enough whatever value's size is. */
+    COPY_REALS = 1 << 14,
     /* One that stays in the first-level cache while its pixels are looked at. */
     CACHED_COPY_REALS = 1 << 12
 };
@@ -124,7 +123,7 @@ static void limit_copy(const dcnv4i_problem *problem, dcnv4i_work *work) {
     const dcnv4_problem *p = &problem->asked;
     const int64_t real = p->dtype == DCNV4_FLOAT64 ? sizeof(double) : sizeof(float);
     const int64_t value = product(problem->tensors[DCNV4I_VALUE].pixels, problem->channels);
-    const int64_t allowed = most(product(value, (int64_t)problem->item) / real, SMALL_COPY_REALS);
+    const int64_t allowed = most(product(value, (int64_t)problem->item) / real, COPY_REALS);
     const int64_t rows = most(1, allowed / most(1, product(product(2, p->width), p->group_channels)));
     if (rows >= p->height)
         return;
