@@ -78,7 +78,7 @@ static inline int64_t clamped(int64_t a, int64_t count) {
     return a < 0 || count <= 0 ? 0 : smaller(a, count - 1);
 }
 
-/* Asks for the lines of so many reals, which need not be there. */
+/* Asks for so many reals of the row that is so many strides behind this one. It need not be there. */
 static ALWAYS_INLINE void ask_for(const real *row, int64_t rows_ahead, int64_t stride, const int reals) {
     for (int i = 0; i < reals; i += 64 / (int)sizeof(real))
         PREFETCH(row + i, rows_ahead, stride);

@@ -8,7 +8,8 @@
 #if defined(__GNUC__)
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))
-/* Asks for what is `count` strides ahead, each of so many elements. It need not be there. */
+/* Asks for what is `count` strides of so many elements ahead. It need not be there, and strides may be as large as memory: so
+ * the product is made of unsigned numbers, which wrap. */
 #define PREFETCH(address, count, stride) \
     __builtin_prefetch((const void *)((uintptr_t)(address) + (uintptr_t)(count) * (uintptr_t)(stride) * sizeof *(address)))
 #define UNROLL(times) PRAGMA(GCC unroll times)
