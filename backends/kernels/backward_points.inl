@@ -75,8 +75,8 @@ DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
             for (int j = 0; j < DCN_SHARE; ++j) {
                 const int t = lane + j * DCN_LANES;
                 if (t < DCN_TAPS && first + t < DCN_POINTS) {
-                    const dcn_slopes slopes =
-                        dcn_gather_slopes(dots + own + t, cellular, value, grad_output, &mine[j], &block, &sizes);
+                    const dcn_slopes slopes = dcn_gather_slopes(dots + own + t, cells[own + t], cellular, value,
+                                                                grad_output, &mine[j], &block, &sizes);
                     if (round >= first_writing)
                         dcn_write_point(grad_offset_mask, &block, first + t, &mine[j], &slopes, mean);
                     else

@@ -100,8 +100,9 @@ DCN_INLINE void dcn_corner_dots(const DCN_PRIVATE dcn_quad *cell, int inside, DC
     dot[3] = inside & 8 ? (along ? b : d) : 0.0f;
 }
 
-/* The slopes of a point from all lanes' dots, or, where these are of no use, from the tensors. */
-DCN_INLINE dcn_slopes dcn_gather_slopes(const DCN_LOCAL dcn_quad *dots, int cellular,
+/* The slopes of a point from all lanes' dots, or, where these are of no use, from the tensors. Its cell's place in value, in
+ * this group, says where it is: its row and column would take registers from the loads before. */
+DCN_INLINE dcn_slopes dcn_gather_slopes(const DCN_LOCAL dcn_quad *dots, dcn_index cell, int cellular,
                                         const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *grad_output,
                                         const DCN_PRIVATE dcn_sample *s, const DCN_PRIVATE dcn_block *b,
                                         const DCN_PRIVATE dcn_sizes *sizes) {
@@ -121,11 +122,12 @@ DCN_INLINE dcn_slopes dcn_gather_slopes(const DCN_LOCAL dcn_quad *dots, int cell
     dcn_corner_dots(&sum, s->inside, dot);
     if (cellular && dcn_are_finite(dot))
         return dcn_slopes_of(s, dot);
-    const dcn_index at = dcn_at(s, b->n, sizes) * DCN_VALUE_STRIDE + b->group * DCN_CHANNELS;
+    const dcn_index below = sizes->width * DCN_VALUE_STRIDE;
+    const dcn_index at = cell - dcn_cell_down(s->inside) * below - dcn_cell_right(s->inside) * DCN_VALUE_STRIDE;
     const dcn_index grad_at = b->pixel * DCN_GRAD_OUTPUT_STRIDE + b->group * DCN_CHANNELS;
     for (dcn_index channel = 0; channel < DCN_LANES * DCN_VECTOR && channel < DCN_CHANNELS; channel += DCN_VECTOR) {
-        const dcn_slopes part = dcn_slopes_by_channel(value, at + channel, sizes->width * DCN_VALUE_STRIDE, grad_output,
-                                                      grad_at + channel, s, channel);
+        const dcn_slopes part =
+            dcn_slopes_by_channel(value, at + channel, below, grad_output, grad_at + channel, s, channel);
         slopes.mask += part.mask, slopes.x += part.x, slopes.y += part.y;
     }
     return slopes;

@@ -6,7 +6,6 @@
 set -eu
 export LC_ALL=C
 print_source=$1 dcnv4=$2 dialect=$3 compiler=$4 budgets=${5:-}
-presets=paper,detection,flash_internimage_t,flash_internimage_s,flash_internimage_b,flash_internimage_l
 measure=$(dirname "$0")/measure_program.sh
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -81,7 +80,7 @@ case $dialect in
 cuda) one=sm_90 ;;
 hip) one=gfx942,gfx1100 ;;
 esac
-"$dcnv4" bench --list --preset "$presets" --format csv | awk -F, 'NR > 1 { print $5, $6 }' | sort -u >"$folder/layers"
+sh "$(dirname "$0")/list_layers.sh" "$dcnv4" >"$folder/layers"
 test "$(wc -l <"$folder/layers")" -ge 18
 [ "$dialect" = hip ] || check_portable
 check_atomic
