@@ -59,10 +59,16 @@ DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
         }
         DCN_BARRIER();
         if (cellular) {
+            /* A cell is read before the dots of the one in front are written: not all compilers know that these are not where
+             * cells are, and then two points' loads can be in flight. */
+            dcn_index next = cells[own];
             DCN_UNROLL_TAPS
-            for (int k = 0; k < DCN_TAPS; ++k)
+            for (int k = 0; k < DCN_TAPS; ++k) {
+                const dcn_index cell = next;
+                next = cells[own + DCN_MIN(k + 1, DCN_TAPS - 1)];
                 dots[lane * DCN_PLANE + own + k] =
-                    dcn_cell_dots(value + cells[own + k] + channel, grad_output + grad_at, below, channel);
+                    dcn_cell_dots(value + cell + channel, grad_output + grad_at, below, channel);
+            }
         }
         DCN_BARRIER();
         if (exists) {

@@ -51,6 +51,40 @@ DCN_INLINE unsigned dcn_local_id_again(void) {
     return id;
 }
 
+#if __CUDA_ARCH__ >= 1000
+/* Two multiply-adds at once: one instruction on sm_100; on sm_120 the compiler makes two of it. */
+#define DCN_PAIRS 1
+typedef unsigned long long dcn_pair;
+
+DCN_INLINE dcn_pair dcn_pair_of(float a, float b) {
+    dcn_pair pair;
+    asm("mov.b64 %0, {%1, %2};" : "=l"(pair) : "f"(a), "f"(b));
+    return pair;
+}
+
+/* sum[i] + factor·a[i] of two. */
+DCN_INLINE void dcn_fma_two(float *sum, float factor, const float *a) {
+    dcn_pair two;
+    asm("fma.rn.f32x2 %0, %1, %2, %3;"
+        : "=l"(two)
+        : "l"(dcn_pair_of(factor, factor)), "l"(dcn_pair_of(a[0], a[1])), "l"(dcn_pair_of(sum[0], sum[1])));
+    asm("mov.b64 {%0, %1}, %2;" : "=f"(sum[0]), "=f"(sum[1]) : "l"(two));
+}
+
+#if DCN_DTYPE != DCN_FLOAT32
+#define DCN_MULTIPLIES_ITEMS 1
+/* sum + a·b of elements as they are stored, whose product a float32 holds exactly. */
+DCN_INLINE float dcn_fma_items(unsigned short a, unsigned short b, float sum) {
+#if DCN_DTYPE == DCN_FLOAT16
+    asm("fma.rn.f32.f16 %0, %1, %2, %0;" : "+f"(sum) : "h"(a), "h"(b));
+#else
+    asm("fma.rn.f32.bf16 %0, %1, %2, %0;" : "+f"(sum) : "h"(a), "h"(b));
+#endif
+    return sum;
+}
+#endif
+#endif
+
 /* A place is a number of elements. What is the lane's own is added to the rows beforehand, and the compiler kept from looking
  * into the sum: an address is then one instruction. What memory it is in has to be said again. */
 #define DCN_PLACES 1

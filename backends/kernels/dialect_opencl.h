@@ -252,6 +252,11 @@ DCN_INLINE dcn_vector dcn_load(const DCN_GLOBAL dcn_item *tensor, dcn_index at) 
 #endif
 }
 
+/* What a dot product takes. */
+typedef dcn_vector dcn_factors;
+#define dcn_load_factors dcn_load
+#define dcn_dot_factors dcn_dot
+
 DCN_INLINE void dcn_store(DCN_GLOBAL dcn_item *tensor, dcn_index at, dcn_vector a) {
 #if DCN_DTYPE == DCN_FLOAT32
     DCN_VSTORE(float, a, at, tensor);

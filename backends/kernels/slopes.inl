@@ -21,7 +21,9 @@ DCN_INLINE dcn_slopes dcn_slopes_by_channel(const DCN_GLOBAL dcn_item *value, dc
                                             const DCN_PRIVATE dcn_sample *s, dcn_index channel) {
     dcn_slopes slopes;
     slopes.mask = 0.0f, slopes.x = 0.0f, slopes.y = 0.0f;
+    DCN_UNROLL_NOT
     for (dcn_index v = channel; v < DCN_CHANNELS; v += DCN_LANES * DCN_VECTOR)
+        DCN_UNROLL_NOT
         for (int i = 0; i < DCN_VECTOR; ++i) {
             const float grad = dcn_read(grad_output, grad_at + v - channel + i);
             float mask = 0.0f, x = 0.0f, y = 0.0f;
@@ -80,11 +82,12 @@ DCN_INLINE dcn_quad dcn_cell_dots(const DCN_GLOBAL dcn_item *value, const DCN_GL
     for (int v = 0; v < DCN_LANE_VECTORS; ++v)
         if (DCN_HAS_VECTOR(channel, v)) {
             const dcn_index step = v * DCN_LANES * DCN_VECTOR;
-            const dcn_vector grad = dcn_load(grad_output, step);
-            dot.part[0] = dcn_dot(grad, dcn_load(value, step), dot.part[0]);
-            dot.part[1] = dcn_dot(grad, dcn_load(value, step + DCN_VALUE_STRIDE), dot.part[1]);
-            dot.part[2] = dcn_dot(grad, dcn_load(value + below, step), dot.part[2]);
-            dot.part[3] = dcn_dot(grad, dcn_load(value + below, step + DCN_VALUE_STRIDE), dot.part[3]);
+            const dcn_factors grad = dcn_load_factors(grad_output, step);
+            const DCN_GLOBAL dcn_item *const lower = value + below;
+            dot.part[0] = dcn_dot_factors(grad, dcn_load_factors(value, step), dot.part[0]);
+            dot.part[1] = dcn_dot_factors(grad, dcn_load_factors(value, step + DCN_VALUE_STRIDE), dot.part[1]);
+            dot.part[2] = dcn_dot_factors(grad, dcn_load_factors(lower, step), dot.part[2]);
+            dot.part[3] = dcn_dot_factors(grad, dcn_load_factors(lower, step + DCN_VALUE_STRIDE), dot.part[3]);
         }
     return dot;
 }
@@ -125,6 +128,7 @@ DCN_INLINE dcn_slopes dcn_gather_slopes(const DCN_LOCAL dcn_quad *dots, dcn_inde
     const dcn_index below = sizes->width * DCN_VALUE_STRIDE;
     const dcn_index at = cell - dcn_cell_down(s->inside) * below - dcn_cell_right(s->inside) * DCN_VALUE_STRIDE;
     const dcn_index grad_at = b->pixel * DCN_GRAD_OUTPUT_STRIDE + b->group * DCN_CHANNELS;
+    DCN_UNROLL_NOT
     for (dcn_index channel = 0; channel < DCN_LANES * DCN_VECTOR && channel < DCN_CHANNELS; channel += DCN_VECTOR) {
         const dcn_slopes part =
             dcn_slopes_by_channel(value, at + channel, below, grad_output, grad_at + channel, s, channel);

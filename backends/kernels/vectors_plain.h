@@ -22,7 +22,13 @@ DCN_INLINE dcn_vector dcn_scale(float factor, dcn_vector a) {
 
 /* factor·a + b. */
 DCN_INLINE dcn_vector dcn_fma(float factor, dcn_vector a, dcn_vector b) {
+#if DCN_PAIRS && DCN_VECTOR % 2 == 0
+    DCN_UNROLL
+    for (int i = 0; i < DCN_VECTOR; i += 2)
+        dcn_fma_two(b.part + i, factor, a.part + i);
+#else
     DCN_EACH(i) b.part[i] += factor * a.part[i];
+#endif
     return b;
 }
 
@@ -75,6 +81,15 @@ typedef struct DCN_ALIGN(DCN_ACCESS_BYTES(dcn_item)) dcn_items {
     dcn_item part[DCN_VECTOR];
 } dcn_items;
 
+#define DCN_HAS_WORDS (DCN_DTYPE != DCN_FLOAT32 && DCN_DTYPE != DCN_FLOAT16 && DCN_ALIGNED && DCN_VECTOR % 2 == 0)
+#if DCN_HAS_WORDS
+/* Two bfloat16 each: a shift makes a float of the lower one and a mask of the upper one. Compilers that see two halves shift
+ * the upper one down and up. */
+typedef struct DCN_ALIGN(DCN_ACCESS_BYTES(dcn_item)) dcn_words {
+    unsigned part[DCN_VECTOR / 2];
+} dcn_words;
+#endif
+
 typedef struct DCN_ALIGN(DCN_ACCESS_BYTES(float)) dcn_sums {
     float part[DCN_VECTOR];
 } dcn_sums;
@@ -88,11 +103,34 @@ DCN_INLINE void dcn_write(dcn_item *tensor, dcn_index at, float number) {
 }
 
 DCN_INLINE dcn_vector dcn_load(const dcn_item *tensor, dcn_index at) {
-    const dcn_items items = *(const dcn_items *)(tensor + at);
     dcn_vector a;
+#if DCN_HAS_WORDS
+    const dcn_words words = *(const dcn_words *)(tensor + at);
+    DCN_EACH(i) a.part[i] = DCN_FLOAT_OF(i % 2 ? words.part[i / 2] & 0xffff0000u : words.part[i / 2] << 16);
+#else
+    const dcn_items items = *(const dcn_items *)(tensor + at);
     DCN_EACH(i) a.part[i] = dcn_decode(items.part[i]);
+#endif
     return a;
 }
+
+/* What a dot product takes: elements as they are stored, where the device multiplies these, or floats. */
+#if DCN_MULTIPLIES_ITEMS
+typedef dcn_items dcn_factors;
+
+DCN_INLINE dcn_factors dcn_load_factors(const dcn_item *tensor, dcn_index at) {
+    return *(const dcn_items *)(tensor + at);
+}
+
+DCN_INLINE float dcn_dot_factors(dcn_factors a, dcn_factors b, float sum) {
+    DCN_EACH(i) sum = dcn_fma_items(a.part[i], b.part[i], sum);
+    return sum;
+}
+#else
+typedef dcn_vector dcn_factors;
+#define dcn_load_factors dcn_load
+#define dcn_dot_factors dcn_dot
+#endif
 
 DCN_INLINE void dcn_store(dcn_item *tensor, dcn_index at, dcn_vector a) {
     dcn_items items;

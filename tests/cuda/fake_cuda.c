@@ -1,6 +1,6 @@
 /* Stands in for libcuda.so.1, and under its other name for libnvrtc.so.12: devices of compute capability 9.0 whose kernels
- * run on the host. The environment's FAKE_CUDA says what else they are like: no_device, abort, little_memory (local), an
- * old_driver, or one that refuses_binaries but not PTX, or refuses_all. */
+ * run on the host. The environment's FAKE_CUDA says what else they are like: no_device, abort, of a newer capability (10.0),
+ * little_memory (local), an old_driver, or one that refuses_binaries but not PTX, or refuses_all. */
 #include "../../backends/cuda/cuda_api.h"
 #include "../fakes/fake_compilation.h"
 #include "../fakes/fake_device.h"
@@ -27,8 +27,6 @@ DECLARE(CUresult, cuGraphDestroy, (void *))
 
 enum { MOST_DEVICES = 4, DEPTH = 16, NOT_INITIALIZED = 3 };
 
-#define ARCHITECTURE "sm_90"
-
 #define ANSWER(error)                  \
     do {                               \
         const CUresult failed = error; \
@@ -39,6 +37,10 @@ enum { MOST_DEVICES = 4, DEPTH = 16, NOT_INITIALIZED = 3 };
 #define DEVICE_CALL() ANSWER(fake_called_on_device())
 
 static bool is_initialized;
+
+static bool is_newer(void) {
+    return fake_asked("FAKE_CUDA", "newer");
+}
 
 /* ---- Devices ------------------------------------------------------------------------------------------------------------ */
 
@@ -96,7 +98,7 @@ CUresult cuDeviceGetAttribute(int *value, CUdevice_attribute attribute, CUdevice
         *value = fake_asked("FAKE_CUDA", "little_memory") ? 4096 : 49152;
         break;
     case DCNV4I_CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT: *value = 4; break;
-    case DCNV4I_CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *value = 9; break;
+    case DCNV4I_CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *value = is_newer() ? 10 : 9; break;
     case DCNV4I_CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *value = 0; break;
     default: return FAKE_INVALID_VALUE;
     }
@@ -244,7 +246,8 @@ CUresult cuModuleLoadData(CUmodule *module, const void *image) {
     fake_object *loaded = NULL;
     const bool all = fake_asked("FAKE_CUDA", "refuses_all"),
                binaries = all || fake_asked("FAKE_CUDA", "refuses_binaries");
-    CUresult error = binaries ? FAKE_NO_BINARY : fake_module_load(context, image, ARCHITECTURE, &loaded);
+    const char *const architecture = is_newer() ? "sm_100" : "sm_90";
+    CUresult error = binaries ? FAKE_NO_BINARY : fake_module_load(context, image, architecture, &loaded);
     if (error == FAKE_NO_BINARY && !all) /* it may be PTX, which any device's driver compiles */
         error = fake_module_load(context, image, "any", &loaded);
     *module = loaded;
@@ -327,7 +330,7 @@ nvrtcResult nvrtcVersion(int *major, int *minor) {
     return FAKE_OK;
 }
 
-static const int architectures[] = {50, 75, 80, 90};
+static const int architectures[] = {50, 75, 80, 90, 100};
 
 nvrtcResult nvrtcGetNumSupportedArchs(int *count) {
     CALL();

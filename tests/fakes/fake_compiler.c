@@ -241,11 +241,13 @@ static bool run(const char *folder, const char *arguments) {
     return system(command) == 0;
 }
 
-static void *compile_in(const char *folder, const char *text, size_t *size) {
+static void *compile_in(const char *folder, const char *text, const char *architecture, size_t *size) {
     size_t preprocessed_size;
-    char *preprocessed = NULL, *rewritten = NULL;
+    char *preprocessed = NULL, *rewritten = NULL, preprocess[512];
+    snprintf(preprocess, sizeof preprocess, "-E -P -D__CUDA_ARCH__=%d -include '" FAKE_DIALECT "' text -o preprocessed",
+             strncmp(architecture, "sm_", 3) == 0 ? 10 * atoi(architecture + 3) : 0);
     bool done = write_file(folder, "text", text) &&
-                run(folder, "-E -P -include '" FAKE_DIALECT "' text -o preprocessed") &&
+                run(folder, preprocess) &&
                 (preprocessed = read_file(folder, "preprocessed", &preprocessed_size)) &&
                 (rewritten = rewrite(preprocessed)) && write_file(folder, "kernel.cc", rewritten) &&
                 run(folder, "-O1 -fPIC -fvisibility=hidden -shared kernel.cc -o kernel.so -lm");
@@ -254,7 +256,7 @@ static void *compile_in(const char *folder, const char *text, size_t *size) {
     return done ? read_file(folder, "kernel.so", size) : NULL;
 }
 
-void *fake_compile(const char *text, size_t *size, char **log) {
+void *fake_compile(const char *text, const char *architecture, size_t *size, char **log) {
     static const char *const files[] = {"text", "preprocessed", "kernel.cc", "kernel.so", "log"};
     const char *temporary = getenv("TMPDIR");
     char folder[200], path[256];
@@ -263,7 +265,7 @@ void *fake_compile(const char *text, size_t *size, char **log) {
     *log = NULL;
     if (!mkdtemp(folder))
         return NULL;
-    void *library = compile_in(folder, text, size);
+    void *library = compile_in(folder, text, architecture, size);
     *log = read_file(folder, "log", &log_size);
     for (size_t i = 0; i < sizeof files / sizeof *files; ++i) {
         snprintf(path, sizeof path, "%s/%s", folder, files[i]);

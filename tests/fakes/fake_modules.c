@@ -22,7 +22,7 @@ void *fake_image_make(const char *text, const char *architecture, size_t *size, 
     size_t library_size = 0;
     void *library = NULL;
     *log = NULL;
-    if (!fake_driver_control()->idle && !(library = fake_compile(text, &library_size, log)))
+    if (!fake_driver_control()->idle && !(library = fake_compile(text, architecture, &library_size, log)))
         return NULL;
     mark *made = calloc(1, sizeof *made + library_size);
     if (made) {

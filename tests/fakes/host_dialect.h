@@ -55,8 +55,7 @@ template <class To, class From> static inline To host_bits(From from) {
 
 /* ---- CUDA ----------------------------------------------------------------------------------------------------------- */
 
-#define __CUDA_ARCH__ 900 /* the devices and the compiler of fake_cuda.c */
-#define __CUDACC_VER_MAJOR__ 12
+#define __CUDACC_VER_MAJOR__ 12 /* the compiler of fake_cuda.c */
 #define __CUDACC_VER_MINOR__ 4
 #define __global__ HOST_GLOBAL
 #define __launch_bounds__(items, ...) HOST_BOUNDS(items)
@@ -103,6 +102,24 @@ static inline void ptx_cvt_f32_f16(float &to, unsigned short from) {
 }
 static inline void ptx_cvt_rn_f16_f32(unsigned short &to, float from) {
     to = host_bits<unsigned short>((_Float16)from);
+}
+static inline void ptx_mov_b64(unsigned long long &to, float lower, float upper) {
+    to = (unsigned long long)host_bits<unsigned>(upper) << 32 | host_bits<unsigned>(lower);
+}
+static inline void ptx_mov_b64(float &lower, float &upper, unsigned long long from) {
+    lower = host_bits<float>((unsigned)from), upper = host_bits<float>((unsigned)(from >> 32));
+}
+static inline void ptx_fma_rn_f32x2(unsigned long long &to, unsigned long long a, unsigned long long b,
+                                    unsigned long long c) {
+    float lower[3], upper[3];
+    ptx_mov_b64(lower[0], upper[0], a), ptx_mov_b64(lower[1], upper[1], b), ptx_mov_b64(lower[2], upper[2], c);
+    ptx_mov_b64(to, __builtin_fmaf(lower[0], lower[1], lower[2]), __builtin_fmaf(upper[0], upper[1], upper[2]));
+}
+static inline void ptx_fma_rn_f32_f16(float &to, unsigned short a, unsigned short b, float c) {
+    to = __builtin_fmaf((float)host_bits<_Float16>(a), (float)host_bits<_Float16>(b), c);
+}
+static inline void ptx_fma_rn_f32_bf16(float &to, unsigned short a, unsigned short b, float c) {
+    to = __builtin_fmaf(host_bits<float>((unsigned)a << 16), host_bits<float>((unsigned)b << 16), c);
 }
 static inline void ptx_mov_u32_ctaid_x(unsigned &to) {
     to = host_here.group;
