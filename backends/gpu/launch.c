@@ -111,7 +111,7 @@ static int64_t tile_fixed(const dcnv4i_geometry *geometry) {
 }
 
 static int64_t tile_hit(const dcnv4i_geometry *geometry) {
-    return 16 + index_size(geometry) + 4 * 4;
+    return 4 * 4 + 4 + 3 * index_size(geometry);
 }
 
 /* Few lanes with several vectors make large tiles, which look through fewer points that are not theirs. Where the local

@@ -69,17 +69,23 @@ DCN_KERNEL(dcn_backward_reach, DCN_FLAT_GROUP)
     }
 }
 
+/* What is added up: a hit's number, and the element of grad_output where its block begins. One access has both. */
+typedef struct DCN_ALIGN(2 * sizeof(dcn_index)) dcn_entry {
+    dcn_index block, hit;
+} dcn_entry;
+
 /* What a work-group collects before it adds up: at most DCN_HITS hits, and the chunks that they come from. */
 typedef struct dcn_hits {
-    dcn_quad weights[DCN_HITS];  /* of the cell's corners, times the mask */
-    dcn_index block[DCN_HITS];   /* element of grad_output where the point's block begins */
-    int key[DCN_HITS];           /* the order in which hits are added up */
-    int cell[DCN_HITS];          /* its cell, and from bit 16 on how many hits of that came before */
-    int keys[DCN_HITS];          /* keys by cells, in any order */
-    int ordered[DCN_HITS];       /* hits by cells, and in these by keys */
+    union {
+        int keys[2][DCN_HITS];       /* what hits are ordered by: of each; and by cells, in any order */
+        dcn_entry entries[DCN_HITS]; /* by cells, and in these by keys */
+    } order;
+    float weights[4][DCN_HITS];  /* of the cell's corners, times the mask; those of neighbours are in different banks */
+    dcn_index block[DCN_HITS];
+    int cell[DCN_HITS];          /* its cell, and from bit 16 on how many of that came before; then its place in the order */
     int in_row[DCN_TILE_H + 1];  /* hits by rows of cells */
     int in_cell[DCN_CELLS];      /* hits by cells */
-    int begin[DCN_CELLS + 1];    /* where a cell begins in keys and ordered */
+    int begin[DCN_CELLS + 1];    /* where a cell begins in its order */
     int count;                   /* of hits */
     int found;                   /* chunks */
     int chunk[DCN_WORK_GROUP];   /* those, counted in their span, in any order */
@@ -129,13 +135,11 @@ DCN_INLINE void dcn_try_point(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_ite
         const int hit = dcn_count(&hits->count), before = dcn_count(&hits->in_cell[cell]);
         const dcn_softmax norm = dcn_softmax_of(offset_mask, b.offsets);
         float weight[4];
-        dcn_quad weights;
         dcn_weights(&s, dcn_mask_of(offset_mask, &b, k, &norm), weight);
         for (int c = 0; c < 4; ++c)
-            weights.part[c] = weight[c];
-        hits->weights[hit] = weights;
+            hits->weights[c][hit] = weight[c];
         hits->block[hit] = b.pixel * DCN_GRAD_OUTPUT_STRIDE + b.group * DCN_CHANNELS;
-        hits->key[hit] = key;
+        hits->order.keys[0][hit] = key;
         hits->cell[hit] = cell | before << 16;
     }
 }
@@ -160,17 +164,31 @@ DCN_INLINE void dcn_order_hits(DCN_LOCAL dcn_hits *hits) {
     }
     DCN_BARRIER();
     for (int hit = item; hit < count; hit += DCN_WORK_GROUP)
-        hits->keys[hits->begin[hits->cell[hit] & 0xffff] + (hits->cell[hit] >> 16)] = hits->key[hit];
+        hits->order.keys[1][hits->begin[hits->cell[hit] & 0xffff] + (hits->cell[hit] >> 16)] = hits->order.keys[0][hit];
     DCN_BARRIER();
     for (int hit = item; hit < count; hit += DCN_WORK_GROUP) {
-        const int cell = hits->cell[hit] & 0xffff, key = hits->key[hit], begin = hits->begin[cell];
+        const int cell = hits->cell[hit] & 0xffff, key = hits->order.keys[0][hit];
+        const int begin = hits->begin[cell], end = hits->begin[cell + 1];
         int rank = begin;
-        for (int i = begin; i < hits->begin[cell + 1]; ++i)
-            rank += hits->keys[i] < key;
-        hits->ordered[rank] = hit;
+        for (int i = begin; i < end; ++i)
+            rank += hits->order.keys[1][i] < key;
+        hits->cell[hit] = rank;
+    }
+    DCN_BARRIER(); /* before keys are written over */
+    for (int hit = item; hit < count; hit += DCN_WORK_GROUP) {
+        dcn_entry entry;
+        entry.block = hits->block[hit], entry.hit = hit;
+        hits->order.entries[hits->cell[hit]] = entry;
     }
     DCN_BARRIER();
 }
+
+/* So that four loads are in flight. */
+#if DCN_VECTORS > 1
+#define DCN_UNROLL_HITS DCN_UNROLL_BY_2
+#else
+#define DCN_UNROLL_HITS DCN_UNROLL_BY_4
+#endif
 
 /* Adds up what the hits give to pixel (y, x) of the tile: it is a corner of four cells, two of them next to each other. */
 DCN_INLINE void dcn_add_hits(DCN_PRIVATE dcn_vector *sum, const DCN_LOCAL dcn_hits *hits,
@@ -179,11 +197,11 @@ DCN_INLINE void dcn_add_hits(DCN_PRIVATE dcn_vector *sum, const DCN_LOCAL dcn_hi
     for (int lower = 0; lower < 2; ++lower) {
         const int cell = (y + lower) * DCN_CELLS_W + x;
         const int middle = hits->begin[cell + 1], end = hits->begin[cell + 2];
-        DCN_UNROLL_BY_4
+        DCN_UNROLL_HITS
         for (int i = hits->begin[cell]; i < end; ++i) {
-            const int hit = hits->ordered[i];
-            const DCN_GLOBAL dcn_item *const grad = grad_output + hits->block[hit] + channel;
-            const float weight = hits->weights[hit].part[(lower ? 0 : 2) + (i < middle)];
+            const dcn_entry entry = hits->order.entries[i];
+            const DCN_GLOBAL dcn_item *const grad = grad_output + entry.block + channel;
+            const float weight = hits->weights[(lower ? 0 : 2) + (i < middle)][entry.hit];
             DCN_UNROLL
             for (int v = 0; v < DCN_VECTORS; ++v)
                 if (DCN_HAS_CHANNEL(channel + v * DCN_LANES * DCN_VECTOR))
@@ -194,7 +212,11 @@ DCN_INLINE void dcn_add_hits(DCN_PRIVATE dcn_vector *sum, const DCN_LOCAL dcn_hi
 
 /* Each work-group owns a tile of an image of value in one group, and nobody else writes there: it looks through the chunks
  * that can reach the tile, collects the hits, and each work-item adds up those of its pixel. */
+#if DCN_VECTORS > 1
+DCN_KERNEL_OF(dcn_backward_scatter, DCN_WORK_GROUP, DCN_VECTORS > 2 ? 80 : 64)
+#else
 DCN_KERNEL(dcn_backward_scatter, DCN_WORK_GROUP)
+#endif
 (const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
  const DCN_GLOBAL dcn_item *DCN_RESTRICT grad_output, dcn_long grad_output_at,
  DCN_GLOBAL dcn_item *DCN_RESTRICT grad_value, dcn_long grad_value_at, const DCN_GLOBAL dcn_index *DCN_RESTRICT reach,

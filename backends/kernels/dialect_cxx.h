@@ -5,6 +5,7 @@
 #define DCN_PRIVATE
 #define DCN_RESTRICT __restrict__
 #define DCN_UNROLL _Pragma("unroll")
+#define DCN_UNROLL_BY_2 _Pragma("unroll 2")
 #define DCN_UNROLL_BY_4 _Pragma("unroll 4")
 #define DCN_UNROLL_NOT _Pragma("unroll 1")
 #define DCN_MIN(a, b) ((a) < (b) ? (a) : (b))

@@ -22,6 +22,7 @@
 #else
 #define DCN_UNROLL_TAPS DCN_UNROLL
 #endif
+#define DCN_UNROLL_BY_2 _Pragma("unroll 2")
 #define DCN_UNROLL_BY_4 _Pragma("unroll 4")
 #define DCN_UNROLL_NOT _Pragma("unroll 1")
 #define DCN_EXP exp

@@ -22,7 +22,7 @@ DCN_INLINE dcn_vector dcn_scale(float factor, dcn_vector a) {
 
 /* factor·a + b. */
 DCN_INLINE dcn_vector dcn_fma(float factor, dcn_vector a, dcn_vector b) {
-#if DCN_PAIRS && DCN_VECTOR % 2 == 0
+#if DCN_PAIRS && DCN_ALIGNED && DCN_VECTOR % 2 == 0 /* elements that come one at a time lie in no pairs of registers */
     DCN_UNROLL
     for (int i = 0; i < DCN_VECTOR; i += 2)
         dcn_fma_two(b.part + i, factor, a.part + i);

@@ -58,7 +58,7 @@ static void check_geometry(const dcnv4i_limits *limits, const dcnv4i_problem *pr
         assert_true(g.staged || g.lanes == 1 || part != DCNV4I_PART_POINTS);
         if (g.scatter == DCNV4I_SCATTER_TILES) {
             assert_true(g.hits >= in_tile * g.lanes && g.hits < 1 << 15 && (g.tile_h + 1) * (g.tile_w + 1) < 1 << 16);
-            assert_true(g.hits * (32 + index) + in_tile * g.lanes * (4 + 2 * index) <= limits->local_memory);
+            assert_true(g.hits * (20 + 3 * index) + in_tile * g.lanes * (4 + 2 * index) <= limits->local_memory);
             assert_true(g.tile_groups == 1 && g.chunk_h >= 1 && g.chunk_w >= 1);
         }
         assert_true(!g.aligned || part != DCNV4I_PART_FORWARD || problem->tensors[DCNV4I_VALUE].stride % g.vector == 0);

@@ -34,7 +34,7 @@ programs() {
     done <"$folder/layers"
     # Layers of no model: softmax, odd numbers of channels and points.
     for part in 0 1 2; do
-        echo "$one $part bf16 4 40 1 3 1 1
+        echo "$one $part bf16 4 24 1 3 1 1
 $one $part f32 2 3 1 5 0 1
 $one $part f16 3 24 1 1 1 0"
     done
