@@ -30,6 +30,10 @@
 #if DCN_DTYPE == DCN_FLOAT16
 typedef _Float16 dcn_item;
 
+/* Keeps the compiler from pairing a sum with another (gfx90a, gfx942): it would convert float16 beforehand, which v_fma_mix
+ * does as it adds. */
+#define DCN_UNPAIRED(sum) asm("" : "+v"(sum))
+
 DCN_INLINE float dcn_decode(dcn_item item) {
     return (float)item;
 }

@@ -97,6 +97,8 @@ DCN_INLINE dcn_vector dcn_fma(float factor, dcn_vector a, dcn_vector b) {
     return factor * a + b;
 }
 
+#define dcn_unpaired(a) (a) /* vectors_plain.h says what for */
+
 /* Sums of products that are to be added up in the end: of the components of two vectors, no more than 8 of them. */
 #if DCN_VECTOR == 16
 typedef float8 dcn_partials;

@@ -133,6 +133,7 @@ DCN_INLINE void dcn_add_staged(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn
                 sum[v] = dcn_fma(weight.part[1], dcn_load(upper, step + DCN_VALUE_STRIDE), sum[v]);
                 sum[v] = dcn_fma(weight.part[2], dcn_load(lower, step), sum[v]);
                 sum[v] = dcn_fma(weight.part[3], dcn_load(lower, step + DCN_VALUE_STRIDE), sum[v]);
+                sum[v] = dcn_unpaired(sum[v]);
             }
         }
     }

@@ -32,6 +32,14 @@ DCN_INLINE dcn_vector dcn_fma(float factor, dcn_vector a, dcn_vector b) {
     return b;
 }
 
+/* The same numbers, of which a compiler that would be slower for it cannot make pairs with others. */
+DCN_INLINE dcn_vector dcn_unpaired(dcn_vector a) {
+#ifdef DCN_UNPAIRED
+    DCN_EACH(i) DCN_UNPAIRED(a.part[i]);
+#endif
+    return a;
+}
+
 /* Sums of products that are to be added up in the end. */
 typedef dcn_vector dcn_partials;
 
