@@ -1,6 +1,7 @@
 /* What the backend uses of HIP: the runtime's entry points and hipRTC's, which are loaded when they are first needed, and
  * the numbers of their constants, the same in HIP 5, 6 and 7. tests/hip/ compiles all of it against
- * <hip/hip_runtime_api.h> and <hip/hiprtc.h> where those are installed. */
+ * <hip/hip_runtime_api.h> and <hip/hiprtc.h> where those are installed; it did with those of 5.2, 5.7, 6.0, 6.2, 6.3 and
+ * 7.15. */
 #ifndef DCNV4I_HIP_API_H
 #define DCNV4I_HIP_API_H
 
