@@ -170,8 +170,10 @@ int64_t dcnv4i_geometry_local_memory(const dcnv4i_geometry *geometry, const dcnv
                                                          : 0;
     if (!geometry->staged)
         return 0;
-    if (part == DCNV4I_PART_FORWARD)
-        return staged * (16 + index_size(geometry)) + 16;
+    if (part == DCNV4I_PART_FORWARD) {
+        const int64_t cells = geometry->lanes < 4 ? geometry->taps | 1 : 4 * (blocks_of(geometry->taps, 4) | 1);
+        return staged * 16 + blocks * cells * index_size(geometry);
+    }
     return staged * index_size(geometry) + 16 * geometry->lanes * plane + 16 +
            (problem->asked.softmax ? 4 * blocks * geometry->lanes : 0);
 }
@@ -187,31 +189,49 @@ bool dcnv4i_geometry_equal(const dcnv4i_geometry *a, const dcnv4i_geometry *b) {
            a->run == b->run && a->wide == b->wide && a->aligned == b->aligned;
 }
 
-/* Tiles that cover height × width pixels of every image, times groups and channel parts. */
-static int64_t tiles_of(const dcnv4i_geometry *geometry, const dcnv4_problem *p, int64_t height, int64_t width,
-                        bool parts) {
+static bool owns_tiles(const dcnv4i_geometry *geometry, dcnv4i_part part) {
+    return part == DCNV4I_PART_SCATTER && geometry->scatter == DCNV4I_SCATTER_TILES;
+}
+
+dcnv4i_grid dcnv4i_geometry_tiles(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem, dcnv4i_part part) {
+    const bool of_value = owns_tiles(geometry, part);
+    return (dcnv4i_grid){
+        blocks_of(of_value ? problem->asked.height : problem->output_height, geometry->tile_h),
+        blocks_of(of_value ? problem->asked.width : problem->output_width, geometry->tile_w),
+    };
+}
+
+/* Tiles of all images, groups and channel parts. */
+static int64_t tiles_of(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem, dcnv4i_part part) {
+    const dcnv4_problem *p = &problem->asked;
     const int64_t each = (int64_t)geometry->vector * geometry->lanes * geometry->vectors;
-    return p->batch * blocks_of(height, geometry->tile_h) * blocks_of(width, geometry->tile_w) *
-           blocks_of(p->groups, geometry->tile_groups) * (parts ? blocks_of(p->group_channels, each) : 1);
+    const bool parts = part == DCNV4I_PART_FORWARD || owns_tiles(geometry, part);
+    const dcnv4i_grid grid = dcnv4i_geometry_tiles(geometry, problem, part);
+    return p->batch * grid.rows * grid.columns * blocks_of(p->groups, geometry->tile_groups) *
+           (parts ? blocks_of(p->group_channels, each) : 1);
 }
 
 int64_t dcnv4i_geometry_groups(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem, dcnv4i_part part,
                                dcnv4i_cuts cuts) {
-    const dcnv4_problem *p = &problem->asked;
-    if (part == DCNV4I_PART_SCATTER && geometry->scatter != DCNV4I_SCATTER_ATOMIC) {
-        if (problem->tensors[DCNV4I_VALUE].pixels == 0)
-            return 0;
-        return geometry->scatter == DCNV4I_SCATTER_BANDS ? p->batch * cuts.shares * cuts.bands
-                                                         : tiles_of(geometry, p, p->height, p->width, true);
-    }
-    if (problem->tensors[DCNV4I_OUTPUT].pixels == 0)
+    const bool owned = part == DCNV4I_PART_SCATTER && geometry->scatter != DCNV4I_SCATTER_ATOMIC;
+    if (problem->tensors[owned ? DCNV4I_VALUE : DCNV4I_OUTPUT].pixels == 0)
         return 0;
-    return tiles_of(geometry, p, problem->output_height, problem->output_width, part == DCNV4I_PART_FORWARD);
+    return owned && geometry->scatter == DCNV4I_SCATTER_BANDS ? problem->asked.batch * cuts.shares * cuts.bands
+                                                              : tiles_of(geometry, problem, part);
 }
 
-int64_t dcnv4i_geometry_chunks(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem) {
-    return problem->asked.batch * problem->asked.groups * blocks_of(problem->output_height, geometry->chunk_h) *
-           blocks_of(problem->output_width, geometry->chunk_w);
+dcnv4i_grid dcnv4i_geometry_chunks(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem) {
+    return (dcnv4i_grid){blocks_of(problem->output_height, geometry->chunk_h),
+                         blocks_of(problem->output_width, geometry->chunk_w)};
+}
+
+int64_t dcnv4i_reciprocal(int64_t divisor) {
+    if (divisor < 1 || divisor > INT32_MAX)
+        return 0;
+    int64_t shift = 0;
+    while (INT64_C(1) << shift < divisor)
+        ++shift;
+    return shift << 32 | blocks_of(INT64_C(1) << (31 + shift), divisor);
 }
 
 /* On a CPU each share works on a copy of its own, one group after the other: twice as many as keep all units busy even out

@@ -65,7 +65,18 @@ dcnv4i_cuts dcnv4i_cuts_of(const dcnv4i_limits *limits, const dcnv4i_problem *pr
 int64_t dcnv4i_geometry_groups(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem, dcnv4i_part part,
                                dcnv4i_cuts cuts);
 
-/* With tiles: chunks of all images and groups. */
-int64_t dcnv4i_geometry_chunks(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem);
+/* What covers an image of output, or with tiles one of value. */
+typedef struct dcnv4i_grid {
+    int64_t rows, columns;
+} dcnv4i_grid;
+
+dcnv4i_grid dcnv4i_geometry_tiles(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem, dcnv4i_part part);
+
+/* With tiles: chunks of output. */
+dcnv4i_grid dcnv4i_geometry_chunks(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem);
+
+/* By what kernels divide numbers from 0 to 2³¹ − 1: with s = ⌈log₂ divisor⌉, ⌈2^(31 + s) / divisor⌉ in the lower 32 bits and s
+ * in the upper ones (Granlund and Montgomery, 1994). 0 where the divisor is not from 1 to 2³¹ − 1. */
+int64_t dcnv4i_reciprocal(int64_t divisor);
 
 #endif

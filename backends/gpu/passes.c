@@ -27,6 +27,11 @@ static void pass_sizes(dcnv4i_step *to, const dcnv4i_problem *problem) {
     pass_number(to, problem->output_width);
 }
 
+static void pass_grid(dcnv4i_step *to, dcnv4i_grid grid) {
+    pass_number(to, dcnv4i_reciprocal(grid.columns));
+    pass_number(to, dcnv4i_reciprocal(grid.rows));
+}
+
 /* One part of a program while it is made. */
 typedef struct part {
     dcnv4i_part id;
@@ -101,6 +106,7 @@ static dcnv4_status add_main(dcnv4i_gpu_program *made, dcnv4i_part id, dcnv4i_ke
     for (int i = 0; i < count; ++i)
         bind(main, DCNV4I_BIND_TENSOR + (int)tensors[i]);
     pass_sizes(main, &made->problem);
+    pass_grid(main, dcnv4i_geometry_tiles(&p.geometry, &made->problem, id));
     return DCNV4_SUCCESS;
 }
 
@@ -143,12 +149,15 @@ static void add_owned_scatter(dcnv4i_gpu_program *made, const part *p, dcnv4i_st
 
 static void add_tiled_scatter(dcnv4i_gpu_program *made, const part *p, dcnv4i_steps *to) {
     const dcnv4i_problem *problem = &made->problem;
-    const int64_t chunks = dcnv4i_geometry_chunks(&p->geometry, problem);
+    const dcnv4i_grid grid = dcnv4i_geometry_chunks(&p->geometry, problem);
+    const int64_t each = grid.rows * grid.columns, chunks = problem->asked.batch * problem->asked.groups * each;
     dcnv4i_step *reach = add_step(to, p->module->kernels[DCNV4I_KERNEL_REACH], chunks,
                                   dcnv4i_flat_group(&made->gpu->limits));
     bind(reach, DCNV4I_BIND_TENSOR + DCNV4I_OFFSET_MASK);
     bind(reach, DCNV4I_BIND_REACH);
     pass_sizes(reach, problem);
+    pass_number(reach, dcnv4i_reciprocal(each));
+    pass_number(reach, dcnv4i_reciprocal(grid.columns));
     dcnv4i_step *scatter = add_step(to, p->module->kernels[DCNV4I_KERNEL_SCATTER],
                                     dcnv4i_geometry_groups(&p->geometry, problem, p->id, no_cuts),
                                     tile_work_group(&p->geometry));
@@ -157,6 +166,8 @@ static void add_tiled_scatter(dcnv4i_gpu_program *made, const part *p, dcnv4i_st
     bind(scatter, DCNV4I_BIND_TENSOR + DCNV4I_GRAD_VALUE);
     bind(scatter, DCNV4I_BIND_REACH);
     pass_sizes(scatter, problem);
+    pass_grid(scatter, dcnv4i_geometry_tiles(&p->geometry, problem, p->id));
+    pass_number(scatter, dcnv4i_reciprocal(grid.columns));
     to->reach_item = p->geometry.wide ? 8 : 4;
     to->reach_bytes = 4 * to->reach_item * (size_t)chunks;
 }
@@ -174,6 +185,7 @@ static void add_atomic_scatter(dcnv4i_gpu_program *made, const part *p, dcnv4i_s
                                     tile_work_group(&p->geometry));
     bind_scatter(scatter);
     pass_sizes(scatter, problem);
+    pass_grid(scatter, dcnv4i_geometry_tiles(&p->geometry, problem, p->id));
     if (!p->module->kernels[DCNV4I_KERNEL_CONVERT])
         return;
     dcnv4i_step *convert = add_step(to, p->module->kernels[DCNV4I_KERNEL_CONVERT], flat_groups, flat);

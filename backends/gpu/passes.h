@@ -12,7 +12,7 @@ typedef enum dcnv4i_binding {
     DCNV4I_BIND_REACH,     /* the reach of output rows, in the workspace */
 } dcnv4i_binding;
 
-enum { DCNV4I_MAX_LAUNCHES = 4, DCNV4I_MAX_BINDINGS = 7, DCNV4I_MAX_NUMBERS = 6 };
+enum { DCNV4I_MAX_LAUNCHES = 4, DCNV4I_MAX_BINDINGS = 7, DCNV4I_MAX_NUMBERS = 7 };
 
 /* A launch but for its buffers. */
 typedef struct dcnv4i_step {

@@ -9,12 +9,13 @@ DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
  const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
  const DCN_GLOBAL dcn_item *DCN_RESTRICT grad_output, dcn_long grad_output_at,
  DCN_GLOBAL dcn_item *DCN_RESTRICT grad_offset_mask, dcn_long grad_offset_mask_at, dcn_long height, dcn_long width,
- dcn_long output_height, dcn_long output_width) {
+ dcn_long output_height, dcn_long output_width, dcn_long by_columns, dcn_long by_rows) {
     value += value_at, offset_mask += offset_mask_at;
     grad_output += grad_output_at, grad_offset_mask += grad_offset_mask_at;
     dcn_sizes sizes;
     sizes.height = height, sizes.width = width;
     sizes.output_height = output_height, sizes.output_width = output_width;
+    sizes.by_columns = by_columns, sizes.by_rows = by_rows;
     const dcn_tile tile = dcn_tile_of(DCN_GROUP_ID, 1, &sizes);
 #if DCN_RUN > 1
     for (int i = 0; i < DCN_TILE_RUNS; ++i) {
@@ -27,6 +28,8 @@ DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
     const dcn_block block = dcn_tile_block(&tile, item / DCN_LANES, &sizes);
     const dcn_index channel = lane * DCN_VECTOR;
     const int exists = dcn_exists(&block, &sizes);
+    if (exists)
+        dcn_write_padding(grad_offset_mask, &block, lane);
 
 #if DCN_STAGED
     /* A lane finds out where some points of its block lie, for all lanes; these leave their dots for it, and it writes. */
@@ -52,7 +55,7 @@ DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
             for (int j = 0; j < DCN_SHARE; ++j) {
                 const int t = lane + j * DCN_LANES;
                 if (t < DCN_TAPS) {
-                    mine[j] = dcn_point(offset_mask, &block, DCN_MIN(first + t, DCN_POINTS - 1), &norm, &sizes);
+                    mine[j] = dcn_point(offset_mask, &block, DCN_MIN_INDEX(first + t, DCN_POINTS - 1), &norm, &sizes);
                     cells[own + t] = dcn_cell_at(&mine[j], block.n, &sizes) * DCN_VALUE_STRIDE + origin;
                 }
             }
@@ -65,7 +68,7 @@ DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
             DCN_UNROLL_TAPS
             for (int k = 0; k < DCN_TAPS; ++k) {
                 const dcn_index cell = next;
-                next = cells[own + DCN_MIN(k + 1, DCN_TAPS - 1)];
+                next = cells[own + DCN_MIN_INDEX(k + 1, DCN_TAPS - 1)];
                 dots[lane * DCN_PLANE + own + k] =
                     dcn_cell_dots(value + cell + channel, grad_output + grad_at, below, channel);
             }
@@ -102,7 +105,5 @@ DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
     if (exists)
         dcn_points_block(value, offset_mask, grad_output, grad_offset_mask, &block, channel, &sizes);
 #endif
-    if (exists)
-        dcn_write_padding(grad_offset_mask, &block, lane);
 #endif
 }

@@ -173,7 +173,7 @@ DCN_INLINE void dcn_visit_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL
             dcn_share all;
             all.n = run->n, all.begin = image, all.end = image + sizes->height * sizes->width;
             dcn_scatter_block(offset_mask, grad_output, packed + DCN_CHANNELS, DCN_PACKED, &b, first,
-                              DCN_MIN(first + DCN_TAPS, DCN_POINTS), &all, 0, sizes);
+                              DCN_MIN_INDEX(first + DCN_TAPS, DCN_POINTS), &all, 0, sizes);
         }
 #endif
         dcn_project_cells(from, grad, points->cells + p, sizes->width, dots);

@@ -31,7 +31,7 @@ DCN_KERNEL(dcn_backward_reach, 1)
                 const dcn_sample s = dcn_point(offset_mask, &b, k, &norm, &sizes);
                 if (s.inside) {
                     const dcn_index at = dcn_at(&s, b.n, &sizes);
-                    least = DCN_MIN(least, at);
+                    least = DCN_MIN_INDEX(least, at);
                     most = DCN_MAX_INDEX(most, at + sizes.width + 1);
                 }
             }
@@ -163,7 +163,7 @@ DCN_APART void dcn_scatter_run(const DCN_GLOBAL dcn_item *offset_mask, const DCN
                                      sizes->width, part * DCN_PART_CHANNELS);
             else
                 dcn_scatter_block(offset_mask, grad_output, sums + own->begin * DCN_SUMS_STRIDE + channel,
-                                  DCN_SUMS_STRIDE, &b, first, DCN_MIN(first + DCN_TAPS, DCN_POINTS), own, 0, sizes);
+                                  DCN_SUMS_STRIDE, &b, first, DCN_MIN_INDEX(first + DCN_TAPS, DCN_POINTS), own, 0, sizes);
         }
     }
 }
@@ -260,12 +260,13 @@ DCN_KERNEL(dcn_backward_scatter, DCN_WORK_GROUP)
 (const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
  const DCN_GLOBAL dcn_item *DCN_RESTRICT grad_output, dcn_long grad_output_at, DCN_GLOBAL dcn_item *grad_value,
  dcn_long grad_value_at, DCN_GLOBAL float *workspace, dcn_long workspace_at, dcn_long height, dcn_long width,
- dcn_long output_height, dcn_long output_width) {
+ dcn_long output_height, dcn_long output_width, dcn_long by_columns, dcn_long by_rows) {
     offset_mask += offset_mask_at, grad_output += grad_output_at;
     grad_value += grad_value_at, workspace += workspace_at;
     dcn_sizes sizes;
     sizes.height = height, sizes.width = width;
     sizes.output_height = output_height, sizes.output_width = output_width;
+    sizes.by_columns = by_columns, sizes.by_rows = by_rows;
     DCN_GLOBAL float *const sums = DCN_SUMS(grad_value, workspace);
     const dcn_tile tile = dcn_tile_of(DCN_GROUP_ID, 1, &sizes);
     const int item = DCN_LOCAL_ID;

@@ -20,32 +20,45 @@ DCN_INLINE dcn_index dcn_chunks(const DCN_PRIVATE dcn_sizes *sizes) {
     return (sizes->output_height + DCN_CHUNK_H - 1) / DCN_CHUNK_H * dcn_chunk_columns(sizes);
 }
 
+/* The first output pixel of a chunk. */
+typedef struct dcn_start {
+    dcn_index oy, ox;
+} dcn_start;
+
+DCN_INLINE dcn_start dcn_chunk_start(dcn_index chunk, dcn_long by_chunk_columns, const DCN_PRIVATE dcn_sizes *sizes) {
+    const dcn_index columns = dcn_chunk_columns(sizes), row = dcn_quotient(chunk, columns, by_chunk_columns);
+    dcn_start start;
+    start.oy = row * DCN_CHUNK_H, start.ox = (chunk - row * columns) * DCN_CHUNK_W;
+    return start;
+}
+
 /* For each image, group and chunk: its bounds. A work-group has one of them. */
 DCN_KERNEL(dcn_backward_reach, DCN_FLAT_GROUP)
 (const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at, DCN_GLOBAL dcn_index *DCN_RESTRICT reach,
- dcn_long reach_at, dcn_long height, dcn_long width, dcn_long output_height, dcn_long output_width) {
+ dcn_long reach_at, dcn_long height, dcn_long width, dcn_long output_height, dcn_long output_width,
+ dcn_long by_chunks, dcn_long by_chunk_columns) {
     offset_mask += offset_mask_at, reach += reach_at;
     dcn_sizes sizes;
     sizes.height = height, sizes.width = width;
     sizes.output_height = output_height, sizes.output_width = output_width;
     DCN_LOCAL_ARRAY dcn_bounds found[DCN_FLAT_GROUP];
-    const dcn_index chunks = dcn_chunks(&sizes), columns = dcn_chunk_columns(&sizes);
-    const dcn_index chunk = DCN_GROUP_ID % chunks, group = DCN_GROUP_ID / chunks % DCN_GROUPS;
-    const dcn_index n = DCN_GROUP_ID / chunks / DCN_GROUPS;
+    const dcn_index chunks = dcn_chunks(&sizes);
+    const dcn_unsigned image = dcn_quotient(DCN_GROUP_ID, chunks, by_chunks); /* of one group */
+    const dcn_index n = image / DCN_GROUPS, group = image % DCN_GROUPS;
+    const dcn_start start = dcn_chunk_start(DCN_GROUP_ID - image * chunks, by_chunk_columns, &sizes);
     const int item = DCN_LOCAL_ID;
 
     dcn_bounds own;
     own.first_row = DCN_INDEX_MAX, own.last_row = -1, own.first_column = DCN_INDEX_MAX, own.last_column = -1;
     for (int p = item; p < DCN_CHUNK_POINTS; p += DCN_FLAT_GROUP) {
         const int pixel = p / DCN_POINTS;
-        const dcn_index oy = chunk / columns * DCN_CHUNK_H + pixel / DCN_CHUNK_W;
-        const dcn_index ox = chunk % columns * DCN_CHUNK_W + pixel % DCN_CHUNK_W;
+        const dcn_index oy = start.oy + pixel / DCN_CHUNK_W, ox = start.ox + pixel % DCN_CHUNK_W;
         if (oy < sizes.output_height && ox < sizes.output_width) {
             const dcn_block b = dcn_block_of(n, oy, ox, group, &sizes);
             const dcn_sample s = dcn_place(offset_mask, &b, p % DCN_POINTS, &sizes);
             if (s.inside) {
-                own.first_row = DCN_MIN(own.first_row, s.row), own.last_row = DCN_MAX_INDEX(own.last_row, s.row + 1);
-                own.first_column = DCN_MIN(own.first_column, s.column);
+                own.first_row = DCN_MIN_INDEX(own.first_row, s.row), own.last_row = DCN_MAX_INDEX(own.last_row, s.row + 1);
+                own.first_column = DCN_MIN_INDEX(own.first_column, s.column);
                 own.last_column = DCN_MAX_INDEX(own.last_column, s.column + 1);
             }
         }
@@ -55,9 +68,9 @@ DCN_KERNEL(dcn_backward_reach, DCN_FLAT_GROUP)
     for (int apart = DCN_FLAT_GROUP / 2; apart > 0; apart /= 2) {
         if (item < apart) {
             const dcn_bounds other = found[item + apart];
-            own.first_row = DCN_MIN(own.first_row, other.first_row);
+            own.first_row = DCN_MIN_INDEX(own.first_row, other.first_row);
             own.last_row = DCN_MAX_INDEX(own.last_row, other.last_row);
-            own.first_column = DCN_MIN(own.first_column, other.first_column);
+            own.first_column = DCN_MIN_INDEX(own.first_column, other.first_column);
             own.last_column = DCN_MAX_INDEX(own.last_column, other.last_column);
             found[item] = own;
         }
@@ -94,9 +107,9 @@ typedef struct dcn_hits {
 
 /* Finds the chunks of a span, DCN_WORK_GROUP of them from `span` on, whose bounds touch the tile. Returns how many. */
 DCN_INLINE int dcn_find_chunks(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_index *reach, const DCN_PRIVATE dcn_tile *tile,
-                               dcn_index span, const DCN_PRIVATE dcn_sizes *sizes) {
+                               dcn_index span, dcn_long by_chunk_columns, const DCN_PRIVATE dcn_sizes *sizes) {
     const int item = DCN_LOCAL_ID;
-    const dcn_index chunks = dcn_chunks(sizes), columns = dcn_chunk_columns(sizes), chunk = span + item;
+    const dcn_index chunks = dcn_chunks(sizes), chunk = span + item;
     if (item == 0)
         hits->found = 0;
     DCN_BARRIER();
@@ -114,7 +127,8 @@ DCN_INLINE int dcn_find_chunks(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_in
         int rank = 0;
         for (int i = 0; i < found; ++i)
             rank += hits->chunk[i] < item;
-        hits->oy[rank] = chunk / columns * DCN_CHUNK_H, hits->ox[rank] = chunk % columns * DCN_CHUNK_W;
+        const dcn_start start = dcn_chunk_start(chunk, by_chunk_columns, sizes);
+        hits->oy[rank] = start.oy, hits->ox[rank] = start.ox;
     }
     DCN_BARRIER();
     return found;
@@ -220,12 +234,14 @@ DCN_KERNEL(dcn_backward_scatter, DCN_WORK_GROUP)
 (const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
  const DCN_GLOBAL dcn_item *DCN_RESTRICT grad_output, dcn_long grad_output_at,
  DCN_GLOBAL dcn_item *DCN_RESTRICT grad_value, dcn_long grad_value_at, const DCN_GLOBAL dcn_index *DCN_RESTRICT reach,
- dcn_long reach_at, dcn_long height, dcn_long width, dcn_long output_height, dcn_long output_width) {
+ dcn_long reach_at, dcn_long height, dcn_long width, dcn_long output_height, dcn_long output_width,
+ dcn_long by_columns, dcn_long by_rows, dcn_long by_chunk_columns) {
     offset_mask += offset_mask_at, grad_output += grad_output_at, grad_value += grad_value_at, reach += reach_at;
     DCN_LOCAL_ARRAY dcn_hits hits;
     dcn_sizes sizes, grid;
     sizes.height = height, sizes.width = width;
     sizes.output_height = output_height, sizes.output_width = output_width;
+    sizes.by_columns = by_columns, sizes.by_rows = by_rows;
     grid = sizes, grid.output_height = height, grid.output_width = width; /* tiles are of value here */
     const dcn_tile tile = dcn_tile_of(DCN_GROUP_ID, DCN_CHANNEL_PARTS, &grid);
     const int item = DCN_LOCAL_ID, y = item / DCN_LANES / DCN_TILE_W, x = item / DCN_LANES % DCN_TILE_W;
@@ -236,7 +252,7 @@ DCN_KERNEL(dcn_backward_scatter, DCN_WORK_GROUP)
         sum[v] = dcn_zero();
 
     for (dcn_index span = 0; span < dcn_chunks(&sizes); span += DCN_WORK_GROUP) {
-        const int points = DCN_CHUNK_POINTS * dcn_find_chunks(&hits, reach, &tile, span, &sizes);
+        const int points = DCN_CHUNK_POINTS * dcn_find_chunks(&hits, reach, &tile, span, by_chunk_columns, &sizes);
         for (int next = 0; next < points;) {
             for (int cell = item; cell < DCN_CELLS; cell += DCN_WORK_GROUP)
                 hits.in_cell[cell] = 0;

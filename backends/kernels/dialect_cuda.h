@@ -13,12 +13,21 @@
 /* The same, but what is made of them is not kept in registers from before. */
 #define DCN_GROUP_ID_AGAIN ((dcn_index)dcn_group_id_again())
 #define DCN_LOCAL_ID_AGAIN ((int)(dcn_local_id_again() & 1023u))
+/* A number of elements that is kept, for the compiler would rather find it out again. */
+#if DCN_WIDE
+#define DCN_KEEP(number) asm volatile("" : "+l"(number))
+#else
+#define DCN_KEEP(number) asm volatile("" : "+r"(number))
+#endif
 /* Of loops whose loads should be in flight together; the compiler knows how many. */
 #define DCN_UNROLL_TAPS DCN_UNROLL
 #define DCN_EXP expf
+#define DCN_MIN fminf
 #define DCN_MAX fmaxf
 #define DCN_ABS fabsf
 #define DCN_FLOOR floorf
+#define DCN_SATURATE __saturatef
+#define DCN_MULTIPLY_HIGH __umulhi
 #define DCN_INFINITY __int_as_float(0x7f800000)
 #define DCN_BITS_OF(number) __float_as_uint(number)
 #define DCN_FLOAT_OF(bits) __uint_as_float(bits)

@@ -8,7 +8,7 @@
 #define DCN_UNROLL_BY_2 _Pragma("unroll 2")
 #define DCN_UNROLL_BY_4 _Pragma("unroll 4")
 #define DCN_UNROLL_NOT _Pragma("unroll 1")
-#define DCN_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define DCN_MIN_INDEX(a, b) ((a) < (b) ? (a) : (b))
 #define DCN_MAX_INDEX(a, b) ((a) > (b) ? (a) : (b))
 
 typedef long long dcn_long;

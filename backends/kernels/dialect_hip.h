@@ -17,12 +17,16 @@
 #define DCN_LOCAL_ID ((int)__builtin_amdgcn_workitem_id_x())
 #define DCN_GROUP_ID_AGAIN DCN_GROUP_ID
 #define DCN_LOCAL_ID_AGAIN DCN_LOCAL_ID
+#define DCN_KEEP(number) ((void)0)
 /* Of loops whose loads should be in flight together; of all iterations, they take all registers and more. */
 #define DCN_UNROLL_TAPS _Pragma("unroll 3")
 #define DCN_EXP __builtin_expf
+#define DCN_MIN __builtin_fminf
 #define DCN_MAX __builtin_fmaxf
 #define DCN_ABS __builtin_fabsf
 #define DCN_FLOOR __builtin_floorf
+#define DCN_MULTIPLY_HIGH(a, b) ((unsigned)((unsigned long long)(a) * (b) >> 32))
+#define DCN_SATURATE(number) DCN_MIN(DCN_MAX(number, 0.0f), 1.0f)
 #define DCN_INFINITY __builtin_inff()
 #define DCN_BITS_OF(number) __builtin_bit_cast(unsigned, number)
 #define DCN_FLOAT_OF(bits) __builtin_bit_cast(float, bits)

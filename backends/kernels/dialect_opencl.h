@@ -26,10 +26,14 @@
 #define DCN_UNROLL_BY_4 _Pragma("unroll 4")
 #define DCN_UNROLL_NOT _Pragma("unroll 1")
 #define DCN_EXP exp
+#define DCN_MIN fmin
 #define DCN_MAX fmax
 #define DCN_ABS fabs
 #define DCN_FLOOR floor
-#define DCN_MIN min
+#define DCN_SATURATE(number) DCN_MIN(DCN_MAX(number, 0.0f), 1.0f)
+#define DCN_MIN_INDEX min
+#define DCN_KEEP(number) ((void)0)
+#define DCN_MULTIPLY_HIGH mul_hi
 #define DCN_MAX_INDEX max
 #define DCN_INFINITY INFINITY
 

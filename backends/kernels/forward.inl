@@ -85,6 +85,19 @@ DCN_INLINE void dcn_add_cells(DCN_PRIVATE dcn_vector *sum, DCN_PRIVATE dcn_vecto
 #endif
 
 #if DCN_STAGED
+/* The cells of a block, at an odd distance from the next one's, so that these are in different banks. They are read 16 bytes at
+ * a time, but with so few lanes that a tile has many blocks: how much local memory these take is then how many tiles there
+ * are at once. */
+#if DCN_LANES < 4
+typedef struct dcn_cells {
+    dcn_unsigned place[DCN_TAPS | 1];
+} dcn_cells;
+#else
+typedef struct DCN_ALIGN(16) dcn_cells {
+    dcn_unsigned place[4 * ((DCN_TAPS + 3) / 4 | 1)];
+} dcn_cells;
+#endif
+
 /* Points of a block that are staged at a time, and not by its own lanes. */
 #define DCN_SPARE_TAPS (DCN_TAPS % DCN_LANES)
 
@@ -97,6 +110,13 @@ DCN_INLINE void dcn_add_anew(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_i
     dcn_add_block(sum, value, offset_mask, &block, DCN_CHANNEL(tile.part, item % DCN_LANES, 0), sizes);
 }
 
+/* Whether points have cells, and all numbers are known exactly that these begin between. */
+DCN_INLINE int dcn_has_cells(const DCN_PRIVATE dcn_sizes *sizes) {
+    const dcn_index right = sizes->output_width * DCN_STRIDE_W + DCN_PAD_W + DCN_HALF_W;
+    const dcn_index bottom = sizes->output_height * DCN_STRIDE_H + DCN_PAD_H + DCN_HALF_H;
+    return sizes->width > 1 && sizes->height > 1 && (sizes->width | sizes->height | right | bottom) < DCN_EXACT;
+}
+
 /* Leaves what the lanes of a block need of its point `number`: its cell's weights, and its place. In the last round there may
  * be fewer points; the rest are points that do not count. */
 DCN_INLINE void dcn_stage(DCN_LOCAL dcn_quad *weight, DCN_LOCAL dcn_unsigned *cell,
@@ -105,9 +125,11 @@ DCN_INLINE void dcn_stage(DCN_LOCAL dcn_quad *weight, DCN_LOCAL dcn_unsigned *ce
     const int is_one = DCN_POINTS % DCN_TAPS == 0 || number < DCN_POINTS, k = is_one ? number : DCN_POINTS - 1;
     float shift_x, shift_y;
     dcn_shift(offset_mask, b->offsets, k, &shift_x, &shift_y);
-    const dcn_side x = dcn_side_of(shift_x, DCN_MIDDLE_X(b), sizes->width);
-    const dcn_side y = dcn_side_of(shift_y, DCN_MIDDLE_Y(b), sizes->height);
-    const dcn_index pixel = (b->n * sizes->height + y.first) * sizes->width + x.first;
+    const float middle_x = DCN_MIDDLE_X(b), middle_y = DCN_MIDDLE_Y(b);
+    const dcn_side x = dcn_side_of(shift_x, -middle_x, (float)(sizes->width - 2) - middle_x);
+    const dcn_side y = dcn_side_of(shift_y, -middle_y, (float)(sizes->height - 2) - middle_y);
+    const dcn_index row = b->n * sizes->height + DCN_MIDDLE_Y(b) + (dcn_index)y.first;
+    const dcn_index pixel = row * sizes->width + DCN_MIDDLE_X(b) + (dcn_index)x.first;
     *weight = dcn_cell_weights(&x, &y, is_one ? dcn_mask_of(offset_mask, b, k, norm) : 0.0f);
     *cell = (dcn_unsigned)pixel * (DCN_VALUE_STRIDE * DCN_PLACES) + (dcn_unsigned)b->group * (DCN_CHANNELS * DCN_PLACES);
 }
@@ -228,11 +250,12 @@ DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
 (const DCN_GLOBAL dcn_item *DCN_RESTRICT value, dcn_long value_at,
  const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
  DCN_GLOBAL dcn_item *DCN_RESTRICT output, dcn_long output_at, dcn_long height, dcn_long width,
- dcn_long output_height, dcn_long output_width) {
+ dcn_long output_height, dcn_long output_width, dcn_long by_columns, dcn_long by_rows) {
     value += value_at, offset_mask += offset_mask_at, output += output_at;
     dcn_sizes sizes;
     sizes.height = height, sizes.width = width;
     sizes.output_height = output_height, sizes.output_width = output_width;
+    sizes.by_columns = by_columns, sizes.by_rows = by_rows;
     const dcn_tile tile = dcn_tile_of(DCN_GROUP_ID, DCN_CHANNEL_PARTS, &sizes);
 #if DCN_RUN > 1
     for (int i = 0; i < DCN_TILE_RUNS; ++i) {
@@ -243,33 +266,35 @@ DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
 #else
     const dcn_index below = sizes.width * DCN_VALUE_STRIDE;
     const int item = DCN_LOCAL_ID, lane = item % DCN_LANES;
-    const dcn_block block = dcn_tile_block(&tile, item / DCN_LANES, &sizes);
+    dcn_block block = dcn_tile_block(&tile, item / DCN_LANES, &sizes);
+    DCN_KEEP(block.offsets);
     const dcn_index channel = DCN_CHANNEL(tile.part, lane, 0);
     const int exists = dcn_exists(&block, &sizes);
+    dcn_index at = block.pixel * DCN_OUTPUT_STRIDE + block.group * DCN_CHANNELS + channel;
+    DCN_KEEP(at);
     dcn_vector sum[DCN_VECTORS];
 
 #if DCN_STAGED
     /* Some points of each block at a time: its lanes find out where they lie, each for all of them. */
     DCN_LOCAL_ARRAY dcn_quad weights[DCN_TILE_BLOCKS * DCN_PITCH];
-    DCN_LOCAL_ARRAY dcn_unsigned cells[DCN_TILE_BLOCKS * DCN_PITCH];
-    const int own = item / DCN_LANES * DCN_PITCH;
-    const int wide_enough = sizes.width > 1 && sizes.height > 1, cellular = exists && wide_enough;
+    DCN_LOCAL_ARRAY dcn_cells cells[DCN_TILE_BLOCKS];
+    const int number = item / DCN_LANES, own = number * DCN_PITCH;
+    const int has_cells = dcn_has_cells(&sizes), cellular = exists && has_cells;
     for (int first = 0; first < DCN_POINTS; first += DCN_TAPS) {
         if (cellular) {
             const dcn_softmax norm = dcn_softmax_of(offset_mask, block.offsets);
             DCN_UNROLL
             for (int t = lane; t < DCN_TAPS - DCN_SPARE_TAPS; t += DCN_LANES)
-                dcn_stage(weights + own + t, cells + own + t, offset_mask, &block, first + t, &norm, &sizes);
+                dcn_stage(weights + own + t, cells[number].place + t, offset_mask, &block, first + t, &norm, &sizes);
         }
 #if DCN_SPARE_TAPS
         /* Those that are left when each lane has had as many: without gaps between the work-items that have one. */
         if (item < DCN_SPARE_TAPS * DCN_TILE_BLOCKS) {
-            const int number = item % DCN_TILE_BLOCKS, t = DCN_TAPS - DCN_SPARE_TAPS + item / DCN_TILE_BLOCKS;
-            const int at = number * DCN_PITCH + t;
-            const dcn_block other = dcn_tile_block(&tile, number, &sizes);
-            if (dcn_exists(&other, &sizes) && wide_enough) {
+            const int another = item % DCN_TILE_BLOCKS, t = DCN_TAPS - DCN_SPARE_TAPS + item / DCN_TILE_BLOCKS;
+            const dcn_block other = dcn_tile_block(&tile, another, &sizes);
+            if (dcn_exists(&other, &sizes) && has_cells) {
                 const dcn_softmax norm = dcn_softmax_of(offset_mask, other.offsets);
-                dcn_stage(weights + at, cells + at, offset_mask, &other, first + t, &norm, &sizes);
+                dcn_stage(weights + another * DCN_PITCH + t, cells[another].place + t, offset_mask, &other, first + t, &norm, &sizes);
             }
         }
 #endif
@@ -278,7 +303,7 @@ DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
             DCN_UNROLL
             for (int v = 0; v < DCN_VECTORS; ++v)
                 sum[v] = first == 0 ? dcn_zero() : sum[v];
-            dcn_add_staged(sum, value, weights + own, cells + own, below, channel);
+            dcn_add_staged(sum, value, weights + own, cells[number].place, below, channel);
         }
 #if DCN_POINTS > DCN_TAPS
         DCN_BARRIER(); /* before the next round's points are written */
@@ -305,7 +330,6 @@ DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
 #endif
 
     if (exists) {
-        const dcn_index at = block.pixel * DCN_OUTPUT_STRIDE + block.group * DCN_CHANNELS + channel;
         DCN_UNROLL
         for (int v = 0; v < DCN_VECTORS; ++v)
             if (DCN_HAS_CHANNEL(channel + v * DCN_LANES * DCN_VECTOR))

@@ -15,11 +15,11 @@ DCN_INLINE dcn_run dcn_run_of(dcn_index n, dcn_index oy, dcn_index ox, dcn_index
                               const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_sizes *sizes) {
     dcn_run run;
     run.n = n, run.oy = oy, run.group = group;
-    run.ox = DCN_MAX_INDEX(DCN_MIN(ox, sizes->output_width - DCN_RUN), 0);
-    run.first = (int)(ox - run.ox), run.end = (int)DCN_MIN(sizes->output_width - run.ox, DCN_RUN);
+    run.ox = DCN_MAX_INDEX(DCN_MIN_INDEX(ox, sizes->output_width - DCN_RUN), 0);
+    run.first = (int)(ox - run.ox), run.end = (int)DCN_MIN_INDEX(sizes->output_width - run.ox, DCN_RUN);
     DCN_UNROLL
     for (int i = 0; i < DCN_RUN; ++i)
-        run.offsets[i] = offset_mask + dcn_block_of(n, oy, run.ox + DCN_MIN(i, run.end - 1), group, sizes).offsets;
+        run.offsets[i] = offset_mask + dcn_block_of(n, oy, run.ox + DCN_MIN_INDEX(i, run.end - 1), group, sizes).offsets;
     return run;
 }
 

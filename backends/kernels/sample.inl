@@ -11,6 +11,9 @@ typedef struct dcn_sample {
 
 #define DCN_INTERIOR 15
 
+/* Whole numbers below this, and sums of two of them, are known exactly as float32. */
+#define DCN_EXACT 0x800000
+
 /* Positions are measured from where the middle of the kernel is without an offset: a whole number, which is known exactly, so
  * that a float32 has all its bits for the fraction, however large the image is. What is nearer to the middle than this part
  * of it is at the middle: their sum is, even in float64. Else it could be told from a point at the image's edge, or at the
@@ -74,24 +77,20 @@ DCN_INLINE int dcn_cell_down(int inside) {
     return inside ? !(inside & 3) - !(inside & 12) : 0;
 }
 
-/* One axis of a cell: two neighbouring pixels, and a point's shares of them, 0 of what is no corner of it. */
+/* One axis of a cell: two neighbouring pixels, the first counted from the middle of the kernel, and a point's shares of them. */
 typedef struct dcn_side {
-    dcn_index first;
-    float near, far;
+    float first, near, far;
 } dcn_side;
 
-/* What dcn_locate finds along one axis, without a branch. Points that do not count have no shares. What dcn_settle moves
- * makes a difference to shares in one place, where the middle is at −1, so that need not be looked at. */
-DCN_INLINE dcn_side dcn_side_of(float position, dcn_index middle, dcn_index size) {
-    const int known = DCN_ABS(position) < DCN_FARTHEST;
-    position = (known & (DCN_ABS(position) >= DCN_NEAREST)) ? position : 0.0f;
-    const dcn_index whole = (dcn_index)DCN_FLOOR(position), pixel = middle + whole;
-    const float after = position - (float)whole, before = 1.0f - after;
-    const int left = known & dcn_within(pixel, size), right = known & dcn_within(pixel + 1, size);
+/* What dcn_locate finds along one axis, without a branch: the cell's first pixel is from `low` to `high`, and a pixel's share
+ * is 1 less its distance from the point, or none. Both bounds have to be known exactly (DCN_EXACT). NaN has no shares. What
+ * dcn_settle moves makes no difference here. */
+DCN_INLINE dcn_side dcn_side_of(float position, float low, float high) {
     dcn_side side;
-    side.first = DCN_MIN(DCN_MAX_INDEX(pixel, 0), size - 2);
-    side.near = right ? left ? before : after : 0.0f;
-    side.far = left ? right ? after : before : 0.0f;
+    side.first = DCN_MIN(DCN_MAX(DCN_FLOOR(position), low), high);
+    const float after = position - side.first;
+    side.near = DCN_SATURATE(1.0f - DCN_ABS(after));
+    side.far = DCN_MAX(DCN_MIN(after, 2.0f - after), 0.0f); /* as exact as `after` where the point is in the cell */
     return side;
 }
 

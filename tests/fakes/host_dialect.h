@@ -86,8 +86,8 @@ struct host_dim {
 #define fabsf __builtin_fabsf
 #define floorf __builtin_floorf
 #define fminf __builtin_fminf
-#define floorf __builtin_floorf
-#define fabsf __builtin_fabsf
+#define __saturatef(number) __builtin_fminf(__builtin_fmaxf(number, 0.0f), 1.0f) /* a NaN becomes 0 */
+#define __umulhi(a, b) ((unsigned)((unsigned long long)(a) * (b) >> 32))
 
 /* Work-groups run one after the other, and the items of one in turns that only a barrier ends. */
 template <class Number> static inline Number atomicAdd(Number *target, Number number) {

@@ -54,7 +54,7 @@ static void check_geometry(const dcnv4i_limits *limits, const dcnv4i_problem *pr
         assert_true(in_tile * g.lanes <= limits->work_group);
         assert_true(g.vector * (int64_t)problem->item <= 16);
         const int64_t quads = part == DCNV4I_PART_POINTS ? g.lanes : 1, index = g.wide ? 8 : 4;
-        assert_true(!g.staged || (g.taps | 1) * in_tile * (index + 16 * quads) <= limits->local_memory);
+        assert_true(!g.staged || ((g.taps | 1) * 16 * quads + g.taps * index) * in_tile <= limits->local_memory);
         assert_true(g.staged || g.lanes == 1 || part != DCNV4I_PART_POINTS);
         if (g.scatter == DCNV4I_SCATTER_TILES) {
             assert_true(g.hits >= in_tile * g.lanes && g.hits < 1 << 15 && (g.tile_h + 1) * (g.tile_w + 1) < 1 << 16);
@@ -118,6 +118,41 @@ static void check_hostile(const dcnv4i_limits *limits, const dcnv4i_problem *pro
     assert_true(g.scatter <= DCNV4I_SCATTER_ATOMIC);
     check_geometry(limits, problem, part, g);
     *accepted += 1;
+}
+
+/* Kernels divide so: by a reciprocal, numbers of 31 bits. */
+static uint32_t quotient(uint32_t number, int64_t reciprocal) {
+    return (uint32_t)((uint64_t)(2 * number) * (uint32_t)reciprocal >> 32) >> (reciprocal >> 32);
+}
+
+static void check_divisor(int64_t divisor) {
+    const int64_t reciprocal = dcnv4i_reciprocal(divisor), last = INT32_MAX / divisor;
+    for (int64_t multiple = 0; multiple <= last; multiple = multiple < 3 || multiple == last ? multiple + 1 : last)
+        for (int64_t number = multiple * divisor - 1; number <= multiple * divisor + 1; ++number)
+            if (number >= 0 && number <= INT32_MAX)
+                assert_int_equal(quotient((uint32_t)number, reciprocal), number / divisor);
+    assert_int_equal(quotient(INT32_MAX, reciprocal), INT32_MAX / divisor);
+    count_case();
+}
+
+static void reciprocals(void **state) {
+    (void)state;
+    uint64_t seed = 4;
+    for (int64_t divisor = 1; divisor < 5000; ++divisor)
+        check_divisor(divisor);
+    for (int bit = 12; bit <= 30; ++bit)
+        for (int64_t divisor = (INT64_C(1) << bit) - 2; divisor <= (INT64_C(1) << bit) + 2; ++divisor)
+            check_divisor(divisor);
+    for (int64_t divisor = INT32_MAX - 5; divisor <= INT32_MAX; ++divisor)
+        check_divisor(divisor);
+    for (int i = 0; i < 100000; ++i) {
+        const int64_t divisor = draw_integer(&seed, 1, INT32_MAX >> draw_integer(&seed, 0, 30));
+        const uint32_t number = (uint32_t)draw_integer(&seed, 0, INT32_MAX);
+        assert_int_equal(quotient(number, dcnv4i_reciprocal(divisor)), number / divisor);
+        check_divisor(divisor);
+    }
+    assert_int_equal(dcnv4i_reciprocal(0), 0);
+    assert_int_equal(dcnv4i_reciprocal(INT64_C(1) << 31), 0);
 }
 
 static void hostile(void **state) {
@@ -190,6 +225,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_problem),
         cmocka_unit_test(hostile),
+        cmocka_unit_test(reciprocals),
         cmocka_unit_test(sizes_change_nothing),
         cmocka_unit_test(wide),
     };
