@@ -290,6 +290,37 @@ static void positions_far_and_near(void **state) {
     }
 }
 
+/* Padding of 2²⁶ pixels, from where offsets lead back to the image: beside that a float32 does not know the image's edge. The
+ * output pixels at 0 and 1 look at columns 64, which is none, and 56. */
+static void far_padding(void **state) {
+    (void)state;
+    enum { WIDTH = 64, FAR = 1 << 26 };
+    for (const char *const *device = devices_to_try(); *device; ++device) {
+        dcnv4_problem problem = DCNV4_PROBLEM_INIT;
+        problem.dtype = DCNV4_FLOAT32;
+        problem.batch = 2, problem.height = 3, problem.width = WIDTH, problem.group_channels = 16;
+        problem.kernel_h = problem.kernel_w = 1, problem.pad_h = 0, problem.pad_w = FAR, problem.stride_w = FAR / 2;
+        test_layer layer = layer_make(&problem);
+        assert_int_equal(layer.sizes.output_width, 5);
+        layer_fill(&layer, 3, 1);
+        for (int64_t pixel = 0; pixel < layer_pixels(&layer, OFFSET_MASK); ++pixel)
+            if (pixel % 5 < 2) {
+                layer_set(&layer, OFFSET_MASK, pixel, 0, pixel % 5 == 0 ? FAR + WIDTH : FAR / 2 + WIDTH - 8);
+                layer_set(&layer, OFFSET_MASK, pixel, 1, 0);
+            }
+        test_layer expected = layer_as(&layer, DCNV4_FLOAT32);
+        layer_both(&expected, "reference");
+        layer_both(&layer, *device);
+        assert_true(layer_get(&expected, OUTPUT, 0, 0) == 0 && layer_get(&expected, OUTPUT, 1, 0) != 0);
+        for (int tensor = OUTPUT; tensor < TENSORS; ++tensor)
+            if (tensor != GRAD_OUTPUT)
+                assert_tensor_close(&layer, &expected, tensor, dtype_bound(DCNV4_FLOAT32), *device);
+        count_case();
+        layer_free(&expected);
+        layer_free(&layer);
+    }
+}
+
 /* Offsets so small that float64 loses them beside the pixel that they are added to: the point is on that pixel, on whichever
  * side of it float32 could still tell it to be, and its slopes are those of the cell that begins there. */
 static void offsets_too_small_to_tell(void **state) {
@@ -331,6 +362,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_long_row),
         cmocka_unit_test(a_wide_image),
         cmocka_unit_test(positions_far_and_near),
+        cmocka_unit_test(far_padding),
         cmocka_unit_test(offsets_too_small_to_tell),
     };
     return HARNESS_RUN(argc, argv, tests);
