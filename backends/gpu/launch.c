@@ -20,11 +20,11 @@ static int64_t power_below(int64_t number) {
     return power;
 }
 
-/* Whether an element's number, or a position before its offset, may not fit 32 bits. One bit is kept free for the corner
- * below and right of the last pixel, one for the sign. */
+/* Whether an element's number may not fit 32 bits, or a position before its offset, in pixels, not a float32. One bit is kept
+ * free for the corner below and right of the last pixel, one for the sign. */
 static bool needs_64_bits(const dcnv4i_problem *problem) {
     const dcnv4_problem *p = &problem->asked;
-    const int64_t most = INT64_C(1) << 30;
+    const int64_t most = INT64_C(1) << 30, farthest = INT64_C(1) << 23;
     for (int id = 0; id < DCNV4I_TENSORS; ++id) {
         const dcnv4i_tensor *tensor = &problem->tensors[id];
         if (tensor->stride >= most || tensor->pixels >= most / at_least_1(tensor->stride))
@@ -37,8 +37,8 @@ static bool needs_64_bits(const dcnv4i_problem *problem) {
         {p->width, problem->output_width, p->kernel_w, p->stride_w, p->pad_w, p->dilation_w},
     };
     for (int a = 0; a < 2; ++a)
-        if (axes[a].size >= most || axes[a].pad >= most / 4 || axes[a].output >= most / 4 / axes[a].stride ||
-            axes[a].dilation >= most / 4 / axes[a].kernel)
+        if (axes[a].size >= farthest || axes[a].pad >= farthest / 4 || axes[a].output >= farthest / 4 / axes[a].stride ||
+            axes[a].dilation >= farthest / 4 / axes[a].kernel)
             return true;
     return false;
 }

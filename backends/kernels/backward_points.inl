@@ -1,7 +1,18 @@
 /* value, offset_mask, grad_output → grad_offset_mask. README.md beside this file says who does what. */
 
+#if DCN_STAGED
+/* The slopes of point k of this work-item's block where dots are of no use. The block is found out again: kept until here it
+ * would take registers from the loads. */
+DCN_INLINE dcn_slopes dcn_slopes_anew(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *offset_mask,
+                                      const DCN_GLOBAL dcn_item *grad_output, int k, const DCN_PRIVATE dcn_sizes *sizes) {
+    const dcn_tile tile = dcn_tile_of(DCN_GROUP_ID_AGAIN, 1, sizes);
+    const dcn_block block = dcn_tile_block(&tile, DCN_LOCAL_ID_AGAIN / DCN_LANES, sizes);
+    return dcn_careful_slopes(value, offset_mask, grad_output, &block, k, sizes);
+}
+#endif
+
 #if DCN_STAGED && !DCN_WIDE
-DCN_KERNEL_OF(dcn_backward_points, DCN_WORK_GROUP, 128)
+DCN_KERNEL_OF(dcn_backward_points, DCN_WORK_GROUP, DCN_ALIGNED && DCN_SHARE <= 3 ? 96 : 128)
 #else
 DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
 #endif
@@ -35,8 +46,8 @@ DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
     /* A lane finds out where some points of its block lie, for all lanes; these leave their dots for it, and it writes. */
     DCN_LOCAL_ARRAY dcn_index cells[DCN_TILE_BLOCKS * DCN_PITCH];
     DCN_LOCAL_ARRAY dcn_quad dots[DCN_LANES * DCN_PLANE];
-    dcn_sample mine[DCN_SHARE];
-    const int own = item / DCN_LANES * DCN_PITCH, cellular = exists && sizes.width > 1 && sizes.height > 1;
+    dcn_kept mine[DCN_SHARE];
+    const int own = item / DCN_LANES * DCN_PITCH, cellular = exists && dcn_has_cells(&sizes);
     const dcn_index origin = block.group * DCN_CHANNELS, below = sizes.width * DCN_VALUE_STRIDE;
     const dcn_index grad_at = block.pixel * DCN_GRAD_OUTPUT_STRIDE + origin + channel;
     float mean = 0.0f;
@@ -50,13 +61,13 @@ DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
     for (int round = 0; round < first_writing + DCN_ROUNDS; ++round) {
         const int first = round % DCN_ROUNDS * DCN_TAPS;
         if (exists) {
-            const dcn_softmax norm = dcn_softmax_of(offset_mask, block.offsets);
             DCN_UNROLL
             for (int j = 0; j < DCN_SHARE; ++j) {
                 const int t = lane + j * DCN_LANES;
                 if (t < DCN_TAPS) {
-                    mine[j] = dcn_point(offset_mask, &block, DCN_MIN_INDEX(first + t, DCN_POINTS - 1), &norm, &sizes);
-                    cells[own + t] = dcn_cell_at(&mine[j], block.n, &sizes) * DCN_VALUE_STRIDE + origin;
+                    const int k = DCN_MIN_INDEX(first + t, DCN_POINTS - 1);
+                    cells[own + t] = dcn_keep_point(&mine[j], offset_mask, &block, k, &sizes) * DCN_VALUE_STRIDE +
+                                     origin;
                 }
             }
         }
@@ -80,16 +91,19 @@ DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
                 for (int l = 0; l < DCN_LANES; ++l)
                     mean = (l == 0 ? 0.0f : mean) + means[item / DCN_LANES * DCN_LANES + l];
 #endif
+            const dcn_softmax norm = dcn_softmax_of(offset_mask, block.offsets);
             DCN_UNROLL
             for (int j = 0; j < DCN_SHARE; ++j) {
                 const int t = lane + j * DCN_LANES;
                 if (t < DCN_TAPS && first + t < DCN_POINTS) {
-                    const dcn_slopes slopes = dcn_gather_slopes(dots + own + t, cells[own + t], cellular, value,
-                                                                grad_output, &mine[j], &block, &sizes);
+                    const float mask = dcn_mask_of(offset_mask, &block, first + t, &norm);
+                    dcn_slopes slopes;
+                    if (!cellular || !dcn_gather_slopes(&slopes, dots + own + t, &mine[j]))
+                        slopes = dcn_slopes_anew(value, offset_mask, grad_output, first + t, &sizes);
                     if (round >= first_writing)
-                        dcn_write_point(grad_offset_mask, &block, first + t, &mine[j], &slopes, mean);
+                        dcn_write_point(grad_offset_mask, &block, first + t, mask, &slopes, mean);
                     else
-                        mean += mine[j].inside ? mine[j].mask * slopes.mask : 0.0f;
+                        mean += slopes.counts ? mask * slopes.mask : 0.0f;
                 }
             }
 #if DCN_SOFTMAX

@@ -83,7 +83,7 @@ DCN_INLINE void dcn_scatter_block(const DCN_GLOBAL dcn_item *offset_mask, const 
             continue;
         const int all = s.inside == DCN_INTERIOR && at >= own->begin && last < own->end;
         float weight[4];
-        dcn_weights(&s, s.mask, weight);
+        dcn_weights(s.fx, s.fy, s.mask, weight);
         DCN_UNROLL
         for (int c = 0; c < 4; ++c) {
             const dcn_index pixel = at + (c & 1) + (c & 2 ? sizes->width : 0);
@@ -280,7 +280,7 @@ DCN_KERNEL(dcn_backward_scatter, DCN_WORK_GROUP)
         for (int k = 0; k < DCN_POINTS; ++k) {
             const dcn_sample s = dcn_point(offset_mask, &block, k, &norm, &sizes);
             float weight[4];
-            dcn_weights(&s, s.mask, weight);
+            dcn_weights(s.fx, s.fy, s.mask, weight);
             DCN_UNROLL
             for (int c = 0; c < 4; ++c)
                 if (s.inside >> c & 1)

@@ -142,14 +142,14 @@ DCN_INLINE void dcn_try_point(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_ite
     if (oy >= sizes->output_height || ox >= sizes->output_width)
         return;
     const dcn_block b = dcn_block_of(tile->n, oy, ox, tile->group, sizes);
-    dcn_sample s = dcn_place(offset_mask, &b, k, sizes);
+    const dcn_sample s = dcn_place(offset_mask, &b, k, sizes);
     const dcn_index row = s.row - tile->oy + 1, column = s.column - tile->ox + 1;
     if (s.inside && (row >= 0) & (row <= DCN_TILE_H) & (column >= 0) & (column <= DCN_TILE_W)) {
         const int cell = (int)row * DCN_CELLS_W + (int)column;
         const int hit = dcn_count(&hits->count), before = dcn_count(&hits->in_cell[cell]);
         const dcn_softmax norm = dcn_softmax_of(offset_mask, b.offsets);
         float weight[4];
-        dcn_weights(&s, dcn_mask_of(offset_mask, &b, k, &norm), weight);
+        dcn_weights(s.fx, s.fy, dcn_mask_of(offset_mask, &b, k, &norm), weight);
         for (int c = 0; c < 4; ++c)
             hits->weights[c][hit] = weight[c];
         hits->block[hit] = b.pixel * DCN_GRAD_OUTPUT_STRIDE + b.group * DCN_CHANNELS;

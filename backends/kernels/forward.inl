@@ -4,7 +4,7 @@
 DCN_INLINE void dcn_add_interior(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_item *value, dcn_index at,
                                  dcn_index below, const DCN_PRIVATE dcn_sample *s, dcn_index channel) {
     float weight[4];
-    dcn_weights(s, s->mask, weight);
+    dcn_weights(s->fx, s->fy, s->mask, weight);
     DCN_UNROLL
     for (int v = 0; v < DCN_VECTORS; ++v, at += DCN_LANES * DCN_VECTOR)
         if (DCN_HAS_CHANNEL(channel + v * DCN_LANES * DCN_VECTOR)) {
@@ -19,7 +19,7 @@ DCN_INLINE void dcn_add_interior(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL d
 DCN_INLINE void dcn_add_any(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_item *value, dcn_index at, dcn_index below,
                             const DCN_PRIVATE dcn_sample *s, dcn_index channel) {
     float weight[4];
-    dcn_weights(s, 1.0f, weight);
+    dcn_weights(s->fx, s->fy, 1.0f, weight);
     DCN_UNROLL
     for (int v = 0; v < DCN_VECTORS; ++v, at += DCN_LANES * DCN_VECTOR)
         if (DCN_HAS_CHANNEL(channel + v * DCN_LANES * DCN_VECTOR)) {
@@ -110,13 +110,6 @@ DCN_INLINE void dcn_add_anew(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_i
     dcn_add_block(sum, value, offset_mask, &block, DCN_CHANNEL(tile.part, item % DCN_LANES, 0), sizes);
 }
 
-/* Whether points have cells, and all numbers are known exactly that these begin between. */
-DCN_INLINE int dcn_has_cells(const DCN_PRIVATE dcn_sizes *sizes) {
-    const dcn_index right = sizes->output_width * DCN_STRIDE_W + DCN_PAD_W + DCN_HALF_W;
-    const dcn_index bottom = sizes->output_height * DCN_STRIDE_H + DCN_PAD_H + DCN_HALF_H;
-    return sizes->width > 1 && sizes->height > 1 && (sizes->width | sizes->height | right | bottom) < DCN_EXACT;
-}
-
 /* Leaves what the lanes of a block need of its point `number`: its cell's weights, and its place. In the last round there may
  * be fewer points; the rest are points that do not count. */
 DCN_INLINE void dcn_stage(DCN_LOCAL dcn_quad *weight, DCN_LOCAL dcn_unsigned *cell,
@@ -125,11 +118,9 @@ DCN_INLINE void dcn_stage(DCN_LOCAL dcn_quad *weight, DCN_LOCAL dcn_unsigned *ce
     const int is_one = DCN_POINTS % DCN_TAPS == 0 || number < DCN_POINTS, k = is_one ? number : DCN_POINTS - 1;
     float shift_x, shift_y;
     dcn_shift(offset_mask, b->offsets, k, &shift_x, &shift_y);
-    const float middle_x = DCN_MIDDLE_X(b), middle_y = DCN_MIDDLE_Y(b);
-    const dcn_side x = dcn_side_of(shift_x, -middle_x, (float)(sizes->width - 2) - middle_x);
-    const dcn_side y = dcn_side_of(shift_y, -middle_y, (float)(sizes->height - 2) - middle_y);
-    const dcn_index row = b->n * sizes->height + DCN_MIDDLE_Y(b) + (dcn_index)y.first;
-    const dcn_index pixel = row * sizes->width + DCN_MIDDLE_X(b) + (dcn_index)x.first;
+    const dcn_side x = dcn_side_of(shift_x, -(float)DCN_MIDDLE_X(b), DCN_HIGH_X(b, sizes));
+    const dcn_side y = dcn_side_of(shift_y, -(float)DCN_MIDDLE_Y(b), DCN_HIGH_Y(b, sizes));
+    const dcn_index pixel = dcn_cell_at(b, x.first, y.first, sizes);
     *weight = dcn_cell_weights(&x, &y, is_one ? dcn_mask_of(offset_mask, b, k, norm) : 0.0f);
     *cell = (dcn_unsigned)pixel * (DCN_VALUE_STRIDE * DCN_PLACES) + (dcn_unsigned)b->group * (DCN_CHANNELS * DCN_PLACES);
 }
@@ -243,7 +234,7 @@ DCN_APART void dcn_forward_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBA
 #endif
 
 #if DCN_STAGED && DCN_VECTORS == 1 && !DCN_WIDE
-DCN_KERNEL_OF(dcn_forward, DCN_WORK_GROUP, DCN_ALIGNED ? 64 : 80)
+DCN_KERNEL_OF(dcn_forward, DCN_WORK_GROUP, DCN_DTYPE == DCN_FLOAT32 ? 48 : DCN_ALIGNED ? 64 : 80)
 #else
 DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
 #endif

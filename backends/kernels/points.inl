@@ -120,11 +120,26 @@ DCN_INLINE dcn_index dcn_at(const DCN_PRIVATE dcn_sample *s, dcn_index n, const 
     return (n * sizes->height + s->row) * sizes->width + s->column;
 }
 
-/* Pixel number, in the batch, of the top left pixel of a sample's cell; the image's first if the point does not count. */
-DCN_INLINE dcn_index dcn_cell_at(const DCN_PRIVATE dcn_sample *s, dcn_index n, const DCN_PRIVATE dcn_sizes *sizes) {
-    const dcn_index row = s->inside ? s->row + dcn_cell_down(s->inside) : 0;
-    const dcn_index column = s->inside ? s->column + dcn_cell_right(s->inside) : 0;
-    return (n * sizes->height + row) * sizes->width + column;
+/* Whether points have cells, and all numbers are known exactly that these begin between, as they are unless DCN_WIDE. */
+DCN_INLINE int dcn_has_cells(const DCN_PRIVATE dcn_sizes *sizes) {
+    int known = 1;
+#if DCN_WIDE
+    const dcn_index right = sizes->output_width * DCN_STRIDE_W + DCN_PAD_W + DCN_HALF_W;
+    const dcn_index bottom = sizes->output_height * DCN_STRIDE_H + DCN_PAD_H + DCN_HALF_H;
+    known = (sizes->width | sizes->height | right | bottom) < DCN_EXACT;
+#endif
+    return known && sizes->width > 1 && sizes->height > 1;
+}
+
+/* Where the cells of a block begin at most, from the middle of its kernel. They begin at −middle at least. */
+#define DCN_HIGH_X(b, sizes) ((float)((sizes)->width - 2) - (float)DCN_MIDDLE_X(b))
+#define DCN_HIGH_Y(b, sizes) ((float)((sizes)->height - 2) - (float)DCN_MIDDLE_Y(b))
+
+/* Pixel number, in the batch, of a cell that begins there. */
+DCN_INLINE dcn_index dcn_cell_at(const DCN_PRIVATE dcn_block *b, float first_x, float first_y,
+                                 const DCN_PRIVATE dcn_sizes *sizes) {
+    const dcn_index row = b->n * sizes->height + DCN_MIDDLE_Y(b) + (dcn_index)first_y;
+    return row * sizes->width + DCN_MIDDLE_X(b) + (dcn_index)first_x;
 }
 
 /* ---- Who is who: a work-group has a tile of output pixels, some groups of each, and DCN_LANES work-items a block ------ */

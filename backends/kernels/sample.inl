@@ -56,10 +56,10 @@ DCN_INLINE dcn_sample dcn_locate(float x, float y, dcn_index middle_x, dcn_index
 }
 
 /* The bilinear weights of the four corners, each times scale. */
-DCN_INLINE void dcn_weights(const DCN_PRIVATE dcn_sample *s, float scale, DCN_PRIVATE float *weight) {
-    const float upper = scale * (1.0f - s->fy), lower = scale * s->fy;
-    weight[0] = upper * (1.0f - s->fx), weight[1] = upper * s->fx;
-    weight[2] = lower * (1.0f - s->fx), weight[3] = lower * s->fx;
+DCN_INLINE void dcn_weights(float fx, float fy, float scale, DCN_PRIVATE float *weight) {
+    const float upper = scale * (1.0f - fy), lower = scale * fy;
+    weight[0] = upper * (1.0f - fx), weight[1] = upper * fx;
+    weight[2] = lower * (1.0f - fx), weight[3] = lower * fx;
 }
 
 /* Four numbers, as one access of 16 bytes. */
@@ -68,30 +68,57 @@ typedef struct DCN_ALIGN(16) dcn_quad {
 } dcn_quad;
 
 /* A point's *cell* is four neighbouring pixels that are all in the image, if that has two rows and columns: those around the
- * point, or the nearest ones. By how much it is to the right of, or below, the point's own top left corner: */
-DCN_INLINE int dcn_cell_right(int inside) {
-    return inside ? !(inside & 5) - !(inside & 10) : 0;
+ * point, or the nearest ones. On each axis it begins from `low` to `high`, counted from where positions are, and these have to
+ * be known exactly (DCN_EXACT). NaN begins at low. */
+DCN_INLINE float dcn_cell_begin(float whole, float low, float high) {
+    return DCN_MIN(DCN_MAX(whole, low), high);
 }
 
-DCN_INLINE int dcn_cell_down(int inside) {
-    return inside ? !(inside & 3) - !(inside & 12) : 0;
-}
-
-/* One axis of a cell: two neighbouring pixels, the first counted from the middle of the kernel, and a point's shares of them. */
+/* One axis of a cell, and the shares of its two pixels in a point. */
 typedef struct dcn_side {
     float first, near, far;
 } dcn_side;
 
-/* What dcn_locate finds along one axis, without a branch: the cell's first pixel is from `low` to `high`, and a pixel's share
- * is 1 less its distance from the point, or none. Both bounds have to be known exactly (DCN_EXACT). NaN has no shares. What
- * dcn_settle moves makes no difference here. */
+/* What dcn_locate finds along one axis, without a branch: a pixel's share is 1 less its distance from the point, or none. NaN
+ * has no shares, and what dcn_settle moves makes no difference. */
 DCN_INLINE dcn_side dcn_side_of(float position, float low, float high) {
     dcn_side side;
-    side.first = DCN_MIN(DCN_MAX(DCN_FLOOR(position), low), high);
+    side.first = dcn_cell_begin(DCN_FLOOR(position), low, high);
     const float after = position - side.first;
     side.near = DCN_SATURATE(1.0f - DCN_ABS(after));
     side.far = DCN_MAX(DCN_MIN(after, 2.0f - after), 0.0f); /* as exact as `after` where the point is in the cell */
     return side;
+}
+
+/* One axis of a cell, and the point, which is `after` the beginning of its own pixels. Those are the cell's if aside is 0, and
+ * one to the left or right of them if it is −1 or 1; if it is anything else, or NaN, the point does not count. */
+typedef struct dcn_spot {
+    float first, after, aside;
+} dcn_spot;
+
+/* From a position that is settled. */
+DCN_INLINE dcn_spot dcn_spot_of(float position, float low, float high) {
+    const float whole = DCN_FLOOR(position);
+    dcn_spot spot;
+    spot.first = dcn_cell_begin(whole, low, high);
+    spot.after = position - whole, spot.aside = whole - spot.first;
+    return spot;
+}
+
+/* The shares of a cell's two pixels in a point, and how these change with its position; 0 of what is no corner of it. */
+typedef struct dcn_change {
+    float near, far, near_slope, far_slope;
+    int counts;
+} dcn_change;
+
+DCN_INLINE dcn_change dcn_change_of(float after, float aside) {
+    const int own = aside == 0.0f, left = (aside == -1.0f) & (after > 0.0f), right = aside == 1.0f;
+    const float before = 1.0f - after;
+    dcn_change change;
+    change.near = own ? before : left ? after : 0.0f, change.far = own ? after : right ? before : 0.0f;
+    change.near_slope = own ? -1.0f : left ? 1.0f : 0.0f, change.far_slope = own ? 1.0f : right ? -1.0f : 0.0f;
+    change.counts = own | left | right;
+    return change;
 }
 
 /* Bilinear weights of a cell's pixels, times the mask; NaN if that is infinite and any of them 0. */

@@ -1,9 +1,16 @@
 /* The gradients by a point's weight and position, and a block's, written to grad_offset_mask. Knows no tiles of blocks. */
 
-/* The gradients by a point's weight and position, before the factors offset_scale and mask. */
+/* The gradients by a point's weight and position, before the factors offset_scale and mask; 0 if it does not count. */
 typedef struct dcn_slopes {
     float mask, x, y;
+    int counts;
 } dcn_slopes;
+
+DCN_INLINE dcn_slopes dcn_no_slopes(int counts) {
+    dcn_slopes slopes;
+    slopes.mask = 0.0f, slopes.x = 0.0f, slopes.y = 0.0f, slopes.counts = counts;
+    return slopes;
+}
 
 DCN_INLINE dcn_slopes dcn_slopes_of(const DCN_PRIVATE dcn_sample *s, const DCN_PRIVATE float *dot) {
     const float right = s->fx, left = 1.0f - right, lower = s->fy, upper = 1.0f - lower;
@@ -11,6 +18,7 @@ DCN_INLINE dcn_slopes dcn_slopes_of(const DCN_PRIVATE dcn_sample *s, const DCN_P
     slopes.mask = upper * left * dot[0] + upper * right * dot[1] + lower * left * dot[2] + lower * right * dot[3];
     slopes.x = upper * (dot[1] - dot[0]) + lower * (dot[3] - dot[2]);
     slopes.y = left * (dot[2] - dot[0]) + right * (dot[3] - dot[1]);
+    slopes.counts = 1;
     return slopes;
 }
 
@@ -19,8 +27,7 @@ DCN_INLINE dcn_slopes dcn_slopes_of(const DCN_PRIVATE dcn_sample *s, const DCN_P
 DCN_INLINE dcn_slopes dcn_slopes_by_channel(const DCN_GLOBAL dcn_item *value, dcn_index at, dcn_index below,
                                             const DCN_GLOBAL dcn_item *grad_output, dcn_index grad_at,
                                             const DCN_PRIVATE dcn_sample *s, dcn_index channel) {
-    dcn_slopes slopes;
-    slopes.mask = 0.0f, slopes.x = 0.0f, slopes.y = 0.0f;
+    dcn_slopes slopes = dcn_no_slopes(1);
     DCN_UNROLL_NOT
     for (dcn_index v = channel; v < DCN_CHANNELS; v += DCN_LANES * DCN_VECTOR)
         DCN_UNROLL_NOT
@@ -46,14 +53,14 @@ DCN_INLINE int dcn_are_finite(const DCN_PRIVATE float *dot) {
     return 0.0f * dot[0] + 0.0f * dot[1] + 0.0f * dot[2] + 0.0f * dot[3] == 0.0f;
 }
 
-/* Writes point k's three gradients; mean is Σ mask·slope over the block with softmax. */
+/* Writes the three gradients of point k, whose weight is given; mean is Σ mask·slope over the block with softmax. */
 DCN_INLINE void dcn_write_point(DCN_GLOBAL dcn_item *grad_offset_mask, const DCN_PRIVATE dcn_block *b, int k,
-                                const DCN_PRIVATE dcn_sample *s, const DCN_PRIVATE dcn_slopes *slopes, float mean) {
+                                float weight, const DCN_PRIVATE dcn_slopes *slopes, float mean) {
     const dcn_index at = b->pixel * DCN_GRAD_OFFSET_MASK_STRIDE + b->group * 3 * DCN_POINTS;
-    const float factor = DCN_SCALE * s->mask;
-    dcn_write(grad_offset_mask, at + 2 * k, s->inside ? factor * slopes->x : 0.0f);
-    dcn_write(grad_offset_mask, at + 2 * k + 1, s->inside ? factor * slopes->y : 0.0f);
-    dcn_write(grad_offset_mask, at + 2 * DCN_POINTS + k, DCN_SOFTMAX ? s->mask * (slopes->mask - mean) : slopes->mask);
+    const float factor = DCN_SCALE * weight;
+    dcn_write(grad_offset_mask, at + 2 * k, slopes->counts ? factor * slopes->x : 0.0f);
+    dcn_write(grad_offset_mask, at + 2 * k + 1, slopes->counts ? factor * slopes->y : 0.0f);
+    dcn_write(grad_offset_mask, at + 2 * DCN_POINTS + k, DCN_SOFTMAX ? weight * (slopes->mask - mean) : slopes->mask);
 }
 
 /* The work-items of the last block of a row write its padding. */
@@ -92,27 +99,42 @@ DCN_INLINE dcn_quad dcn_cell_dots(const DCN_GLOBAL dcn_item *value, const DCN_GL
     return dot;
 }
 
-/* Those that belong to the point's own corners: where its cell is shifted, pixels and corners have changed sides. */
-DCN_INLINE void dcn_corner_dots(const DCN_PRIVATE dcn_quad *cell, int inside, DCN_PRIVATE float *dot) {
-    const int across = dcn_cell_right(inside) != 0, along = dcn_cell_down(inside) != 0;
-    const float a = across ? cell->part[1] : cell->part[0], b = across ? cell->part[0] : cell->part[1];
-    const float c = across ? cell->part[3] : cell->part[2], d = across ? cell->part[2] : cell->part[3];
-    dot[0] = inside & 1 ? (along ? c : a) : 0.0f;
-    dot[1] = inside & 2 ? (along ? d : b) : 0.0f;
-    dot[2] = inside & 4 ? (along ? a : c) : 0.0f;
-    dot[3] = inside & 8 ? (along ? b : d) : 0.0f;
+/* What a lane keeps of a point while the dots of its cell are found. */
+typedef struct dcn_kept {
+    float after_x, aside_x, after_y, aside_y;
+} dcn_kept;
+
+/* Finds point k. Returns the number of its cell's first pixel. */
+DCN_INLINE dcn_index dcn_keep_point(DCN_PRIVATE dcn_kept *kept, const DCN_GLOBAL dcn_item *offset_mask,
+                                    const DCN_PRIVATE dcn_block *b, int k,
+                                    const DCN_PRIVATE dcn_sizes *sizes) {
+    float x, y;
+    dcn_shift(offset_mask, b->offsets, k, &x, &y);
+    x = dcn_settle(x, DCN_MIDDLE_X(b)), y = dcn_settle(y, DCN_MIDDLE_Y(b));
+    const dcn_spot across = dcn_spot_of(x, -(float)DCN_MIDDLE_X(b), DCN_HIGH_X(b, sizes));
+    const dcn_spot down = dcn_spot_of(y, -(float)DCN_MIDDLE_Y(b), DCN_HIGH_Y(b, sizes));
+    kept->after_x = across.after, kept->aside_x = across.aside;
+    kept->after_y = down.after, kept->aside_y = down.aside;
+    return dcn_cell_at(b, across.first, down.first, sizes);
 }
 
-/* The slopes of a point from all lanes' dots, or, where these are of no use, from the tensors. Its cell's place in value, in
- * this group, says where it is: its row and column would take registers from the loads before. */
-DCN_INLINE dcn_slopes dcn_gather_slopes(const DCN_LOCAL dcn_quad *dots, dcn_index cell, int cellular,
-                                        const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *grad_output,
-                                        const DCN_PRIVATE dcn_sample *s, const DCN_PRIVATE dcn_block *b,
-                                        const DCN_PRIVATE dcn_sizes *sizes) {
+/* The slopes of a point from its cell's dots. */
+DCN_INLINE dcn_slopes dcn_cell_slopes(const DCN_PRIVATE dcn_kept *kept, const DCN_PRIVATE float *dot) {
+    const dcn_change x = dcn_change_of(kept->after_x, kept->aside_x), y = dcn_change_of(kept->after_y, kept->aside_y);
+    const float upper = x.near * dot[0] + x.far * dot[1], lower = x.near * dot[2] + x.far * dot[3];
+    const float upper_slope = x.near_slope * dot[0] + x.far_slope * dot[1];
+    const float lower_slope = x.near_slope * dot[2] + x.far_slope * dot[3];
     dcn_slopes slopes;
-    slopes.mask = 0.0f, slopes.x = 0.0f, slopes.y = 0.0f;
-    if (!s->inside)
-        return slopes;
+    slopes.mask = y.near * upper + y.far * lower;
+    slopes.x = y.near * upper_slope + y.far * lower_slope;
+    slopes.y = y.near_slope * upper + y.far_slope * lower;
+    slopes.counts = x.counts & y.counts;
+    return slopes;
+}
+
+/* The slopes of a point from all lanes' dots. Returns whether these are of any use. */
+DCN_INLINE int dcn_gather_slopes(DCN_PRIVATE dcn_slopes *slopes, const DCN_LOCAL dcn_quad *dots,
+                                 const DCN_PRIVATE dcn_kept *kept) {
     dcn_quad sum = dots[0];
     DCN_UNROLL
     for (int l = 1; l < DCN_LANES; ++l) {
@@ -121,17 +143,23 @@ DCN_INLINE dcn_slopes dcn_gather_slopes(const DCN_LOCAL dcn_quad *dots, dcn_inde
         for (int c = 0; c < 4; ++c)
             sum.part[c] += part.part[c];
     }
-    float dot[4];
-    dcn_corner_dots(&sum, s->inside, dot);
-    if (cellular && dcn_are_finite(dot))
-        return dcn_slopes_of(s, dot);
+    *slopes = dcn_cell_slopes(kept, sum.part);
+    return dcn_are_finite(sum.part);
+}
+
+/* The slopes of point k from the tensors. */
+DCN_INLINE dcn_slopes dcn_careful_slopes(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *offset_mask,
+                                         const DCN_GLOBAL dcn_item *grad_output, const DCN_PRIVATE dcn_block *b, int k,
+                                         const DCN_PRIVATE dcn_sizes *sizes) {
+    const dcn_sample s = dcn_place(offset_mask, b, k, sizes);
     const dcn_index below = sizes->width * DCN_VALUE_STRIDE;
-    const dcn_index at = cell - dcn_cell_down(s->inside) * below - dcn_cell_right(s->inside) * DCN_VALUE_STRIDE;
+    const dcn_index at = dcn_at(&s, b->n, sizes) * DCN_VALUE_STRIDE + b->group * DCN_CHANNELS;
     const dcn_index grad_at = b->pixel * DCN_GRAD_OUTPUT_STRIDE + b->group * DCN_CHANNELS;
+    dcn_slopes slopes = dcn_no_slopes(s.inside != 0);
     DCN_UNROLL_NOT
-    for (dcn_index channel = 0; channel < DCN_LANES * DCN_VECTOR && channel < DCN_CHANNELS; channel += DCN_VECTOR) {
+    for (dcn_index channel = 0; s.inside && channel < DCN_LANES * DCN_VECTOR && channel < DCN_CHANNELS; channel += DCN_VECTOR) {
         const dcn_slopes part =
-            dcn_slopes_by_channel(value, at + channel, below, grad_output, grad_at + channel, s, channel);
+            dcn_slopes_by_channel(value, at + channel, below, grad_output, grad_at + channel, &s, channel);
         slopes.mask += part.mask, slopes.x += part.x, slopes.y += part.y;
     }
     return slopes;
@@ -175,8 +203,7 @@ DCN_INLINE void dcn_dots(const DCN_GLOBAL dcn_item *value, dcn_index at, dcn_ind
 DCN_INLINE dcn_slopes dcn_project(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *grad_output,
                                   const DCN_PRIVATE dcn_sample *s, const DCN_PRIVATE dcn_block *b, dcn_index channel,
                                   const DCN_PRIVATE dcn_sizes *sizes) {
-    dcn_slopes slopes;
-    slopes.mask = 0.0f, slopes.x = 0.0f, slopes.y = 0.0f;
+    dcn_slopes slopes = dcn_no_slopes(s->inside != 0);
     if (s->inside) {
         const dcn_index first = b->group * DCN_CHANNELS + channel;
         const dcn_index at = dcn_at(s, b->n, sizes) * DCN_VALUE_STRIDE + first, below = sizes->width * DCN_VALUE_STRIDE;
@@ -205,7 +232,7 @@ DCN_INLINE void dcn_points_block(const DCN_GLOBAL dcn_item *value, const DCN_GLO
     for (int k = 0; k < DCN_POINTS; ++k) {
         const dcn_sample s = dcn_point(offset_mask, b, k, &norm, sizes);
         const dcn_slopes slopes = dcn_project(value, grad_output, &s, b, channel, sizes);
-        dcn_write_point(grad_offset_mask, b, k, &s, &slopes, mean);
+        dcn_write_point(grad_offset_mask, b, k, s.mask, &slopes, mean);
     }
 }
 
