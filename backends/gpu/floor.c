@@ -16,9 +16,8 @@ static dcnv4_status make_layer(const dcnv4i_problem *problem, const dcnv4i_limit
     return dcnv4i_problem_check(&asked, layer);
 }
 
-static void give(dcnv4i_launch *launch, const dcnv4_buffer *buffer, size_t item) {
-    launch->arguments[launch->argument_count++] = (dcnv4i_argument){.is_handle = true, .handle = buffer->handle};
-    launch->arguments[launch->argument_count++] = (dcnv4i_argument){.number = (int64_t)(buffer->offset / item)};
+static void give(const dcnv4i_gpu *gpu, dcnv4i_launch *launch, const dcnv4_buffer *buffer, size_t item) {
+    dcnv4i_give_buffer(gpu, launch, buffer->handle, buffer->offset, item);
 }
 
 static void give_number(dcnv4i_launch *launch, int64_t number) {
@@ -30,7 +29,7 @@ static int64_t vectors_of(const dcnv4i_problem *problem, dcnv4i_tensor_id tensor
 }
 
 /* Three tensors to read and two to write; of forward's, each kind's last stands again for what there is not. */
-static void plan_memory(const dcnv4i_problem *problem, const dcnv4i_problem *layer, dcnv4_pass pass,
+static void plan_memory(const dcnv4i_gpu *gpu, const dcnv4i_problem *problem, const dcnv4i_problem *layer, dcnv4_pass pass,
                         const dcnv4_buffers *buffers, dcnv4i_launch *launch, int64_t *items) {
     const bool back = pass == DCNV4_PASS_BACKWARD;
     const struct {
@@ -46,7 +45,7 @@ static void plan_memory(const dcnv4i_problem *problem, const dcnv4i_problem *lay
     };
     *items = 0;
     for (int i = 0; i < 5; ++i)
-        give(launch, tensors[i].buffer, problem->item);
+        give(gpu, launch, tensors[i].buffer, problem->item);
     for (int i = 0; i < 5; ++i) {
         const int64_t vectors = tensors[i].used ? vectors_of(problem, tensors[i].id, layer) : 0;
         give_number(launch, vectors);
@@ -55,15 +54,15 @@ static void plan_memory(const dcnv4i_problem *problem, const dcnv4i_problem *lay
 }
 
 /* A work-item has as many loads as a lane of forward: the corners of a block's points. */
-static void plan_loads(const dcnv4i_problem *problem, const dcnv4i_problem *layer, dcnv4_pass pass,
+static void plan_loads(const dcnv4i_gpu *gpu, const dcnv4i_problem *problem, const dcnv4i_problem *layer, dcnv4_pass pass,
                        const dcnv4_buffers *buffers, dcnv4i_launch *launch, int64_t *items) {
     const int64_t most = LOADED_BYTES / (int64_t)problem->item / layer->channels;
     int64_t vectors = vectors_of(problem, DCNV4I_VALUE, layer);
     *items = vectors ? problem->tensors[DCNV4I_OUTPUT].pixels * problem->channels / layer->channels : 0;
     while (vectors > most || (vectors & (vectors - 1)))
         vectors = vectors > most ? most : vectors & (vectors - 1);
-    give(launch, &buffers->value, problem->item);
-    give(launch, pass == DCNV4_PASS_FORWARD ? &buffers->output : &buffers->grad_value, problem->item);
+    give(gpu, launch, &buffers->value, problem->item);
+    give(gpu, launch, pass == DCNV4_PASS_FORWARD ? &buffers->output : &buffers->grad_value, problem->item);
     give_number(launch, vectors);
     give_number(launch, problem->points);
     give_number(launch, *items);
@@ -91,7 +90,7 @@ dcnv4_status dcnv4i_floor_start(dcnv4i_gpu *gpu, const dcnv4i_problem *problem, 
         status = make_layer(problem, limits, &layer);
     if (status != DCNV4_SUCCESS)
         return status;
-    (floor == DCNV4_FLOOR_MEMORY ? plan_memory : plan_loads)(problem, &layer, pass, buffers, &launch, &items);
+    (floor == DCNV4_FLOOR_MEMORY ? plan_memory : plan_loads)(gpu, problem, &layer, pass, buffers, &launch, &items);
     dcnv4i_geometry geometry = dcnv4i_geometry_of(limits, &layer, DCNV4I_PART_FORWARD,
                                                   is_aligned(gpu, &launch, problem->item));
     geometry.wide = items >= INT32_MAX / layer.channels;

@@ -170,10 +170,18 @@ void dcnv4i_gpu_kernel_info(const void *made, int64_t index, dcnv4_kernel_info *
 
 /* ---- Runs ----------------------------------------------------------------------------------------------------------- */
 
-/* A buffer and the number of the element, of item bytes, where its part begins. */
-static void give_buffer(dcnv4i_launch *launch, void *handle, size_t offset, size_t item) {
-    launch->arguments[launch->argument_count++] = (dcnv4i_argument){.is_handle = true, .handle = handle};
-    launch->arguments[launch->argument_count++] = (dcnv4i_argument){.number = (int64_t)(offset / item)};
+void dcnv4i_give_buffer(const dcnv4i_gpu *gpu, dcnv4i_launch *launch, void *handle, size_t offset, size_t item) {
+    const bool is_address = gpu->driver->pointer_handles;
+    launch->arguments[launch->argument_count++] =
+        (dcnv4i_argument){.is_handle = true, .handle = is_address ? (char *)handle + offset : handle};
+    launch->arguments[launch->argument_count++] =
+        (dcnv4i_argument){.number = is_address ? 0 : (int64_t)(offset / item)};
+}
+
+/* The offset of a workspace's first part: after what is missing to a multiple of DCNV4I_WORKSPACE_ALIGNMENT. */
+static size_t workspace_begin(const dcnv4i_gpu *gpu, const dcnv4_buffer *workspace) {
+    const uintptr_t begin = (gpu->driver->pointer_handles ? (uintptr_t)workspace->handle : 0) + workspace->offset;
+    return workspace->offset + (size_t)(-begin % DCNV4I_WORKSPACE_ALIGNMENT);
 }
 
 static void give(const dcnv4i_gpu_program *p, const dcnv4i_steps *todo, const dcnv4_buffers *buffers, int what,
@@ -185,12 +193,12 @@ static void give(const dcnv4i_gpu_program *p, const dcnv4i_steps *todo, const dc
     /* Where there is no such part of the workspace, the kernel does not read the argument; it gets something valid. */
     const bool used = (what == DCNV4I_BIND_SUMS ? todo->sums_bytes : todo->reach_bytes) > 0;
     if (what < DCNV4I_BIND_SUMS)
-        give_buffer(launch, tensors[what]->handle, tensors[what]->offset, p->problem.item);
+        dcnv4i_give_buffer(p->gpu, launch, tensors[what]->handle, tensors[what]->offset, p->problem.item);
     else if (!used)
-        give_buffer(launch, buffers->grad_value.handle, 0, 1);
+        dcnv4i_give_buffer(p->gpu, launch, buffers->grad_value.handle, 0, 1);
     else {
-        const size_t mask = DCNV4I_WORKSPACE_ALIGNMENT - 1, begin = (buffers->workspace.offset + mask) & ~mask;
-        give_buffer(launch, buffers->workspace.handle, begin + (what == DCNV4I_BIND_REACH ? todo->sums_bytes : 0),
+        const size_t begin = workspace_begin(p->gpu, &buffers->workspace);
+        dcnv4i_give_buffer(p->gpu, launch, buffers->workspace.handle, begin + (what == DCNV4I_BIND_REACH ? todo->sums_bytes : 0),
                     what == DCNV4I_BIND_REACH ? todo->reach_item : sizeof(float));
     }
 }

@@ -48,4 +48,8 @@ dcnv4_status dcnv4i_gpu_download(void *gpu, const dcnv4_buffer *buffer, void *ta
     .buffer_create = dcnv4i_gpu_buffer_create, .buffer_destroy = dcnv4i_gpu_buffer_destroy,          \
     .upload = dcnv4i_gpu_upload, .download = dcnv4i_gpu_download
 
+/* Adds to a launch's arguments a buffer, and the number of the element, of item bytes, where its part begins. A handle that is
+ * an address may be no multiple of item where its sum with the offset is one: then the sum is given. */
+void dcnv4i_give_buffer(const dcnv4i_gpu *gpu, dcnv4i_launch *launch, void *handle, size_t offset, size_t item);
+
 #endif

@@ -250,7 +250,8 @@ static void *compile_in(const char *folder, const char *text, const char *archit
                 run(folder, preprocess) &&
                 (preprocessed = read_file(folder, "preprocessed", &preprocessed_size)) &&
                 (rewritten = rewrite(preprocessed)) && write_file(folder, "kernel.cc", rewritten) &&
-                run(folder, "-O1 -fPIC -fvisibility=hidden -shared kernel.cc -o kernel.so -lm");
+                run(folder, "-O1 -fPIC -fvisibility=hidden -fsanitize=alignment -fsanitize-undefined-trap-on-error -shared "
+                            "kernel.cc -o kernel.so -lm");
     free(preprocessed);
     free(rewritten);
     return done ? read_file(folder, "kernel.so", size) : NULL;

@@ -270,6 +270,36 @@ static void adoption(void **state) {
     caller->leave();
 }
 
+/* A workspace begins anywhere, by its offset or by its handle, and tensors wherever their elements may: the kernels trap at
+ * an address that is no multiple of what they access, as on a device. */
+static void displaced(void **state) {
+    (void)state;
+    static const size_t shifts[] = {1, 4, 20, 63};
+    for (size_t i = 0; i < sizeof shifts / sizeof *shifts; ++i)
+        for (int by_handle = 0; by_handle < 2; ++by_handle) {
+            scene s;
+            dcnv4_buffer whole[TENSORS + 1];
+            open_scene(&s, caller->device, 13);
+            for (int t = 0; t <= TENSORS; ++t) {
+                dcnv4_buffer *const buffer = buffer_of(&s.buffers, t);
+                const size_t shift = t < TENSORS ? 4 : shifts[i], offset = t < TENSORS ? 3 : 0, length = buffer->length;
+                dcnv4_buffer_destroy(s.context, buffer);
+                ASSERT_SUCCESS(dcnv4_buffer_create(s.context, length + shift, buffer));
+                whole[t] = *buffer;
+                buffer->length = length;
+                buffer->handle = (char *)buffer->handle + (by_handle ? shift - offset : 0);
+                buffer->offset = by_handle ? offset : shift;
+            }
+            fill(&s, 13);
+            run_both(&s, NULL);
+            assert_results(&s, by_handle ? "displaced by its handle" : "displaced by its offset");
+            count_case();
+            for (int t = 0; t <= TENSORS; ++t)
+                *buffer_of(&s.buffers, t) = whole[t];
+            free_scene(&s);
+        }
+}
+
 /* ---- Threads and processes ------------------------------------------------------------------------------------------- */
 
 enum { THREADS = 4, RUNS = 8 };
@@ -340,6 +370,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test_setup_teardown(two_devices, begin, end),
         cmocka_unit_test_setup_teardown(foreign_memory, begin, end),
         cmocka_unit_test_setup_teardown(adoption, begin, end),
+        cmocka_unit_test_setup_teardown(displaced, begin, end),
         cmocka_unit_test_setup_teardown(threads, begin, end),
         cmocka_unit_test_setup_teardown(a_fork, begin, end),
     };
