@@ -12,8 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A driver that has not answered by then hangs. */
-enum { PATIENCE_MS = 20000 };
+/* A driver that has not answered by then hangs. NVIDIA's may take 3 seconds for each GPU of a server that nobody has used
+ * since it started. */
+enum { PATIENCE_MS = 60000 };
 
 void dcnv4i_view_none(dcnv4i_view *view, const char *reason) {
     view->count = 0;

@@ -97,6 +97,7 @@ static dcnv4_status compile(const char *clang, const char *target, const files *
                                      "-nogpulib",
                                      "-O3",
                                      "-munsafe-fp-atomics",
+                                     "-mcode-object-version=4", /* newer clangs' own is refused by older ROCm */
                                      "-w",
                                      architecture,
                                      "--no-gpu-bundle-output",
