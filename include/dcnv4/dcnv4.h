@@ -397,7 +397,8 @@ DCNV4_API dcnv4_status dcnv4_buffer_create(dcnv4_context *context, size_t length
 DCNV4_API void dcnv4_buffer_destroy(dcnv4_context *context, dcnv4_buffer *buffer);
 
 /* Copies length bytes into the front of a buffer, or out of it, after all that was started through this context before;
- * the copy has ended when they return. DCNV4_INVALID_ARGUMENT if the buffer is shorter. */
+ * runs on a stream of the caller's are the caller's to wait for. The copy has ended when they return. DCNV4_INVALID_ARGUMENT if
+ * the buffer is shorter. */
 DCNV4_API dcnv4_status dcnv4_upload(dcnv4_context *context, const dcnv4_buffer *buffer, const void *source, size_t length);
 DCNV4_API dcnv4_status dcnv4_download(dcnv4_context *context, const dcnv4_buffer *buffer, void *target, size_t length);
 

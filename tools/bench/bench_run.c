@@ -10,7 +10,8 @@
 #include <string.h>
 
 enum { ROUNDS_LEAST = 5, ROUNDS_MOST = 100 };
-static const double budget_ms = 500, sample_ms = 0.2; /* for all rounds; of a sample, at least */
+/* For all rounds; of a sample at least, which on a device has the time of waiting for its end in it. */
+static const double budget_ms = 500, sample_ms = 0.2, device_sample_ms = 2;
 
 /* A device in the race. */
 typedef struct candidate {
@@ -115,7 +116,8 @@ static dcnv4i_exit warm_up(const bench *b, dcnv4_pass pass, int64_t *rounds) {
             verdict = sample(c, pass, THE_PASS, &ms);
         if (verdict == DCNV4I_DONE && c->threads == 0) /* compiles */
             verdict = sample_floor(c, pass, &ms, &ms);
-        c->repeats = ms < sample_ms ? (int64_t)(sample_ms / fmax(ms, 1e-3)) + 1 : 1;
+        const double least = c->threads == 0 ? device_sample_ms : sample_ms;
+        c->repeats = ms < least ? (int64_t)(least / fmax(ms, 1e-3)) + 1 : 1;
         sum += ms * (double)c->repeats;
     }
     const double fit = budget_ms / fmax(sum, 1e-3);
