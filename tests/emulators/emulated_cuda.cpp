@@ -1,5 +1,7 @@
-/* Stands in for libcuda.so.1: one device, whose PTX gpuocelot runs. NVRTC is the real one: it knows no sm_76, so that it is
- * asked for PTX. README.md beside this file says how to use it. A tool for one thread. */
+/* Stands in for libcuda.so.1: one device, whose PTX gpuocelot runs. NVRTC is the real one. EMULATED_SM says what the device
+ * is: 76, which NVRTC does not know, so that it is asked for PTX, or another, whose binary is refused, so that the library
+ * hands over the PTX beside it. EMULATED_LOCAL_MEMORY says how much of that it has. README.md beside this file says how to
+ * use it. A tool for one thread. */
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -26,6 +28,11 @@ static int depth; /* of the stack of current contexts */
 
 /* ---- One device ------------------------------------------------------------------------------------------------------ */
 
+static int setting(const char *name, int otherwise) {
+    const char *const said = getenv(name);
+    return said ? atoi(said) : otherwise;
+}
+
 CUresult cuInit(unsigned) { return OK; }
 CUresult cuDriverGetVersion(int *version) { return *version = 13000, OK; }
 CUresult cuGetErrorName(CUresult, const char **name) { return *name = "an error of the emulated CUDA", OK; }
@@ -35,12 +42,13 @@ CUresult cuDeviceGetName(char *name, int room, CUdevice) { return snprintf(name,
 CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice) { return *bytes = size_t(1) << 32, OK; }
 
 CUresult cuDeviceGetAttribute(int *answer, CUdevice_attribute attribute, CUdevice) {
+    const int capability = setting("EMULATED_SM", 76), local_memory = setting("EMULATED_LOCAL_MEMORY", 49152);
     switch (attribute) {
     case DCNV4I_CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *answer = 1024; break;
-    case DCNV4I_CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK: *answer = 49152; break;
+    case DCNV4I_CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK: *answer = local_memory; break;
     case DCNV4I_CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT: *answer = 8; break;
-    case DCNV4I_CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *answer = 7; break;
-    case DCNV4I_CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *answer = 6; break;
+    case DCNV4I_CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *answer = capability / 10; break;
+    case DCNV4I_CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *answer = capability % 10; break;
     default: *answer = 0;
     }
     return OK;
@@ -80,7 +88,9 @@ struct function {
     ir::PTXKernel *kernel;
 };
 
-/* gpuocelot knows PTX 2.3; what newer versions added to the head of a module and a kernel does not matter here. */
+/* gpuocelot knows PTX 2.3. What newer versions added to the head of a module and a kernel does not matter here; what they
+ * added to the instructions is written as the PTX ISA explains it. Four numbers at once lie at a multiple of 16 bytes. */
+#define OPERANDS " (%\\w+), (%\\w+), (%\\w+), (%\\w+);"
 static std::string as_known(const char *text) {
     static const struct {
         const char *pattern, *replacement;
@@ -89,6 +99,21 @@ static std::string as_known(const char *text) {
         {"\\.target sm_[0-9a-z]+", ".target sm_20"},
         {"\\.maxntid [0-9]+(, 1, 1)?", ""},
         {"\\.minnctapersm [0-9]+", ""},
+        {"\\.ptr \\.align [0-9]+", ""},
+        {"atom\\.relaxed\\.gpu\\.", "atom."},
+        {"st\\.global\\.v2\\.b32\\s+(\\[.*\\]), \\{(0f\\w+), (0f\\w+)\\};",
+         "{ .reg .b32 %x<2>; mov.b32 %x0, $2; mov.b32 %x1, $3; st.global.v2.b32 $1, {%x0, %x1}; }"},
+        {"fma\\.rn\\.f32x2" OPERANDS, "{ .reg .f32 %x<6>; mov.b64 {%x0, %x1}, $2; mov.b64 {%x2, %x3}, $3; "
+                                     "mov.b64 {%x4, %x5}, $4; fma.rn.f32 %x0, %x0, %x2, %x4; "
+                                     "fma.rn.f32 %x1, %x1, %x3, %x5; mov.b64 $1, {%x0, %x1}; }"},
+        {"fma\\.rn\\.f32\\.f16" OPERANDS, "{ .reg .f32 %x<2>; cvt.f32.f16 %x0, $2; cvt.f32.f16 %x1, $3; "
+                                        "fma.rn.f32 $1, %x0, %x1, $4; }"},
+        {"fma\\.rn\\.f32\\.bf16" OPERANDS, "{ .reg .b16 %h; .reg .f32 %x<2>; mov.b16 %h, 0; mov.b32 %x0, {%h, $2}; "
+                                         "mov.b32 %x1, {%h, $3}; fma.rn.f32 $1, %x0, %x1, $4; }"},
+        {"red\\.global\\.add\\.v4\\.f32 \\[(%\\w+)\\], \\{(%\\w+), (%\\w+), (%\\w+), (%\\w+)\\};",
+         "{ .reg .f32 %x; .reg .b64 %a; and.b64 %a, $1, -16; atom.global.add.f32 %x, [%a], $2; "
+         "atom.global.add.f32 %x, [%a+4], $3; atom.global.add.f32 %x, [%a+8], $4; "
+         "atom.global.add.f32 %x, [%a+12], $5; }"},
     };
     std::string changed = text;
     for (const auto &change : changes)
