@@ -29,8 +29,8 @@ static int64_t vectors_of(const dcnv4i_problem *problem, dcnv4i_tensor_id tensor
 }
 
 /* Three tensors to read and two to write; of forward's, each kind's last stands again for what there is not. */
-static void plan_memory(const dcnv4i_gpu *gpu, const dcnv4i_problem *problem, const dcnv4i_problem *layer, dcnv4_pass pass,
-                        const dcnv4_buffers *buffers, dcnv4i_launch *launch, int64_t *items) {
+static void plan_memory(const dcnv4i_gpu *gpu, const dcnv4i_problem *problem, const dcnv4i_problem *layer,
+                        dcnv4_pass pass, const dcnv4_buffers *buffers, dcnv4i_launch *launch, int64_t *items) {
     const bool back = pass == DCNV4_PASS_BACKWARD;
     const struct {
         const dcnv4_buffer *buffer;
@@ -54,8 +54,8 @@ static void plan_memory(const dcnv4i_gpu *gpu, const dcnv4i_problem *problem, co
 }
 
 /* A work-item has as many loads as a lane of forward: the corners of a block's points. */
-static void plan_loads(const dcnv4i_gpu *gpu, const dcnv4i_problem *problem, const dcnv4i_problem *layer, dcnv4_pass pass,
-                       const dcnv4_buffers *buffers, dcnv4i_launch *launch, int64_t *items) {
+static void plan_loads(const dcnv4i_gpu *gpu, const dcnv4i_problem *problem, const dcnv4i_problem *layer,
+                       dcnv4_pass pass, const dcnv4_buffers *buffers, dcnv4i_launch *launch, int64_t *items) {
     const int64_t most = LOADED_BYTES / (int64_t)problem->item / layer->channels;
     int64_t vectors = vectors_of(problem, DCNV4I_VALUE, layer);
     *items = vectors ? problem->tensors[DCNV4I_OUTPUT].pixels * problem->channels / layer->channels : 0;

@@ -172,10 +172,10 @@ void dcnv4i_gpu_kernel_info(const void *made, int64_t index, dcnv4_kernel_info *
 
 void dcnv4i_give_buffer(const dcnv4i_gpu *gpu, dcnv4i_launch *launch, void *handle, size_t offset, size_t item) {
     const bool is_address = gpu->driver->pointer_handles;
-    launch->arguments[launch->argument_count++] =
-        (dcnv4i_argument){.is_handle = true, .handle = is_address ? (char *)handle + offset : handle};
-    launch->arguments[launch->argument_count++] =
-        (dcnv4i_argument){.number = is_address ? 0 : (int64_t)(offset / item)};
+    launch->arguments[launch->argument_count++] = (dcnv4i_argument){
+        .is_handle = true, .handle = is_address ? (char *)handle + offset : handle};
+    launch->arguments[launch->argument_count++] = (dcnv4i_argument){.number = is_address ? 0
+                                                                                         : (int64_t)(offset / item)};
 }
 
 /* The offset of a workspace's first part: after what is missing to a multiple of DCNV4I_WORKSPACE_ALIGNMENT. */
@@ -198,8 +198,9 @@ static void give(const dcnv4i_gpu_program *p, const dcnv4i_steps *todo, const dc
         dcnv4i_give_buffer(p->gpu, launch, buffers->grad_value.handle, 0, 1);
     else {
         const size_t begin = workspace_begin(p->gpu, &buffers->workspace);
-        dcnv4i_give_buffer(p->gpu, launch, buffers->workspace.handle, begin + (what == DCNV4I_BIND_REACH ? todo->sums_bytes : 0),
-                    what == DCNV4I_BIND_REACH ? todo->reach_item : sizeof(float));
+        dcnv4i_give_buffer(p->gpu, launch, buffers->workspace.handle,
+                           begin + (what == DCNV4I_BIND_REACH ? todo->sums_bytes : 0),
+                           what == DCNV4I_BIND_REACH ? todo->reach_item : sizeof(float));
     }
 }
 

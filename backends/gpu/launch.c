@@ -37,8 +37,8 @@ static bool needs_64_bits(const dcnv4i_problem *problem) {
         {p->width, problem->output_width, p->kernel_w, p->stride_w, p->pad_w, p->dilation_w},
     };
     for (int a = 0; a < 2; ++a)
-        if (axes[a].size >= farthest || axes[a].pad >= farthest / 4 || axes[a].output >= farthest / 4 / axes[a].stride ||
-            axes[a].dilation >= farthest / 4 / axes[a].kernel)
+        if (axes[a].size >= farthest || axes[a].pad >= farthest / 4 ||
+            axes[a].output >= farthest / 4 / axes[a].stride || axes[a].dilation >= farthest / 4 / axes[a].kernel)
             return true;
     return false;
 }

@@ -285,7 +285,8 @@ DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
             const dcn_block other = dcn_tile_block(&tile, another, &sizes);
             if (dcn_exists(&other, &sizes) && has_cells) {
                 const dcn_softmax norm = dcn_softmax_of(offset_mask, other.offsets);
-                dcn_stage(weights + another * DCN_PITCH + t, cells[another].place + t, offset_mask, &other, first + t, &norm, &sizes);
+                dcn_stage(weights + another * DCN_PITCH + t, cells[another].place + t, offset_mask, &other, first + t,
+                          &norm, &sizes);
             }
         }
 #endif

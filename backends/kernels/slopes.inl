@@ -106,8 +106,7 @@ typedef struct dcn_kept {
 
 /* Finds point k. Returns the number of its cell's first pixel. */
 DCN_INLINE dcn_index dcn_keep_point(DCN_PRIVATE dcn_kept *kept, const DCN_GLOBAL dcn_item *offset_mask,
-                                    const DCN_PRIVATE dcn_block *b, int k,
-                                    const DCN_PRIVATE dcn_sizes *sizes) {
+                                    const DCN_PRIVATE dcn_block *b, int k, const DCN_PRIVATE dcn_sizes *sizes) {
     float x, y;
     dcn_shift(offset_mask, b->offsets, k, &x, &y);
     x = dcn_settle(x, DCN_MIDDLE_X(b)), y = dcn_settle(y, DCN_MIDDLE_Y(b));
@@ -157,7 +156,8 @@ DCN_INLINE dcn_slopes dcn_careful_slopes(const DCN_GLOBAL dcn_item *value, const
     const dcn_index grad_at = b->pixel * DCN_GRAD_OUTPUT_STRIDE + b->group * DCN_CHANNELS;
     dcn_slopes slopes = dcn_no_slopes(s.inside != 0);
     DCN_UNROLL_NOT
-    for (dcn_index channel = 0; s.inside && channel < DCN_LANES * DCN_VECTOR && channel < DCN_CHANNELS; channel += DCN_VECTOR) {
+    for (dcn_index channel = 0; s.inside && channel < DCN_LANES * DCN_VECTOR && channel < DCN_CHANNELS;
+         channel += DCN_VECTOR) {
         const dcn_slopes part =
             dcn_slopes_by_channel(value, at + channel, below, grad_output, grad_at + channel, &s, channel);
         slopes.mask += part.mask, slopes.x += part.x, slopes.y += part.y;

@@ -103,6 +103,7 @@ static std::string as_known(const char *text) {
         {"atom\\.relaxed\\.gpu\\.", "atom."},
         {"st\\.global\\.v2\\.b32\\s+(\\[.*\\]), \\{(0f\\w+), (0f\\w+)\\};",
          "{ .reg .b32 %x<2>; mov.b32 %x0, $2; mov.b32 %x1, $3; st.global.v2.b32 $1, {%x0, %x1}; }"},
+        {"mov\\.b64\\s+\\{_, (%\\w+)\\}, (%\\w+);", "{ .reg .b32 %x; mov.b64 {%x, $1}, $2; }"},
         {"fma\\.rn\\.f32x2" OPERANDS, "{ .reg .f32 %x<6>; mov.b64 {%x0, %x1}, $2; mov.b64 {%x2, %x3}, $3; "
                                      "mov.b64 {%x4, %x5}, $4; fma.rn.f32 %x0, %x0, %x2, %x4; "
                                      "fma.rn.f32 %x1, %x1, %x3, %x5; mov.b64 $1, {%x0, %x1}; }"},

@@ -246,12 +246,12 @@ static void *compile_in(const char *folder, const char *text, const char *archit
     char *preprocessed = NULL, *rewritten = NULL, preprocess[512];
     snprintf(preprocess, sizeof preprocess, "-E -P -D__CUDA_ARCH__=%d -include '" FAKE_DIALECT "' text -o preprocessed",
              strncmp(architecture, "sm_", 3) == 0 ? 10 * atoi(architecture + 3) : 0);
-    bool done = write_file(folder, "text", text) &&
-                run(folder, preprocess) &&
+    bool done = write_file(folder, "text", text) && run(folder, preprocess) &&
                 (preprocessed = read_file(folder, "preprocessed", &preprocessed_size)) &&
                 (rewritten = rewrite(preprocessed)) && write_file(folder, "kernel.cc", rewritten) &&
-                run(folder, "-O1 -fPIC -fvisibility=hidden -fsanitize=alignment -fsanitize-undefined-trap-on-error -shared "
-                            "kernel.cc -o kernel.so -lm");
+                run(folder,
+                    "-O1 -fPIC -fvisibility=hidden -fsanitize=alignment -fsanitize-undefined-trap-on-error -shared "
+                    "kernel.cc -o kernel.so -lm");
     free(preprocessed);
     free(rewritten);
     return done ? read_file(folder, "kernel.so", size) : NULL;

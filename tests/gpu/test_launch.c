@@ -223,11 +223,8 @@ static void wide(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_problem),
-        cmocka_unit_test(hostile),
-        cmocka_unit_test(reciprocals),
-        cmocka_unit_test(sizes_change_nothing),
-        cmocka_unit_test(wide),
+        cmocka_unit_test(every_problem),        cmocka_unit_test(hostile), cmocka_unit_test(reciprocals),
+        cmocka_unit_test(sizes_change_nothing), cmocka_unit_test(wide),
     };
     return HARNESS_RUN(argc, argv, tests);
 }
