@@ -110,6 +110,18 @@ static void batches_in_another_order(void **state) {
         }
 }
 
+/* Runs both passes, and compares with what the reference makes of the same inputs. */
+static void assert_like_reference(test_layer *layer, const char *device) {
+    test_layer expected = layer_as(layer, layer->problem.dtype);
+    layer_both(&expected, "reference");
+    layer_both(layer, device);
+    for (int tensor = OUTPUT; tensor < TENSORS; ++tensor)
+        if (tensor != GRAD_OUTPUT)
+            assert_tensor_close(layer, &expected, tensor, dtype_bound(layer->problem.dtype), device);
+    count_case();
+    layer_free(&expected);
+}
+
 /* Images of one group of 16-bit numbers, so large that the cpu's copies have a few rows at a time: points look beyond them. */
 static void more_rows_than_a_copy(void **state) {
     (void)state;
@@ -121,14 +133,7 @@ static void more_rows_than_a_copy(void **state) {
             problem.batch = 1, problem.groups = 1, problem.group_channels = 24, problem.height = 40, problem.width = 37;
             test_layer layer = layer_make(&problem);
             layer_fill(&layer, 13, 6);
-            test_layer expected = layer_as(&layer, dtype);
-            layer_both(&expected, "reference");
-            layer_both(&layer, *device);
-            for (int tensor = OUTPUT; tensor < TENSORS; ++tensor)
-                if (tensor != GRAD_OUTPUT)
-                    assert_tensor_close(&layer, &expected, tensor, dtype_bound(dtype), *device);
-            count_case();
-            layer_free(&expected);
+            assert_like_reference(&layer, *device);
             layer_free(&layer);
         }
 }
@@ -308,15 +313,8 @@ static void far_padding(void **state) {
                 layer_set(&layer, OFFSET_MASK, pixel, 0, pixel % 5 == 0 ? FAR + WIDTH : FAR / 2 + WIDTH - 8);
                 layer_set(&layer, OFFSET_MASK, pixel, 1, 0);
             }
-        test_layer expected = layer_as(&layer, DCNV4_FLOAT32);
-        layer_both(&expected, "reference");
-        layer_both(&layer, *device);
-        assert_true(layer_get(&expected, OUTPUT, 0, 0) == 0 && layer_get(&expected, OUTPUT, 1, 0) != 0);
-        for (int tensor = OUTPUT; tensor < TENSORS; ++tensor)
-            if (tensor != GRAD_OUTPUT)
-                assert_tensor_close(&layer, &expected, tensor, dtype_bound(DCNV4_FLOAT32), *device);
-        count_case();
-        layer_free(&expected);
+        assert_like_reference(&layer, *device);
+        assert_true(layer_get(&layer, OUTPUT, 0, 0) == 0 && layer_get(&layer, OUTPUT, 1, 0) != 0);
         layer_free(&layer);
     }
 }
@@ -340,14 +338,7 @@ static void offsets_too_small_to_tell(void **state) {
                 if (element < 3 * points * problem.groups && element % (3 * points) < 2 * points)
                     layer_set(&layer, OFFSET_MASK, pixel, element, tiny[(i + pixel) % 5]);
             }
-            test_layer expected = layer_as(&layer, dtype);
-            layer_both(&expected, "reference");
-            layer_both(&layer, *device);
-            for (int tensor = OUTPUT; tensor < TENSORS; ++tensor)
-                if (tensor != GRAD_OUTPUT)
-                    assert_tensor_close(&layer, &expected, tensor, dtype_bound(dtype), *device);
-            count_case();
-            layer_free(&expected);
+            assert_like_reference(&layer, *device);
             layer_free(&layer);
         }
 }
