@@ -105,10 +105,12 @@ typedef struct dcn_hits {
     dcn_index oy[DCN_WORK_GROUP], ox[DCN_WORK_GROUP]; /* first pixels of them, in their order */
 } dcn_hits;
 
+/* The steps find a work-item's number out again: what they make of it would be kept in registers over all others. */
+
 /* Finds the chunks of a span, DCN_WORK_GROUP of them from `span` on, whose bounds touch the tile. Returns how many. */
 DCN_INLINE int dcn_find_chunks(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_index *reach, const DCN_PRIVATE dcn_tile *tile,
                                dcn_index span, dcn_long by_chunk_columns, const DCN_PRIVATE dcn_sizes *sizes) {
-    const int item = DCN_LOCAL_ID;
+    const int item = DCN_LOCAL_ID_AGAIN;
     const dcn_index chunks = dcn_chunks(sizes), chunk = span + item;
     if (item == 0)
         hits->found = 0;
@@ -134,6 +136,37 @@ DCN_INLINE int dcn_find_chunks(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_in
     return found;
 }
 
+/* Where a point lies among a tile's cells; in none of them unless `hits`. */
+typedef struct dcn_landing {
+    int hits, row, column;
+    float fx, fy; /* where in the cell */
+} dcn_landing;
+
+DCN_INLINE dcn_landing dcn_land(const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_block *b, int k,
+                                const DCN_PRIVATE dcn_tile *tile, const DCN_PRIVATE dcn_sizes *sizes) {
+    dcn_landing landing;
+#if DCN_WIDE
+    const dcn_sample s = dcn_place(offset_mask, b, k, sizes);
+    const dcn_index row = s.row - tile->oy + 1, column = s.column - tile->ox + 1;
+    landing.hits = s.inside && (row >= 0) & (row <= DCN_TILE_H) & (column >= 0) & (column <= DCN_TILE_W);
+    landing.fx = s.fx, landing.fy = s.fy;
+#else
+    /* The same in float32, which is exact wherever it is near. What is left of the image, or above, has to be less than a pixel
+     * away. Hits on the other side are those of no pixel. */
+    const dcn_index middle_x = DCN_MIDDLE_X(b), middle_y = DCN_MIDDLE_Y(b);
+    float x, y;
+    dcn_shift(offset_mask, b->offsets, k, &x, &y);
+    x = dcn_settle(x, middle_x), y = dcn_settle(y, middle_y);
+    const float whole_x = DCN_FLOOR(x), whole_y = DCN_FLOOR(y);
+    const float row = whole_y + (float)(middle_y - tile->oy + 1), column = whole_x + (float)(middle_x - tile->ox + 1);
+    landing.hits = (row >= 0.0f) & (row <= DCN_TILE_H) & (column >= 0.0f) & (column <= DCN_TILE_W) &
+                   (y > (float)(-1 - middle_y)) & (x > (float)(-1 - middle_x));
+    landing.fx = x - whole_x, landing.fy = y - whole_y;
+#endif
+    landing.row = landing.hits ? (int)row : 0, landing.column = landing.hits ? (int)column : 0;
+    return landing;
+}
+
 /* Looks at point number `key` of the chunks found, and adds it to the hits if it is one. */
 DCN_INLINE void dcn_try_point(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_item *offset_mask, int key,
                               const DCN_PRIVATE dcn_tile *tile, const DCN_PRIVATE dcn_sizes *sizes) {
@@ -142,14 +175,13 @@ DCN_INLINE void dcn_try_point(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_ite
     if (oy >= sizes->output_height || ox >= sizes->output_width)
         return;
     const dcn_block b = dcn_block_of(tile->n, oy, ox, tile->group, sizes);
-    const dcn_sample s = dcn_place(offset_mask, &b, k, sizes);
-    const dcn_index row = s.row - tile->oy + 1, column = s.column - tile->ox + 1;
-    if (s.inside && (row >= 0) & (row <= DCN_TILE_H) & (column >= 0) & (column <= DCN_TILE_W)) {
-        const int cell = (int)row * DCN_CELLS_W + (int)column;
+    const dcn_landing landing = dcn_land(offset_mask, &b, k, tile, sizes);
+    if (landing.hits) {
+        const int cell = landing.row * DCN_CELLS_W + landing.column;
         const int hit = dcn_count(&hits->count), before = dcn_count(&hits->in_cell[cell]);
         const dcn_softmax norm = dcn_softmax_of(offset_mask, b.offsets);
         float weight[4];
-        dcn_weights(s.fx, s.fy, dcn_mask_of(offset_mask, &b, k, &norm), weight);
+        dcn_weights(landing.fx, landing.fy, dcn_mask_of(offset_mask, &b, k, &norm), weight);
         for (int c = 0; c < 4; ++c)
             hits->weights[c][hit] = weight[c];
         hits->block[hit] = b.pixel * DCN_GRAD_OUTPUT_STRIDE + b.group * DCN_CHANNELS;
@@ -160,7 +192,7 @@ DCN_INLINE void dcn_try_point(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_ite
 
 /* Puts hits in the order of their cells, and of their keys in these, so that sums have the same order every time. */
 DCN_INLINE void dcn_order_hits(DCN_LOCAL dcn_hits *hits) {
-    const int item = DCN_LOCAL_ID, count = hits->count;
+    const int item = DCN_LOCAL_ID_AGAIN, count = hits->count;
     for (int row = item; row <= DCN_TILE_H; row += DCN_WORK_GROUP) {
         int sum = 0;
         for (int c = 0; c < DCN_CELLS_W; ++c)
@@ -169,11 +201,14 @@ DCN_INLINE void dcn_order_hits(DCN_LOCAL dcn_hits *hits) {
     }
     DCN_BARRIER();
     for (int cell = item; cell <= DCN_CELLS; cell += DCN_WORK_GROUP) {
+        const int row = cell / DCN_CELLS_W, column = cell % DCN_CELLS_W;
         int begin = 0;
-        for (int row = 0; row < cell / DCN_CELLS_W; ++row)
-            begin += hits->in_row[row];
-        for (int c = cell / DCN_CELLS_W * DCN_CELLS_W; c < cell; ++c)
-            begin += hits->in_cell[c];
+        DCN_UNROLL /* to fixed ends, so that all loads are in flight */
+        for (int r = 0; r <= DCN_TILE_H; ++r)
+            begin += r < row ? hits->in_row[r] : 0;
+        DCN_UNROLL
+        for (int c = 0; c < DCN_CELLS_W; ++c)
+            begin += c < column ? hits->in_cell[row * DCN_CELLS_W + c] : 0;
         hits->begin[cell] = begin;
     }
     DCN_BARRIER();

@@ -15,8 +15,9 @@
     } while (0)
 #define DCN_GROUP_ID ((dcn_index)__builtin_amdgcn_workgroup_id_x())
 #define DCN_LOCAL_ID ((int)__builtin_amdgcn_workitem_id_x())
+/* The same, but what is made of a work-item's number is not kept in registers from before. */
 #define DCN_GROUP_ID_AGAIN DCN_GROUP_ID
-#define DCN_LOCAL_ID_AGAIN DCN_LOCAL_ID
+#define DCN_LOCAL_ID_AGAIN (dcn_local_id_again() & 1023)
 #define DCN_KEEP(number) ((void)0)
 /* Of loops whose loads should be in flight together; of all iterations, they take all registers and more. */
 #define DCN_UNROLL_TAPS _Pragma("unroll 3")
@@ -30,6 +31,12 @@
 #define DCN_INFINITY __builtin_inff()
 #define DCN_BITS_OF(number) __builtin_bit_cast(unsigned, number)
 #define DCN_FLOAT_OF(bits) __builtin_bit_cast(float, bits)
+
+DCN_INLINE int dcn_local_id_again(void) {
+    int id = DCN_LOCAL_ID;
+    asm("" : "+v"(id));
+    return id;
+}
 
 #if DCN_DTYPE == DCN_FLOAT16
 typedef _Float16 dcn_item;

@@ -186,6 +186,28 @@ static void just_outside(void **state) {
         }
 }
 
+/* Offsets that float64 loses beside the pixel they are added to: the point is on it, or does not count if that is at −1. So an
+ * infinite grad_output reaches these pixels and those to the right and below, and no others. */
+static void offsets_too_small_to_tell(void **state) {
+    (void)state;
+    static const double tiny[] = {1e-30, -1e-30};
+    for (EACH_DTYPE(dtype))
+        for (int i = 0; i < 2; ++i)
+            for (int64_t pixel = 0; pixel <= 16; pixel += 16) {
+                test_layer layer = positive_layer(dtype, 0);
+                const int64_t block = 3 * layer.sizes.points;
+                for (int64_t row = 0; row < layer_pixels(&layer, OFFSET_MASK); ++row)
+                    for (int64_t e = 0; e < 3 * block; ++e)
+                        if (e % block < 2 * layer.sizes.points)
+                            layer_set(&layer, OFFSET_MASK, row, e, tiny[i]);
+                for (int64_t c = 0; c < layer_row(&layer, GRAD_OUTPUT); ++c)
+                    layer_set(&layer, GRAD_OUTPUT, pixel, c, INFINITY);
+                compare_devices(&layer, "offsets too small to tell");
+                assert_true(count_kind(&layer, GRAD_VALUE, PLUS_INFINITY) > 0);
+                layer_free(&layer);
+            }
+}
+
 /* An infinite weight is multiplied last, by what the four corners come to: neither their signs nor corners of weight 0 may
  * make a NaN of it. */
 static void infinite_weights(void **state) {
@@ -327,7 +349,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(offsets),          cmocka_unit_test(offset_scales),    cmocka_unit_test(weights),
         cmocka_unit_test(values),           cmocka_unit_test(output_gradients), cmocka_unit_test(corners_outside),
         cmocka_unit_test(padding),          cmocka_unit_test(whole_positions),  cmocka_unit_test(just_outside),
-        cmocka_unit_test(infinite_weights),
+        cmocka_unit_test(infinite_weights), cmocka_unit_test(offsets_too_small_to_tell),
     };
     return HARNESS_RUN(argc, argv, tests);
 }
