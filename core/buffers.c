@@ -16,7 +16,7 @@ static region tensor_region(const dcnv4_plan *plan, dcnv4i_tensor_id id, const d
         &buffers->grad_output, &buffers->grad_value,  &buffers->grad_offset_mask,
     };
     const dcnv4i_tensor *tensor = &plan->problem.tensors[id];
-    const size_t item = plan->problem.item;
+    const size_t item = tensor->item;
     return (region){
         .name = dcnv4i_tensor_name(id),
         .buffer = given[id],

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 
 const char *dcnv4i_tensor_name(dcnv4i_tensor_id id) {
@@ -24,7 +25,7 @@ size_t dcnv4i_dtype_size(int32_t dtype) {
 dcnv4_status dcnv4i_versioned_copy(const char *name, void *copy, size_t known, size_t oldest, const void *given) {
     size_t size;
     memcpy(&size, given, sizeof size);
-    if (size < oldest)
+    if (size < oldest || (size < known && size % sizeof(int64_t) != 0)) /* every version ends with a whole one */
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s.size is %zu, at least %zu is needed; start from its _INIT macro",
                            name, size, oldest);
     for (size_t i = known; i < size; ++i)
@@ -103,10 +104,26 @@ static dcnv4_status check_ranges(const dcnv4_problem *p) {
         if (flags[i].number != 0 && flags[i].number != 1)
             return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s is %" PRId32 ", it must be 0 or 1", flags[i].name,
                                flags[i].number);
-    if (p->reserved != 0)
-        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "reserved is %" PRId32 ", it must be 0", p->reserved);
+    if (p->reserved != 0 || p->reserved_2 != 0)
+        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s is %" PRId32 ", it must be 0",
+                           p->reserved != 0 ? "reserved" : "reserved_2", p->reserved != 0 ? p->reserved : p->reserved_2);
     if (dcnv4i_dtype_size(p->dtype) == 0)
         return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "dtype is %" PRId32 ", known are 0 to %d", p->dtype, DCNV4_FLOAT64);
+    return DCNV4_SUCCESS;
+}
+
+/* Replaces DCNV4_SAME_DTYPE. float32 beside 16 bits is what mixed precision asks for; nothing asks for the other pairs. */
+static dcnv4_status check_offset_mask_dtype(dcnv4_problem *p) {
+    if (p->offset_mask_dtype == DCNV4_SAME_DTYPE)
+        p->offset_mask_dtype = p->dtype;
+    if (dcnv4i_dtype_size(p->offset_mask_dtype) == 0)
+        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "offset_mask_dtype is %" PRId32 ", known are %d and 0 to %d",
+                           p->offset_mask_dtype, DCNV4_SAME_DTYPE, DCNV4_FLOAT64);
+    if (p->offset_mask_dtype != p->dtype && (p->offset_mask_dtype != DCNV4_FLOAT32 || p->dtype == DCNV4_FLOAT64))
+        return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
+                           "offset_mask_dtype is %" PRId32 " beside dtype %" PRId32 ", it can be the same, or %d (float32) "
+                           "beside %d or %d (16 bits)",
+                           p->offset_mask_dtype, p->dtype, DCNV4_FLOAT32, DCNV4_FLOAT16, DCNV4_BFLOAT16);
     return DCNV4_SUCCESS;
 }
 
@@ -141,7 +158,9 @@ static dcnv4_status check_tensor(dcnv4i_problem *problem, dcnv4i_tensor_id id, i
     if (*stride < row)
         return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s_stride is %" PRId64 ", a pixel's row has %" PRId64 " elements",
                            name, *stride, row);
-    int64_t image, elements, bytes, item = (int64_t)problem->item;
+    const bool positions = id == DCNV4I_OFFSET_MASK || id == DCNV4I_GRAD_OFFSET_MASK;
+    tensor->item = positions ? dcnv4i_dtype_size(problem->asked.offset_mask_dtype) : problem->item;
+    int64_t image, elements, bytes, item = (int64_t)tensor->item;
     tensor->row = row;
     tensor->stride = *stride;
     /* Every product is checked also where another factor is 0, so that no later arithmetic on the factors overflows. */
@@ -179,9 +198,12 @@ static dcnv4_status check_rows(dcnv4i_problem *problem) {
 dcnv4_status dcnv4i_problem_check(const dcnv4_problem *asked, dcnv4i_problem *problem) {
     *problem = (dcnv4i_problem){.asked = DCNV4_PROBLEM_INIT};
     dcnv4_problem *p = &problem->asked;
-    dcnv4_status status = dcnv4i_versioned_copy("dcnv4_problem", p, sizeof *p, sizeof *p, asked);
+    dcnv4_status status = dcnv4i_versioned_copy("dcnv4_problem", p, sizeof *p,
+                                                offsetof(dcnv4_problem, offset_mask_dtype), asked);
     if (status == DCNV4_SUCCESS)
         status = check_ranges(p);
+    if (status == DCNV4_SUCCESS)
+        status = check_offset_mask_dtype(p);
     if (status != DCNV4_SUCCESS)
         return status;
     problem->item = dcnv4i_dtype_size(p->dtype);

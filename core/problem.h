@@ -20,16 +20,17 @@ typedef struct dcnv4i_tensor {
     int64_t pixels;
     int64_t row;
     int64_t stride;
+    size_t item;  /* bytes of one element */
     size_t bytes; /* from the first element to the last, both counted in */
 } dcnv4i_tensor;
 
 /* A problem that passed every check. */
 typedef struct dcnv4i_problem {
-    dcnv4_problem asked; /* with its zeros for "dense" and "as the modules lay it out" replaced by numbers */
+    dcnv4_problem asked; /* with its zeros for "dense" and "as the modules lay it out", and DCNV4_SAME_DTYPE, replaced */
     int64_t points;      /* K */
     int64_t channels;    /* C = G·D */
     int64_t output_height, output_width;
-    size_t item; /* bytes of one element */
+    size_t item; /* bytes of one element, but of offset_mask and its gradient */
     dcnv4i_tensor tensors[DCNV4I_TENSORS];
 } dcnv4i_problem;
 

@@ -152,13 +152,14 @@ static void finish_dots(const backward_run *run, const place *at, const point_bo
 static void write_box(const backward_run *run, const place *at, const point_box *box, const point_chunk *chunk,
                       const corner_dots *dots) {
     const dcnv4i_layer *layer = run->layer;
-    const int64_t points = layer->problem->points, item = (int64_t)layer->problem->item, count = box->points;
+    const int64_t points = layer->problem->points, count = box->points;
+    const int64_t item = (int64_t)layer->problem->tensors[DCNV4I_GRAD_OFFSET_MASK].item;
     const int64_t row = layer->problem->asked.grad_offset_mask_stride;
     const real *pairs = chunk->pairs, *by_m = dots->by_m;
     char *block = run->tensors->grad_offset_mask + (at->pixel * row + at->group * 3 * points) * item;
     for (int64_t g = 0; g < box->groups; ++g, block += 3 * points * item) {
-        layer->write(pairs, 2 * count, block + 2 * at->point * item, row, box->pixels, 2 * count);
-        layer->write(by_m, count, block + (2 * points + at->point) * item, row, box->pixels, count);
+        layer->write_offsets(pairs, 2 * count, block + 2 * at->point * item, row, box->pixels, 2 * count);
+        layer->write_offsets(by_m, count, block + (2 * points + at->point) * item, row, box->pixels, count);
         pairs += 2 * count * box->pixels, by_m += count * box->pixels;
     }
 }
@@ -240,9 +241,9 @@ static void clear_padding(const dcnv4i_layer *layer, const dcnv4i_tensors *tenso
     const int64_t row = problem->output_width, before = piece->image * problem->output_height;
     if (piece->last_group < p->groups || padding == 0)
         return;
+    const size_t item = problem->tensors[DCNV4I_GRAD_OFFSET_MASK].item;
     for (int64_t i = (before + piece->first_output) * row; i < (before + piece->last_output) * row; ++i)
-        memset(tensors->grad_offset_mask + ((size_t)(i * p->grad_offset_mask_stride) + used) * problem->item, 0,
-               padding * problem->item);
+        memset(tensors->grad_offset_mask + ((size_t)(i * p->grad_offset_mask_stride) + used) * item, 0, padding * item);
 }
 
 /* Goes through all output rows of the image for the rows of grad_value that are the piece's. */

@@ -163,7 +163,7 @@ static image_frame make_frame(const dcnv4i_layer *layer, const dcnv4i_tensors *t
 
 /* m = exp(raw − largest) / sum over the K weights of a block, of which m has count now. */
 static NOINLINE void softmax(const dcnv4i_layer *layer, const char *block, real *m, int64_t count) {
-    const int64_t points = layer->problem->points, item = (int64_t)layer->problem->item;
+    const int64_t points = layer->problem->points, item = (int64_t)layer->problem->tensors[DCNV4I_OFFSET_MASK].item;
     const char *weights = block + 2 * points * item;
     real staged[POINTS], largest = -INFINITY, sum = 0;
     for (int pass = 0; pass < 2; ++pass)
@@ -171,7 +171,7 @@ static NOINLINE void softmax(const dcnv4i_layer *layer, const char *block, real 
             const int64_t part = smaller(points - k, POINTS);
             const real *raw = count == points ? m : staged;
             if (raw == staged)
-                layer->read(weights + k * item, 0, staged, 0, 1, part);
+                layer->read_offsets(weights + k * item, 0, staged, 0, 1, part);
             for (int64_t i = 0; i < part; ++i)
                 if (pass == 0)
                     largest = raw[i] > largest ? raw[i] : largest;
@@ -205,7 +205,8 @@ static void lay_grid(const dcnv4i_layer *layer, const place *at, const point_box
 static void read_box(const image_frame *frame, const place *at, const point_box *box, point_chunk *chunk) {
     const dcnv4i_layer *const layer = frame->layer;
     const dcnv4_problem *const p = &layer->problem->asked;
-    const int64_t points = layer->problem->points, item = (int64_t)layer->problem->item, count = box->points;
+    const int64_t points = layer->problem->points, count = box->points;
+    const int64_t item = (int64_t)layer->problem->tensors[DCNV4I_OFFSET_MASK].item;
     const int64_t row = p->offset_mask_stride;
     const char *block = frame->offset_mask + (at->pixel * row + at->group * 3 * points) * item;
     real *pairs = chunk->pairs, *m = chunk->m;
@@ -215,8 +216,8 @@ static void read_box(const image_frame *frame, const place *at, const point_box 
     chunk->points = count;
     chunk->pixels = box->pixels;
     for (int64_t g = 0; g < box->groups; ++g, block += 3 * points * item) {
-        layer->read(block + 2 * at->point * item, row, pairs, 2 * count, box->pixels, 2 * count);
-        layer->read(block + (2 * points + at->point) * item, row, m, count, box->pixels, count);
+        layer->read_offsets(block + 2 * at->point * item, row, pairs, 2 * count, box->pixels, 2 * count);
+        layer->read_offsets(block + (2 * points + at->point) * item, row, m, count, box->pixels, count);
         if (p->softmax)
             for (int64_t i = 0; i < box->pixels; ++i)
                 softmax(layer, block + i * row * item, m + i * count, count);

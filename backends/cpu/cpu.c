@@ -114,6 +114,8 @@ static void choose_kernels(cpu_program *program) {
     program->layer.converts = p->dtype == DCNV4_FLOAT16 || p->dtype == DCNV4_BFLOAT16;
     program->layer.read = kernels.read[p->dtype];
     program->layer.write = kernels.write[p->dtype];
+    program->layer.read_offsets = kernels.read[p->offset_mask_dtype];
+    program->layer.write_offsets = kernels.write[p->offset_mask_dtype];
 }
 
 /* Fills in where the K points are, measured from the kernel's middle; the kernel's width is the outer loop. */

@@ -15,8 +15,9 @@ typedef void dcnv4i_copy_rows(const void *from, int64_t from_stride, void *to, i
 typedef struct dcnv4i_layer {
     const dcnv4i_problem *problem;
     const void *grid_x, *grid_y; /* [K] real: the point's place in the kernel, measured from its middle */
-    bool converts;               /* storage and arithmetic are not of one type */
+    bool converts;               /* storage, but that of offset_mask, and arithmetic are not of one type */
     dcnv4i_copy_rows *read, *write;
+    dcnv4i_copy_rows *read_offsets, *write_offsets; /* the same of offset_mask and its gradient */
 } dcnv4i_layer;
 
 /* Half of what a kernel spans along one axis, rounded down. */

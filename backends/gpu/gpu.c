@@ -193,7 +193,8 @@ static void give(const dcnv4i_gpu_program *p, const dcnv4i_steps *todo, const dc
     /* Where there is no such part of the workspace, the kernel does not read the argument; it gets something valid. */
     const bool used = (what == DCNV4I_BIND_SUMS ? todo->sums_bytes : todo->reach_bytes) > 0;
     if (what < DCNV4I_BIND_SUMS)
-        dcnv4i_give_buffer(p->gpu, launch, tensors[what]->handle, tensors[what]->offset, p->problem.item);
+        dcnv4i_give_buffer(p->gpu, launch, tensors[what]->handle, tensors[what]->offset,
+                           p->problem.tensors[what].item);
     else if (!used)
         dcnv4i_give_buffer(p->gpu, launch, buffers->grad_value.handle, 0, 1);
     else {

@@ -54,6 +54,7 @@ static void define_layer(text *to, const dcnv4i_problem *problem) {
         int64_t number;
     } fields[] = {
         {"DTYPE", p->dtype},
+        {"OFFSET_DTYPE", p->offset_mask_dtype},
         {"FLOAT32", DCNV4_FLOAT32},
         {"FLOAT16", DCNV4_FLOAT16},
         {"REMOVE_CENTER", p->remove_center},

@@ -3,7 +3,7 @@
 #if DCN_STAGED
 /* The slopes of point k of this work-item's block where dots are of no use. The block is found out again: kept until here it
  * would take registers from the loads. */
-DCN_INLINE dcn_slopes dcn_slopes_anew(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *offset_mask,
+DCN_INLINE dcn_slopes dcn_slopes_anew(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_offset_item *offset_mask,
                                       const DCN_GLOBAL dcn_item *grad_output, int k, const DCN_PRIVATE dcn_sizes *sizes) {
     const dcn_tile tile = dcn_tile_of(DCN_GROUP_ID_AGAIN, 1, sizes);
     const dcn_block block = dcn_tile_block(&tile, DCN_LOCAL_ID_AGAIN / DCN_LANES, sizes);
@@ -17,9 +17,9 @@ DCN_KERNEL_OF(dcn_backward_points, DCN_WORK_GROUP, DCN_ALIGNED && DCN_SHARE <= 3
 DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
 #endif
 (const DCN_GLOBAL dcn_item *DCN_RESTRICT value, dcn_long value_at,
- const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
+ const DCN_GLOBAL dcn_offset_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
  const DCN_GLOBAL dcn_item *DCN_RESTRICT grad_output, dcn_long grad_output_at,
- DCN_GLOBAL dcn_item *DCN_RESTRICT grad_offset_mask, dcn_long grad_offset_mask_at, dcn_long height, dcn_long width,
+ DCN_GLOBAL dcn_offset_item *DCN_RESTRICT grad_offset_mask, dcn_long grad_offset_mask_at, dcn_long height, dcn_long width,
  dcn_long output_height, dcn_long output_width, dcn_long by_columns, dcn_long by_rows) {
     value += value_at, offset_mask += offset_mask_at;
     grad_output += grad_output_at, grad_offset_mask += grad_offset_mask_at;

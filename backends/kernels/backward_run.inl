@@ -26,7 +26,7 @@ typedef struct dcn_run_slopes {
 } dcn_run_slopes;
 
 /* Replaces those for which the dots are of no use. */
-DCN_INLINE void dcn_mend_slopes(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *offset_mask,
+DCN_INLINE void dcn_mend_slopes(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_offset_item *offset_mask,
                                 const DCN_GLOBAL dcn_item *grad_output, const DCN_PRIVATE dcn_run *run, int k,
                                 dcn_ints useful, DCN_PRIVATE dcn_run_slopes *slopes, const DCN_PRIVATE dcn_sizes *sizes) {
     float by[3][DCN_RUN];
@@ -56,7 +56,7 @@ DCN_INLINE dcn_run_slopes dcn_run_slopes_of(const DCN_PRIVATE dcn_cells *cells, 
 }
 
 /* Writes the gradients of point k of each pixel; `to` is where the first pixel's block begins. */
-DCN_INLINE void dcn_write_slopes(DCN_GLOBAL dcn_item *to, const DCN_PRIVATE dcn_run *run, int k,
+DCN_INLINE void dcn_write_slopes(DCN_GLOBAL dcn_offset_item *to, const DCN_PRIVATE dcn_run *run, int k,
                                  const DCN_PRIVATE dcn_cells *cells, dcn_floats mask,
                                  const DCN_PRIVATE dcn_run_slopes *slopes, dcn_floats mean) {
     const dcn_ints counts = cells->x.counts & cells->y.counts;
@@ -148,7 +148,7 @@ DCN_INLINE void dcn_visit_cells(DCN_GLOBAL float *packed, const DCN_GLOBAL dcn_i
 #endif
 
 /* Makes the dots of a run's points, and, if there is a copy to work on, adds to the sums in it. */
-DCN_INLINE void dcn_visit_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *offset_mask,
+DCN_INLINE void dcn_visit_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_offset_item *offset_mask,
                               const DCN_GLOBAL dcn_item *grad_output, DCN_GLOBAL float *packed,
                               const DCN_PRIVATE dcn_run *run, int first, DCN_PRIVATE dcn_run_points *points,
                               const DCN_PRIVATE dcn_sizes *sizes) {
@@ -181,14 +181,14 @@ DCN_INLINE void dcn_visit_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL
 }
 
 /* Writes the gradients of the blocks of a run; adds those of value to the sums of a copy, if there is one. */
-DCN_APART void dcn_points_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *offset_mask,
-                              const DCN_GLOBAL dcn_item *grad_output, DCN_GLOBAL dcn_item *grad_offset_mask,
+DCN_APART void dcn_points_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_offset_item *offset_mask,
+                              const DCN_GLOBAL dcn_item *grad_output, DCN_GLOBAL dcn_offset_item *grad_offset_mask,
                               DCN_GLOBAL float *packed, const DCN_PRIVATE dcn_run *run,
                               const DCN_PRIVATE dcn_sizes *sizes) {
     const int rounds = (DCN_POINTS + DCN_TAPS - 1) / DCN_TAPS, first_writing = DCN_SOFTMAX ? rounds : 0;
     const dcn_softmaxes norm = dcn_softmaxes_of(run);
     const dcn_block block = dcn_run_block(run, 0, sizes);
-    DCN_GLOBAL dcn_item *const to = grad_offset_mask + block.pixel * DCN_GRAD_OFFSET_MASK_STRIDE +
+    DCN_GLOBAL dcn_offset_item *const to = grad_offset_mask + block.pixel * DCN_GRAD_OFFSET_MASK_STRIDE +
                                     block.group * 3 * DCN_POINTS;
     dcn_run_points points;
     dcn_floats mean = 0.0f;
@@ -215,8 +215,8 @@ DCN_APART void dcn_points_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL
 }
 
 /* All that a run's blocks have in grad_offset_mask. */
-DCN_INLINE void dcn_points_of_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *offset_mask,
-                                  const DCN_GLOBAL dcn_item *grad_output, DCN_GLOBAL dcn_item *grad_offset_mask,
+DCN_INLINE void dcn_points_of_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_offset_item *offset_mask,
+                                  const DCN_GLOBAL dcn_item *grad_output, DCN_GLOBAL dcn_offset_item *grad_offset_mask,
                                   DCN_GLOBAL float *packed, const DCN_PRIVATE dcn_run *run,
                                   const DCN_PRIVATE dcn_sizes *sizes) {
     const int cellular = sizes->width > 1 && sizes->height > 1;

@@ -14,7 +14,7 @@
 
 /* For each row of output pixels, the smallest and the largest number of a value pixel that its points can reach. */
 DCN_KERNEL(dcn_backward_reach, 1)
-(const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at, DCN_GLOBAL dcn_index *DCN_RESTRICT reach,
+(const DCN_GLOBAL dcn_offset_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at, DCN_GLOBAL dcn_index *DCN_RESTRICT reach,
  dcn_long reach_at, dcn_long height, dcn_long width, dcn_long output_height, dcn_long output_width) {
     offset_mask += offset_mask_at, reach += reach_at;
     dcn_sizes sizes;
@@ -69,7 +69,7 @@ DCN_INLINE dcn_share dcn_share_of(dcn_index number, dcn_long bands, dcn_long sha
 
 /* Adds what a block's points from `from` to `end` give to the pixels that are owned, point by point. sums begin at the first
  * of these, at the work-item's first channel, and have `stride` numbers from pixel to pixel. */
-DCN_INLINE void dcn_scatter_block(const DCN_GLOBAL dcn_item *offset_mask, const DCN_GLOBAL dcn_item *grad_output,
+DCN_INLINE void dcn_scatter_block(const DCN_GLOBAL dcn_offset_item *offset_mask, const DCN_GLOBAL dcn_item *grad_output,
                                   DCN_GLOBAL float *sums, dcn_index stride, const DCN_PRIVATE dcn_block *b, int from,
                                   int end, const DCN_PRIVATE dcn_share *own, dcn_index channel,
                                   const DCN_PRIVATE dcn_sizes *sizes) {
@@ -130,7 +130,7 @@ DCN_INLINE void dcn_spread_cells(DCN_GLOBAL float *sums, const DCN_GLOBAL dcn_it
 }
 
 /* Adds what the blocks of a run give to the pixels that are owned. */
-DCN_APART void dcn_scatter_run(const DCN_GLOBAL dcn_item *offset_mask, const DCN_GLOBAL dcn_item *grad_output,
+DCN_APART void dcn_scatter_run(const DCN_GLOBAL dcn_offset_item *offset_mask, const DCN_GLOBAL dcn_item *grad_output,
                                 DCN_GLOBAL float *sums, const DCN_PRIVATE dcn_run *run,
                                 const DCN_PRIVATE dcn_share *own, const DCN_PRIVATE dcn_sizes *sizes) {
     dcn_quad weights[DCN_RUN * DCN_TAPS];
@@ -207,7 +207,7 @@ DCN_INLINE int dcn_reaches(const DCN_GLOBAL dcn_index *reach, dcn_index row, con
 /* Each work-group owns a band of rows of one image in some groups, and nobody else writes there: it looks through the output
  * pixels in their order, and adds what falls into its share. */
 DCN_KERNEL(dcn_backward_scatter, DCN_LANES)
-(const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
+(const DCN_GLOBAL dcn_offset_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
  const DCN_GLOBAL dcn_item *DCN_RESTRICT grad_output, dcn_long grad_output_at, DCN_GLOBAL dcn_item *grad_value,
  dcn_long grad_value_at, DCN_GLOBAL float *workspace, dcn_long workspace_at,
  const DCN_GLOBAL dcn_index *DCN_RESTRICT reach, dcn_long reach_at, dcn_long bands, dcn_long shares, dcn_long height,
@@ -257,7 +257,7 @@ DCN_KERNEL(dcn_backward_clear, DCN_FLAT_GROUP)
 
 /* Each work-item has some channels of a block, and adds to every corner of its points by atomic additions. */
 DCN_KERNEL(dcn_backward_scatter, DCN_WORK_GROUP)
-(const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
+(const DCN_GLOBAL dcn_offset_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
  const DCN_GLOBAL dcn_item *DCN_RESTRICT grad_output, dcn_long grad_output_at, DCN_GLOBAL dcn_item *grad_value,
  dcn_long grad_value_at, DCN_GLOBAL float *workspace, dcn_long workspace_at, dcn_long height, dcn_long width,
  dcn_long output_height, dcn_long output_width, dcn_long by_columns, dcn_long by_rows) {

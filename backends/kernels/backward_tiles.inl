@@ -34,7 +34,7 @@ DCN_INLINE dcn_start dcn_chunk_start(dcn_index chunk, dcn_long by_chunk_columns,
 
 /* For each image, group and chunk: its bounds. A work-group has one of them. */
 DCN_KERNEL(dcn_backward_reach, DCN_FLAT_GROUP)
-(const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at, DCN_GLOBAL dcn_index *DCN_RESTRICT reach,
+(const DCN_GLOBAL dcn_offset_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at, DCN_GLOBAL dcn_index *DCN_RESTRICT reach,
  dcn_long reach_at, dcn_long height, dcn_long width, dcn_long output_height, dcn_long output_width,
  dcn_long by_chunks, dcn_long by_chunk_columns) {
     offset_mask += offset_mask_at, reach += reach_at;
@@ -142,7 +142,7 @@ typedef struct dcn_landing {
     float fx, fy; /* where in the cell */
 } dcn_landing;
 
-DCN_INLINE dcn_landing dcn_land(const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_block *b, int k,
+DCN_INLINE dcn_landing dcn_land(const DCN_GLOBAL dcn_offset_item *offset_mask, const DCN_PRIVATE dcn_block *b, int k,
                                 const DCN_PRIVATE dcn_tile *tile, const DCN_PRIVATE dcn_sizes *sizes) {
     dcn_landing landing;
 #if DCN_WIDE
@@ -168,7 +168,7 @@ DCN_INLINE dcn_landing dcn_land(const DCN_GLOBAL dcn_item *offset_mask, const DC
 }
 
 /* Looks at point number `key` of the chunks found, and adds it to the hits if it is one. */
-DCN_INLINE void dcn_try_point(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_item *offset_mask, int key,
+DCN_INLINE void dcn_try_point(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_offset_item *offset_mask, int key,
                               const DCN_PRIVATE dcn_tile *tile, const DCN_PRIVATE dcn_sizes *sizes) {
     const int chunk = key / DCN_CHUNK_POINTS, pixel = key % DCN_CHUNK_POINTS / DCN_POINTS, k = key % DCN_POINTS;
     const dcn_index oy = hits->oy[chunk] + pixel / DCN_CHUNK_W, ox = hits->ox[chunk] + pixel % DCN_CHUNK_W;
@@ -266,7 +266,7 @@ DCN_KERNEL_OF(dcn_backward_scatter, DCN_WORK_GROUP, DCN_VECTORS > 2 ? 80 : 64)
 #else
 DCN_KERNEL(dcn_backward_scatter, DCN_WORK_GROUP)
 #endif
-(const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
+(const DCN_GLOBAL dcn_offset_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
  const DCN_GLOBAL dcn_item *DCN_RESTRICT grad_output, dcn_long grad_output_at,
  DCN_GLOBAL dcn_item *DCN_RESTRICT grad_value, dcn_long grad_value_at, const DCN_GLOBAL dcn_index *DCN_RESTRICT reach,
  dcn_long reach_at, dcn_long height, dcn_long width, dcn_long output_height, dcn_long output_width,

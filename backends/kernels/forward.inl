@@ -37,7 +37,7 @@ DCN_INLINE int dcn_plain(const DCN_PRIVATE dcn_sample *s) {
 
 /* Adds all points of a block, whatever they are like, but those that do not count. Where points are staged that is rare. */
 DCN_INLINE void dcn_add_block(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_item *value,
-                              const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_block *b, dcn_index channel,
+                              const DCN_GLOBAL dcn_offset_item *offset_mask, const DCN_PRIVATE dcn_block *b, dcn_index channel,
                               const DCN_PRIVATE dcn_sizes *sizes) {
     const dcn_softmax norm = dcn_softmax_of(offset_mask, b->offsets);
     const dcn_index below = sizes->width * DCN_VALUE_STRIDE;
@@ -103,7 +103,7 @@ typedef struct DCN_ALIGN(16) dcn_cells {
 
 /* The same of this work-item's block, which is found out again: kept until here it would take registers from the loads. */
 DCN_INLINE void dcn_add_anew(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_item *value,
-                             const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_sizes *sizes) {
+                             const DCN_GLOBAL dcn_offset_item *offset_mask, const DCN_PRIVATE dcn_sizes *sizes) {
     const int item = DCN_LOCAL_ID_AGAIN;
     const dcn_tile tile = dcn_tile_of(DCN_GROUP_ID_AGAIN, DCN_CHANNEL_PARTS, sizes);
     const dcn_block block = dcn_tile_block(&tile, item / DCN_LANES, sizes);
@@ -113,7 +113,7 @@ DCN_INLINE void dcn_add_anew(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_i
 /* Leaves what the lanes of a block need of its point `number`: its cell's weights, and its place. In the last round there may
  * be fewer points; the rest are points that do not count. */
 DCN_INLINE void dcn_stage(DCN_LOCAL dcn_quad *weight, DCN_LOCAL dcn_unsigned *cell,
-                          const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_block *b, int number,
+                          const DCN_GLOBAL dcn_offset_item *offset_mask, const DCN_PRIVATE dcn_block *b, int number,
                           const DCN_PRIVATE dcn_softmax *norm, const DCN_PRIVATE dcn_sizes *sizes) {
     const int is_one = DCN_POINTS % DCN_TAPS == 0 || number < DCN_POINTS, k = is_one ? number : DCN_POINTS - 1;
     float shift_x, shift_y;
@@ -216,7 +216,7 @@ DCN_INLINE void dcn_add_run(DCN_PRIVATE dcn_vector *sums, const DCN_GLOBAL dcn_i
     }
 }
 
-DCN_APART void dcn_forward_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *offset_mask,
+DCN_APART void dcn_forward_run(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_offset_item *offset_mask,
                                 DCN_GLOBAL dcn_item *output, const DCN_PRIVATE dcn_run *run, dcn_index channel,
                                 const DCN_PRIVATE dcn_sizes *sizes) {
     const int cellular = sizes->width > 1 && sizes->height > 1;
@@ -239,7 +239,7 @@ DCN_KERNEL_OF(dcn_forward, DCN_WORK_GROUP, DCN_DTYPE == DCN_FLOAT32 ? 48 : DCN_A
 DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
 #endif
 (const DCN_GLOBAL dcn_item *DCN_RESTRICT value, dcn_long value_at,
- const DCN_GLOBAL dcn_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
+ const DCN_GLOBAL dcn_offset_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
  DCN_GLOBAL dcn_item *DCN_RESTRICT output, dcn_long output_at, dcn_long height, dcn_long width,
  dcn_long output_height, dcn_long output_width, dcn_long by_columns, dcn_long by_rows) {
     value += value_at, offset_mask += offset_mask_at, output += output_at;

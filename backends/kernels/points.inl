@@ -1,6 +1,23 @@
 /* What a layer fixes: its tensors' rows, the places where its points look before offsets, and the weights. And which
  * output pixel, group and channels a work-item has. */
 
+/* offset_mask and its gradient may be float32 where the other tensors have 16 bits. */
+#if DCN_OFFSET_DTYPE == DCN_DTYPE
+typedef dcn_item dcn_offset_item;
+#define dcn_read_offset dcn_read
+#define dcn_write_offset dcn_write
+#else
+typedef float dcn_offset_item;
+
+DCN_INLINE float dcn_read_offset(const DCN_GLOBAL float *tensor, dcn_index at) {
+    return tensor[at];
+}
+
+DCN_INLINE void dcn_write_offset(DCN_GLOBAL float *tensor, dcn_index at, float number) {
+    tensor[at] = number;
+}
+#endif
+
 #define DCN_HALF_H (DCN_DILATION_H * (DCN_KERNEL_H - 1) >> 1)
 #define DCN_HALF_W (DCN_DILATION_W * (DCN_KERNEL_W - 1) >> 1)
 #define DCN_CENTER (DCN_KERNEL_W / 2 * DCN_KERNEL_H + DCN_KERNEL_H / 2)
@@ -43,14 +60,14 @@ typedef struct dcn_softmax {
     float largest, sum;
 } dcn_softmax;
 
-DCN_INLINE dcn_softmax dcn_softmax_of(const DCN_GLOBAL dcn_item *offset_mask, dcn_index offsets) {
+DCN_INLINE dcn_softmax dcn_softmax_of(const DCN_GLOBAL dcn_offset_item *offset_mask, dcn_index offsets) {
     dcn_softmax norm;
     norm.largest = -DCN_INFINITY, norm.sum = 0.0f;
 #if DCN_SOFTMAX
     for (int k = 0; k < DCN_POINTS; ++k)
-        norm.largest = DCN_MAX(norm.largest, dcn_read(offset_mask, offsets + 2 * DCN_POINTS + k));
+        norm.largest = DCN_MAX(norm.largest, dcn_read_offset(offset_mask, offsets + 2 * DCN_POINTS + k));
     for (int k = 0; k < DCN_POINTS; ++k)
-        norm.sum += DCN_EXP(dcn_read(offset_mask, offsets + 2 * DCN_POINTS + k) - norm.largest);
+        norm.sum += DCN_EXP(dcn_read_offset(offset_mask, offsets + 2 * DCN_POINTS + k) - norm.largest);
 #endif
     return norm;
 }
@@ -75,7 +92,7 @@ DCN_INLINE dcn_index dcn_tap_y(int k) {
 
 /* How far point k is from there, on each axis, with the offsets at `offsets`. Numbers that a float holds are divided as
  * such. */
-DCN_INLINE void dcn_shift(const DCN_GLOBAL dcn_item *offset_mask, dcn_index offsets, int k, DCN_PRIVATE float *x,
+DCN_INLINE void dcn_shift(const DCN_GLOBAL dcn_offset_item *offset_mask, dcn_index offsets, int k, DCN_PRIVATE float *x,
                           DCN_PRIVATE float *y) {
 #if DCN_STAGED && DCN_POINTS < 0x10000 && DCN_HALF_H < 0x400000 && DCN_HALF_W < 0x400000
     const float number = dcn_number(k), column = DCN_FLOOR(number * (1.0f / DCN_KERNEL_H) + 0.5f / DCN_KERNEL_H);
@@ -84,13 +101,13 @@ DCN_INLINE void dcn_shift(const DCN_GLOBAL dcn_item *offset_mask, dcn_index offs
 #else
     const float tap_x = dcn_tap_x(k), tap_y = dcn_tap_y(k);
 #endif
-    const DCN_GLOBAL dcn_item *const at = offset_mask + offsets + 2 * k;
-    const float dx = dcn_read(at, 0), dy = dcn_read(at, 1);
+    const DCN_GLOBAL dcn_offset_item *const at = offset_mask + offsets + 2 * k;
+    const float dx = dcn_read_offset(at, 0), dy = dcn_read_offset(at, 1);
     *x = DCN_SCALE * (tap_x + dx), *y = DCN_SCALE * (tap_y + dy);
 }
 
 /* Where point k of a block lies. */
-DCN_INLINE dcn_sample dcn_place(const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_block *b, int k,
+DCN_INLINE dcn_sample dcn_place(const DCN_GLOBAL dcn_offset_item *offset_mask, const DCN_PRIVATE dcn_block *b, int k,
                                 const DCN_PRIVATE dcn_sizes *sizes) {
     float x, y;
     dcn_shift(offset_mask, b->offsets, k, &x, &y);
@@ -98,9 +115,9 @@ DCN_INLINE dcn_sample dcn_place(const DCN_GLOBAL dcn_item *offset_mask, const DC
 }
 
 /* Its weight. */
-DCN_INLINE float dcn_mask_of(const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_block *b, int k,
+DCN_INLINE float dcn_mask_of(const DCN_GLOBAL dcn_offset_item *offset_mask, const DCN_PRIVATE dcn_block *b, int k,
                              const DCN_PRIVATE dcn_softmax *norm) {
-    const float raw = dcn_read(offset_mask, b->offsets + 2 * DCN_POINTS + k);
+    const float raw = dcn_read_offset(offset_mask, b->offsets + 2 * DCN_POINTS + k);
 #if DCN_SOFTMAX
     return DCN_EXP(raw - norm->largest) / norm->sum;
 #else
@@ -108,7 +125,7 @@ DCN_INLINE float dcn_mask_of(const DCN_GLOBAL dcn_item *offset_mask, const DCN_P
 #endif
 }
 
-DCN_INLINE dcn_sample dcn_point(const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_block *b, int k,
+DCN_INLINE dcn_sample dcn_point(const DCN_GLOBAL dcn_offset_item *offset_mask, const DCN_PRIVATE dcn_block *b, int k,
                                 const DCN_PRIVATE dcn_softmax *norm, const DCN_PRIVATE dcn_sizes *sizes) {
     dcn_sample s = dcn_place(offset_mask, b, k, sizes);
     s.mask = dcn_mask_of(offset_mask, b, k, norm);

@@ -7,12 +7,12 @@ typedef int8 dcn_ints;
 typedef struct dcn_run {
     dcn_index n, oy, ox, group; /* of its first pixel */
     int first, end;             /* which of its pixels are its own: those before are the last run's, behind there are none */
-    const DCN_GLOBAL dcn_item *offsets[DCN_RUN]; /* its pixels' first; where there is no pixel the last one's again */
+    const DCN_GLOBAL dcn_offset_item *offsets[DCN_RUN]; /* its pixels' first; where there is no pixel the last one's again */
 } dcn_run;
 
 /* The run from column ox on, moved left as far as it would stand out of its row. */
 DCN_INLINE dcn_run dcn_run_of(dcn_index n, dcn_index oy, dcn_index ox, dcn_index group,
-                              const DCN_GLOBAL dcn_item *offset_mask, const DCN_PRIVATE dcn_sizes *sizes) {
+                              const DCN_GLOBAL dcn_offset_item *offset_mask, const DCN_PRIVATE dcn_sizes *sizes) {
     dcn_run run;
     run.n = n, run.oy = oy, run.group = group;
     run.ox = DCN_MAX_INDEX(DCN_MIN_INDEX(ox, sizes->output_width - DCN_RUN), 0);
@@ -26,7 +26,7 @@ DCN_INLINE dcn_run dcn_run_of(dcn_index n, dcn_index oy, dcn_index ox, dcn_index
 #define DCN_TILE_RUNS (DCN_TILE_BLOCKS / DCN_RUN)
 
 /* Run number `item` of a tile: groups fastest, then runs of a row, then rows. */
-DCN_INLINE dcn_run dcn_tile_run(const DCN_PRIVATE dcn_tile *t, int item, const DCN_GLOBAL dcn_item *offset_mask,
+DCN_INLINE dcn_run dcn_tile_run(const DCN_PRIVATE dcn_tile *t, int item, const DCN_GLOBAL dcn_offset_item *offset_mask,
                                 const DCN_PRIVATE dcn_sizes *sizes) {
     const int number = item / DCN_TILE_GROUPS, runs = DCN_TILE_W / DCN_RUN;
     return dcn_run_of(t->n, t->oy + number / runs, t->ox + number % runs * DCN_RUN, t->group + item % DCN_TILE_GROUPS,
@@ -42,17 +42,17 @@ DCN_INLINE dcn_block dcn_run_block(const DCN_PRIVATE dcn_run *run, int pixel, co
     return dcn_block_of(run->n, run->oy, run->ox + pixel, run->group, sizes);
 }
 
-/* Elements of eight pixels, as they are stored, and the same as float32s. */
-#if DCN_DTYPE == DCN_FLOAT32
+/* Elements of offset_mask of eight pixels, as they are stored, and the same as float32s. */
+#if DCN_OFFSET_DTYPE == DCN_FLOAT32
 typedef float dcn_stored;
 #else
 typedef ushort dcn_stored;
 #endif
 
 DCN_INLINE dcn_floats dcn_decode(const DCN_PRIVATE dcn_stored *from) {
-#if DCN_DTYPE == DCN_FLOAT32
+#if DCN_OFFSET_DTYPE == DCN_FLOAT32
     return vload8(0, from);
-#elif DCN_DTYPE == DCN_FLOAT16
+#elif DCN_OFFSET_DTYPE == DCN_FLOAT16
     return vload_half8(0, (const DCN_PRIVATE half *)from);
 #else
     return as_float8(convert_uint8(vload8(0, from)) << 16);
@@ -60,9 +60,9 @@ DCN_INLINE dcn_floats dcn_decode(const DCN_PRIVATE dcn_stored *from) {
 }
 
 DCN_INLINE void dcn_encode(dcn_floats a, DCN_PRIVATE dcn_stored *to) {
-#if DCN_DTYPE == DCN_FLOAT32
+#if DCN_OFFSET_DTYPE == DCN_FLOAT32
     vstore8(a, 0, to);
-#elif DCN_DTYPE == DCN_FLOAT16
+#elif DCN_OFFSET_DTYPE == DCN_FLOAT16
     vstore_half8_rte(a, 0, (DCN_PRIVATE half *)to);
 #else
     float part[DCN_RUN];
@@ -184,7 +184,7 @@ DCN_INLINE void dcn_stage_cells(const DCN_PRIVATE dcn_cells *cells, dcn_index wi
 }
 
 /* Writes number k of each pixel's gradients; `to` is the first of the first pixel. */
-DCN_INLINE void dcn_write_run(DCN_GLOBAL dcn_item *to, const DCN_PRIVATE dcn_run *run, int k, dcn_floats a) {
+DCN_INLINE void dcn_write_run(DCN_GLOBAL dcn_offset_item *to, const DCN_PRIVATE dcn_run *run, int k, dcn_floats a) {
     DCN_GLOBAL dcn_stored *const at = (DCN_GLOBAL dcn_stored *)to + k;
     dcn_stored part[DCN_RUN];
     dcn_encode(a, part);

@@ -54,20 +54,20 @@ DCN_INLINE int dcn_are_finite(const DCN_PRIVATE float *dot) {
 }
 
 /* Writes the three gradients of point k, whose weight is given; mean is Σ mask·slope over the block with softmax. */
-DCN_INLINE void dcn_write_point(DCN_GLOBAL dcn_item *grad_offset_mask, const DCN_PRIVATE dcn_block *b, int k,
+DCN_INLINE void dcn_write_point(DCN_GLOBAL dcn_offset_item *grad_offset_mask, const DCN_PRIVATE dcn_block *b, int k,
                                 float weight, const DCN_PRIVATE dcn_slopes *slopes, float mean) {
     const dcn_index at = b->pixel * DCN_GRAD_OFFSET_MASK_STRIDE + b->group * 3 * DCN_POINTS;
     const float factor = DCN_SCALE * weight;
-    dcn_write(grad_offset_mask, at + 2 * k, slopes->counts ? factor * slopes->x : 0.0f);
-    dcn_write(grad_offset_mask, at + 2 * k + 1, slopes->counts ? factor * slopes->y : 0.0f);
-    dcn_write(grad_offset_mask, at + 2 * DCN_POINTS + k, DCN_SOFTMAX ? weight * (slopes->mask - mean) : slopes->mask);
+    dcn_write_offset(grad_offset_mask, at + 2 * k, slopes->counts ? factor * slopes->x : 0.0f);
+    dcn_write_offset(grad_offset_mask, at + 2 * k + 1, slopes->counts ? factor * slopes->y : 0.0f);
+    dcn_write_offset(grad_offset_mask, at + 2 * DCN_POINTS + k, DCN_SOFTMAX ? weight * (slopes->mask - mean) : slopes->mask);
 }
 
 /* The work-items of the last block of a row write its padding. */
-DCN_INLINE void dcn_write_padding(DCN_GLOBAL dcn_item *grad_offset_mask, const DCN_PRIVATE dcn_block *b, int lane) {
+DCN_INLINE void dcn_write_padding(DCN_GLOBAL dcn_offset_item *grad_offset_mask, const DCN_PRIVATE dcn_block *b, int lane) {
     if (b->group == DCN_GROUPS - 1)
         for (dcn_index c = 3 * DCN_POINTS * (dcn_index)DCN_GROUPS + lane; c < DCN_OFFSET_MASK_ROW; c += DCN_LANES)
-            dcn_write(grad_offset_mask, b->pixel * DCN_GRAD_OFFSET_MASK_STRIDE + c, 0.0f);
+            dcn_write_offset(grad_offset_mask, b->pixel * DCN_GRAD_OFFSET_MASK_STRIDE + c, 0.0f);
 }
 
 #if DCN_STAGED
@@ -105,7 +105,7 @@ typedef struct dcn_kept {
 } dcn_kept;
 
 /* Finds point k. Returns the number of its cell's first pixel. */
-DCN_INLINE dcn_index dcn_keep_point(DCN_PRIVATE dcn_kept *kept, const DCN_GLOBAL dcn_item *offset_mask,
+DCN_INLINE dcn_index dcn_keep_point(DCN_PRIVATE dcn_kept *kept, const DCN_GLOBAL dcn_offset_item *offset_mask,
                                     const DCN_PRIVATE dcn_block *b, int k, const DCN_PRIVATE dcn_sizes *sizes) {
     float x, y;
     dcn_shift(offset_mask, b->offsets, k, &x, &y);
@@ -147,7 +147,7 @@ DCN_INLINE int dcn_gather_slopes(DCN_PRIVATE dcn_slopes *slopes, const DCN_LOCAL
 }
 
 /* The slopes of point k from the tensors. */
-DCN_INLINE dcn_slopes dcn_careful_slopes(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *offset_mask,
+DCN_INLINE dcn_slopes dcn_careful_slopes(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_offset_item *offset_mask,
                                          const DCN_GLOBAL dcn_item *grad_output, const DCN_PRIVATE dcn_block *b, int k,
                                          const DCN_PRIVATE dcn_sizes *sizes) {
     const dcn_sample s = dcn_place(offset_mask, b, k, sizes);
@@ -219,8 +219,8 @@ DCN_INLINE dcn_slopes dcn_project(const DCN_GLOBAL dcn_item *value, const DCN_GL
 }
 
 /* Writes the gradients of a block, point by point. */
-DCN_INLINE void dcn_points_block(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_item *offset_mask,
-                                 const DCN_GLOBAL dcn_item *grad_output, DCN_GLOBAL dcn_item *grad_offset_mask,
+DCN_INLINE void dcn_points_block(const DCN_GLOBAL dcn_item *value, const DCN_GLOBAL dcn_offset_item *offset_mask,
+                                 const DCN_GLOBAL dcn_item *grad_output, DCN_GLOBAL dcn_offset_item *grad_offset_mask,
                                  const DCN_PRIVATE dcn_block *b, dcn_index channel, const DCN_PRIVATE dcn_sizes *sizes) {
     const dcn_softmax norm = dcn_softmax_of(offset_mask, b->offsets);
     float mean = 0.0f;

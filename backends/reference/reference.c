@@ -33,6 +33,15 @@ static void write(const run_state *run, void *tensor, int64_t index, double numb
     dcnv4i_element_write(run->problem->asked.dtype, tensor, index, number);
 }
 
+/* The same of offset_mask and its gradient, which have a dtype of their own. */
+static double read_offset(const run_state *run, int64_t index) {
+    return dcnv4i_element_read(run->problem->asked.offset_mask_dtype, run->offset_mask, index);
+}
+
+static void write_offset(const run_state *run, int64_t index, double number) {
+    dcnv4i_element_write(run->problem->asked.offset_mask_dtype, run->grad_offset_mask, index, number);
+}
+
 /* The k-th point of a block at output pixel (n, oy, ox), whose block of offset_mask starts at element block. Points are
  * numbered with the kernel's width outside, and remove_center closes the gap up. */
 static sample look(const run_state *run, int64_t n, int64_t oy, int64_t ox, int64_t block, int64_t k) {
@@ -41,7 +50,7 @@ static sample look(const run_state *run, int64_t n, int64_t oy, int64_t ox, int6
     const int64_t number = p->remove_center && k >= center ? k + 1 : k;
     const int64_t i = number / p->kernel_h, j = number % p->kernel_h;
     const int64_t half_w = p->dilation_w * (p->kernel_w - 1) >> 1, half_h = p->dilation_h * (p->kernel_h - 1) >> 1;
-    const double dx = read(run, run->offset_mask, block + 2 * k), dy = read(run, run->offset_mask, block + 2 * k + 1);
+    const double dx = read_offset(run, block + 2 * k), dy = read_offset(run, block + 2 * k + 1);
     const double x = (double)(ox * p->stride_w - p->pad_w + half_w) +
                      p->offset_scale * ((double)(i * p->dilation_w - half_w) + dx);
     const double y = (double)(oy * p->stride_h - p->pad_h + half_h) +
@@ -83,14 +92,14 @@ static normalizer normalize(const run_state *run, int64_t weights) {
     const int64_t points = run->problem->points;
     normalizer norm = {run->problem->asked.softmax, -INFINITY, 0};
     for (int64_t k = 0; norm.softmax && k < points; ++k)
-        norm.largest = fmax(norm.largest, read(run, run->offset_mask, weights + k));
+        norm.largest = fmax(norm.largest, read_offset(run, weights + k));
     for (int64_t k = 0; norm.softmax && k < points; ++k)
-        norm.sum += exp(read(run, run->offset_mask, weights + k) - norm.largest);
+        norm.sum += exp(read_offset(run, weights + k) - norm.largest);
     return norm;
 }
 
 static double weight_of(const run_state *run, const normalizer *norm, int64_t weights, int64_t k) {
-    const double raw = read(run, run->offset_mask, weights + k);
+    const double raw = read_offset(run, weights + k);
     return norm->softmax ? exp(raw - norm->largest) / norm->sum : raw;
 }
 
@@ -156,9 +165,9 @@ static void backward_block(const run_state *run, const block *at) {
             by_y = p->offset_scale * m * project(run, at, &s, s.along_y);
             scatter(run, at, &s, m);
         }
-        write(run, run->grad_offset_mask, target + 2 * k, by_x);
-        write(run, run->grad_offset_mask, target + 2 * k + 1, by_y);
-        write(run, run->grad_offset_mask, target + 2 * points + k, norm.softmax ? m * (by_m - mean) : by_m);
+        write_offset(run, target + 2 * k, by_x);
+        write_offset(run, target + 2 * k + 1, by_y);
+        write_offset(run, target + 2 * points + k, norm.softmax ? m * (by_m - mean) : by_m);
     }
 }
 
@@ -184,7 +193,7 @@ static void backward(run_state *run) {
             write(run, run->grad_value, pixel * p->grad_value_stride + c, run->sums[pixel * channels + c]);
     for (int64_t pixel = 0; pixel < problem->tensors[DCNV4I_OUTPUT].pixels; ++pixel)
         for (int64_t c = 3 * problem->points * p->groups; c < p->offset_mask_row; ++c)
-            write(run, run->grad_offset_mask, pixel * p->grad_offset_mask_stride + c, 0);
+            write_offset(run, pixel * p->grad_offset_mask_stride + c, 0);
 }
 
 /* ---- The backend's table ----------------------------------------------------------------------------------------- */

@@ -181,6 +181,9 @@ typedef enum dcnv4_dtype {
     DCNV4_FLOAT64 = 3   /* on the reference and the cpu */
 } dcnv4_dtype;
 
+/* In the place of a dcnv4_dtype: that of the problem's other tensors. */
+#define DCNV4_SAME_DTYPE (-1)
+
 /* What is asked. Sizes count elements; pairs are in (height, width) order.
  *
  *     value        [N, H, W, G·D]      the input feature map
@@ -195,7 +198,7 @@ typedef enum dcnv4_dtype {
  * offset_mask_row is P: 0 stands for 3·G·K rounded up to a multiple of 8, as the original authors' modules lay it out. */
 typedef struct dcnv4_problem {
     size_t size;                     /* sizeof(dcnv4_problem) */
-    int32_t dtype;                   /* a dcnv4_dtype, of all six tensors */
+    int32_t dtype;                   /* a dcnv4_dtype, of all tensors but see offset_mask_dtype */
     int32_t remove_center;           /* 1: the kernel's centre point is left out */
     int32_t softmax;                 /* 1: the K weights of a block are softmaxed first */
     int32_t deterministic;           /* 1: gradients have the same bits in every run; the cpu's always have */
@@ -217,11 +220,16 @@ typedef struct dcnv4_problem {
     int64_t grad_output_stride;
     int64_t grad_value_stride;
     int64_t grad_offset_mask_stride;
+    int32_t offset_mask_dtype;       /* of offset_mask and grad_offset_mask: DCNV4_SAME_DTYPE, the same as dtype; or
+                                      * DCNV4_FLOAT32 beside 16-bit tensors, since 16 bits round the offsets: a bfloat16
+                                      * one of 64 pixels by up to 0.25 */
+    int32_t reserved_2;              /* 0 */
 } dcnv4_problem;
 
 /* float32, one group, a 3×3 kernel with stride 1, padding 1 and dilation 1, dense tensors; N, H, W and D are left at 0. */
 #define DCNV4_PROBLEM_INIT { \
-    sizeof(dcnv4_problem), DCNV4_FLOAT32, 0, 0, 0, 0, 0, 1.0, 0, 0, 0, 1, 0, 3, 3, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0 }
+    sizeof(dcnv4_problem), DCNV4_FLOAT32, 0, 0, 0, 0, 0, 1.0, 0, 0, 0, 1, 0, 3, 3, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, \
+    DCNV4_SAME_DTYPE, 0 }
 
 /* What follows from a problem. Byte counts are what the buffer of that tensor must at least hold. */
 typedef struct dcnv4_sizes {

@@ -63,6 +63,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (int64_t *field = &problem.batch; field <= &problem.grad_offset_mask_stride; ++field)
         *field = take_number(&from);
     take(&from, &problem.offset_scale, sizeof problem.offset_scale);
+    uint8_t other;
+    take(&from, &other, 1);
+    problem.offset_mask_dtype = other % 6 - 1; /* 0, what missing input reads as, is DCNV4_SAME_DTYPE */
     const dcnv4_status status = dcnv4i_problem_check(&problem, &checked);
     if (legal_problem(&problem, &expected)) {
         REQUIRE(status == DCNV4_SUCCESS);

@@ -40,6 +40,10 @@ static bool is_flag(int32_t number) {
     return number == 0 || number == 1;
 }
 
+static int bytes_of(int32_t dtype) {
+    return dtype == DCNV4_FLOAT64 ? 8 : dtype == DCNV4_FLOAT32 ? 4 : 2;
+}
+
 bool legal_problem(const dcnv4_problem *p, dcnv4_sizes *sizes) {
     const int64_t least_0[] = {p->batch,
                                p->height,
@@ -61,8 +65,12 @@ bool legal_problem(const dcnv4_problem *p, dcnv4_sizes *sizes) {
     for (size_t i = 0; i < sizeof least_1 / sizeof *least_1; ++i)
         if (least_1[i] < 1)
             return false;
-    if (p->dtype < DCNV4_FLOAT32 || p->dtype > DCNV4_FLOAT64 || p->reserved != 0 || !is_flag(p->remove_center) ||
+    if (p->dtype < DCNV4_FLOAT32 || p->dtype > DCNV4_FLOAT64 || p->reserved != 0 || p->reserved_2 != 0 ||
+        !is_flag(p->remove_center) ||
         !is_flag(p->softmax) || !is_flag(p->deterministic) || !is_flag(p->forward_only))
+        return false;
+    if (p->offset_mask_dtype != DCNV4_SAME_DTYPE && p->offset_mask_dtype != p->dtype &&
+        (p->offset_mask_dtype != DCNV4_FLOAT32 || (p->dtype != DCNV4_FLOAT16 && p->dtype != DCNV4_BFLOAT16)))
         return false;
     const wide points = times(p->kernel_h, p->kernel_w) - p->remove_center;
     const wide channels = times(p->groups, p->group_channels), needed = times(times(3, p->groups), points);
@@ -72,16 +80,15 @@ bool legal_problem(const dcnv4_problem *p, dcnv4_sizes *sizes) {
     if (!fits(points) || !fits(channels) || !fits(needed + 7) || row < needed || out_h < 0 || out_w < 0)
         return false;
     const wide n = p->batch, h = p->height, w = p->width,
-               item = p->dtype == DCNV4_FLOAT64   ? 8
-                      : p->dtype == DCNV4_FLOAT32 ? 4
-                                                  : 2;
+               item = bytes_of(p->dtype),
+               position = p->offset_mask_dtype == DCNV4_SAME_DTYPE ? item : bytes_of(p->offset_mask_dtype);
     const wide bytes[] = {
         tensor_bytes(n, h, w, channels, p->value_stride, item),
-        tensor_bytes(n, out_h, out_w, row, p->offset_mask_stride, item),
+        tensor_bytes(n, out_h, out_w, row, p->offset_mask_stride, position),
         tensor_bytes(n, out_h, out_w, channels, p->output_stride, item),
         tensor_bytes(n, out_h, out_w, channels, p->grad_output_stride, item),
         tensor_bytes(n, h, w, channels, p->grad_value_stride, item),
-        tensor_bytes(n, out_h, out_w, row, p->grad_offset_mask_stride, item),
+        tensor_bytes(n, out_h, out_w, row, p->grad_offset_mask_stride, position),
     };
     for (int i = 0; i < 6; ++i)
         if (bytes[i] < 0)

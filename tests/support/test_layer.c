@@ -68,8 +68,14 @@ int64_t layer_stride(const test_layer *layer, int tensor) {
     return strides[tensor] ? strides[tensor] : layer_row(layer, tensor);
 }
 
+int32_t layer_dtype(const test_layer *layer, int tensor) {
+    const dcnv4_problem *p = &layer->problem;
+    const bool positions = tensor == OFFSET_MASK || tensor == GRAD_OFFSET_MASK;
+    return positions && p->offset_mask_dtype != DCNV4_SAME_DTYPE ? p->offset_mask_dtype : p->dtype;
+}
+
 static char *row_at(const test_layer *layer, int tensor, int64_t pixel) {
-    const size_t distance = (size_t)(pixel * layer_stride(layer, tensor)) * item_size(layer->problem.dtype);
+    const size_t distance = (size_t)(pixel * layer_stride(layer, tensor)) * item_size(layer_dtype(layer, tensor));
     return (char *)layer->tensors[tensor] + distance;
 }
 
@@ -77,32 +83,32 @@ double *layer_read(const test_layer *layer, int tensor) {
     const int64_t pixels = layer_pixels(layer, tensor), row = layer_row(layer, tensor);
     double *numbers = allocate((size_t)(pixels * row) * sizeof *numbers);
     for (int64_t i = 0; i < pixels; ++i)
-        ASSERT_SUCCESS(dcnv4_convert(layer->problem.dtype, row_at(layer, tensor, i), DCNV4_FLOAT64, numbers + i * row,
-                                     (size_t)row));
+        ASSERT_SUCCESS(dcnv4_convert(layer_dtype(layer, tensor), row_at(layer, tensor, i), DCNV4_FLOAT64,
+                                     numbers + i * row, (size_t)row));
     return numbers;
 }
 
 void layer_write(test_layer *layer, int tensor, const double *numbers) {
     const int64_t pixels = layer_pixels(layer, tensor), row = layer_row(layer, tensor);
     for (int64_t i = 0; i < pixels; ++i)
-        ASSERT_SUCCESS(dcnv4_convert(DCNV4_FLOAT64, numbers + i * row, layer->problem.dtype, row_at(layer, tensor, i),
-                                     (size_t)row));
+        ASSERT_SUCCESS(dcnv4_convert(DCNV4_FLOAT64, numbers + i * row, layer_dtype(layer, tensor),
+                                     row_at(layer, tensor, i), (size_t)row));
 }
 
 static char *element_at(const test_layer *layer, int tensor, int64_t pixel, int64_t element) {
-    return row_at(layer, tensor, pixel) + (size_t)element * item_size(layer->problem.dtype);
+    return row_at(layer, tensor, pixel) + (size_t)element * item_size(layer_dtype(layer, tensor));
 }
 
 double layer_get(const test_layer *layer, int tensor, int64_t pixel, int64_t element) {
     double number = 0;
     ASSERT_SUCCESS(
-        dcnv4_convert(layer->problem.dtype, element_at(layer, tensor, pixel, element), DCNV4_FLOAT64, &number, 1));
+        dcnv4_convert(layer_dtype(layer, tensor), element_at(layer, tensor, pixel, element), DCNV4_FLOAT64, &number, 1));
     return number;
 }
 
 void layer_set(test_layer *layer, int tensor, int64_t pixel, int64_t element, double number) {
     ASSERT_SUCCESS(
-        dcnv4_convert(DCNV4_FLOAT64, &number, layer->problem.dtype, element_at(layer, tensor, pixel, element), 1));
+        dcnv4_convert(DCNV4_FLOAT64, &number, layer_dtype(layer, tensor), element_at(layer, tensor, pixel, element), 1));
 }
 
 void layer_fill(test_layer *layer, uint64_t seed, double reach) {
@@ -127,6 +133,8 @@ void layer_fill(test_layer *layer, uint64_t seed, double reach) {
 test_layer layer_as(const test_layer *given, int32_t dtype) {
     dcnv4_problem problem = given->problem;
     problem.dtype = dtype;
+    if (dtype != DCNV4_FLOAT16 && dtype != DCNV4_BFLOAT16)
+        problem.offset_mask_dtype = DCNV4_SAME_DTYPE;
     problem.value_stride = problem.offset_mask_stride = problem.output_stride = 0;
     problem.grad_output_stride = problem.grad_value_stride = problem.grad_offset_mask_stride = 0;
     test_layer made = layer_make(&problem);

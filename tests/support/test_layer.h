@@ -33,13 +33,17 @@ void layer_fill(test_layer *layer, uint64_t seed, double reach);
 /* Fills the outputs with UNTOUCHED. */
 void layer_clear(test_layer *layer);
 
-/* Another layer with the same numbers in another dtype and dense tensors; outputs are cleared. */
+/* Another layer with the same numbers in another dtype and dense tensors; outputs are cleared. An offset_mask_dtype stays
+ * where it is legal beside that dtype. */
 test_layer layer_as(const test_layer *layer, int32_t dtype);
 
 /* Rows and elements of a row. */
 int64_t layer_pixels(const test_layer *layer, int tensor);
 int64_t layer_row(const test_layer *layer, int tensor);
 int64_t layer_stride(const test_layer *layer, int tensor);
+
+/* The dtype of a tensor's elements. */
+int32_t layer_dtype(const test_layer *layer, int tensor);
 
 /* A tensor's numbers as float64 without what lies between rows, to be freed; and back, each rounded to the dtype. */
 double *layer_read(const test_layer *layer, int tensor);

@@ -84,6 +84,8 @@ static dcnv4_problem start(int number) {
     dcnv4_problem p = DCNV4_PROBLEM_INIT;
     p.batch = 2, p.height = 5, p.width = 6, p.groups = 2, p.group_channels = 4;
     p.dtype = number % 4;
+    if (number == 5) /* float16 */
+        p.offset_mask_dtype = DCNV4_FLOAT32, p.dtype = DCNV4_FLOAT16;
     switch (number) {
     case 1: p.batch = 0; break;
     case 2: p.height = 0, p.pad_h = 0; break;
@@ -184,6 +186,11 @@ static void messages_have_the_numbers(void **state) {
     REFUSED(p.deterministic = 3, "deterministic is 3");
     REFUSED(p.forward_only = INT32_MIN, "forward_only is -2147483648");
     REFUSED(p.reserved = 1, "reserved is 1, it must be 0");
+    REFUSED(p.reserved_2 = -1, "reserved_2 is -1, it must be 0");
+    REFUSED(p.offset_mask_dtype = 4, "offset_mask_dtype is 4, known are -1 and 0 to 3");
+    REFUSED(p.offset_mask_dtype = DCNV4_FLOAT16, "offset_mask_dtype is 1 beside dtype 0");
+    REFUSED((p.dtype = DCNV4_FLOAT64, p.offset_mask_dtype = DCNV4_FLOAT32), "offset_mask_dtype is 0 beside dtype 3");
+    REFUSED((p.dtype = DCNV4_BFLOAT16, p.offset_mask_dtype = DCNV4_FLOAT16), "offset_mask_dtype is 1 beside dtype 2");
 #undef REFUSED
 }
 
@@ -227,7 +234,10 @@ static void structs_are_versioned(void **state) {
     }
     for (size_t size = 0; size < sizeof(dcnv4_problem); ++size) {
         later.known.size = size;
-        assert_refused(dcnv4_problem_sizes(&later.known, &sizes), DCNV4_INVALID_ARGUMENT, "start from its _INIT macro");
+        if (size == offsetof(dcnv4_problem, offset_mask_dtype)) /* the first version */
+            ASSERT_SUCCESS(dcnv4_problem_sizes(&later.known, &sizes));
+        else
+            assert_refused(dcnv4_problem_sizes(&later.known, &sizes), DCNV4_INVALID_ARGUMENT, "start from its _INIT macro");
     }
     union {
         dcnv4_sizes known;
