@@ -42,7 +42,7 @@ static void write_inputs(const test_layer *layer) {
         int64_t s[4];
         shape_of(layer, files[i].tensor, s);
         snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%d, %d, %d, %d), }",
-                 descr_of(layer->problem.dtype), (int)s[0], (int)s[1], (int)s[2], (int)s[3]);
+                 descr_of(layer_dtype(layer, files[i].tensor)), (int)s[0], (int)s[1], (int)s[2], (int)s[3]);
         write_npy(files[i].name, 1, header, layer->tensors[files[i].tensor], layer->bytes[files[i].tensor]);
     }
 }
@@ -51,7 +51,7 @@ static void write_inputs(const test_layer *layer) {
 static void assert_file(const char *name, const test_layer *layer, int tensor) {
     int64_t shape[4];
     shape_of(layer, tensor, shape);
-    double *numbers = read_tensor(name, descr_of(layer->problem.dtype), shape), *expected = layer_read(layer, tensor);
+    double *numbers = read_tensor(name, descr_of(layer_dtype(layer, tensor)), shape), *expected = layer_read(layer, tensor);
     assert_close(numbers, expected, layer_pixels(layer, tensor) * layer_row(layer, tensor), 0, name);
     free(numbers);
     free(expected);
@@ -123,6 +123,28 @@ static void conversions(void **state) {
             layer_free(&layer);
         }
     leave_folder();
+}
+
+/* A float32 offset_mask beside a float16 value is used as it is, and so --offset-mask-dtype keeps it beside bfloat16. */
+static void float32_offsets(void **state) {
+    (void)state;
+    dcnv4_problem problem = the_problem(DCNV4_FLOAT16);
+    problem.offset_mask_dtype = DCNV4_FLOAT32;
+    test_layer layer = layer_make(&problem);
+    layer_fill(&layer, 73, 2);
+    layer_both(&layer, "cpu");
+    enter_folder();
+    write_inputs(&layer);
+    run_both("--device cpu");
+    assert_files(&layer);
+    test_layer narrow = layer_as(&layer, DCNV4_BFLOAT16);
+    layer_both(&narrow, "cpu");
+    run_both("--device cpu --dtype bf16 --offset-mask-dtype f32");
+    assert_files(&narrow);
+    assert_command_refused("forward --value om.npy --offset-mask v.npy --output o.npy --groups 1", 2, "--dtype says");
+    leave_folder();
+    layer_free(&layer);
+    layer_free(&narrow);
 }
 
 /* Versions 2 and 3 of the format, quotes of the other kind, keys in another order, and blanks are all the same file. */
@@ -261,6 +283,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_dtype),
         cmocka_unit_test(conversions),
+        cmocka_unit_test(float32_offsets),
         cmocka_unit_test(every_way_to_write_a_header),
         cmocka_unit_test(empty_tensors),
         cmocka_unit_test(help_and_version),

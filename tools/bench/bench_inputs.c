@@ -13,7 +13,7 @@ static dcnv4i_exit allocate(dcnv4i_view *view, size_t bytes, int64_t stride) {
 
 /* Normal numbers everywhere; those that are offsets get their own standard deviation. */
 static void fill_offset_mask(const dcnv4i_inputs *in, double spread, dcnv4i_random *random) {
-    const int32_t dtype = in->problem->dtype;
+    const int32_t dtype = dcnv4i_tensor_dtype(in->problem, DCNV4I_OFFSET_MASK_TENSOR);
     const size_t item = dcnv4i_dtype_bytes(dtype), points = (size_t)in->sizes.points;
     const int64_t rows = in->problem->batch * in->sizes.output_height * in->sizes.output_width;
     for (int64_t row = 0; row < rows; ++row) {
@@ -55,7 +55,8 @@ static dcnv4i_view part(const dcnv4i_inputs *in, dcnv4i_tensor_number tensor, dc
     const bool positions = tensor == DCNV4I_OFFSET_MASK_TENSOR || tensor == DCNV4I_GRAD_OFFSET_MASK_TENSOR;
     const int64_t block = positions ? 3 * in->sizes.points : in->problem->group_channels;
     const int64_t first = in->image * shape[1] * shape[2] * shape[3] + in->group * block;
-    return (dcnv4i_view){(char *)whole.memory + (size_t)first * dcnv4i_dtype_bytes(in->problem->dtype), shape[3]};
+    return (dcnv4i_view){(char *)whole.memory + (size_t)first * dcnv4i_dtype_bytes(dcnv4i_tensor_dtype(in->problem, tensor)),
+                         shape[3]};
 }
 
 static dcnv4i_exit ask_reference(dcnv4i_inputs *in) {

@@ -118,7 +118,8 @@ static bool fill_input(dcnv4i_random *random, dcnv4i_case *made, dcnv4i_tensor_n
     int64_t shape[4];
     dcnv4i_tensor_shape(&made->problem, &made->sizes, tensor, shape);
     const int64_t pixels = shape[0] * shape[1] * shape[2], row = shape[3], stride = made->tensors[tensor].stride;
-    const size_t item = dcnv4i_dtype_bytes(made->problem.dtype);
+    const int32_t dtype = dcnv4i_tensor_dtype(&made->problem, tensor);
+    const size_t item = dcnv4i_dtype_bytes(dtype);
     char *memory = made->tensors[tensor].memory;
     double *numbers = malloc((size_t)row * sizeof *numbers + 1);
     if (!numbers)
@@ -129,8 +130,7 @@ static bool fill_input(dcnv4i_random *random, dcnv4i_case *made, dcnv4i_tensor_n
             fill_offset_mask(random, made, how, numbers);
         for (int64_t i = 0; i < row && tensor != DCNV4I_OFFSET_MASK_TENSOR; ++i)
             numbers[i] = dcnv4i_random_normal(random);
-        dcnv4_convert(DCNV4_FLOAT64, numbers, made->problem.dtype, memory + (size_t)(pixel * stride) * item,
-                      (size_t)row);
+        dcnv4_convert(DCNV4_FLOAT64, numbers, dtype, memory + (size_t)(pixel * stride) * item, (size_t)row);
     }
     free(numbers);
     return true;
@@ -159,6 +159,13 @@ static bool allocate(dcnv4i_case *made) {
     return ok;
 }
 
+/* Beside 16 bits, every fourth offset_mask is float32. It follows from the seed alone, whatever dtype is asked for. */
+static int32_t draw_offset_mask_dtype(uint64_t seed, int32_t dtype) {
+    dcnv4i_random random = {~seed};
+    const bool narrow = dtype == DCNV4_FLOAT16 || dtype == DCNV4_BFLOAT16;
+    return chance(&random, 4) && narrow ? DCNV4_FLOAT32 : DCNV4_SAME_DTYPE;
+}
+
 dcnv4i_exit dcnv4i_case_create(uint64_t seed, int64_t dtype, dcnv4i_case *made) {
     static const int32_t dtypes[] = {DCNV4_FLOAT32, DCNV4_FLOAT32, DCNV4_FLOAT16, DCNV4_BFLOAT16, DCNV4_FLOAT64};
     dcnv4i_random random = {seed};
@@ -167,6 +174,7 @@ dcnv4i_exit dcnv4i_case_create(uint64_t seed, int64_t dtype, dcnv4i_case *made) 
     *made = (dcnv4i_case){.sizes = DCNV4_SIZES_INIT};
     draw(&random, &made->problem, &made->sizes);
     made->problem.dtype = dtype == DCNV4I_NO_DTYPE ? drawn : (int32_t)dtype;
+    made->problem.offset_mask_dtype = draw_offset_mask_dtype(seed, made->problem.dtype);
     const dcnv4_status status = dcnv4_problem_sizes(&made->problem, &made->sizes);
     if (status != DCNV4_SUCCESS)
         return dcnv4i_verdict_library(status, "a random problem");
@@ -188,7 +196,7 @@ void dcnv4i_case_free(dcnv4i_case *made) {
 int64_t dcnv4i_case_touched(const dcnv4i_case *made, dcnv4i_tensor_number tensor, const void *result) {
     int64_t shape[4];
     dcnv4i_tensor_shape(&made->problem, &made->sizes, tensor, shape);
-    const size_t item = dcnv4i_dtype_bytes(made->problem.dtype);
+    const size_t item = dcnv4i_dtype_bytes(dcnv4i_tensor_dtype(&made->problem, tensor));
     const size_t row = (size_t)shape[3] * item, stride = (size_t)made->tensors[tensor].stride * item;
     const unsigned char *bytes = result;
     for (size_t i = 0; i < made->bytes[tensor]; ++i)

@@ -1,6 +1,7 @@
 #include "oracle.h"
 
 #include "../devices/runner.h"
+#include "../tensors/layer.h"
 #include "../tensors/npy.h"
 
 #include <stdlib.h>
@@ -16,6 +17,11 @@ void dcnv4i_tensor_shape(const dcnv4_problem *problem, const dcnv4_sizes *sizes,
     shape[3] = positions ? sizes->offset_mask_row : sizes->channels;
 }
 
+int32_t dcnv4i_tensor_dtype(const dcnv4_problem *problem, dcnv4i_tensor_number tensor) {
+    const bool positions = tensor == DCNV4I_OFFSET_MASK_TENSOR || tensor == DCNV4I_GRAD_OFFSET_MASK_TENSOR;
+    return positions ? dcnv4i_offset_mask_dtype(problem) : problem->dtype;
+}
+
 const char *dcnv4i_tensor_word(dcnv4i_tensor_number tensor) {
     static const char *const words[DCNV4I_TENSOR_COUNT] = {
         "value", "offset_mask", "output", "grad_output", "grad_value", "grad_offset_mask",
@@ -28,11 +34,12 @@ static double *widen(const dcnv4i_oracle *oracle, dcnv4i_tensor_number tensor, d
     int64_t shape[4];
     dcnv4i_tensor_shape(&oracle->problem, &oracle->sizes, tensor, shape);
     const int64_t pixels = shape[0] * shape[1] * shape[2], row = shape[3];
-    const size_t item = dcnv4i_dtype_bytes(oracle->problem.dtype);
+    const int32_t dtype = dcnv4i_tensor_dtype(&oracle->problem, tensor);
+    const size_t item = dcnv4i_dtype_bytes(dtype);
     double *wide = malloc((size_t)(pixels * row) * sizeof *wide + 1);
     for (int64_t pixel = 0; wide && pixel < pixels; ++pixel)
-        dcnv4_convert(oracle->problem.dtype, (const char *)view.memory + (size_t)(pixel * view.stride) * item,
-                      DCNV4_FLOAT64, wide + pixel * row, (size_t)row);
+        dcnv4_convert(dtype, (const char *)view.memory + (size_t)(pixel * view.stride) * item, DCNV4_FLOAT64,
+                      wide + pixel * row, (size_t)row);
     return wide;
 }
 
@@ -49,7 +56,7 @@ static dcnv4i_exit ask_reference(dcnv4i_oracle *oracle, const double *value, con
                                  const double *grad_output) {
     dcnv4i_runner runner;
     dcnv4_problem wide = oracle->problem;
-    wide.dtype = DCNV4_FLOAT64;
+    wide.dtype = wide.offset_mask_dtype = DCNV4_FLOAT64;
     wide.forward_only = grad_output == NULL;
     dcnv4i_exit verdict = dcnv4i_runner_open("reference", 0, &wide, &runner);
     if (verdict != DCNV4I_DONE)
@@ -108,7 +115,7 @@ dcnv4i_exit dcnv4i_oracle_compare(const dcnv4i_oracle *oracle, dcnv4i_tensor_num
     if (!wide)
         return dcnv4i_verdict(DCNV4I_BROKEN, "no memory for a float64 copy of %s", dcnv4i_tensor_word(tensor));
     for (int64_t i = 0; i < shape[0] * shape[1] * shape[2] * shape[3]; ++i)
-        dcnv4i_compare(comparison, oracle->problem.dtype, i, wide[i], oracle->expected[tensor][i], bounds[i]);
+        dcnv4i_compare(comparison, dcnv4i_tensor_dtype(&oracle->problem, tensor), i, wide[i], oracle->expected[tensor][i], bounds[i]);
     free(wide);
     return DCNV4I_DONE;
 }

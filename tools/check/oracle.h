@@ -15,7 +15,7 @@ typedef enum dcnv4i_tensor_number {
     DCNV4I_TENSOR_COUNT
 } dcnv4i_tensor_number;
 
-/* A tensor of problem.dtype in the host's memory, with the distance between its pixels in elements. */
+/* A tensor in the host's memory, with the distance between its pixels in elements. */
 typedef struct dcnv4i_view {
     void *memory;
     int64_t stride;
@@ -31,6 +31,9 @@ typedef struct dcnv4i_oracle {
 /* [N, height, width, row] of a tensor of a problem. */
 void dcnv4i_tensor_shape(const dcnv4_problem *problem, const dcnv4_sizes *sizes, dcnv4i_tensor_number tensor,
                          int64_t shape[4]);
+
+/* The dtype of its elements. */
+int32_t dcnv4i_tensor_dtype(const dcnv4_problem *problem, dcnv4i_tensor_number tensor);
 
 /* "output", … */
 const char *dcnv4i_tensor_word(dcnv4i_tensor_number tensor);

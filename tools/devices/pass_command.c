@@ -15,6 +15,7 @@ typedef struct result {
     const dcnv4_buffer *buffer;
     int64_t shape[4];
     size_t bytes;
+    int32_t dtype;
 } result;
 
 static int list_results(const dcnv4i_settings *settings, const dcnv4i_layer *layer, const dcnv4i_runner *runner,
@@ -26,19 +27,22 @@ static int list_results(const dcnv4i_settings *settings, const dcnv4i_layer *lay
                               settings->output,
                               &runner->buffers.output,
                               {p->batch, sizes->output_height, sizes->output_width, sizes->channels},
-                              sizes->output};
+                              sizes->output,
+                              p->dtype};
         return 1;
     }
     results[0] = (result){"--grad-value",
                           settings->grad_value,
                           &runner->buffers.grad_value,
                           {p->batch, p->height, p->width, sizes->channels},
-                          sizes->grad_value};
+                          sizes->grad_value,
+                          p->dtype};
     results[1] = (result){"--grad-offset-mask",
                           settings->grad_offset_mask,
                           &runner->buffers.grad_offset_mask,
                           {p->batch, sizes->output_height, sizes->output_width, sizes->offset_mask_row},
-                          sizes->grad_offset_mask};
+                          sizes->grad_offset_mask,
+                          dcnv4i_offset_mask_dtype(p)};
     return 2;
 }
 
@@ -66,7 +70,8 @@ static dcnv4i_exit check_paths(const dcnv4i_settings *settings, const result *re
 }
 
 /* A result as a file has it: .npy has no bfloat16. */
-static dcnv4i_exit write_result(dcnv4i_runner *runner, int32_t dtype, const result *made) {
+static dcnv4i_exit write_result(dcnv4i_runner *runner, const result *made) {
+    const int32_t dtype = made->dtype;
     const int32_t file_dtype = dtype == DCNV4_BFLOAT16 ? DCNV4_FLOAT32 : dtype;
     const size_t elements = made->bytes / dcnv4i_dtype_bytes(dtype), bytes = elements * dcnv4i_dtype_bytes(file_dtype);
     void *raw = malloc(made->bytes + 1), *data = malloc(bytes + 1);
@@ -88,10 +93,10 @@ static dcnv4i_exit write_result(dcnv4i_runner *runner, int32_t dtype, const resu
     return verdict;
 }
 
-static dcnv4i_exit write_results(dcnv4i_runner *runner, int32_t dtype, const result *results, int count) {
+static dcnv4i_exit write_results(dcnv4i_runner *runner, const result *results, int count) {
     dcnv4i_exit verdict = DCNV4I_DONE;
     for (int i = 0; i < count && verdict == DCNV4I_DONE; ++i)
-        verdict = write_result(runner, dtype, &results[i]);
+        verdict = write_result(runner, &results[i]);
     if (verdict == DCNV4I_DONE)
         return dcnv4i_outputs_commit();
     dcnv4i_outputs_discard();
@@ -117,7 +122,7 @@ dcnv4i_exit dcnv4i_run_pass(const dcnv4i_settings *settings) {
         verdict = dcnv4i_runner_run(&runner, pass);
     if (verdict == DCNV4I_DONE) {
         count = list_results(settings, &layer, &runner, results);
-        verdict = write_results(&runner, layer.problem.dtype, results, count);
+        verdict = write_results(&runner, results, count);
     }
     dcnv4i_runner_close(&runner);
     dcnv4i_layer_free(&layer);

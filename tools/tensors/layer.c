@@ -17,6 +17,7 @@ enum { VALUE, OFFSET_MASK, GRAD_OUTPUT, SOURCES };
 
 dcnv4_problem dcnv4i_layer_problem(const dcnv4i_settings *settings) {
     dcnv4_problem problem = DCNV4_PROBLEM_INIT;
+    problem.offset_mask_dtype = (int32_t)settings->offset_mask_dtype;
     problem.remove_center = settings->remove_center;
     problem.softmax = settings->softmax;
     problem.offset_scale = settings->offset_scale;
@@ -26,6 +27,10 @@ dcnv4_problem dcnv4i_layer_problem(const dcnv4i_settings *settings) {
     problem.pad_h = settings->pad[0], problem.pad_w = settings->pad[1];
     problem.dilation_h = settings->dilation[0], problem.dilation_w = settings->dilation[1];
     return problem;
+}
+
+int32_t dcnv4i_offset_mask_dtype(const dcnv4_problem *problem) {
+    return problem->offset_mask_dtype == DCNV4_SAME_DTYPE ? problem->dtype : problem->offset_mask_dtype;
 }
 
 /* ---- Do the files fit? --------------------------------------------------------------------------------------------- */
@@ -80,16 +85,24 @@ static dcnv4i_exit check_offset_mask(const source *offset_mask, dcnv4i_layer *la
     return dcnv4i_verdict_library(dcnv4_problem_sizes(&layer->problem, &layer->sizes), offset_mask->path);
 }
 
+/* Whether the files' dtypes can be used together as they are: all alike, or offset_mask float32 beside 16 bits. */
+static bool belong_together(const source *sources, int i) {
+    const int32_t dtype = sources[VALUE].npy.dtype, other = sources[i].npy.dtype;
+    return other == dtype || (i == OFFSET_MASK && other == DCNV4_FLOAT32 && dtype == DCNV4_FLOAT16);
+}
+
 static dcnv4i_exit choose_dtype(const dcnv4i_settings *settings, const source *sources, dcnv4i_layer *layer) {
     layer->problem.dtype = (int32_t)settings->dtype;
     if (settings->dtype != DCNV4I_NO_DTYPE)
         return DCNV4I_DONE;
     layer->problem.dtype = sources[VALUE].npy.dtype;
     for (int i = OFFSET_MASK; i < SOURCES; ++i)
-        if (sources[i].file && sources[i].npy.dtype != layer->problem.dtype)
+        if (sources[i].file && !belong_together(sources, i))
             return dcnv4i_verdict(DCNV4I_REFUSED, "%s is %s and %s is %s; --dtype says what to convert them to",
                                   sources[VALUE].path, dcnv4i_dtype_name(layer->problem.dtype), sources[i].path,
                                   dcnv4i_dtype_name(sources[i].npy.dtype));
+    if (sources[OFFSET_MASK].npy.dtype != layer->problem.dtype)
+        layer->problem.offset_mask_dtype = sources[OFFSET_MASK].npy.dtype;
     return DCNV4I_DONE;
 }
 
@@ -147,7 +160,8 @@ dcnv4i_exit dcnv4i_layer_open(const dcnv4i_settings *settings, dcnv4i_layer *lay
         verdict = check_sources(settings, sources, layer);
     for (int i = 0; i < SOURCES && verdict == DCNV4I_DONE; ++i)
         if (sources[i].file)
-            verdict = load(&sources[i], layer->problem.dtype, data[i]);
+            verdict = load(&sources[i], i == OFFSET_MASK ? dcnv4i_offset_mask_dtype(&layer->problem) : layer->problem.dtype,
+                           data[i]);
     for (int i = 0; i < SOURCES; ++i)
         if (sources[i].file)
             fclose(sources[i].file);

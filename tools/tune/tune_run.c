@@ -134,7 +134,7 @@ static dcnv4i_exit judge(dcnv4i_track *track, dcnv4_part part, lane *way, const 
     if (verdict != DCNV4I_DONE)
         return verdict;
     if (comparison.wrong || !(comparison.judged > 0) || !(comparison.norm > 0) ||
-        !agrees(track->inputs.problem->dtype, bytes, standard, size))
+        !agrees(dcnv4i_tensor_dtype(track->inputs.problem, result_of(part)), bytes, standard, size))
         return dcnv4i_verdict(DCNV4I_BROKEN, "%s: %s by \"%s\" is not that of the reference and the default",
                               track->device, dcnv4i_part_word(part), words);
     return DCNV4I_DONE;
