@@ -4,6 +4,7 @@
 #endif
 
 #include "pool.h"
+#include "../../core/fork.h"
 
 #include <fenv.h>
 #include <pthread.h>
@@ -27,7 +28,7 @@ struct dcnv4i_pool {
     int threads;
     int started;       /* workers that run, at most threads − 1 */
     worker *workers;   /* as many as threads */
-    atomic_long owner; /* the process that the workers run in */
+    atomic_long owner; /* the count of forks of the process that the workers run in; 0: there are none */
     atomic_bool busy;  /* a caller has the workers */
     pthread_mutex_t lock;
     pthread_cond_t ended;
@@ -113,9 +114,14 @@ static bool start(dcnv4i_pool *pool) {
     return true;
 }
 
+/* This process, as an owner. */
+static long self(void) {
+    return (long)dcnv4i_fork_count();
+}
+
 /* Ends the workers, if there are any. Those of another process are not ours to join: after a fork() they are not there. */
 static void stop(dcnv4i_pool *pool) {
-    if (atomic_exchange(&pool->owner, 0) != (long)getpid())
+    if (atomic_exchange(&pool->owner, 0) != self())
         return;
     pthread_mutex_lock(&pool->lock);
     pool->closing = true;
@@ -141,7 +147,7 @@ dcnv4_status dcnv4i_pool_resize(dcnv4i_pool *pool, int threads) {
         return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for %d threads", threads);
     pool->threads = threads;
     const bool all = start(pool);
-    atomic_store(&pool->owner, (long)getpid());
+    atomic_store(&pool->owner, self());
     if (all)
         return DCNV4_SUCCESS;
     const int started = pool->started;
@@ -151,10 +157,13 @@ dcnv4_status dcnv4i_pool_resize(dcnv4i_pool *pool, int threads) {
 }
 
 dcnv4_status dcnv4i_pool_create(int threads, dcnv4i_pool **pool) {
+    dcnv4_status status = dcnv4i_fork_watch();
+    if (status != DCNV4_SUCCESS)
+        return status;
     dcnv4i_pool *made = calloc(1, sizeof *made);
     if (!made)
         return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a pool of %zu bytes", sizeof *made);
-    const dcnv4_status status = dcnv4i_pool_resize(made, threads);
+    status = dcnv4i_pool_resize(made, threads);
     if (status == DCNV4_SUCCESS)
         *pool = made;
     else
@@ -177,15 +186,15 @@ int dcnv4i_pool_threads(const dcnv4i_pool *pool) {
 /* Takes the workers for one caller. In a child that was forked they are first started anew, whatever state the fork left
  * the locks in, by the one caller that changes the owner; the child does with as many as start. */
 static bool take(dcnv4i_pool *pool) {
-    const long self = (long)getpid(), starting = -self;
+    const long here = self(), starting = -here;
     long owner = atomic_load(&pool->owner);
-    if (owner == self)
+    if (owner == here)
         return !atomic_exchange(&pool->busy, true);
     if (owner == starting || !atomic_compare_exchange_strong(&pool->owner, &owner, starting))
         return false;
     start(pool);
     atomic_store(&pool->busy, true);
-    atomic_store(&pool->owner, self);
+    atomic_store(&pool->owner, here);
     return true;
 }
 

@@ -1,16 +1,14 @@
 #include "cuda_api.h"
 #include "../gpu/library.h"
 #include "../gpu/module_api.h"
-
-#include <pthread.h>
-#include <unistd.h>
+#include "../../core/fork.h"
 
 dcnv4i_cuda_api dcnv4i_cuda;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static dcnv4i_fork_lock lock;
 static void *library;
 static bool initialised;
-static pid_t owner; /* the process that initialised the driver */
+static unsigned started; /* the count of forks of the process that initialised the driver */
 static int version;
 
 static const char *const names[] = {"libcuda.so.1", NULL};
@@ -53,15 +51,15 @@ static dcnv4_status initialise(void) {
     const CUresult error = dcnv4i_cuda.cuInit(0);
     if (error == 0) {
         const dcnv4_status status = check_version();
+        started = dcnv4i_fork_count();
         initialised = status == DCNV4_SUCCESS;
-        owner = getpid();
         return status;
     }
     if (error == DCNV4I_ERROR_NOT_INITIALIZED)
         return dcnv4i_fail(DCNV4_FORKED,
-                           "CUDA does not start in process %ld (error %d from cuInit): the process that forked "
-                           "it has used CUDA; start the process anew (in Python: multiprocessing's \"spawn\")",
-                           (long)getpid(), error);
+                           "CUDA does not start (error %d from cuInit): the process that forked this one has used "
+                           "CUDA; start the process anew (in Python: multiprocessing's \"spawn\")",
+                           error);
     const char *name = NULL;
     dcnv4i_cuda.cuGetErrorName(error, &name);
     return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,
@@ -70,16 +68,15 @@ static dcnv4_status initialise(void) {
 }
 
 dcnv4_status dcnv4i_cuda_load(void) {
-    pthread_mutex_lock(&lock);
-    dcnv4_status status = library ? DCNV4_SUCCESS : open_library();
+    dcnv4i_fork_lock_take(&lock);
+    dcnv4_status status = dcnv4i_fork_watch();
+    if (status == DCNV4_SUCCESS && !library)
+        status = open_library();
     if (status == DCNV4_SUCCESS && !initialised)
         status = initialise();
-    else if (status == DCNV4_SUCCESS && owner != getpid())
-        status = dcnv4i_fail(DCNV4_FORKED,
-                             "process %ld has used CUDA before its fork() to %ld, where it does not work; start the "
-                             "process anew (in Python: multiprocessing's \"spawn\")",
-                             (long)owner, (long)getpid());
-    pthread_mutex_unlock(&lock);
+    else if (status == DCNV4_SUCCESS && started != dcnv4i_fork_count())
+        status = dcnv4i_fork_refuse("CUDA");
+    dcnv4i_fork_lock_release(&lock);
     return status;
 }
 
@@ -88,8 +85,8 @@ bool dcnv4i_cuda_in_use(void) {
 }
 
 int dcnv4i_cuda_version(void) {
-    pthread_mutex_lock(&lock);
+    dcnv4i_fork_lock_take(&lock);
     const int answer = version;
-    pthread_mutex_unlock(&lock);
+    dcnv4i_fork_lock_release(&lock);
     return answer;
 }

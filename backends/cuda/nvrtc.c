@@ -2,8 +2,8 @@
 #include "cuda_api.h"
 #include "../gpu/library.h"
 #include "../gpu/target.h"
+#include "../../core/fork.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@ typedef struct nvrtc_api {
 
 enum { MOST_ARCHITECTURES = 64 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static dcnv4i_fork_lock lock;
 static bool loaded;
 static dcnv4i_compiler compiler;
 static int architectures[MOST_ARCHITECTURES], architecture_count;
@@ -112,9 +112,9 @@ static dcnv4_status compile(const char *target, bool ahead, const char *source, 
 }
 
 static dcnv4_status load_once(const char *target) {
-    pthread_mutex_lock(&lock);
+    dcnv4i_fork_lock_take(&lock);
     const dcnv4_status status = loaded ? DCNV4_SUCCESS : load(target);
-    pthread_mutex_unlock(&lock);
+    dcnv4i_fork_lock_release(&lock);
     return status;
 }
 

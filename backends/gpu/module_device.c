@@ -1,8 +1,8 @@
 #include "module_driver.h"
+#include "../../core/fork.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 /* ---- Errors ------------------------------------------------------------------------------------------------------------- */
 
@@ -66,7 +66,7 @@ dcnv4_status dcnv4i_module_fail(const dcnv4i_module_api *api, const char *doing,
 /* ---- Opening and closing -------------------------------------------------------------------------------------------------- */
 
 bool dcnv4i_module_is_owner(const dcnv4i_module_device *d) {
-    return d->owner == getpid();
+    return d->made == dcnv4i_fork_count();
 }
 
 void dcnv4i_module_close(dcnv4i_module_device *d) {
@@ -98,7 +98,7 @@ static void identify(dcnv4i_module_device *d, bool ahead) {
 }
 
 static dcnv4i_module_device *make(const dcnv4i_module_api *api, int ordinal, const char *target) {
-    dcnv4i_module_device *d = calloc(1, sizeof *d);
+    dcnv4i_module_device *d = dcnv4i_fork_watch() == DCNV4_SUCCESS ? calloc(1, sizeof *d) : NULL;
     if (!d) {
         dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a device of %zu bytes", sizeof *d);
         return NULL;
@@ -107,7 +107,7 @@ static dcnv4i_module_device *make(const dcnv4i_module_api *api, int ordinal, con
     d->driver = dcnv4i_module_driver;
     d->driver.words = api->words;
     d->ordinal = ordinal;
-    d->owner = getpid();
+    d->made = dcnv4i_fork_count();
     d->limits = dcnv4i_target_limits(api->backend);
     snprintf(d->target, sizeof d->target, "%s", target);
     atomic_init(&d->lost, false);

@@ -6,7 +6,6 @@
 #include "module_api.h"
 
 #include <stdatomic.h>
-#include <sys/types.h>
 
 enum { DCNV4I_MODULE_IDENTITY = DCNV4I_TARGET_NAME + 32 };
 
@@ -16,7 +15,7 @@ typedef struct dcnv4i_module_device {
     int ordinal; /* −1: there is no device, kernels are only compiled */
     void *context;
     bool retained; /* the context is the primary one, held by us */
-    pid_t owner;   /* the process that opened it */
+    unsigned made; /* the count of forks of the process that opened it */
     atomic_bool lost;
     char target[DCNV4I_TARGET_NAME];
     dcnv4i_limits limits;

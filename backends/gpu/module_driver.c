@@ -1,7 +1,7 @@
 #include "module_driver.h"
+#include "../../core/fork.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 static dcnv4_status fail(dcnv4i_module_device *d, const char *doing, int error) {
     if (dcnv4i_module_is_loss(error))
@@ -18,10 +18,7 @@ static void ignore(const dcnv4i_module_device *d, int error) {
 static dcnv4_status usable(void *device) {
     const dcnv4i_module_device *d = device;
     if (!dcnv4i_module_is_owner(d))
-        return dcnv4i_fail(DCNV4_FORKED,
-                           "the context on %s was made by process %ld and carried over a fork() to %ld; make a new "
-                           "one",
-                           d->info.name, (long)d->owner, (long)getpid());
+        return dcnv4i_fork_refuse(d->info.name);
     if (atomic_load(&d->lost))
         return dcnv4i_fail(DCNV4_DEVICE_LOST, "%s was lost earlier; its context cannot be used any more", d->info.name);
     return DCNV4_SUCCESS;

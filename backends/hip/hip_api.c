@@ -1,19 +1,18 @@
 #include "hip_api.h"
 #include "../gpu/library.h"
+#include "../../core/fork.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 dcnv4i_hip_api dcnv4i_hip;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static dcnv4i_fork_lock lock;
 static void *library;
 static int library_major;
 static bool initialised;
-static pid_t owner; /* the process that initialised the runtime */
+static unsigned started; /* the count of forks of the process that initialised the runtime */
 
 static const char *const names[] = {"libamdhip64.so.7", "libamdhip64.so.6", "libamdhip64.so.5", NULL};
 
@@ -74,8 +73,8 @@ static dcnv4_status initialise(void) {
         dcnv4i_hip.hipGetLastError();
     if (works) {
         const dcnv4_status status = check_version();
+        started = dcnv4i_fork_count();
         initialised = status == DCNV4_SUCCESS;
-        owner = getpid();
         return status;
     }
     const char *name = dcnv4i_hip.hipGetErrorName(error);
@@ -86,16 +85,15 @@ static dcnv4_status initialise(void) {
 }
 
 dcnv4_status dcnv4i_hip_load(void) {
-    pthread_mutex_lock(&lock);
-    dcnv4_status status = library ? DCNV4_SUCCESS : open_library();
+    dcnv4i_fork_lock_take(&lock);
+    dcnv4_status status = dcnv4i_fork_watch();
+    if (status == DCNV4_SUCCESS && !library)
+        status = open_library();
     if (status == DCNV4_SUCCESS && !initialised)
         status = initialise();
-    else if (status == DCNV4_SUCCESS && owner != getpid())
-        status = dcnv4i_fail(DCNV4_FORKED,
-                             "process %ld has used HIP before its fork() to %ld, where it does not work; start the "
-                             "process anew (in Python: multiprocessing's \"spawn\")",
-                             (long)owner, (long)getpid());
-    pthread_mutex_unlock(&lock);
+    else if (status == DCNV4_SUCCESS && started != dcnv4i_fork_count())
+        status = dcnv4i_fork_refuse("HIP");
+    dcnv4i_fork_lock_release(&lock);
     return status;
 }
 
@@ -104,9 +102,9 @@ bool dcnv4i_hip_in_use(void) {
 }
 
 void *dcnv4i_hip_library(int *major) {
-    pthread_mutex_lock(&lock);
+    dcnv4i_fork_lock_take(&lock);
     void *answer = library;
     *major = library_major;
-    pthread_mutex_unlock(&lock);
+    dcnv4i_fork_lock_release(&lock);
     return answer;
 }

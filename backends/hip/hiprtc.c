@@ -2,8 +2,8 @@
 #include "hip_api.h"
 #include "../gpu/library.h"
 #include "../gpu/target.h"
+#include "../../core/fork.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@ typedef struct hiprtc_api {
 #undef MEMBER
 } hiprtc_api;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static dcnv4i_fork_lock lock;
 static bool loaded;
 static dcnv4i_compiler compiler;
 static hiprtc_api rtc;
@@ -108,9 +108,9 @@ static dcnv4_status check_target(const char *target) {
 }
 
 static dcnv4_status load_once(const char *target) {
-    pthread_mutex_lock(&lock);
+    dcnv4i_fork_lock_take(&lock);
     const dcnv4_status status = loaded ? DCNV4_SUCCESS : load(target);
-    pthread_mutex_unlock(&lock);
+    dcnv4i_fork_lock_release(&lock);
     return status;
 }
 

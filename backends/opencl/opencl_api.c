@@ -1,11 +1,11 @@
 #include "opencl_api.h"
 #include "../gpu/library.h"
+#include "../../core/fork.h"
 
-#include <pthread.h>
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static dcnv4i_fork_lock lock;
 static dcnv4i_opencl_api loaded;
 static bool is_loaded;
+static unsigned loader; /* the count of forks of the process that loaded it */
 
 #define ENTRY(result, name, arguments) DCNV4I_ENTRY(dcnv4i_opencl_api, name),
 static const dcnv4i_entry entries[] = {DCNV4I_OPENCL_ENTRIES(ENTRY)};
@@ -22,23 +22,28 @@ static dcnv4_status load(void) {
     if (missing)
         return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "libOpenCL.so.1 has no %s; OpenCL 1.2 or newer is needed",
                            missing);
+    loader = dcnv4i_fork_count();
     is_loaded = true;
     return DCNV4_SUCCESS;
 }
 
 dcnv4_status dcnv4i_opencl_load(const dcnv4i_opencl_api **api) {
-    pthread_mutex_lock(&lock);
-    const dcnv4_status status = is_loaded ? DCNV4_SUCCESS : load();
-    pthread_mutex_unlock(&lock);
+    dcnv4i_fork_lock_take(&lock);
+    dcnv4_status status = dcnv4i_fork_watch();
+    if (status == DCNV4_SUCCESS && !is_loaded)
+        status = load();
+    else if (status == DCNV4_SUCCESS && loader != dcnv4i_fork_count())
+        status = dcnv4i_fork_refuse("OpenCL"); /* PoCL, for one, hangs */
+    dcnv4i_fork_lock_release(&lock);
     if (status == DCNV4_SUCCESS)
         *api = &loaded;
     return status;
 }
 
 bool dcnv4i_opencl_is_loaded(void) {
-    pthread_mutex_lock(&lock);
+    dcnv4i_fork_lock_take(&lock);
     const bool answer = is_loaded;
-    pthread_mutex_unlock(&lock);
+    dcnv4i_fork_lock_release(&lock);
     return answer;
 }
 

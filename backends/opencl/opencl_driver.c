@@ -1,20 +1,20 @@
 #include "opencl_driver.h"
 #include "../gpu/compiler.h"
 #include "../gpu/kernel_text.h"
+#include "../../core/fork.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct opencl_device {
     const dcnv4i_opencl_api *api;
     cl_device_id id;
     cl_context context;
     cl_command_queue queue;
-    pid_t owner; /* the process that opened it */
+    unsigned made; /* the count of forks of the process that opened it */
     atomic_bool lost;
     pthread_mutex_t arguments; /* held from the first argument of a kernel to its launch */
     const char *options;       /* of the compiler */
@@ -26,7 +26,7 @@ typedef struct opencl_device {
 
 /* Whether driver calls are still allowed: a child of fork() makes none. */
 static bool is_owner(const opencl_device *d) {
-    return d->owner == getpid();
+    return d->made == dcnv4i_fork_count();
 }
 
 static dcnv4_status fail(opencl_device *d, const char *function, cl_int error) {
@@ -70,14 +70,14 @@ static dcnv4_status open_context(opencl_device *d, cl_context callers) {
 
 dcnv4_status dcnv4i_opencl_open(const dcnv4i_opencl_api *api, cl_device_id id, cl_context context,
                                 const dcnv4i_opencl_facts *facts, void **device) {
-    opencl_device *d = calloc(1, sizeof *d);
+    opencl_device *d = dcnv4i_fork_watch() == DCNV4_SUCCESS ? calloc(1, sizeof *d) : NULL;
     if (!d || pthread_mutex_init(&d->arguments, NULL) != 0) {
         free(d);
         return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a device of %zu bytes", sizeof *d);
     }
     d->api = api;
     d->id = id;
-    d->owner = getpid();
+    d->made = dcnv4i_fork_count();
     /* Without -w, PoCL's compiler counts its warnings on our caller's stderr. */
     d->options = facts->limits.atomics == DCNV4I_ATOMICS_EXTENSION ? "-w -cl-std=CL3.0" : "-w -cl-std=CL1.2";
     d->compiler = facts->compiler;
@@ -104,10 +104,7 @@ const dcnv4i_identity *dcnv4i_opencl_identity(const void *device) {
 static dcnv4_status usable(void *device) {
     opencl_device *d = device;
     if (!is_owner(d))
-        return dcnv4i_fail(DCNV4_FORKED,
-                           "the context on %s was made by process %ld and carried over a fork() to %ld; make a new "
-                           "one",
-                           d->info.name, (long)d->owner, (long)getpid());
+        return dcnv4i_fork_refuse(d->info.name);
     if (atomic_load(&d->lost))
         return dcnv4i_fail(DCNV4_DEVICE_LOST, "%s was lost earlier; its context cannot be used any more", d->info.name);
     return DCNV4_SUCCESS;

@@ -40,6 +40,9 @@
  * - Nothing is printed, and the process is never ended. Inputs are never written.
  * - Contexts and plans may be used from several threads at once; creating, running and destroying need no lock of the
  *   caller's, except that an object must not be destroyed, nor its thread count set, while another thread uses it.
+ * - A child of fork() may go on with the contexts and plans of the reference and the cpu; those of other devices answer
+ *   DCNV4_FORKED there. A child that is made without fork()'s handlers, by vfork(), _Fork() or the system call itself, is
+ *   not noticed, and must not call the library before exec().
  * - Structs begin with their own size, set by their _INIT macro, so that a later version can add fields at the end and
  *   read an older caller's struct rightly.
  */

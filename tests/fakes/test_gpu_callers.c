@@ -340,6 +340,11 @@ static void threads(void **state) {
     free_scene(&s);
 }
 
+/* What a child in a pid namespace of its own is told, as its parent may be. */
+__attribute__((visibility("default"))) pid_t getpid(void) {
+    return 1;
+}
+
 /* In a child a context of its parent's is refused, and the driver hears nothing of it. */
 static void a_fork(void **state) {
     (void)state;
@@ -348,8 +353,10 @@ static void a_fork(void **state) {
     const pid_t child = fork();
     if (child == 0) {
         const int64_t calls = caller->control->calls;
+        dcnv4_context *another = NULL;
         const int refused = dcnv4_forward(s.plan, &s.buffers, NULL) == DCNV4_FORKED &&
-                            dcnv4_synchronize(s.context) == DCNV4_FORKED;
+                            dcnv4_synchronize(s.context) == DCNV4_FORKED &&
+                            dcnv4_context_create(caller->device, &another) == DCNV4_FORKED;
         dcnv4_plan_destroy(s.plan);
         dcnv4_context_destroy(s.context);
         _exit(refused && caller->control->calls == calls && caller->control->live > live ? 0 : 1);

@@ -33,9 +33,9 @@ function allowed(file) {
     if (file ~ /^backends\/kernels\//)
         return "^$"
     if (file ~ /^backends\/(opencl|cuda|hip)\//)
-        return "^(" folder(file) "/.*|backends/gpu/.*|core/(backend|problem|status|element)[.]h)$"
+        return "^(" folder(file) "/.*|backends/gpu/.*|core/(backend|problem|status|element|fork)[.]h)$"
     if (file ~ /^backends\/[a-z]+\//)
-        return "^(" folder(file) "/.*|core/(backend|problem|status|element)[.]h)$"
+        return "^(" folder(file) "/.*|core/(backend|problem|status|element|fork)[.]h)$"
     return "^$"
 }
 

@@ -1,0 +1,52 @@
+#include "fork.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <time.h>
+
+static atomic_uint count = 1;
+static atomic_bool watched;
+
+static void in_child(void) {
+    atomic_fetch_add(&count, 1);
+}
+
+unsigned dcnv4i_fork_count(void) {
+    return atomic_load(&count);
+}
+
+/* Threads that come at once register it twice, and the count advances by two, which is as good. The C library forgets it
+ * when this one is unloaded. */
+dcnv4_status dcnv4i_fork_watch(void) {
+    if (atomic_load(&watched))
+        return DCNV4_SUCCESS;
+    const int error = pthread_atfork(NULL, NULL, in_child);
+    if (error != 0)
+        return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory to notice a fork() (error %d of pthread_atfork)", error);
+    atomic_store(&watched, true);
+    return DCNV4_SUCCESS;
+}
+
+dcnv4_status dcnv4i_fork_refuse(const char *what) {
+    return dcnv4i_fail(
+        DCNV4_FORKED,
+        "%.64s was made ready before the fork() that made this process, and no driver survives one; use it "
+        "after the fork alone, or start the process anew (in Python: multiprocessing's \"spawn\")",
+        what);
+}
+
+void dcnv4i_fork_lock_take(dcnv4i_fork_lock *lock) {
+    const struct timespec moment = {0, 1000000};
+    dcnv4i_fork_watch(); /* if it fails, what is made under the lock says so */
+    const unsigned self = dcnv4i_fork_count();
+    for (;;) {
+        unsigned holder = atomic_load(&lock->holder);
+        if (holder != self && atomic_compare_exchange_strong(&lock->holder, &holder, self))
+            return;
+        nanosleep(&moment, NULL);
+    }
+}
+
+void dcnv4i_fork_lock_release(dcnv4i_fork_lock *lock) {
+    atomic_store(&lock->holder, 0);
+}
