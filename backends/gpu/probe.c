@@ -1,12 +1,16 @@
+#if defined(__linux__)
+#define _GNU_SOURCE /* MAP_ANONYMOUS */
+#endif
+
 #include "probe.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -16,32 +20,65 @@
  * since it started. */
 enum { PATIENCE_MS = 60000 };
 
+/* How the child hands over what it saw. Memory, since a pipe would need descriptors: the caller may have used them all up,
+ * or closed its stdout, whose number the pipe would get. */
+typedef struct shared {
+    atomic_bool whole;
+    dcnv4i_view view;
+} shared;
+
 void dcnv4i_view_none(dcnv4i_view *view, const char *reason) {
     view->count = 0;
     snprintf(view->reason, sizeof view->reason, "%s", reason);
 }
 
-/* The child: looks, and sends the view as it is. Nothing that a driver prints reaches the caller's terminal, and its end
- * leaves no core file and runs no handler of the caller's. */
-static void child(dcnv4i_probe *probe, int pipe_end) {
-    const struct rlimit none = {0, 0};
-    const int quiet = open("/dev/null", O_RDWR);
-    setrlimit(RLIMIT_CORE, &none);
-    if (quiet >= 0) {
-        dup2(quiet, 1);
-        dup2(quiet, 2);
+/* ---- The child ------------------------------------------------------------------------------------------------------ */
+
+/* Before the caller's own functions for the end of the process, should the driver call exit(). */
+static void end_at_once(void) {
+    _exit(1);
+}
+
+/* Nothing that a driver prints reaches the caller's terminal. The number that is freed is the one that open() takes, and
+ * there is one even where the caller may have no more descriptors. */
+static void be_quiet(void) {
+    close(STDIN_FILENO);
+    if (open("/dev/null", O_RDWR) == STDIN_FILENO) {
+        dup2(STDIN_FILENO, STDOUT_FILENO);
+        dup2(STDIN_FILENO, STDERR_FILENO);
     }
-    probe->look(&probe->view);
-    for (size_t sent = 0; sent < sizeof probe->view;) {
-        const ssize_t put = write(pipe_end, (const char *)&probe->view + sent, sizeof probe->view - sent);
-        if (put < 0 && errno == EINTR)
+}
+
+/* What the caller ignores stays ignored, but for the ends of a driver's own children; its handlers do not run here. */
+static void forget_handlers(void) {
+    for (int number = 1; number < NSIG; ++number) {
+        struct sigaction action;
+        if (sigaction(number, NULL, &action) != 0 || (action.sa_handler == SIG_IGN && number != SIGCHLD))
             continue;
-        if (put <= 0)
-            _exit(1);
-        sent += (size_t)put;
+        memset(&action, 0, sizeof action);
+        action.sa_handler = SIG_DFL;
+        sigaction(number, &action, NULL);
     }
+}
+
+/* Looks, with all signals blocked at first. Its end leaves no core file, and it does not outlive the parent's patience. */
+static void child(dcnv4i_probe *probe, shared *to) {
+    const struct rlimit none = {0, 0};
+    sigset_t empty;
+    setrlimit(RLIMIT_CORE, &none);
+    atexit(end_at_once);
+    be_quiet();
+    forget_handlers();
+    alarm(PATIENCE_MS / 1000 + 1);
+    sigemptyset(&empty);
+    pthread_sigmask(SIG_SETMASK, &empty, NULL);
+    probe->look(&probe->view);
+    to->view = probe->view;
+    atomic_store(&to->whole, true);
     _exit(0);
 }
+
+/* ---- The parent ----------------------------------------------------------------------------------------------------- */
 
 static int64_t now_ms(void) {
     struct timespec now;
@@ -49,93 +86,105 @@ static int64_t now_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Receives the child's view. Whether all of it came; *late says whether it is too late rather than at an end. */
-static bool receive(int pipe_end, dcnv4i_view *seen, bool *late) {
-    const int64_t end = now_ms() + PATIENCE_MS;
-    for (size_t have = 0; have < sizeof *seen;) {
-        struct pollfd waiting = {.fd = pipe_end, .events = POLLIN};
-        const int64_t left = end - now_ms();
-        *late = left <= 0;
-        if (*late)
-            return false;
-        const int ready = poll(&waiting, 1, (int)left);
-        if (ready <= 0)
-            continue;
-        const ssize_t got = read(pipe_end, (char *)seen + have, sizeof *seen - have);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return false;
-        have += (size_t)got;
+typedef enum end { ENDED, UNKNOWN, RUNNING } end;
+
+/* Waits so long for the child to end; *how is waitpid's answer. It is UNKNOWN where the caller ignores SIGCHLD, or one of its
+ * handlers or threads waits for any child and was first. */
+static end wait_for(pid_t pid, int64_t ms, int *how) {
+    const struct timespec moment = {0, 1000000};
+    const int64_t late = now_ms() + ms;
+    for (;;) {
+        const pid_t ended = waitpid(pid, how, WNOHANG);
+        if (ended == pid)
+            return ENDED;
+        if (ended < 0 && errno != EINTR)
+            return UNKNOWN;
+        if (now_ms() >= late)
+            return RUNNING;
+        nanosleep(&moment, NULL);
     }
-    return true;
 }
 
-/* How a child that sent nothing ended. */
-static void say_how_it_ended(dcnv4i_probe *probe, pid_t pid, bool late) {
+/* A child that ended without having seen anything. */
+static void say_how_it_ended(dcnv4i_probe *probe, end ended, int how) {
     char reason[128];
-    int how = 0;
-    if (late) {
-        kill(pid, SIGKILL);
+    if (ended == RUNNING)
         snprintf(reason, sizeof reason, "the %s driver did not answer in %d seconds", probe->what, PATIENCE_MS / 1000);
-    }
-    while (waitpid(pid, &how, 0) < 0 && errno == EINTR)
-        ;
-    if (!late && WIFSIGNALED(how))
+    else if (ended == ENDED && WIFSIGNALED(how))
         snprintf(reason, sizeof reason, "the %s driver ended the process that loaded it (signal %d)", probe->what,
                  WTERMSIG(how));
-    else if (!late)
+    else
         snprintf(reason, sizeof reason, "the %s driver ended the process that loaded it", probe->what);
     dcnv4i_view_none(&probe->view, reason);
     probe->view.deadly = true;
 }
 
-static void say_no_child(dcnv4i_probe *probe, const char *missing) {
-    char reason[128];
-    snprintf(reason, sizeof reason, "no %s to look for %s devices could be had", missing, probe->what);
-    dcnv4i_view_none(&probe->view, reason);
+static void receive(dcnv4i_probe *probe, pid_t pid, const shared *from) {
+    int how = 0, ignored;
+    const end ended = wait_for(pid, PATIENCE_MS, &how);
+    if (ended == RUNNING) {
+        kill(pid, SIGKILL);
+        wait_for(pid, 1000, &ignored); /* no longer: it may hang in the kernel */
+    }
+    if (atomic_load(&from->whole))
+        probe->view = from->view;
+    else
+        say_how_it_ended(probe, ended, how);
 }
 
-static void look_from_child(dcnv4i_probe *probe) {
-    int ends[2];
-    if (pipe(ends) != 0) {
-        say_no_child(probe, "pipe");
-        return;
-    }
-    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-    fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+/* Nothing was seen, and nothing is known against the driver: whoever names a device loads it in this process. */
+static void say_no_child(dcnv4i_probe *probe, const char *missing, int error) {
+    char reason[160];
+    snprintf(reason, sizeof reason,
+             "no %s to look for %s devices in could be had (errno %d); one that is opened by its name is looked for in "
+             "this process",
+             missing, probe->what, error);
+    if (!probe->refused)
+        dcnv4i_view_none(&probe->none, reason);
+    probe->refused = true;
+}
+
+/* A fork() with all signals blocked in the child, so that none of the caller's handlers runs there. */
+static pid_t fork_blocked(int *error) {
+    sigset_t all, callers;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &callers);
     const pid_t pid = fork();
-    if (pid == 0) {
-        close(ends[0]);
-        child(probe, ends[1]);
+    *error = errno;
+    if (pid != 0)
+        pthread_sigmask(SIG_SETMASK, &callers, NULL);
+    return pid;
+}
+
+/* Whether a child could be had. */
+static bool look_from_child(dcnv4i_probe *probe) {
+    int error;
+    shared *const between = mmap(NULL, sizeof *between, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (between == MAP_FAILED) {
+        say_no_child(probe, "memory", errno);
+        return false;
     }
-    close(ends[1]);
-    if (pid < 0) {
-        say_no_child(probe, "process");
-    } else {
-        dcnv4i_view *seen = malloc(sizeof *seen);
-        bool late = false;
-        if (seen && receive(ends[0], seen, &late)) {
-            probe->view = *seen;
-            while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-                ;
-        } else if (seen) {
-            say_how_it_ended(probe, pid, late);
-        } else {
-            say_no_child(probe, "memory");
-        }
-        free(seen);
-    }
-    close(ends[0]);
+    const pid_t pid = fork_blocked(&error);
+    if (pid == 0)
+        child(probe, between);
+    if (pid > 0)
+        receive(probe, pid, between);
+    else
+        say_no_child(probe, "process", error);
+    munmap(between, sizeof *between);
+    return pid > 0;
 }
 
 const dcnv4i_view *dcnv4i_probe_look(dcnv4i_probe *probe) {
-    pthread_mutex_lock(&probe->lock);
-    if (!probe->looked && probe->in_use())
-        probe->look(&probe->view);
-    else if (!probe->looked)
-        look_from_child(probe);
-    probe->looked = true;
-    pthread_mutex_unlock(&probe->lock);
-    return &probe->view;
+    dcnv4i_fork_lock_take(&probe->lock);
+    if (!probe->looked) {
+        memset(&probe->view, 0, sizeof probe->view); /* a fork() may have come in the middle of a look */
+        const bool here = probe->in_use();
+        if (here)
+            probe->look(&probe->view);
+        probe->looked = here || look_from_child(probe);
+    }
+    const dcnv4i_view *const seen = probe->looked ? &probe->view : &probe->none;
+    dcnv4i_fork_lock_release(&probe->lock);
+    return seen;
 }

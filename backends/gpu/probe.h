@@ -2,9 +2,8 @@
 #ifndef DCNV4I_PROBE_H
 #define DCNV4I_PROBE_H
 
-#include "../../core/status.h"
+#include "../../core/fork.h"
 
-#include <pthread.h>
 #include <stdbool.h>
 
 enum { DCNV4I_MOST_DEVICES = 64 };
@@ -25,14 +24,15 @@ typedef struct dcnv4i_probe {
      * survive the fork that starts a child. */
     bool (*in_use)(void);
     void (*look)(dcnv4i_view *view); /* fills in the zeroed view */
-    pthread_mutex_t lock;
-    bool looked;
-    dcnv4i_view view;
+    dcnv4i_fork_lock lock;
+    bool looked, refused;
+    dcnv4i_view view; /* once looked */
+    dcnv4i_view none; /* once refused: no child could be had, and why; it is tried again */
 } dcnv4i_probe;
 
-#define DCNV4I_PROBE_INIT .lock = PTHREAD_MUTEX_INITIALIZER, .looked = false
+#define DCNV4I_PROBE_INIT .lock = {0}, .looked = false
 
-/* What was seen when this process first looked. */
+/* What was seen when this process first could look. */
 const dcnv4i_view *dcnv4i_probe_look(dcnv4i_probe *probe);
 
 /* For look: there is no device, and why. */

@@ -1,9 +1,10 @@
 /* Stands in for libOpenCL.so.1: one platform, one GPU, kernels that do nothing. It counts calls, fails the one that it is
  * told to, and knows which objects are alive. The environment's FAKE_OPENCL says what it is like: no_platform, no_device,
- * abort or hang. */
+ * abort, exit, prints or hang. */
 #include "../fakes/fake_calls.h"
 #include "../../backends/opencl/opencl_api.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,6 +46,13 @@ static int platform, device;
 cl_int clGetPlatformIDs(cl_uint room, cl_platform_id *platforms, cl_uint *found) {
     if (is("abort"))
         abort();
+    if (is("exit"))
+        exit(0);
+    if (is("prints")) {
+        printf("what a driver prints\n");
+        fprintf(stderr, "what a driver complains of\n");
+        fflush(stdout);
+    }
     while (is("hang"))
         pause();
     const cl_int error = fake_called();
