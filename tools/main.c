@@ -7,10 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A file that is opened must never become stdin, stdout or stderr, should one of them be closed. */
+/* A file that is opened must never become stdin, stdout or stderr, should one of them be closed; what stands in for it fails
+ * as it would. */
 static void fill_standard_descriptors(void) {
     for (int descriptor = 0; descriptor >= 0 && descriptor <= STDERR_FILENO;)
-        if (fcntl(descriptor, F_GETFD) != -1 || open("/dev/null", O_RDWR) == descriptor)
+        if (fcntl(descriptor, F_GETFD) != -1 ||
+            open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY) == descriptor)
             ++descriptor;
         else
             break;
@@ -41,8 +43,9 @@ int main(int count, char **arguments) {
         printf("dcnv4 %s\n", dcnv4_version());
     else if (verdict == DCNV4I_DONE)
         verdict = run(&settings);
+    errno = 0;
     if ((fflush(stdout) != 0 || ferror(stdout)) && verdict == DCNV4I_DONE)
-        verdict = dcnv4i_verdict(DCNV4I_BROKEN, "stdout: %s", strerror(errno));
+        verdict = dcnv4i_verdict(DCNV4I_BROKEN, "stdout: %s", strerror(errno ? errno : EIO));
     if (verdict != DCNV4I_DONE)
         fprintf(stderr, "dcnv4: %s\n", dcnv4i_verdict_line());
     return verdict;

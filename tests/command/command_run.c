@@ -69,6 +69,12 @@ static int unnamed_file(void) {
     return descriptor;
 }
 
+static int closed;
+
+void close_descriptors(int bits) {
+    closed = bits;
+}
+
 static void become_command(char *arguments, int out, int err) {
     char *words[MOST_ARGUMENTS + 2] = {(char *)(intptr_t)COMMAND};
     int count = 1;
@@ -81,6 +87,9 @@ static void become_command(char *arguments, int out, int err) {
     const struct rlimit limit = {file_limit, file_limit};
     if (file_limit > 0 && setrlimit(RLIMIT_FSIZE, &limit) != 0)
         _exit(126);
+    for (int descriptor = 0; descriptor <= 2; ++descriptor)
+        if (closed >> descriptor & 1)
+            close(descriptor);
     alarm(SECONDS);
     execv(COMMAND, words);
     _exit(127);

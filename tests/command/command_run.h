@@ -19,6 +19,9 @@ const command_result *run_command(const char *arguments);
 /* From now on, writing a file on past this many bytes fails in the command; 0 for no limit. */
 void limit_file_size(size_t bytes);
 
+/* From now on, the command begins without the descriptors whose bits are set: 1 for stdin, 2 for stdout, 4 for stderr. */
+void close_descriptors(int bits);
+
 /* Runs it and fails unless it ended with this status, said one line on stderr that begins with "dcnv4: " and contains text,
  * nothing on stdout, and left no file that was not there before. */
 void assert_command_refused(const char *arguments, int status, const char *text);

@@ -289,11 +289,34 @@ static void nothing(void **state) {
     count_case();
 }
 
+/* What is said to a stdout that is closed is not said; the other streams, and a command that says nothing, do not care. */
+static void closed_streams(void **state) {
+    (void)state;
+    static const char *const talk[] = {"--version", "--help", "info", "bench --list", "check --device cpu --cases 1"};
+    good_files();
+    for (int bits = 0; bits < 8; ++bits) {
+        close_descriptors(bits);
+        for (size_t i = 0; i < sizeof talk / sizeof *talk; ++i) {
+            const command_result *result = run_command(talk[i]);
+            if (result->status != (bits & 2 ? 1 : 0))
+                fail_msg("dcnv4 %s ended with %d without %d", talk[i], result->status, bits);
+            assert_string_equal(result->err, (bits & 6) == 2 ? "dcnv4: stdout: Bad file descriptor\n" : "");
+            assert_true(!*result->out == !!(bits & 2));
+            count_case();
+        }
+        assert_int_equal(run_command(FORWARD)->status, 0);
+        assert_true(file_exists("o.npy"));
+        remove("o.npy");
+    }
+    close_descriptors(0);
+    leave_folder();
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words),   cmocka_unit_test(numbers),       cmocka_unit_test(bench),
-        cmocka_unit_test(devices), cmocka_unit_test(output_places), cmocka_unit_test(full_disks),
-        cmocka_unit_test(nothing),
+        cmocka_unit_test(closed_streams), cmocka_unit_test(words),   cmocka_unit_test(numbers),
+        cmocka_unit_test(bench),          cmocka_unit_test(devices), cmocka_unit_test(output_places),
+        cmocka_unit_test(full_disks),     cmocka_unit_test(nothing),
     };
     return HARNESS_RUN(argc, argv, tests);
 }
