@@ -1,14 +1,19 @@
-/* One file an entry: the header below, then the key, then the binary. It is named after a hash of the key. */
-#include "cache.h"
+/* One file an entry: the header below, then the key, then the binary. It is named after a hash of the key: 32 digits and the
+ * kind. While it is written its name goes on with a dot and what no other file's does. */
+#undef _POSIX_C_SOURCE
+#define _XOPEN_SOURCE 700 /* realpath */
 
-#include <errno.h>
+#include "cache.h"
+#include "file.h"
+
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef struct header {
@@ -62,6 +67,32 @@ static int is_ours(const struct stat *found) {
     return found->st_uid == geteuid() && (found->st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
+/* Whether an entry was to be written under this name. Versions before had digits and a dot after the second dot. */
+static bool is_aside(const char *name) {
+    static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.";
+    if (strspn(name, "0123456789abcdef") != 32 || name[32] != '.')
+        return false;
+    const char *const kind = name + 33, *const end = kind + strspn(kind, "abcdefghijklmnopqrstuvwxyz");
+    return end > kind && end[0] == '.' && end[1] != '\0' && strspn(end, letters) == strlen(end);
+}
+
+/* Removes what processes that were killed have left. Nobody writes for so long; and if one does, since its machine slept, its
+ * entry is not kept. Clocks may differ, and be set back. */
+static void sweep(const char *folder) {
+    enum { SECONDS = 3600, MOST_NAMES = 10000 };
+    DIR *const all = opendir(folder);
+    const time_t now = time(NULL);
+    const struct dirent *each;
+    for (int i = 0; all && i < MOST_NAMES && (each = readdir(all)); ++i) {
+        struct stat found;
+        if (is_aside(each->d_name) && fstatat(dirfd(all), each->d_name, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(found.st_mode) && (found.st_mtime < now - SECONDS || found.st_mtime > now + SECONDS))
+            unlinkat(dirfd(all), each->d_name, 0);
+    }
+    if (all)
+        closedir(all);
+}
+
 char *dcnv4i_cache_folder(void) {
     const char *own = getenv("DCNV4_CACHE_DIR"), *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     char *path = NULL;
@@ -73,11 +104,15 @@ char *dcnv4i_cache_folder(void) {
         path = joined(home, "/.cache/dcnv4");
     if (!path)
         return NULL;
-    struct stat found;
     make_folders(path);
-    if (stat(path, &found) == 0 && S_ISDIR(found.st_mode) && is_ours(&found))
-        return path;
+    char *const whole = realpath(path, NULL); /* which stays where it is if the caller changes folders */
+    struct stat found;
     free(path);
+    if (whole && stat(whole, &found) == 0 && S_ISDIR(found.st_mode) && is_ours(&found)) {
+        sweep(whole);
+        return whole;
+    }
+    free(whole);
     return NULL;
 }
 
@@ -107,42 +142,18 @@ static header header_of(const char *key, const void *binary, size_t size) {
     return h;
 }
 
-/* Whether all of length bytes were read. */
-static int read_all(int file, void *bytes, size_t length) {
-    for (char *at = bytes; length > 0;) {
-        const ssize_t got = read(file, at, length);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return 0;
-        at += got, length -= (size_t)got;
-    }
-    return 1;
-}
-
-static int write_all(int file, const void *bytes, size_t length) {
-    for (const char *at = bytes; length > 0;) {
-        const ssize_t put = write(file, at, length);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0)
-            return 0;
-        at += put, length -= (size_t)put;
-    }
-    return 1;
-}
-
 /* The rest of an open entry, checked: key and binary in one piece, the binary moved to its front. */
 static void *read_entry(int file, const char *key, size_t *size) {
     struct stat found;
     header h;
     const size_t key_length = strlen(key);
-    if (fstat(file, &found) != 0 || !S_ISREG(found.st_mode) || !is_ours(&found) || !read_all(file, &h, sizeof h) ||
-        memcmp(h.magic, magic, sizeof magic) != 0 || h.key_length != key_length || h.binary_size == 0 ||
-        h.binary_size > LARGEST_BINARY || (uint64_t)found.st_size != sizeof h + key_length + h.binary_size)
+    if (fstat(file, &found) != 0 || !S_ISREG(found.st_mode) || !is_ours(&found) ||
+        !dcnv4i_file_read(file, &h, sizeof h) || memcmp(h.magic, magic, sizeof magic) != 0 ||
+        h.key_length != key_length || h.binary_size == 0 || h.binary_size > LARGEST_BINARY ||
+        (uint64_t)found.st_size != sizeof h + key_length + h.binary_size)
         return NULL;
     char *bytes = malloc(key_length + h.binary_size);
-    if (bytes && read_all(file, bytes, key_length + h.binary_size) && memcmp(bytes, key, key_length) == 0) {
+    if (bytes && dcnv4i_file_read(file, bytes, key_length + h.binary_size) && memcmp(bytes, key, key_length) == 0) {
         const header expected = header_of(key, bytes + key_length, h.binary_size);
         if (memcmp(h.check, expected.check, sizeof h.check) == 0) {
             memmove(bytes, bytes + key_length, h.binary_size);
@@ -156,7 +167,7 @@ static void *read_entry(int file, const char *key, size_t *size) {
 
 void *dcnv4i_cache_read(const char *folder, const char *kind, const char *key, size_t *size) {
     char *path = path_of(folder, kind, key);
-    const int file = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    const int file = path ? dcnv4i_file_open(path) : -1;
     void *binary = NULL;
     if (file >= 0) {
         binary = read_entry(file, key, size);
@@ -167,21 +178,17 @@ void *dcnv4i_cache_read(const char *folder, const char *kind, const char *key, s
 }
 
 void dcnv4i_cache_write(const char *folder, const char *kind, const char *key, const void *binary, size_t size) {
-    static atomic_uint_fast64_t serial;
-    char aside[64];
-    snprintf(aside, sizeof aside, ".%ld.%" PRIuFAST64, (long)getpid(), atomic_fetch_add(&serial, 1));
-    char *path = path_of(folder, kind, key), *temporary = path ? joined(path, aside) : NULL;
-    const int file = size > 0 && size <= LARGEST_BINARY && temporary
-                         ? open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)
-                         : -1;
+    char *path = path_of(folder, kind, key), *aside = path ? joined(path, ".XXXXXX") : NULL;
+    const int file = size > 0 && size <= LARGEST_BINARY && aside ? dcnv4i_file_create(aside) : -1;
     if (file >= 0) {
         const header h = header_of(key, binary, size);
-        int whole = write_all(file, &h, sizeof h) && write_all(file, key, strlen(key)) && write_all(file, binary, size);
+        bool whole = dcnv4i_file_write(file, &h, sizeof h) && dcnv4i_file_write(file, key, strlen(key)) &&
+                     dcnv4i_file_write(file, binary, size);
         whole &= close(file) == 0;
-        if (!whole || rename(temporary, path) != 0)
-            unlink(temporary);
+        if (!whole || rename(aside, path) != 0)
+            unlink(aside);
     }
-    free(temporary);
+    free(aside);
     free(path);
 }
 

@@ -5,7 +5,8 @@
 #include <stddef.h>
 
 /* The folder to use, for free(), made if it was not there: $DCNV4_CACHE_DIR, or dcnv4 in $XDG_CACHE_HOME or ~/.cache. NULL
- * if DCNV4_CACHE_DIR is "off", or it cannot be had, or someone else owns it or may write to it. */
+ * if DCNV4_CACHE_DIR is "off", or it cannot be had, or someone else owns it or may write to it. What processes that were
+ * killed in the middle of a write have left there is removed an hour later. */
 char *dcnv4i_cache_folder(void);
 
 /* What an entry is; its file's name ends with it. */

@@ -1,8 +1,10 @@
 /* A clang of the machine, as a program, for targets that hipRTC does not know. */
 #include "hip_api.h"
+#include "../gpu/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,12 +25,12 @@ static bool make_files(files *f, const char *source) {
     snprintf(f->folder, sizeof f->folder, "%.200s/dcnv4-XXXXXX", temporary && *temporary ? temporary : "/tmp");
     if (!mkdtemp(f->folder))
         return false;
-    snprintf(f->source, sizeof f->source, "%s/kernel.hip", f->folder);
+    snprintf(f->source, sizeof f->source, "%s/source-XXXXXX", f->folder);
     snprintf(f->binary, sizeof f->binary, "%s/kernel.co", f->folder);
     snprintf(f->log, sizeof f->log, "%s/log", f->folder);
-    FILE *file = fopen(f->source, "w");
-    const bool written = file && fputs(source, file) >= 0;
-    return file && fclose(file) == 0 && written;
+    const int file = dcnv4i_file_create(f->source);
+    const bool written = file >= 0 && dcnv4i_file_write(file, source, strlen(source));
+    return file >= 0 && close(file) == 0 && written;
 }
 
 static void remove_files(const files *f) {
@@ -41,9 +43,9 @@ static void remove_files(const files *f) {
 /* All of a file with a NUL after it, for free(); NULL if it cannot be read. */
 static char *read_file(const char *path, size_t *size) {
     struct stat about;
-    FILE *file = fopen(path, "rb");
-    char *bytes = file && fstat(fileno(file), &about) == 0 ? malloc((size_t)about.st_size + 1) : NULL;
-    if (bytes && fread(bytes, 1, (size_t)about.st_size, file) != (size_t)about.st_size) {
+    const int file = dcnv4i_file_open(path);
+    char *bytes = file >= 0 && fstat(file, &about) == 0 ? malloc((size_t)about.st_size + 1) : NULL;
+    if (bytes && !dcnv4i_file_read(file, bytes, (size_t)about.st_size)) {
         free(bytes);
         bytes = NULL;
     }
@@ -51,28 +53,51 @@ static char *read_file(const char *path, size_t *size) {
         *size = (size_t)about.st_size;
         bytes[*size] = '\0';
     }
-    if (file)
-        fclose(file);
+    if (file >= 0)
+        close(file);
     return bytes;
 }
 
-/* Runs a program of the PATH with its output in a file. Its exit status; −1 if it could not be run. */
-static int run(const char *const *arguments, const char *output) {
+enum { NOT_RUN = -1, NOT_KNOWN = -2 };
+
+/* Starts a program of the PATH with its output in a file, and with no signal blocked or, as far as its own children are
+ * concerned, ignored. */
+static bool start(const char *const *arguments, const char *output, pid_t *pid) {
     posix_spawn_file_actions_t actions;
-    pid_t pid;
-    int status = -1;
+    posix_spawnattr_t attributes;
+    sigset_t none, children;
+    sigemptyset(&none);
+    sigemptyset(&children);
+    sigaddset(&children, SIGCHLD);
     if (posix_spawn_file_actions_init(&actions) != 0)
-        return -1;
-    if (posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0) == 0 &&
-        posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_TRUNC, 0600) == 0 &&
-        posix_spawn_file_actions_adddup2(&actions, 1, 2) == 0 &&
-        posix_spawnp(&pid, arguments[0], &actions, NULL, (char *const *)arguments, environ) == 0) {
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-            ;
-        status = WIFEXITED(status) && WEXITSTATUS(status) != 127 ? WEXITSTATUS(status) : -1;
+        return false;
+    if (posix_spawnattr_init(&attributes) != 0) {
+        posix_spawn_file_actions_destroy(&actions);
+        return false;
     }
+    const bool started = posix_spawnattr_setsigmask(&attributes, &none) == 0 &&
+                         posix_spawnattr_setsigdefault(&attributes, &children) == 0 &&
+                         posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) == 0 &&
+                         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0) == 0 &&
+                         posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_TRUNC, 0600) ==
+                             0 &&
+                         posix_spawn_file_actions_adddup2(&actions, 1, 2) == 0 &&
+                         posix_spawnp(pid, arguments[0], &actions, &attributes, (char *const *)arguments, environ) == 0;
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
-    return status;
+    return started;
+}
+
+/* Its exit status. It is NOT_KNOWN where the caller ignores SIGCHLD or waits for any child: then it has ended all the same. */
+static int run(const char *const *arguments, const char *output) {
+    pid_t pid;
+    int status = 0;
+    if (!start(arguments, output, &pid))
+        return NOT_RUN;
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return NOT_KNOWN;
+    return WIFEXITED(status) && WEXITSTATUS(status) != 127 ? WEXITSTATUS(status) : NOT_RUN;
 }
 
 /* Whether the compiler cannot make code for the target at all, rather than not from this source. */
@@ -106,9 +131,9 @@ static dcnv4_status compile(const char *clang, const char *target, const files *
                                      f->source,
                                      NULL};
     const int exit_status = run(arguments, f->log);
-    if (exit_status == 0 && (binary->bytes = read_file(f->binary, &binary->size)))
-        return DCNV4_SUCCESS;
-    char *log = exit_status < 0 ? NULL : read_file(f->log, &size);
+    if ((exit_status == 0 || exit_status == NOT_KNOWN) && (binary->bytes = read_file(f->binary, &binary->size)))
+        return DCNV4_SUCCESS; /* clang leaves no half of one */
+    char *log = exit_status == NOT_RUN ? NULL : read_file(f->log, &size);
     dcnv4_status status = DCNV4_COMPILER_UNAVAILABLE;
     if (log && !is_unable(log))
         status = dcnv4i_build_failed(clang, target, log);

@@ -1,8 +1,6 @@
 /* The cache of compiled kernels, in memory and on disk, through the library and a driver that only pretends. */
-#include "../support/harness.h"
-#include "../../backends/gpu/program.h"
+#include "cache_support.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,13 +9,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static char folder[] = "/tmp/dcnv4_cache_XXXXXX";
-
-/* Nothing can be learned from a pid: every container's first process has this one. */
-pid_t getpid(void) {
-    return 1;
-}
 
 /* How often the library opens a file of a choice: the linker passes its calls of open through here. */
 int __real_open(const char *path, int flags, ...);
@@ -31,58 +22,6 @@ int __wrap_open(const char *path, int flags, ...) {
     va_end(arguments);
     choices_opened += strstr(path, ".choice") != NULL;
     return __real_open(path, flags, mode);
-}
-
-typedef struct counts {
-    int64_t compiled, loaded;
-} counts;
-
-static dcnv4_problem layer(int64_t height, int64_t width) {
-    dcnv4_problem problem = DCNV4_PROBLEM_INIT;
-    problem.batch = 1, problem.height = height, problem.width = width, problem.groups = 2, problem.group_channels = 8;
-    return problem;
-}
-
-/* Makes a plan on a context of its own, and says what that took. */
-static counts plan_once(dcnv4_status expected) {
-    const dcnv4i_build_counts before = dcnv4i_build_count();
-    const dcnv4_problem problem = layer(5, 6);
-    dcnv4_context *context = NULL;
-    dcnv4_plan *plan = NULL;
-    ASSERT_SUCCESS(dcnv4_context_create("opencl:0", &context));
-    assert_status(dcnv4_plan_create(context, &problem, &plan), expected, "dcnv4_plan_create");
-    dcnv4_plan_destroy(plan);
-    dcnv4_context_destroy(context);
-    const dcnv4i_build_counts after = dcnv4i_build_count();
-    count_case();
-    return (counts){after.compiled - before.compiled, after.loaded - before.loaded};
-}
-
-static void assert_counts(counts got, int64_t compiled, int64_t loaded) {
-    assert_int_equal(got.compiled, compiled);
-    assert_int_equal(got.loaded, loaded);
-}
-
-/* Calls visit on every entry; how many there are. */
-static int each_entry(void (*visit)(const char *path, int argument), int argument) {
-    DIR *all = opendir(folder);
-    int count = 0;
-    for (struct dirent *entry; (entry = readdir(all));) {
-        char path[512];
-        if (entry->d_name[0] == '.')
-            continue;
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        if (visit)
-            visit(path, argument);
-        ++count;
-    }
-    closedir(all);
-    return count;
-}
-
-static void remove_entry(const char *path, int argument) {
-    (void)argument;
-    unlink(path);
 }
 
 /* Flips a bit in the byte that lies argument thousandths into the file. */
@@ -114,17 +53,6 @@ static void swap_names(const char *path, int argument) {
         rename("/tmp/dcnv4_cache_swap", previous);
     }
     snprintf(previous, sizeof previous, "%s", path);
-}
-
-static int64_t modules; /* that a plan needs */
-
-static void start_empty(void) {
-    each_entry(remove_entry, 0);
-    const counts first = plan_once(DCNV4_SUCCESS);
-    modules = first.compiled;
-    assert_true(modules > 1);
-    assert_int_equal(first.loaded, 0);
-    assert_int_equal(each_entry(NULL, 0), modules);
 }
 
 static void filled_once(void **state) {
@@ -161,19 +89,6 @@ static void foreign(void **state) {
     assert_counts(plan_once(DCNV4_SUCCESS), modules, 0);
 }
 
-/* What test_opencl_cache FILL does: fills the folder of the environment with a layer's kernels. */
-#define FILL "fill"
-static int fill(void) {
-    const dcnv4_problem problem = layer(5, 6);
-    dcnv4_context *context = NULL;
-    dcnv4_plan *plan = NULL;
-    const bool made = dcnv4_context_create("opencl:0", &context) == DCNV4_SUCCESS &&
-                      dcnv4_plan_create(context, &problem, &plan) == DCNV4_SUCCESS;
-    dcnv4_plan_destroy(plan);
-    dcnv4_context_destroy(context);
-    return made ? 0 : 1;
-}
-
 /* 32 processes that fill the same folder at once. */
 static void raced(void **state) {
     (void)state;
@@ -182,10 +97,7 @@ static void raced(void **state) {
     for (int round = 0; round < 3; ++round) {
         each_entry(remove_entry, 0);
         for (int i = 0; i < PROCESSES; ++i)
-            if ((children[i] = fork()) == 0) {
-                execl("/proc/self/exe", "test_opencl_cache", FILL, NULL);
-                _exit(1);
-            }
+            children[i] = start_filling();
         for (int i = 0; i < PROCESSES; ++i) {
             int how = -1;
             waitpid(children[i], &how, 0);
@@ -347,13 +259,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(new_sizes),
         cmocka_unit_test(forked),
     };
-    if (argc == 2 && strcmp(argv[1], FILL) == 0)
-        return fill();
-    if (!mkdtemp(folder))
-        return 1;
-    setenv("DCNV4_CACHE_DIR", folder, 1);
-    const int result = HARNESS_RUN(argc, argv, tests);
-    each_entry(remove_entry, 0);
-    rmdir(folder);
-    return result;
+    return cache_run(argc, argv, tests, sizeof tests / sizeof *tests);
 }
