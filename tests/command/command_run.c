@@ -29,8 +29,7 @@ void enter_folder(void) {
     assert_int_equal(chdir(folder), 0);
 }
 
-/* Calls visit for each entry of the folder, in no order. */
-static int each_entry(void (*visit)(const char *name)) {
+int each_file(void (*visit)(const char *name)) {
     DIR *entries = opendir(".");
     int count = 0;
     assert_non_null(entries);
@@ -44,13 +43,17 @@ static int each_entry(void (*visit)(const char *name)) {
     return count;
 }
 
+int count_files(void) {
+    return each_file(NULL);
+}
+
 static void remove_entry(const char *name) {
     if (remove(name) != 0)
         fail_msg("%s cannot be removed: %s", name, strerror(errno));
 }
 
 void leave_folder(void) {
-    each_entry(remove_entry);
+    each_file(remove_entry);
     assert_int_equal(chdir(before), 0);
     assert_int_equal(rmdir(folder), 0);
 }
@@ -125,7 +128,7 @@ static bool one_line(const char *text) {
 }
 
 void assert_command_refused(const char *arguments, int status, const char *text) {
-    const int files = each_entry(NULL);
+    const int files = count_files();
     const command_result *result = run_command(arguments);
     if (result->status != status)
         fail_msg("dcnv4 %s ended with %d, not %d; stderr: %s", arguments, result->status, status, result->err);
@@ -135,7 +138,7 @@ void assert_command_refused(const char *arguments, int status, const char *text)
         fail_msg("dcnv4 %s: the line does not have \"%s\": %s", arguments, text, result->err);
     if (*result->out)
         fail_msg("dcnv4 %s wrote to stdout: %s", arguments, result->out);
-    if (each_entry(NULL) != files)
+    if (count_files() != files)
         fail_msg("dcnv4 %s left a file behind", arguments);
     count_case();
 }

@@ -29,6 +29,10 @@ void assert_command_refused(const char *arguments, int status, const char *text)
 /* Runs it and fails unless it ended with 0 and said nothing on stderr. */
 const command_result *assert_command_done(const char *arguments);
 
+/* Calls visit, unless it is NULL, for each entry of the folder, in no order; returns how many there are. */
+int each_file(void (*visit)(const char *name));
+int count_files(void);
+
 bool file_exists(const char *name);
 void write_file(const char *name, const void *bytes, size_t count);
 

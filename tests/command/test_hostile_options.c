@@ -214,7 +214,27 @@ static void output_places(void **state) {
     good_files();
     assert_int_equal(mkdir("folder", 0700), 0);
     assert_int_equal(symlink("v.npy", "link.npy"), 0);
+    assert_int_equal(symlink("g.npy", "to_g.npy"), 0); /* there is no g.npy yet */
+    assert_int_equal(symlink("missing/g.npy", "nowhere.npy"), 0);
+    assert_int_equal(symlink("loop.npy", "loop.npy"), 0);
+    assert_int_equal(link("om.npy", "hard.npy"), 0);
+    assert_int_equal(mkfifo("fifo.npy", 0600), 0);
     static const mistake mistakes[] = {
+        {"forward --value v.npy --offset-mask om.npy --output hard.npy --groups 2", "hard.npy"},
+        {"forward --value v.npy --offset-mask om.npy --output nowhere.npy --groups 2", "the folder is missing"},
+        {"forward --value v.npy --offset-mask om.npy --output loop.npy --groups 2", "loop.npy"},
+        {"forward --value v.npy --offset-mask om.npy --output folder/ --groups 2", "a directory"},
+        {"forward --value v.npy --offset-mask om.npy --output folder/.. --groups 2", "a directory"},
+        {"forward --value v.npy --offset-mask om.npy --output new/ --groups 2", "new/"},
+        {"forward --value v.npy --offset-mask om.npy --output fifo.npy --groups 2", "a FIFO or pipe"},
+        {"forward --value v.npy --offset-mask om.npy --output /dev/null --groups 2", "a device"},
+        {"forward --value v.npy --offset-mask om.npy --output /dev/stdout --groups 2", "the file that stdout goes to"},
+        {"bench --list --output /dev/stderr", "the file that stderr goes to"},
+        {"bench --list --output nowhere.npy", "the folder is missing"},
+        {"backward --value v.npy --offset-mask om.npy --grad-output go.npy --grad-value to_g.npy --grad-offset-mask "
+         "g.npy"
+         " --groups 2",
+         "the same file"},
         {"forward --value v.npy --offset-mask om.npy --output folder --groups 2", "folder"},
         {"forward --value v.npy --offset-mask om.npy --output missing/o.npy --groups 2", "missing/o.npy"},
         {"forward --value v.npy --offset-mask om.npy --output v.npy/o.npy --groups 2", "v.npy/o.npy"},

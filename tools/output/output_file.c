@@ -1,103 +1,140 @@
 #include "output_file.h"
+#include "output_signals.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <signal.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-/* What is being written. aside is "" once it is gone or renamed; a signal's handler reads it. */
+enum { ASIDE_ROOM = PATH_MAX + 16, ATTEMPTS = 100 };
+
+/* What is being written. A name is "" where there is no such file; a signal's handler reads it. */
 static struct output {
-    char path[PATH_MAX];
-    char aside[PATH_MAX + 16];
+    const char *path;         /* as the command line has it */
+    char target[PATH_MAX];    /* the file that it stands for */
+    char aside[ASIDE_ROOM];   /* the new file, until it is in place */
+    char earlier[ASIDE_ROOM]; /* what target held, while it may have to be put back */
     FILE *file;
 } outputs[DCNV4I_OUTPUTS_MOST];
-static volatile sig_atomic_t opened;
+static int opened;
 
-/* The folder that a path is in; name, if not NULL, is set to what follows. */
-static bool folder_of(const char *path, char *folder, size_t size, const char **name) {
-    const char *slash = strrchr(path, '/');
-    const size_t length = slash ? (size_t)(slash - path) + 1 : 0;
-    if (length + 2 > size)
-        return false;
-    memcpy(folder, path, length);
-    strcpy(folder + length, length ? "" : ".");
-    if (name)
-        *name = path + length;
-    return true;
+/* ---- Files beside the target --------------------------------------------------------------------------------------- */
+
+/* A name in the target's folder that is likely to be free, and fits wherever the target's does. */
+static void name_beside(const char *target, char name[ASIDE_ROOM]) {
+    static const char signs[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+    static uint64_t state;
+    struct timespec now = {0, 0};
+    clock_gettime(CLOCK_REALTIME, &now);
+    state = (state + (uint64_t)now.tv_nsec + ((uint64_t)getpid() << 32)) * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    char random[7];
+    for (uint64_t i = 0, rest = state >> 16; i < 6; ++i, rest /= 36)
+        random[i] = signs[rest % 36];
+    random[6] = '\0';
+    snprintf(name, ASIDE_ROOM, "%.*s.dcnv4-%s", (int)(strrchr(target, '/') - target) + 1, target, random);
 }
 
-dcnv4i_exit dcnv4i_output_check(const char *option, const char *path) {
-    char folder[PATH_MAX];
-    struct stat status;
-    const char *name;
-    if (strlen(path) >= PATH_MAX - 16 || !folder_of(path, folder, sizeof folder, &name))
-        return dcnv4i_verdict(DCNV4I_REFUSED, "%s has %zu characters; at most %d are possible", option, strlen(path),
-                              PATH_MAX - 17);
-    if (stat(path, &status) == 0) {
-        if (!S_ISREG(status.st_mode))
-            return dcnv4i_verdict(DCNV4I_REFUSED, "%s: %s is %s; a regular file is needed", option, path,
-                                  S_ISDIR(status.st_mode) ? "a directory" : "a device");
-    } else if (errno != ENOENT || *name == '\0') {
-        return dcnv4i_verdict(DCNV4I_REFUSED, "%s: %s: %s", option, path, strerror(errno));
+/* Gives a new file the owner and the permissions of another, as far as this user and the file system can. */
+static void make_like(int descriptor, const struct stat *other) {
+    if (fchown(descriptor, other->st_uid, other->st_gid) != 0)
+        (void)!fchown(descriptor, (uid_t)-1, other->st_gid);
+    fchmod(descriptor, other->st_mode & 0777);
+}
+
+/* Makes a file beside the target, like it if it is there. −1 with errno, and name "", if that fails. */
+static int create_beside(const char *target, char name[ASIDE_ROOM]) {
+    struct stat other;
+    const bool present = stat(target, &other) == 0;
+    int descriptor = -1;
+    for (int attempt = 0; descriptor < 0 && attempt < ATTEMPTS && (attempt == 0 || errno == EEXIST); ++attempt) {
+        name_beside(target, name);
+        descriptor = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, present ? other.st_mode & 0600 : 0666);
     }
-    if (stat(folder, &status) != 0)
-        return dcnv4i_verdict(DCNV4I_REFUSED, "%s: %s: the folder is missing: %s", option, path, strerror(errno));
-    if (access(folder, W_OK | X_OK) != 0)
-        return dcnv4i_verdict(DCNV4I_REFUSED, "%s: %s: the folder cannot be written to: %s", option, path,
-                              strerror(errno));
-    return DCNV4I_DONE;
+    if (descriptor >= 0 && present)
+        make_like(descriptor, &other);
+    else if (descriptor < 0)
+        name[0] = '\0';
+    return descriptor;
 }
 
-bool dcnv4i_same_file(const char *one, const char *other) {
-    struct stat a, b;
-    const bool has_a = stat(one, &a) == 0, has_b = stat(other, &b) == 0;
-    if (has_a && has_b)
-        return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-    char folder_a[PATH_MAX], folder_b[PATH_MAX];
-    const char *name_a, *name_b;
-    if (has_a != has_b || !folder_of(one, folder_a, sizeof folder_a, &name_a) ||
-        !folder_of(other, folder_b, sizeof folder_b, &name_b))
-        return false;
-    return strcmp(name_a, name_b) == 0 && stat(folder_a, &a) == 0 && stat(folder_b, &b) == 0 && a.st_dev == b.st_dev &&
-           a.st_ino == b.st_ino;
+static void remove_name(char name[ASIDE_ROOM]) {
+    if (name[0])
+        unlink(name);
+    name[0] = '\0';
+}
+
+/* Whether the file is on the disk; some file systems have nothing to do for that, and say so. */
+static bool flush_to_disk(int descriptor) {
+    return fsync(descriptor) == 0 || errno == EINVAL || errno == ENOSYS || errno == ENOTSUP;
+}
+
+/* ---- What was there before ----------------------------------------------------------------------------------------- */
+
+static bool copy_bytes(int from, int to) {
+    static char block[1 << 16];
+    ssize_t count;
+    while ((count = read(from, block, sizeof block)) > 0)
+        for (ssize_t done = 0; done < count;) {
+            const ssize_t written = write(to, block + done, (size_t)(count - done));
+            if (written <= 0)
+                return false;
+            done += written;
+        }
+    return count == 0 && flush_to_disk(to);
+}
+
+/* Where the file system has no hard links, or this user may not make one of this file. */
+static bool copy_earlier(struct output *output) {
+    const int from = open(output->target, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    const int to = from < 0 ? -1 : create_beside(output->target, output->earlier);
+    const bool copied = to >= 0 && copy_bytes(from, to);
+    const int why = errno;
+    if (to >= 0)
+        close(to);
+    if (from >= 0)
+        close(from);
+    if (!copied)
+        remove_name(output->earlier);
+    errno = why;
+    return copied;
+}
+
+/* Gives the file that is there another name too, under which it outlives being replaced. */
+static bool keep_earlier(struct output *output) {
+    for (int attempt = 0; attempt < ATTEMPTS; ++attempt) {
+        name_beside(output->target, output->earlier);
+        if (link(output->target, output->earlier) == 0)
+            return true;
+        if (errno == EEXIST)
+            continue;
+        output->earlier[0] = '\0';
+        return errno == ENOENT || copy_earlier(output) || errno == ENOENT;
+    }
+    output->earlier[0] = '\0';
+    return false;
 }
 
 /* ---- Leaving nothing behind ---------------------------------------------------------------------------------------- */
 
-static void remove_and_die(int signal_number) {
+static void remove_asides(void) {
     for (int i = 0; i < opened; ++i)
         if (outputs[i].aside[0])
             unlink(outputs[i].aside);
-    signal(signal_number, SIG_DFL);
-    raise(signal_number);
-}
-
-static void watch_signals(void) {
-    static const int fatal[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT};
-    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; ++i) {
-        struct sigaction action;
-        if (sigaction(fatal[i], NULL, &action) != 0 || action.sa_handler != SIG_DFL)
-            continue; /* one that is ignored (nohup) stays so */
-        memset(&action, 0, sizeof action);
-        sigemptyset(&action.sa_mask);
-        action.sa_handler = remove_and_die;
-        sigaction(fatal[i], &action, NULL);
-    }
 }
 
 void dcnv4i_outputs_discard(void) {
+    dcnv4i_signals_wait();
     for (int i = 0; i < opened; ++i) {
         if (outputs[i].file)
             fclose(outputs[i].file);
-        if (outputs[i].aside[0])
-            unlink(outputs[i].aside);
         outputs[i].file = NULL;
-        outputs[i].aside[0] = '\0';
+        remove_name(outputs[i].aside);
     }
     opened = 0;
+    dcnv4i_signals_go_on();
 }
 
 static dcnv4i_exit give_up(const char *path) {
@@ -110,23 +147,18 @@ static dcnv4i_exit give_up(const char *path) {
 
 dcnv4i_exit dcnv4i_output_open(const char *path, FILE **file) {
     struct output *output = &outputs[opened];
-    char target[PATH_MAX];
-    if (!realpath(path, target)) /* what a symbolic link points to is replaced, not the link */
-        snprintf(target, sizeof target, "%s", path);
-    strcpy(output->path, target);
-    /* Beside the target, by a name that fits wherever the target's does. */
-    const char *const slash = strrchr(target, '/');
-    snprintf(output->aside, sizeof output->aside, "%.*s.dcnv4-XXXXXX", slash ? (int)(slash - target) + 1 : 0, target);
-    watch_signals();
-    const int descriptor = mkstemp(output->aside);
-    if (descriptor < 0) {
-        output->aside[0] = '\0';
+    *output = (struct output){.path = path};
+    if (!dcnv4i_output_target(path, output->target))
         return give_up(path);
-    }
-    opened = opened + 1;
-    const mode_t mask = umask(0); /* mkstemp makes it 0600; it becomes what any new file is */
-    umask(mask);
-    fchmod(descriptor, 0666 & ~mask);
+    dcnv4i_signals_watch(remove_asides);
+    dcnv4i_signals_wait();
+    const int descriptor = create_beside(output->target, output->aside);
+    const int why = errno;
+    opened += descriptor >= 0;
+    dcnv4i_signals_go_on();
+    errno = why;
+    if (descriptor < 0)
+        return give_up(path);
     output->file = fdopen(descriptor, "wb");
     if (!output->file) {
         close(descriptor);
@@ -136,29 +168,65 @@ dcnv4i_exit dcnv4i_output_open(const char *path, FILE **file) {
     return DCNV4I_DONE;
 }
 
+/* Whether all that was written is on the disk; a full one may show only now. */
+static bool finish(struct output *output) {
+    FILE *file = output->file;
+    errno = 0;
+    const bool whole = fflush(file) == 0 && !ferror(file) && flush_to_disk(fileno(file));
+    const int why = errno ? errno : EIO;
+    output->file = NULL;
+    const bool closed = fclose(file) == 0;
+    if (!whole)
+        errno = why;
+    return whole && closed;
+}
+
+static bool place(struct output *output, bool is_last) {
+    if (!is_last && !keep_earlier(output)) /* the last one is in place, or nothing has happened */
+        return false;
+    if (rename(output->aside, output->target) != 0)
+        return false;
+    output->aside[0] = '\0';
+    return true;
+}
+
+/* Undoes place. */
+static bool put_back(struct output *output) {
+    if ((output->earlier[0] ? rename(output->earlier, output->target) : unlink(output->target)) != 0)
+        return false;
+    output->earlier[0] = '\0';
+    return true;
+}
+
+/* The first `placed` are in place, and the next one cannot be. */
+static dcnv4i_exit take_back(int placed) {
+    dcnv4i_exit verdict = dcnv4i_verdict(DCNV4I_BROKEN, "%s was not written: %s", outputs[placed].path,
+                                         strerror(errno));
+    while (placed-- > 0) {
+        struct output *output = &outputs[placed];
+        if (put_back(output))
+            continue;
+        char before[256];
+        snprintf(before, sizeof before, "%s", dcnv4i_verdict_line());
+        verdict = dcnv4i_verdict(DCNV4I_BROKEN, "%s; %s could not be put back as it was: %s%s%s", before, output->path,
+                                 strerror(errno), output->earlier[0] ? "; what it held is in " : "", output->earlier);
+        output->earlier[0] = '\0';
+    }
+    return verdict;
+}
+
 dcnv4i_exit dcnv4i_outputs_commit(void) {
-    for (int i = 0; i < opened; ++i) {
-        FILE *file = outputs[i].file;
-        errno = 0;
-        const bool had_error = fflush(file) != 0 || ferror(file);
-        const int why = errno ? errno : EIO;
-        outputs[i].file = NULL;
-        const bool closed = fclose(file) == 0; /* a full disk may show only now */
-        if (had_error)
-            errno = why;
-        if (had_error || !closed)
+    for (int i = 0; i < opened; ++i)
+        if (!finish(&outputs[i]))
             return give_up(outputs[i].path);
-    }
-    for (int i = 0; i < opened; ++i) {
-        if (rename(outputs[i].aside, outputs[i].path) != 0) {
-            const int why = errno;
-            for (int j = 0; j < i; ++j) /* all or none */
-                unlink(outputs[j].path);
-            errno = why;
-            return give_up(outputs[i].path);
-        }
-        outputs[i].aside[0] = '\0';
-    }
-    opened = 0;
-    return DCNV4I_DONE;
+    dcnv4i_signals_wait();
+    int placed = 0;
+    while (placed < opened && place(&outputs[placed], placed == opened - 1))
+        ++placed;
+    const dcnv4i_exit verdict = placed < opened ? take_back(placed) : DCNV4I_DONE;
+    for (int i = 0; i < opened; ++i)
+        remove_name(outputs[i].earlier);
+    dcnv4i_signals_go_on();
+    dcnv4i_outputs_discard();
+    return verdict;
 }
