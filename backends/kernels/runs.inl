@@ -200,10 +200,14 @@ DCN_INLINE void dcn_write_run(DCN_GLOBAL dcn_offset_item *to, const DCN_PRIVATE 
 /* Point k of pixel p has four numbers at DCN_RUN·k + DCN_SLOT(p), so that vectors of them are turned with few moves. */
 #define DCN_SLOT(p) ((p) % 4 * 2 + (p) / 4)
 
+DCN_INLINE dcn_floats dcn_load_two(const DCN_PRIVATE dcn_quad *from) {
+    return (dcn_floats)(vload4(0, from[0].part), vload4(0, from[1].part));
+}
+
 /* Those of each pixel, as four vectors. */
 DCN_INLINE void dcn_load_quads(const DCN_PRIVATE dcn_quad *from, DCN_PRIVATE dcn_floats *to) {
-    const dcn_floats a = vload8(0, from[0].part), b = vload8(0, from[2].part);
-    const dcn_floats c = vload8(0, from[4].part), d = vload8(0, from[6].part);
+    const dcn_floats a = dcn_load_two(from), b = dcn_load_two(from + 2);
+    const dcn_floats c = dcn_load_two(from + 4), d = dcn_load_two(from + 6);
     const dcn_floats p = dcn_zip_firsts(a, b), q = dcn_zip_lasts(a, b);
     const dcn_floats r = dcn_zip_firsts(c, d), s = dcn_zip_lasts(c, d);
     to[0] = dcn_join_firsts(p, r), to[1] = dcn_join_lasts(p, r);
