@@ -3,6 +3,18 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Whether one of the platforms is PoCL, which makes a device of the processor, and so always has one, if it can. */
+static bool has_pocl(const dcnv4i_opencl_api *api, const cl_platform_id *platforms, cl_uint count) {
+    for (cl_uint p = 0; p < count; ++p) {
+        char name[64] = "";
+        if (api->clGetPlatformInfo(platforms[p], DCNV4I_CL_PLATFORM_NAME, sizeof name, name, NULL) ==
+                DCNV4I_CL_SUCCESS &&
+            strncmp(name, "Portable Computing Language", sizeof name) == 0)
+            return true;
+    }
+    return false;
+}
+
 dcnv4_status dcnv4i_opencl_list(const dcnv4i_opencl_api *api, cl_device_id *devices, int *count) {
     cl_platform_id platforms[16];
     cl_uint platform_count = 0, found = 0;
@@ -10,8 +22,10 @@ dcnv4_status dcnv4i_opencl_list(const dcnv4i_opencl_api *api, cl_device_id *devi
     const cl_int error = api->clGetPlatformIDs(most, platforms, &platform_count);
     /* −1001 is what the usual loader answers where no driver is installed. */
     if (error == -1001 || (error == DCNV4I_CL_SUCCESS && platform_count == 0))
-        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,
-                           "libOpenCL.so.1 is there, but no OpenCL driver is installed (0 platforms)");
+        return dcnv4i_fail(
+            DCNV4_DEVICE_UNAVAILABLE,
+            "libOpenCL.so.1 is there, but no OpenCL driver is installed (0 platforms), or none loads that "
+            "an .icd file in /etc/OpenCL/vendors or OCL_ICD_VENDORS names");
     if (error != DCNV4I_CL_SUCCESS)
         return dcnv4i_opencl_fail("clGetPlatformIDs", error);
     if (platform_count > most)
@@ -25,8 +39,13 @@ dcnv4_status dcnv4i_opencl_list(const dcnv4i_opencl_api *api, cl_device_id *devi
             *count += (int)(found < room ? found : room);
     }
     if (*count == 0)
-        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "%u OpenCL platform%s installed, with 0 devices",
-                           (unsigned)platform_count, platform_count == 1 ? " is" : "s are");
+        return dcnv4i_fail(
+            DCNV4_DEVICE_UNAVAILABLE, "%u OpenCL platform%s installed, with 0 devices%s", (unsigned)platform_count,
+            platform_count == 1 ? " is" : "s are",
+            has_pocl(api, platforms, platform_count)
+                ? "; PoCL has none where it cannot write to its cache: set POCL_CACHE_DIR to a folder where "
+                  "it can"
+                : "");
     return DCNV4_SUCCESS;
 }
 

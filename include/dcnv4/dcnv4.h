@@ -37,7 +37,8 @@
  * Rules that hold for every function:
  * - Functions that can fail return a dcnv4_status; dcnv4_last_message() then has one sentence with the numbers in it.
  * - Pointers must not be NULL except where a comment allows it; a NULL is refused with DCNV4_INVALID_ARGUMENT.
- * - Nothing is printed, and the process is never ended. Inputs are never written.
+ * - The library prints nothing, and never ends the process. Inputs are never written. A driver that a device is opened on
+ *   may print: PoCL's compiler says "1 error generated." on stderr when it refuses a kernel.
  * - Contexts and plans may be used from several threads at once; creating, running and destroying need no lock of the
  *   caller's, except that an object must not be destroyed, nor its thread count set, while another thread uses it.
  * - A child of fork() may go on with the contexts and plans of the reference and the cpu; those of other devices answer

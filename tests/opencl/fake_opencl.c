@@ -1,6 +1,6 @@
 /* Stands in for libOpenCL.so.1: one platform, one GPU, kernels that do nothing. It counts calls, fails the one that it is
  * told to, and knows which objects are alive. The environment's FAKE_OPENCL says what it is like: no_platform, no_device,
- * abort, exit, prints or hang. */
+ * pocl, which has none either, abort, exit, prints or hang. */
 #include "../fakes/fake_calls.h"
 #include "../../backends/opencl/opencl_api.h"
 
@@ -65,8 +65,9 @@ cl_int clGetPlatformIDs(cl_uint room, cl_platform_id *platforms, cl_uint *found)
 }
 
 cl_int clGetPlatformInfo(cl_platform_id id, cl_platform_info what, size_t room, void *to, size_t *needed) {
+    static const char pocl[] = "Portable Computing Language";
     (void)id, (void)what;
-    return answer("fake", 5, room, to, needed);
+    return is("pocl") ? answer(pocl, sizeof pocl, room, to, needed) : answer("fake", 5, room, to, needed);
 }
 
 cl_int clGetDeviceIDs(cl_platform_id id, cl_device_type type, cl_uint room, cl_device_id *devices, cl_uint *found) {
@@ -74,7 +75,7 @@ cl_int clGetDeviceIDs(cl_platform_id id, cl_device_type type, cl_uint room, cl_d
     const cl_int error = fake_called();
     if (error)
         return error;
-    if (is("no_device"))
+    if (is("no_device") || is("pocl"))
         return DCNV4I_CL_DEVICE_NOT_FOUND;
     *found = 1;
     devices[0] = (cl_device_id)&device;
