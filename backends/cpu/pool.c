@@ -8,6 +8,7 @@
 
 #include <fenv.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -94,24 +95,46 @@ static void *work(void *argument) {
     return NULL;
 }
 
+/* A thread inherits its maker's mask: signals of the process are for the caller's own threads, which may wait for them. What
+ * a worker does to itself, and a profiler's clock, are its own. */
+static void block_signals(sigset_t *callers) {
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, SIGPROF};
+    sigset_t others;
+    sigfillset(&others);
+    for (size_t i = 0; i < sizeof own / sizeof *own; ++i)
+        sigdelset(&others, own[i]);
+    pthread_sigmask(SIG_BLOCK, &others, callers);
+}
+
+/* Whether the next worker could be started. */
+static bool start_next(dcnv4i_pool *pool) {
+    worker *next = &pool->workers[pool->started + 1];
+    next->pool = pool;
+    next->number = pool->started + 1;
+    next->called = false;
+    pthread_cond_init(&next->begun, NULL);
+    if (pthread_create(&next->thread, NULL, work, next) == 0) {
+        ++pool->started;
+        return true;
+    }
+    pthread_cond_destroy(&next->begun);
+    return false;
+}
+
 /* Starts the workers of a pool that has none in this process; returns whether all could be. The owner is set by the
  * caller, since in a forked child that says when others may use the pool. */
 static bool start(dcnv4i_pool *pool) {
+    sigset_t callers;
+    bool all = true;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->ended, NULL);
     pool->closing = false;
-    for (pool->started = 0; pool->started < pool->threads - 1; ++pool->started) {
-        worker *next = &pool->workers[pool->started + 1];
-        next->pool = pool;
-        next->number = pool->started + 1;
-        next->called = false;
-        pthread_cond_init(&next->begun, NULL);
-        if (pthread_create(&next->thread, NULL, work, next) != 0) {
-            pthread_cond_destroy(&next->begun);
-            return false;
-        }
-    }
-    return true;
+    pool->started = 0;
+    block_signals(&callers);
+    while (all && pool->started < pool->threads - 1)
+        all = start_next(pool);
+    pthread_sigmask(SIG_SETMASK, &callers, NULL);
+    return all;
 }
 
 /* This process, as an owner. */

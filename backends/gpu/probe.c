@@ -49,29 +49,28 @@ static void be_quiet(void) {
     }
 }
 
-/* What the caller ignores stays ignored, but for the ends of a driver's own children; its handlers do not run here. */
-static void forget_handlers(void) {
-    for (int number = 1; number < NSIG; ++number) {
-        struct sigaction action;
-        if (sigaction(number, NULL, &action) != 0 || (action.sa_handler == SIG_IGN && number != SIGCHLD))
-            continue;
-        memset(&action, 0, sizeof action);
-        action.sa_handler = SIG_DFL;
-        sigaction(number, &action, NULL);
+/* What a driver does to itself ends it, and what its children do reaches it, whatever the caller has made of that. All else
+ * stays blocked: a Ctrl-C is for the caller. */
+static void take_own_signals(void) {
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, SIGALRM, SIGCHLD};
+    const struct sigaction standard = {.sa_handler = SIG_DFL};
+    sigset_t others;
+    sigfillset(&others);
+    for (size_t i = 0; i < sizeof own / sizeof *own; ++i) {
+        sigaction(own[i], &standard, NULL);
+        sigdelset(&others, own[i]);
     }
+    pthread_sigmask(SIG_SETMASK, &others, NULL);
 }
 
-/* Looks, with all signals blocked at first. Its end leaves no core file, and it does not outlive the parent's patience. */
+/* Looks. It begins with all signals blocked; its end leaves no core file, and it does not outlive the parent's patience. */
 static void child(dcnv4i_probe *probe, shared *to) {
     const struct rlimit none = {0, 0};
-    sigset_t empty;
     setrlimit(RLIMIT_CORE, &none);
     atexit(end_at_once);
     be_quiet();
-    forget_handlers();
+    take_own_signals();
     alarm(PATIENCE_MS / 1000 + 1);
-    sigemptyset(&empty);
-    pthread_sigmask(SIG_SETMASK, &empty, NULL);
     probe->look(&probe->view);
     to->view = probe->view;
     atomic_store(&to->whole, true);

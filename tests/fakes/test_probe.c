@@ -1,7 +1,7 @@
 /* The first look at a driver, from whatever process: with descriptors closed or used up, with signals that are ignored,
  * blocked or handled, without a child to look from. Each case is a process of its own, since one looks once.
  *   test_probe opencl|cuda|hip                where the stand-in is a GPU that works
- *   test_probe opencl abort|exit|prints       where FAKE_OPENCL is that */
+ *   test_probe opencl abort|exit|prints|interrupted       where FAKE_OPENCL is that */
 #define _GNU_SOURCE /* RTLD_NEXT, MAP_ANONYMOUS */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -226,14 +226,20 @@ static void is_quiet(void **state) {
     assert_in_child(prints, 0);
 }
 
+/* What is sent to the caller's group, by a terminal, says nothing against the driver. */
+static void is_interrupted(void **state) {
+    (void)state;
+    assert_in_child(is_there, 0);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest works[] = {
         cmocka_unit_test(closed_descriptors),
         cmocka_unit_test(signals_of_the_callers),
         cmocka_unit_test(what_cannot_be_had),
     };
-    const struct CMUnitTest dies[] = {cmocka_unit_test(ends_the_process)};
-    const struct CMUnitTest talks[] = {cmocka_unit_test(is_quiet)};
+    const struct CMUnitTest others[][1] = {
+        {cmocka_unit_test(ends_the_process)}, {cmocka_unit_test(is_quiet)}, {cmocka_unit_test(is_interrupted)}};
     notes = mmap(NULL, sizeof *notes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (argc < 2 || notes == MAP_FAILED)
         return 1;
@@ -241,6 +247,6 @@ int main(int argc, char **argv) {
     snprintf(device, sizeof device, "%s:0", backend);
     if (argc == 2)
         return cmocka_run_group_tests(works, NULL, NULL);
-    return strcmp(argv[2], "prints") == 0 ? cmocka_run_group_tests(talks, NULL, NULL)
-                                          : cmocka_run_group_tests(dies, NULL, NULL);
+    const int other = strcmp(argv[2], "prints") == 0 ? 1 : strcmp(argv[2], "interrupted") == 0 ? 2 : 0;
+    return cmocka_run_group_tests(others[other], NULL, NULL);
 }

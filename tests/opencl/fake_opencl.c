@@ -1,9 +1,10 @@
 /* Stands in for libOpenCL.so.1: one platform, one GPU, kernels that do nothing. It counts calls, fails the one that it is
  * told to, and knows which objects are alive. The environment's FAKE_OPENCL says what it is like: no_platform, no_device,
- * pocl, which has none either, abort, exit, prints or hang. */
+ * pocl, which has none either, abort, exit, interrupted, prints or hang. */
 #include "../fakes/fake_calls.h"
 #include "../../backends/opencl/opencl_api.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,8 @@ cl_int clGetPlatformIDs(cl_uint room, cl_platform_id *platforms, cl_uint *found)
         abort();
     if (is("exit"))
         exit(0);
+    if (is("interrupted"))
+        raise(SIGINT);
     if (is("prints")) {
         printf("what a driver prints\n");
         fprintf(stderr, "what a driver complains of\n");

@@ -3,8 +3,10 @@
 #include "../support/harness.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <unistd.h>
 
 enum { TASKS = 1000, THREADS = 5, CALLERS = 3 };
 
@@ -80,10 +82,39 @@ static void callers_share_a_pool(void **state) {
     dcnv4i_pool_destroy(pool);
 }
 
+/* A signal of the process reaches the caller's thread that waits for it, and none of the pool's, where it would end the
+ * process. */
+static void signals_are_the_callers(void **state) {
+    (void)state;
+    static const int numbers[] = {SIGUSR1, SIGTERM, SIGINT, SIGHUP, SIGALRM, SIGPIPE, SIGCHLD};
+    dcnv4i_pool *pool = NULL;
+    sigset_t waited, before, after;
+    assert_int_equal(dcnv4i_pool_create(THREADS, &pool), DCNV4_SUCCESS);
+    sigemptyset(&waited);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; ++i)
+        sigaddset(&waited, numbers[i]);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, &waited, &before), 0);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; ++i) {
+        int got = 0;
+        assert_int_equal(kill(getpid(), numbers[i]), 0);
+        assert_int_equal(sigwait(&waited, &got), 0);
+        assert_int_equal(got, numbers[i]);
+        count_case();
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    assert_int_equal(dcnv4i_pool_resize(pool, THREADS - 1), DCNV4_SUCCESS);
+    pthread_sigmask(SIG_BLOCK, NULL, &after);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; ++i)
+        assert_int_equal(sigismember(&after, numbers[i]), sigismember(&before, numbers[i]));
+    assert_true(run_job(pool, TASKS, THREADS));
+    dcnv4i_pool_destroy(pool);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_task_is_done_once),
         cmocka_unit_test(callers_share_a_pool),
+        cmocka_unit_test(signals_are_the_callers),
     };
     return HARNESS_RUN(argc, argv, tests);
 }
