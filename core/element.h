@@ -31,19 +31,20 @@ static inline double dcnv4i_decode16(uint16_t bits, int exponent_bits, int fract
     return number;
 }
 
-static inline uint16_t dcnv4i_encode16(double number, int exponent_bits, int fraction_bits) {
+/* Rounds to a binary float of at most 32 bits, by integers alone: the caller's rounding mode is nothing to it. */
+static inline uint32_t dcnv4i_encode(double number, int exponent_bits, int fraction_bits) {
     uint64_t wide;
     memcpy(&wide, &number, sizeof wide);
     const int largest = (1 << exponent_bits) - 1;
-    const unsigned sign = (unsigned)(wide >> 63) << 15;
+    const unsigned sign = (unsigned)(wide >> 63) << (exponent_bits + fraction_bits);
     const unsigned infinite = (unsigned)largest << fraction_bits;
     const int wide_exponent = (int)(wide >> 52 & 0x7ff);
     uint64_t significand = wide & (((uint64_t)1 << 52) - 1);
     if (wide_exponent == 0x7ff) /* an infinity, or a NaN, which is made quiet */
-        return (uint16_t)(sign | infinite | (significand ? 1u << (fraction_bits - 1) : 0));
+        return sign | infinite | (significand ? 1u << (fraction_bits - 1) : 0);
     int exponent = wide_exponent - 1024 + (1 << (exponent_bits - 1));
     if (exponent >= largest)
-        return (uint16_t)(sign | infinite);
+        return sign | infinite;
     int shift = 52 - fraction_bits;
     significand |= (uint64_t)1 << 52;
     if (exponent <= 0) { /* a subnormal: more bits are shifted out, and there is no implicit one */
@@ -51,12 +52,16 @@ static inline uint16_t dcnv4i_encode16(double number, int exponent_bits, int fra
         exponent = 1;
     }
     if (shift > 53)
-        return (uint16_t)sign;
+        return sign;
     const uint64_t rest = significand & (((uint64_t)1 << shift) - 1), half = (uint64_t)1 << (shift - 1);
     uint64_t kept = significand >> shift;
     kept += rest > half || (rest == half && (kept & 1));
     /* The implicit one, where there is one, adds 1 to the exponent; so does a carry. */
-    return (uint16_t)(sign | (((unsigned)(exponent - 1) << fraction_bits) + (unsigned)kept));
+    return sign | (((unsigned)(exponent - 1) << fraction_bits) + (unsigned)kept);
+}
+
+static inline uint16_t dcnv4i_encode16(double number, int exponent_bits, int fraction_bits) {
+    return (uint16_t)dcnv4i_encode(number, exponent_bits, fraction_bits);
 }
 
 static inline double dcnv4i_element_read(int32_t dtype, const void *tensor, int64_t index) {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +19,13 @@ static void fill_standard_descriptors(void) {
             break;
 }
 
+/* Numbers are read and written in one way, also where a driver that this process loads calls setlocale. */
+static void use_one_locale(void) {
+    const locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (plain != (locale_t)0)
+        uselocale(plain);
+}
+
 static dcnv4i_exit run(const dcnv4i_settings *settings) {
     static dcnv4i_exit (*const commands[DCNV4I_COMMANDS])(const dcnv4i_settings *) = {
         [DCNV4I_INFO] = dcnv4i_info,       [DCNV4I_FORWARD] = dcnv4i_run_pass, [DCNV4I_BACKWARD] = dcnv4i_run_pass,
@@ -29,6 +37,7 @@ static dcnv4i_exit run(const dcnv4i_settings *settings) {
 
 int main(int count, char **arguments) {
     fill_standard_descriptors();
+    use_one_locale();
     signal(SIGXFSZ, SIG_IGN); /* a file over the limit is then an error of the write that says so */
     if (count < 2) {
         dcnv4i_options_usage(stderr);

@@ -1,6 +1,7 @@
 #include "library.h"
 
 #include <dlfcn.h>
+#include <locale.h>
 #include <string.h>
 
 void *dcnv4i_library_open(const char *const *names, const char **name) {
@@ -36,7 +37,14 @@ const char *dcnv4i_library_resolve(void *library, const dcnv4i_entry *entries, s
     return NULL;
 }
 
+/* In one language, whatever the caller's is. */
 const char *dcnv4i_library_reason(void) {
+    const locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    const locale_t callers = plain != (locale_t)0 ? uselocale(plain) : (locale_t)0;
     const char *reason = dlerror();
+    if (plain != (locale_t)0) {
+        uselocale(callers);
+        freelocale(plain);
+    }
     return reason ? reason : "no reason given";
 }

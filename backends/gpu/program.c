@@ -1,8 +1,8 @@
 #include "program.h"
 #include "cache.h"
 #include "kernel_text.h"
+#include "literal.h"
 
-#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -39,12 +39,13 @@ static void define(text *to, const char *name, int64_t number) {
 
 /* The offset scale as a float32 that means the same: a finite number too large for one still leaves 0 at 0. */
 static void define_scale(text *to, double scale) {
+    char literal[DCNV4I_LITERAL_ROOM];
     if (isnan(scale))
         append(to, "#define DCN_SCALE (DCN_INFINITY - DCN_INFINITY)\n");
     else if (isinf(scale))
         append(to, "#define DCN_SCALE (%sDCN_INFINITY)\n", scale < 0 ? "-" : "");
     else
-        append(to, "#define DCN_SCALE (%af)\n", (double)(float)fmax(-FLT_MAX, fmin(FLT_MAX, scale)));
+        append(to, "#define DCN_SCALE (%s)\n", dcnv4i_literal(scale, literal));
 }
 
 static void define_layer(text *to, const dcnv4i_problem *problem) {

@@ -4,6 +4,7 @@
 #   check_instructions.sh PROGRAM COMPILER DEVICE           compares; 77 if figures.txt has none for these two
 #   check_instructions.sh --print PROGRAM COMPILER DEVICE   prints the lines for figures.txt
 set -eu
+export LC_ALL=C
 margin=5
 figures=$(dirname "$0")/figures.txt
 print=no

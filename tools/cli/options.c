@@ -36,7 +36,7 @@ static int read_sizes(const char *text, int most, int64_t *numbers) {
     return 0;
 }
 
-/* The program never calls setlocale, so that strtod has a point for the fraction. */
+/* main has chosen the locale, so that strtod has a point for the fraction. */
 static bool read_real(const char *text, double *number) {
     static const char *const words[] = {"nan", "-nan", "inf", "-inf", "+inf"};
     bool plain = strspn(text, "0123456789.eE+-") == strlen(text);

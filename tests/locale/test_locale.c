@@ -1,0 +1,76 @@
+/* A program, or one thread of it, that has chosen a locale with a decimal comma: kernels compile as ever, they are those
+ * that a program in the C locale finds in the folder, and sentences are the same. */
+#include "../support/test_layer.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum place { PLAIN, PROGRAM, THREAD } place;
+
+static void go_to(place where) {
+    static locale_t users;
+    if (users == (locale_t)0)
+        users = newlocale(LC_ALL_MASK, "", (locale_t)0);
+    assert_true(users != (locale_t)0);
+    assert_non_null(setlocale(LC_ALL, where == PROGRAM ? "" : "C"));
+    uselocale(where == THREAD ? users : LC_GLOBAL_LOCALE);
+    char text[8];
+    snprintf(text, sizeof text, "%.1f", 1.5);
+    assert_string_equal(text, where == PLAIN ? "1.5" : "1,5");
+}
+
+static void kernels(void **state) {
+    (void)state;
+    for (const char *const *device = devices_to_try(); *device; ++device)
+        for (place where = PROGRAM; where <= THREAD; where = (place)(where + 1)) {
+            dcnv4_problem problem = small_problem(DCNV4_FLOAT32);
+            problem.offset_scale = where == PROGRAM ? 1.5 : 0.1;
+            test_layer layer = layer_make(&problem), expected = layer_make(&problem);
+            layer_fill(&layer, 29, 2);
+            layer_fill(&expected, 29, 2);
+            go_to(where);
+            ASSERT_SUCCESS(layer_forward(&layer, *device));
+            go_to(PLAIN);
+            setenv("DCNV4_COMPILER", "off", 1);
+            ASSERT_SUCCESS(layer_forward(&expected, *device));
+            unsetenv("DCNV4_COMPILER");
+            assert_same_bits(&layer, &expected, OUTPUT, *device);
+            layer_free(&layer);
+            layer_free(&expected);
+            count_case();
+        }
+}
+
+/* A layer for a device that is not there. Where NVRTC is not there either, the sentence has the loader's words. */
+static void sentence(const char *device, char text[1024]) {
+    dcnv4_problem problem = small_problem(DCNV4_FLOAT32);
+    dcnv4_context *context = NULL;
+    dcnv4_plan *plan = NULL;
+    const bool failed = dcnv4_context_create(device, &context) || dcnv4_plan_create(context, &problem, &plan);
+    snprintf(text, 1024, "%s", failed ? dcnv4_last_message() : "");
+    dcnv4_plan_destroy(plan);
+    dcnv4_context_destroy(context);
+}
+
+static void sentences(void **state) {
+    (void)state;
+    static const char *const devices[] = {"cuda:sm_90", "cpu:1.5", "opencl:99"};
+    for (size_t i = 0; i < sizeof devices / sizeof *devices; ++i)
+        for (place where = PROGRAM; where <= THREAD; where = (place)(where + 1)) {
+            char text[1024], expected[1024];
+            go_to(PLAIN);
+            sentence(devices[i], expected);
+            go_to(where);
+            sentence(devices[i], text);
+            go_to(PLAIN);
+            assert_string_equal(text, expected);
+            count_case();
+        }
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(kernels), cmocka_unit_test(sentences)};
+    return HARNESS_RUN(argc, argv, tests);
+}
