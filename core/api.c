@@ -355,6 +355,10 @@ dcnv4_status dcnv4_convert(int32_t from, const void *source, int32_t to, void *t
         return DCNV4_SUCCESS;
     REQUIRE(source);
     REQUIRE(target);
+    if (from == to) {
+        memmove(target, source, count * to_size);
+        return DCNV4_SUCCESS;
+    }
     fenv_t callers; /* as for a run: rounding does not depend on the caller's mode */
     fegetenv(&callers);
     fesetenv(FE_DFL_ENV);

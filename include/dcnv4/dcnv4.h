@@ -414,9 +414,9 @@ DCNV4_API void dcnv4_buffer_destroy(dcnv4_context *context, dcnv4_buffer *buffer
 DCNV4_API dcnv4_status dcnv4_upload(dcnv4_context *context, const dcnv4_buffer *buffer, const void *source, size_t length);
 DCNV4_API dcnv4_status dcnv4_download(dcnv4_context *context, const dcnv4_buffer *buffer, void *target, size_t length);
 
-/* Converts count elements between dtypes, each rounded once to nearest, ties to even; what is too large becomes infinite.
- * For callers whose language has no 16-bit floats. source and target need no alignment and must not overlap.
- * DCNV4_INVALID_ARGUMENT for a number that is no dcnv4_dtype. */
+/* Converts count elements between dtypes, each rounded once to nearest, ties to even; what is too large becomes infinite,
+ * a NaN stays one. From a dtype to itself it copies the bits. For callers whose language has no 16-bit floats. source and
+ * target need no alignment and must not overlap. DCNV4_INVALID_ARGUMENT for a number that is no dcnv4_dtype. */
 DCNV4_API dcnv4_status dcnv4_convert(int32_t from, const void *source, int32_t to, void *target, size_t count);
 
 #ifdef __cplusplus

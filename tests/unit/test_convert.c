@@ -130,6 +130,29 @@ static void nothing_needs_alignment(void **state) {
         }
 }
 
+/* From a dtype to itself: the same bits, also those of a NaN that says more than that. */
+static void copies(void **state) {
+    (void)state;
+    static uint16_t halves[65536], made[65536];
+    static const uint32_t singles[] = {0x7f800001, 0xffbfffff, 0x7fc12345, 0x00000001, 0x80000000, 0x3f800000};
+    static const uint64_t doubles[] = {0x7ff0000000000001, 0xfff7ffffffffffff, 0x7ff8000012345678, 1,
+                                       0x3ff0000000000000};
+    uint32_t single[6];
+    uint64_t wide[5];
+    for (unsigned i = 0; i < 65536; ++i)
+        halves[i] = (uint16_t)i;
+    for (int32_t dtype = DCNV4_FLOAT16; dtype <= DCNV4_BFLOAT16; ++dtype) {
+        memset(made, 0, sizeof made);
+        ASSERT_SUCCESS(dcnv4_convert(dtype, halves, dtype, made, 65536));
+        assert_memory_equal(made, halves, sizeof made);
+    }
+    ASSERT_SUCCESS(dcnv4_convert(DCNV4_FLOAT32, singles, DCNV4_FLOAT32, single, 6));
+    assert_memory_equal(single, singles, sizeof single);
+    ASSERT_SUCCESS(dcnv4_convert(DCNV4_FLOAT64, doubles, DCNV4_FLOAT64, wide, 5));
+    assert_memory_equal(wide, doubles, sizeof wide);
+    count_case();
+}
+
 static void wrong_calls(void **state) {
     (void)state;
     double number = 1;
@@ -165,8 +188,9 @@ static void rounding_modes(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_16_bit_number),     cmocka_unit_test(midpoints),   cmocka_unit_test(float32_rounds_once),
-        cmocka_unit_test(nothing_needs_alignment), cmocka_unit_test(wrong_calls), cmocka_unit_test(rounding_modes),
+        cmocka_unit_test(every_16_bit_number),     cmocka_unit_test(midpoints), cmocka_unit_test(float32_rounds_once),
+        cmocka_unit_test(nothing_needs_alignment), cmocka_unit_test(copies),    cmocka_unit_test(wrong_calls),
+        cmocka_unit_test(rounding_modes),
     };
     return HARNESS_RUN(argc, argv, tests);
 }

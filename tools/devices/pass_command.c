@@ -69,26 +69,36 @@ static dcnv4i_exit check_paths(const dcnv4i_settings *settings, const result *re
     return verdict;
 }
 
+/* The elements at *data, which malloc gave, in another dtype. */
+static dcnv4i_exit convert(const char *path, int32_t from, int32_t to, size_t elements, void **data) {
+    const size_t bytes = elements * dcnv4i_dtype_bytes(to);
+    void *converted = malloc(bytes + 1);
+    if (!converted)
+        return dcnv4i_verdict(DCNV4I_BROKEN, "%s: no memory for %zu bytes", path, bytes);
+    const dcnv4i_exit verdict = dcnv4i_verdict_library(dcnv4_convert(from, *data, to, converted, elements), path);
+    free(*data);
+    *data = converted;
+    return verdict;
+}
+
 /* A result as a file has it: .npy has no bfloat16. */
 static dcnv4i_exit write_result(dcnv4i_runner *runner, const result *made) {
     const int32_t dtype = made->dtype;
     const int32_t file_dtype = dtype == DCNV4_BFLOAT16 ? DCNV4_FLOAT32 : dtype;
-    const size_t elements = made->bytes / dcnv4i_dtype_bytes(dtype), bytes = elements * dcnv4i_dtype_bytes(file_dtype);
-    void *raw = malloc(made->bytes + 1), *data = malloc(bytes + 1);
+    const size_t elements = made->bytes / dcnv4i_dtype_bytes(dtype);
+    void *data = malloc(made->bytes + 1);
     FILE *file = NULL;
-    dcnv4i_exit verdict = DCNV4I_DONE;
-    if (!raw || !data)
-        verdict = dcnv4i_verdict(DCNV4I_BROKEN, "%s: no memory for %zu bytes", made->path, bytes + made->bytes);
-    if (verdict == DCNV4I_DONE)
-        verdict = dcnv4i_runner_download(runner, made->buffer, raw, made->bytes);
-    if (verdict == DCNV4I_DONE)
-        verdict = dcnv4i_verdict_library(dcnv4_convert(dtype, raw, file_dtype, data, elements), made->path);
+    if (!data)
+        return dcnv4i_verdict(DCNV4I_BROKEN, "%s: no memory for %zu bytes", made->path, made->bytes);
+    dcnv4i_exit verdict = dcnv4i_runner_download(runner, made->buffer, data, made->bytes);
+    if (verdict == DCNV4I_DONE && file_dtype != dtype)
+        verdict = convert(made->path, dtype, file_dtype, elements, &data);
     if (verdict == DCNV4I_DONE)
         verdict = dcnv4i_output_open(made->path, &file);
     errno = 0;
-    if (verdict == DCNV4I_DONE && !dcnv4i_npy_write(file, file_dtype, 4, made->shape, data, bytes))
+    if (verdict == DCNV4I_DONE &&
+        !dcnv4i_npy_write(file, file_dtype, 4, made->shape, data, elements * dcnv4i_dtype_bytes(file_dtype)))
         verdict = dcnv4i_verdict(DCNV4I_BROKEN, "%s was not written: %s", made->path, strerror(errno));
-    free(raw);
     free(data);
     return verdict;
 }
