@@ -21,9 +21,10 @@ static dcnv4_status open_library(void) {
     const char *name;
     void *opened = dcnv4i_library_open(names, &name);
     if (!opened)
-        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,
-                           "%s, NVIDIA's driver, does not load (%.120s); install the driver of the GPU", name,
-                           dcnv4i_library_reason());
+        return dcnv4i_fail(
+            DCNV4_DEVICE_UNAVAILABLE,
+            "%s, NVIDIA's driver, does not load (%.120s); install the driver of the GPU (Debian: nvidia-driver)", name,
+            dcnv4i_library_reason());
     const char *missing = dcnv4i_library_resolve(opened, entries, sizeof entries / sizeof *entries, &dcnv4i_cuda);
     if (missing)
         return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,

@@ -72,7 +72,8 @@ static dcnv4_status load(const char *target) {
     if (!library)
         return dcnv4i_fail(DCNV4_COMPILER_UNAVAILABLE,
                            "there is no compiler for %s and no kernel for this layer in the cache: no libnvrtc.so.13, "
-                           ".12 or .11.2 (%.80s); install NVRTC where the loader finds it, or run dcnv4 compile "
+                           ".12 or .11.2 (%.80s); install NVRTC where the loader finds it (it is in every CUDA "
+                           "toolkit; Debian: nvidia-cuda-toolkit; PyPI: nvidia-cuda-nvrtc), or run dcnv4 compile "
                            "--target %s where it is and set DCNV4_CACHE_DIR to its folder",
                            target, dcnv4i_library_reason(), target);
     const char *missing = dcnv4i_library_resolve(library, entries, sizeof entries / sizeof *entries, &api);

@@ -35,8 +35,8 @@ static dcnv4_status open_library(void) {
     void *opened = dcnv4i_library_open(names, &name);
     if (!opened)
         return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,
-                           "libamdhip64.so.7, .6 and .5, AMD's HIP runtime, do not load (%.100s); install ROCm or the "
-                           "package with libamdhip64",
+                           "libamdhip64.so.7, .6 and .5, AMD's HIP runtime, do not load (%.80s); install ROCm or the "
+                           "package with libamdhip64 (Debian: libamdhip64-5)",
                            dcnv4i_library_reason());
     const char *missing = dcnv4i_library_resolve(opened, entries, sizeof entries / sizeof *entries, &dcnv4i_hip);
     if (!missing)

@@ -79,8 +79,8 @@ static dcnv4_status load(const char *target) {
     if (major == 0)
         return dcnv4i_fail(DCNV4_COMPILER_UNAVAILABLE,
                            "there is no compiler for %s and no kernel for this layer in the cache: no hipRTC in "
-                           "libhiprtc.so.7, .6 or libamdhip64.so.5; install it, or run dcnv4 compile --target %s where "
-                           "it is and set DCNV4_CACHE_DIR to its folder",
+                           "libhiprtc.so.7, .6 or libamdhip64.so.5; install ROCm's (Debian: libamdhip64-5), or run "
+                           "dcnv4 compile --target %s where it is and set DCNV4_CACHE_DIR to its folder",
                            target, target);
     compiler = (dcnv4i_compiler){
         .version = version_of(library, major),
@@ -141,6 +141,6 @@ dcnv4_status dcnv4i_hip_compile(const char *target, bool ahead, const char *sour
     snprintf(why, sizeof why, "%s", dcnv4_last_message());
     const dcnv4_status other = dcnv4i_hip_clang(target, source, binary);
     return other == DCNV4_COMPILER_UNAVAILABLE
-               ? dcnv4i_fail(status, "%s; nor is there a clang 17 or newer with lld", why)
+               ? dcnv4i_fail(status, "%s; nor is there a clang 17 or newer with lld (Debian: clang-19, lld-19)", why)
                : other;
 }

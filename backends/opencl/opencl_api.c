@@ -16,8 +16,11 @@ static dcnv4_status load(void) {
     const char *name;
     void *library = dcnv4i_library_open(names, &name);
     if (!library)
-        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "libOpenCL.so.1, the OpenCL loader, does not load: %.160s",
-                           dcnv4i_library_reason());
+        return dcnv4i_fail(
+            DCNV4_DEVICE_UNAVAILABLE,
+            "libOpenCL.so.1, the OpenCL loader, does not load (%.80s); install it and the device's driver "
+            "(Debian: ocl-icd-libopencl1, and pocl-opencl-icd for CPUs)",
+            dcnv4i_library_reason());
     const char *missing = dcnv4i_library_resolve(library, entries, sizeof entries / sizeof *entries, &loaded);
     if (missing)
         return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "libOpenCL.so.1 has no %s; OpenCL 1.2 or newer is needed",

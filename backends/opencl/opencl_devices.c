@@ -22,10 +22,10 @@ dcnv4_status dcnv4i_opencl_list(const dcnv4i_opencl_api *api, cl_device_id *devi
     const cl_int error = api->clGetPlatformIDs(most, platforms, &platform_count);
     /* −1001 is what the usual loader answers where no driver is installed. */
     if (error == -1001 || (error == DCNV4I_CL_SUCCESS && platform_count == 0))
-        return dcnv4i_fail(
-            DCNV4_DEVICE_UNAVAILABLE,
-            "libOpenCL.so.1 is there, but no OpenCL driver is installed (0 platforms), or none loads that "
-            "an .icd file in /etc/OpenCL/vendors or OCL_ICD_VENDORS names");
+        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,
+                           "libOpenCL.so.1 is there, but no OpenCL driver is installed (0 platforms; Debian: "
+                           "mesa-opencl-icd, intel-opencl-icd, pocl-opencl-icd for CPUs), or none loads that an .icd "
+                           "file in /etc/OpenCL/vendors or OCL_ICD_VENDORS names");
     if (error != DCNV4I_CL_SUCCESS)
         return dcnv4i_opencl_fail("clGetPlatformIDs", error);
     if (platform_count > most)

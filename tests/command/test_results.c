@@ -191,12 +191,21 @@ static void help_and_version(void **state) {
     char text[64];
     snprintf(text, sizeof text, "dcnv4 %s\n", dcnv4_version());
     assert_string_equal(assert_command_done("--version")->out, text);
+    char whole[65536];
+    strcpy(whole, assert_command_done("--help")->out);
+    assert_string_equal(assert_command_done("help")->out, whole);
+    assert_string_equal(assert_command_done("-h")->out, whole);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; ++i) {
         assert_non_null(strstr(assert_command_done("--help")->out, commands[i]));
         snprintf(text, sizeof text, "%s --help", commands[i]);
-        assert_non_null(strstr(assert_command_done(text)->out, commands[i]));
-        snprintf(text, sizeof text, "%s --nonsense --help", commands[i]);
-        assert_command_done(text);
+        strcpy(whole, assert_command_done(text)->out);
+        assert_non_null(strstr(whole, commands[i]));
+        static const char *const ways[][2] = {
+            {"help ", ""}, {"--help ", ""}, {"-h ", ""}, {"", " -h"}, {"", " --nonsense --help"}};
+        for (size_t way = 0; way < sizeof ways / sizeof *ways; ++way) {
+            snprintf(text, sizeof text, "%s%s%s", ways[way][0], commands[i], ways[way][1]);
+            assert_string_equal(assert_command_done(text)->out, whole);
+        }
     }
 }
 

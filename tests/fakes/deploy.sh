@@ -27,6 +27,11 @@ grep -q ' ok$' "$folder/printed"
 
 name=${target#*:}
 refused "there is no compiler for $name and no kernel for this layer in the cache" "$without" off
+case $target in
+*sm_*) package="Debian: nvidia-cuda-toolkit; PyPI: nvidia-cuda-nvrtc" ;;
+*) package="Debian: libamdhip64-5" ;;
+esac
+refused "$package" "$without" off
 DCNV4_COMPILER=off
 export DCNV4_COMPILER
 refused "DCNV4_COMPILER is off and $folder/empty has no kernel for this layer and device" "$with" "$folder/empty"

@@ -16,6 +16,8 @@ static const char *const exit_statuses[][2] = {
 
 static const char purpose[] = "runs, checks, times and draws deformable convolution v4 (DCNv4) on any device found";
 
+static const char more_help[] = "dcnv4 help COMMAND, or dcnv4 COMMAND --help, lists the options of a command.";
+
 /* Columns of a text in UTF-8. */
 static int columns(const char *text, size_t length) {
     int count = 0;
@@ -124,7 +126,7 @@ void dcnv4i_options_help(FILE *file, dcnv4i_command command) {
     }
     fprintf(file, "dcnv4 %s\n\n", purpose);
     list_commands(file);
-    fprintf(file, "  dcnv4 --version\n\ndcnv4 COMMAND --help lists the options of a command.\n\nExit status:\n");
+    fprintf(file, "  dcnv4 --version\n\n%s\n\nExit status:\n", more_help);
     for (size_t i = 0; i < sizeof exit_statuses / sizeof *exit_statuses; ++i)
         fprintf(file, "  %s  %s\n", exit_statuses[i][0], exit_statuses[i][1]);
 }
@@ -132,7 +134,7 @@ void dcnv4i_options_help(FILE *file, dcnv4i_command command) {
 void dcnv4i_options_usage(FILE *file) {
     fprintf(file, "dcnv4 needs a command:\n");
     list_commands(file);
-    fprintf(file, "dcnv4 COMMAND --help lists the options of a command.\n");
+    fprintf(file, "%s\n", more_help);
 }
 
 /* ---- The man page -------------------------------------------------------------------------------------------------- */

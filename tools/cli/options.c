@@ -1,4 +1,5 @@
 #include "option_table.h"
+#include "nearest.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -148,6 +149,31 @@ static const dcnv4i_option *find_option(dcnv4i_command command, const char *word
     return NULL;
 }
 
+static dcnv4i_exit refuse_option(dcnv4i_command command, const char *word, size_t length) {
+    const char *names[DCNV4I_OPTIONS_MOST + 2] = {NULL}, *const name = dcnv4i_command_texts[command].name;
+    int count = 0;
+    for (const dcnv4i_option *option = dcnv4i_option_table; option->name; ++option)
+        if (option->commands >> command & 1)
+            names[count++] = option->name;
+    names[count] = "--help";
+    const char *const meant = dcnv4i_nearest(word, length, names);
+    if (meant)
+        return dcnv4i_verdict(DCNV4I_REFUSED, "unknown option %.*s; did you mean %s?", (int)length, word, meant);
+    return dcnv4i_verdict(DCNV4I_REFUSED, "unknown option %.*s; dcnv4 %s --help lists those of %s", (int)length, word,
+                          name, name);
+}
+
+static dcnv4i_exit refuse_command(const char *word) {
+    const char *names[DCNV4I_COMMANDS + 3] = {NULL};
+    for (int command = 0; command < DCNV4I_COMMANDS; ++command)
+        names[command] = dcnv4i_command_texts[command].name;
+    names[DCNV4I_COMMANDS] = "--help", names[DCNV4I_COMMANDS + 1] = "--version";
+    const char *const meant = dcnv4i_nearest(word, strlen(word), names);
+    if (meant)
+        return dcnv4i_verdict(DCNV4I_REFUSED, "there is no command \"%s\"; did you mean %s?", word, meant);
+    return dcnv4i_verdict(DCNV4I_REFUSED, "there is no command \"%s\"; dcnv4 --help lists them", word);
+}
+
 static dcnv4i_exit set_standards(dcnv4i_settings *settings) {
     for (const dcnv4i_option *option = dcnv4i_option_table; option->name; ++option)
         if (option->standard && option->commands >> settings->command & 1 &&
@@ -160,13 +186,12 @@ static dcnv4i_exit set_standards(dcnv4i_settings *settings) {
 static dcnv4i_exit read_option(int count, char *const *arguments, int *at, bool *given, dcnv4i_settings *settings) {
     const char *command = dcnv4i_command_texts[settings->command].name, *word = arguments[*at];
     const size_t length = strcspn(word, "=");
-    if (strncmp(word, "--", 2) != 0)
+    if (word[0] != '-' || word[1] == '\0')
         return dcnv4i_verdict(DCNV4I_REFUSED, "%s takes no argument \"%s\"; dcnv4 %s --help lists its options", command,
                               word, command);
     const dcnv4i_option *option = find_option(settings->command, word, length);
     if (!option)
-        return dcnv4i_verdict(DCNV4I_REFUSED, "%s has no option \"%.*s\"; dcnv4 %s --help lists those that it has",
-                              command, (int)length, word, command);
+        return refuse_option(settings->command, word, length);
     bool *seen = &given[option - dcnv4i_option_table];
     if (*seen && option->kind != DCNV4I_LIST)
         return dcnv4i_verdict(DCNV4I_REFUSED, "%s is given twice", option->name);
@@ -197,24 +222,43 @@ static dcnv4i_exit read_options(int count, char *const *arguments, dcnv4i_settin
     return verdict;
 }
 
+static bool is_help(const char *word) {
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+/* "help", "help forward", "--help forward": the command that help is asked for. */
+static dcnv4i_exit read_help(int count, char *const *arguments, dcnv4i_settings *settings) {
+    if (count > 3)
+        return dcnv4i_verdict(DCNV4I_REFUSED, "%s takes one command, \"%s\" is another word", arguments[1],
+                              arguments[3]);
+    if (count == 2 || is_help(arguments[2]) || strcmp(arguments[2], "help") == 0)
+        return DCNV4I_DONE;
+    settings->command = find_command(arguments[2]);
+    return settings->command == DCNV4I_COMMANDS ? refuse_command(arguments[2]) : DCNV4I_DONE;
+}
+
 dcnv4i_exit dcnv4i_options_parse(int count, char *const *arguments, dcnv4i_wish *wish, dcnv4i_settings *settings) {
     *settings = (dcnv4i_settings){.command = DCNV4I_COMMANDS, .dtype = DCNV4I_NO_DTYPE,
                                   .offset_mask_dtype = DCNV4_SAME_DTYPE};
     *wish = DCNV4I_RUN;
     if (count < 2)
         return dcnv4i_verdict(DCNV4I_REFUSED, "a command is needed");
-    settings->command = find_command(arguments[1]);
-    for (int i = 1; i < count; ++i)
-        if (strcmp(arguments[i], "--help") == 0 || (i == 1 && strcmp(arguments[i], "-h") == 0)) {
-            *wish = DCNV4I_HELP;
-            return DCNV4I_DONE;
-        }
+    if (is_help(arguments[1]) || strcmp(arguments[1], "help") == 0) {
+        *wish = DCNV4I_HELP;
+        return read_help(count, arguments, settings);
+    }
     if (strcmp(arguments[1], "--version") == 0) {
         *wish = DCNV4I_VERSION;
         return count == 2 ? DCNV4I_DONE
                           : dcnv4i_verdict(DCNV4I_REFUSED, "--version takes no argument \"%s\"", arguments[2]);
     }
+    settings->command = find_command(arguments[1]);
     if (settings->command == DCNV4I_COMMANDS)
-        return dcnv4i_verdict(DCNV4I_REFUSED, "there is no command \"%s\"; dcnv4 --help lists them", arguments[1]);
+        return refuse_command(arguments[1]);
+    for (int i = 2; i < count; ++i)
+        if (is_help(arguments[i])) {
+            *wish = DCNV4I_HELP;
+            return DCNV4I_DONE;
+        }
     return read_options(count, arguments, settings);
 }
