@@ -8,6 +8,18 @@
 
 #include <stdbool.h>
 
+/* What is known of a device's comparison with the reference. */
+typedef enum dcnv4i_checked {
+    DCNV4I_NOT_CHECKED,
+    DCNV4I_CHECKED_RIGHT,
+    DCNV4I_CHECKED_WRONG,
+    DCNV4I_CHECK_OFF /* and nobody wants to know: DCNV4_SELF_CHECK is off */
+} dcnv4i_checked;
+
+/* The number of the comparison, which goes up when self_check.c compares anything else; and the longest sentence about what
+ * differed, its end counted in. */
+enum { DCNV4I_CHECK_NUMBER = 1, DCNV4I_CHECK_WORDS = 224 };
+
 typedef struct dcnv4i_backend {
     const char *name;
 
@@ -30,6 +42,10 @@ typedef struct dcnv4i_backend {
     dcnv4_status (*device_adopt)(void *context, void *device_handle, void **device);
     void (*device_close)(void *device);
     void (*device_describe)(const void *device, dcnv4_device_info *info);
+    /* (optional) For drivers of many makers: each device is compared with the reference before it is used (self_check.h).
+     * What is remembered of that for this device, driver and library, with what differed; and remembers it, if it can. */
+    dcnv4i_checked (*check_recall)(const void *device, char words[DCNV4I_CHECK_WORDS]);
+    void (*check_remember)(const void *device, dcnv4i_checked outcome, const char *words);
     dcnv4_status (*device_set_threads)(void *device, int32_t threads); /* (optional) */
     dcnv4_status (*device_synchronize)(void *device);                  /* (optional) */
 

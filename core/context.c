@@ -1,4 +1,5 @@
 #include "context.h"
+#include "self_check.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -33,14 +34,6 @@ dcnv4_status dcnv4i_device_info(int64_t index, dcnv4_device_info *info) {
                        first);
 }
 
-/* The last backend of the list that has a device for "auto". */
-static const dcnv4i_backend *automatic(void) {
-    int b = BACKENDS - 1;
-    while (b > 0 && !backends[b]->automatic())
-        --b;
-    return backends[b];
-}
-
 /* The backend that a device name begins with; *selector is what follows its colon. */
 static const dcnv4i_backend *named(const char *name, const char **selector) {
     const size_t length = strcspn(name, ":");
@@ -70,25 +63,45 @@ static dcnv4_status make(const dcnv4i_backend *backend, dcnv4_context **made) {
     return DCNV4_SUCCESS;
 }
 
-/* Hands over a context whose device was opened with this status, or frees it. */
+/* Hands over a context whose device was opened with this status, and checks the device before; or frees it. */
 static dcnv4_status hand_over(dcnv4_context *made, dcnv4_status status, dcnv4_context **context) {
+    if (status != DCNV4_SUCCESS) {
+        free(made);
+        return status;
+    }
+    status = dcnv4i_self_check(made);
     if (status == DCNV4_SUCCESS)
         *context = made;
     else
-        free(made);
+        dcnv4i_context_release(made);
     return status;
 }
 
-dcnv4_status dcnv4i_context_open(const char *name, dcnv4_context **context) {
-    const char *selector = "";
-    const dcnv4i_backend *backend = strcmp(name, "auto") == 0 ? automatic() : named(name, &selector);
+static dcnv4_status open_on(const dcnv4i_backend *backend, const char *selector, dcnv4_context **context) {
     dcnv4_context *made;
-    if (!backend)
-        return unknown_device(name);
     const dcnv4_status status = make(backend, &made);
     if (status != DCNV4_SUCCESS)
         return status;
     return hand_over(made, backend->device_open(selector, &made->device), context);
+}
+
+/* The last backend of the list that has a device for "auto", and can use it. */
+static dcnv4_status open_automatic(dcnv4_context **context) {
+    for (int b = BACKENDS - 1; b > 0; --b)
+        if (backends[b]->automatic()) {
+            const dcnv4_status status = open_on(backends[b], "", context);
+            if (status != DCNV4_DEVICE_UNAVAILABLE)
+                return status;
+        }
+    return open_on(backends[0], "", context);
+}
+
+dcnv4_status dcnv4i_context_open(const char *name, dcnv4_context **context) {
+    const char *selector;
+    if (strcmp(name, "auto") == 0)
+        return open_automatic(context);
+    const dcnv4i_backend *backend = named(name, &selector);
+    return backend ? open_on(backend, selector, context) : unknown_device(name);
 }
 
 dcnv4_status dcnv4i_context_adopt(const char *name, void *handle, void *device_handle, dcnv4_context **context) {

@@ -12,6 +12,7 @@ char *dcnv4i_cache_folder(void);
 /* What an entry is; its file's name ends with it. */
 #define DCNV4I_CACHE_KERNEL ".kernel"
 #define DCNV4I_CACHE_CHOICE ".choice"
+#define DCNV4I_CACHE_CHECK ".check"
 
 /* The key of a kernel: who compiles it and for what, and a hash of the source; for free(). NULL if there is no memory. */
 char *dcnv4i_cache_key(const char *identity, const char *source);

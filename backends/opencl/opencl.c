@@ -2,10 +2,29 @@
 #include "opencl_driver.h"
 #include "../gpu/gpu.h"
 #include "../gpu/probe.h"
+#include "../gpu/remembered_check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Adds what is remembered of the device's comparison with the reference. A device that differed counts as missing. */
+static void say_checked(dcnv4i_opencl_facts *facts) {
+    static const char *const outcomes[] = {
+        [DCNV4I_NOT_CHECKED] = "not yet checked",
+        [DCNV4I_CHECKED_RIGHT] = "checked against the reference",
+        [DCNV4I_CHECK_OFF] = "not checked, DCNV4_SELF_CHECK is off",
+    };
+    char words[DCNV4I_CHECK_WORDS];
+    const dcnv4i_checked outcome = dcnv4i_check_look_up(facts->identity, &facts->limits, words);
+    dcnv4_device_info *const info = &facts->info;
+    const size_t used = strlen(info->features);
+    if (outcome == DCNV4I_CHECKED_WRONG) {
+        info->available = 0;
+        snprintf(info->reason, sizeof info->reason, "computes wrongly: %s", words);
+    } else
+        snprintf(info->features + used, sizeof info->features - used, ", %s", outcomes[outcome]);
+}
 
 static void look(dcnv4i_view *view) {
     const dcnv4i_opencl_api *api;
@@ -18,8 +37,9 @@ static void look(dcnv4i_view *view) {
     for (view->count = 0; view->count < count; ++view->count) {
         dcnv4i_opencl_facts facts;
         dcnv4i_opencl_ask(api, devices[view->count], view->count, &facts);
+        say_checked(&facts);
         view->info[view->count] = facts.info;
-        view->gpu |= facts.gpu;
+        view->gpu |= facts.gpu && facts.info.available;
     }
 }
 
@@ -57,12 +77,13 @@ static bool parse(const char *selector, int *index, bool *forced, bool *cpu) {
     return *forced || *end == '\0';
 }
 
-/* The first GPU, or the first device. */
+/* The first GPU that is not known to compute wrongly, or the first device. */
 static int choose(const dcnv4i_opencl_api *api, const cl_device_id *devices, int count) {
     dcnv4i_opencl_facts facts;
     for (int i = 0; i < count; ++i) {
         dcnv4i_opencl_ask(api, devices[i], i, &facts);
-        if (facts.gpu)
+        say_checked(&facts);
+        if (facts.gpu && facts.info.available)
             return i;
     }
     return 0;
@@ -144,5 +165,7 @@ const dcnv4i_backend dcnv4i_backend_opencl = {
     .device_open = device_open,
     .device_adopt = device_adopt,
     .device_describe = device_describe,
+    .check_recall = dcnv4i_gpu_check_recall,
+    .check_remember = dcnv4i_gpu_check_remember,
     DCNV4I_GPU_FUNCTIONS,
 };

@@ -143,12 +143,20 @@ typedef struct dcnv4_context dcnv4_context;
  *     "hip:N"      HIP device number N; "hip" is the first
  *     "cuda:sm_90", "hip:gfx942", …    no device: plans compile their kernels for such ones, and cannot run
  * Takes threads for the cpu, as dcnv4_context_set_threads says. *context is NULL after a failure:
- * DCNV4_INVALID_ARGUMENT (no such name), DCNV4_DEVICE_UNAVAILABLE, DCNV4_OUT_OF_MEMORY. */
+ * DCNV4_INVALID_ARGUMENT (no such name), DCNV4_DEVICE_UNAVAILABLE, DCNV4_OUT_OF_MEMORY; on an OpenCL device that is compared with
+ * the reference also what else can fail then: DCNV4_BUILD_FAILED, DCNV4_DRIVER_ERROR and the others of a driver.
+ *
+ * OpenCL has drivers of many makers, so each of its devices is compared with the reference before it is first used: one small
+ * layer, forward and backward, in float32 and float16, which compiles its kernels and takes some seconds. The outcome is
+ * remembered for that device, driver and version of this library, in the folder of the kernels (see dcnv4_plan_create), or else
+ * as long as the process lives. A device whose results differ is DCNV4_DEVICE_UNAVAILABLE, with what differed in the message, and
+ * "auto" passes it over. $DCNV4_SELF_CHECK, read when a context is made, is "off" for no comparison, or "again" for one in spite
+ * of what is remembered. Where there is no compiler, the device is used without. */
 DCNV4_API dcnv4_status dcnv4_context_create(const char *device, dcnv4_context **context);
 
 /* Makes a context on the caller's own OpenCL context and one of its devices, a cl_context and a cl_device_id. Both are held
- * for as long as this context lives. *context is NULL after a failure: DCNV4_INVALID_ARGUMENT (the device is none of that
- * context's), DCNV4_DEVICE_UNAVAILABLE, DCNV4_OUT_OF_MEMORY. */
+ * for as long as this context lives. The device is compared with the reference as one opened by name is. *context is NULL after
+ * a failure: DCNV4_INVALID_ARGUMENT (the device is none of that context's), or those of dcnv4_context_create. */
 DCNV4_API dcnv4_status dcnv4_context_adopt_opencl(void *cl_context, void *cl_device_id, dcnv4_context **context);
 
 /* Makes a context on the CUDA context that is current in the calling thread, whoever made it, or on the HIP device that is.

@@ -70,6 +70,8 @@ static void find_devices(const char *backend) {
 int harness_run(int argc, char **argv, const struct CMUnitTest *tests, size_t count) {
     const char *backend = argc > 1 ? argv[1] : NULL;
     all = argc > 2 && strcmp(argv[2], "all") == 0;
+    /* Tests compare devices themselves, and count what a device is asked. */
+    setenv("DCNV4_SELF_CHECK", "off", 0);
     find_devices(backend);
     if (device_total == 0) {
         printf("there is no device of backend %s\n", backend ? backend : "(any)");

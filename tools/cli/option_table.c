@@ -155,7 +155,8 @@ const dcnv4i_command_text dcnv4i_command_texts[DCNV4I_COMMANDS] = {
     [DCNV4I_INFO] =
         {"info", "list the devices, and why one is missing",
          "Prints the version and, for each device, its name, what it is and what of it is used, or the reason why it "
-         "is missing."},
+         "is missing. Of an OpenCL device it says whether its results have been compared with the reference's, which "
+         "happens before it is first used, and what differed; DCNV4_SELF_CHECK=off leaves that out."},
     [DCNV4I_FORWARD] =
         {"forward", "value, offset_mask → output",
          "Runs the operator on .npy files (float16, float32 or float64, C order, little-endian). D is the "

@@ -1,0 +1,128 @@
+/* An outcome holds for a device, its driver, how kernels are shaped for it, this library with its kernels' texts, and what is
+ * compared: where one of them is another, so is the key, and nothing is found. */
+#include "remembered_check.h"
+#include "cache.h"
+#include "kernel_text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* An entry: one of these, the second followed by what differed. */
+static const char right_entry[] = "right", wrong_entry[] = "wrong: ";
+
+/* NULL if there is no memory. */
+static char *key_of(const char *machine, const dcnv4i_limits *limits) {
+    char identity[256];
+    const size_t room = strlen(machine) + 128;
+    char *const text = malloc(room);
+    snprintf(identity, sizeof identity, "check %d of dcnv4 %s\nkernels %s", DCNV4I_CHECK_NUMBER, dcnv4_version(),
+             dcnv4i_kernel_fingerprint);
+    if (text)
+        snprintf(text, room, "%s\nlimits %d %" PRId64 " %" PRId64 " %" PRId64 " %d", machine, limits->cpu,
+                 limits->work_group, limits->local_memory, limits->units, (int)limits->atomics);
+    char *const key = text ? dcnv4i_cache_key(identity, text) : NULL;
+    free(text);
+    return key;
+}
+
+static dcnv4i_checked parse(const char *entry, size_t size, char words[DCNV4I_CHECK_WORDS]) {
+    const size_t begin = sizeof wrong_entry - 1;
+    if (size == sizeof right_entry - 1 && memcmp(entry, right_entry, size) == 0)
+        return DCNV4I_CHECKED_RIGHT;
+    if (size <= begin || size - begin >= DCNV4I_CHECK_WORDS || memcmp(entry, wrong_entry, begin) != 0)
+        return DCNV4I_NOT_CHECKED;
+    memcpy(words, entry + begin, size - begin);
+    words[size - begin] = '\0';
+    return DCNV4I_CHECKED_WRONG;
+}
+
+static dcnv4i_checked read_entry(const char *folder, const char *key, char words[DCNV4I_CHECK_WORDS]) {
+    size_t size = 0;
+    void *const entry = dcnv4i_cache_read(folder, DCNV4I_CACHE_CHECK, key, &size);
+    const dcnv4i_checked outcome = entry ? parse(entry, size, words) : DCNV4I_NOT_CHECKED;
+    free(entry);
+    return outcome;
+}
+
+/* ---- This process's memory ------------------------------------------------------------------------------------------ */
+
+/* More devices than a machine has; where there are more still, the oldest is forgotten, and checked again. */
+enum { PLACES = 16 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int next_place;
+static struct {
+    char key[512], words[DCNV4I_CHECK_WORDS];
+    dcnv4i_checked outcome;
+} places[PLACES];
+
+static void keep_in_process(const char *key, dcnv4i_checked outcome, const char *words) {
+    pthread_mutex_lock(&lock);
+    snprintf(places[next_place].key, sizeof places->key, "%s", key);
+    snprintf(places[next_place].words, sizeof places->words, "%s", words);
+    places[next_place].outcome = outcome;
+    next_place = (next_place + 1) % PLACES;
+    pthread_mutex_unlock(&lock);
+}
+
+static dcnv4i_checked find_in_process(const char *key, char words[DCNV4I_CHECK_WORDS]) {
+    dcnv4i_checked outcome = DCNV4I_NOT_CHECKED;
+    pthread_mutex_lock(&lock);
+    for (int back = 1; back <= PLACES && outcome == DCNV4I_NOT_CHECKED; ++back) { /* the latest first */
+        const int i = (next_place + PLACES - back) % PLACES;
+        if (strcmp(places[i].key, key) == 0) {
+            outcome = places[i].outcome;
+            memcpy(words, places[i].words, DCNV4I_CHECK_WORDS);
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return outcome;
+}
+
+/* ---- Both ----------------------------------------------------------------------------------------------------------- */
+
+static dcnv4i_checked look_up(const char *folder, const char *machine, const dcnv4i_limits *limits,
+                              char words[DCNV4I_CHECK_WORDS]) {
+    const char *const asked = getenv("DCNV4_SELF_CHECK");
+    if (asked && strcmp(asked, "off") == 0)
+        return DCNV4I_CHECK_OFF;
+    if (asked && strcmp(asked, "again") == 0)
+        return DCNV4I_NOT_CHECKED;
+    char *const key = key_of(machine, limits);
+    dcnv4i_checked outcome = DCNV4I_NOT_CHECKED;
+    if (key && folder)
+        outcome = read_entry(folder, key, words);
+    if (key && outcome == DCNV4I_NOT_CHECKED)
+        outcome = find_in_process(key, words);
+    free(key);
+    return outcome;
+}
+
+dcnv4i_checked dcnv4i_check_look_up(const char *machine, const dcnv4i_limits *limits, char words[DCNV4I_CHECK_WORDS]) {
+    char *const folder = dcnv4i_cache_folder();
+    const dcnv4i_checked outcome = look_up(folder, machine, limits, words);
+    free(folder);
+    return outcome;
+}
+
+dcnv4i_checked dcnv4i_gpu_check_recall(const void *gpu, char words[DCNV4I_CHECK_WORDS]) {
+    const dcnv4i_gpu *g = gpu;
+    return look_up(g->programs.folder, g->programs.identity->machine, &g->limits, words);
+}
+
+void dcnv4i_gpu_check_remember(const void *gpu, dcnv4i_checked outcome, const char *words) {
+    const dcnv4i_gpu *g = gpu;
+    char entry[sizeof wrong_entry + DCNV4I_CHECK_WORDS], found[DCNV4I_CHECK_WORDS];
+    char *const key = key_of(g->programs.identity->machine, &g->limits);
+    if (!key)
+        return;
+    const bool right = outcome == DCNV4I_CHECKED_RIGHT;
+    snprintf(entry, sizeof entry, "%s%s", right ? right_entry : wrong_entry, right ? "" : words);
+    if (g->programs.folder)
+        dcnv4i_cache_write(g->programs.folder, DCNV4I_CACHE_CHECK, key, entry, strlen(entry));
+    if (!g->programs.folder || read_entry(g->programs.folder, key, found) != outcome)
+        keep_in_process(key, outcome, words);
+    free(key);
+}
