@@ -1,8 +1,9 @@
-/* The public functions: check the arguments, call, translate. */
+/* The public functions: check the arguments, call, translate. What computes, writes text or calls a driver is called in the
+ * default floating-point environment. */
 #include "buffers.h"
 #include "element.h"
+#include "environment.h"
 
-#include <fenv.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,9 @@
 /* ---- Devices and contexts ---------------------------------------------------------------------------------------- */
 
 int64_t dcnv4_device_count(void) {
-    return dcnv4i_device_count();
+    int64_t count;
+    DCNV4I_IN_DEFAULT_ENVIRONMENT(count = dcnv4i_device_count());
+    return count;
 }
 
 /* Hands *from over as the version of the struct that the caller of size `to->size` knows. */
@@ -37,7 +40,7 @@ dcnv4_status dcnv4_device_info_get(int64_t index, dcnv4_device_info *info) {
     dcnv4_device_info found = DCNV4_DEVICE_INFO_INIT;
     dcnv4_status status = check_size("dcnv4_device_info", info->size, sizeof found);
     if (status == DCNV4_SUCCESS)
-        status = dcnv4i_device_info(index, &found);
+        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = dcnv4i_device_info(index, &found));
     if (status == DCNV4_SUCCESS)
         hand_over(info, &found);
     return status;
@@ -47,7 +50,9 @@ dcnv4_status dcnv4_context_create(const char *device, dcnv4_context **context) {
     REQUIRE(context);
     *context = NULL;
     REQUIRE(device);
-    return dcnv4i_context_open(device, context);
+    dcnv4_status status;
+    DCNV4I_IN_DEFAULT_ENVIRONMENT(status = dcnv4i_context_open(device, context));
+    return status;
 }
 
 dcnv4_status dcnv4_context_adopt_opencl(void *cl_context, void *cl_device_id, dcnv4_context **context) {
@@ -55,27 +60,35 @@ dcnv4_status dcnv4_context_adopt_opencl(void *cl_context, void *cl_device_id, dc
     *context = NULL;
     REQUIRE(cl_context);
     REQUIRE(cl_device_id);
-    return dcnv4i_context_adopt("opencl", cl_context, cl_device_id, context);
+    dcnv4_status status;
+    DCNV4I_IN_DEFAULT_ENVIRONMENT(status = dcnv4i_context_adopt("opencl", cl_context, cl_device_id, context));
+    return status;
 }
 
 dcnv4_status dcnv4_context_adopt_cuda(dcnv4_context **context) {
     REQUIRE(context);
     *context = NULL;
-    return dcnv4i_context_adopt("cuda", NULL, NULL, context);
+    dcnv4_status status;
+    DCNV4I_IN_DEFAULT_ENVIRONMENT(status = dcnv4i_context_adopt("cuda", NULL, NULL, context));
+    return status;
 }
 
 dcnv4_status dcnv4_context_adopt_hip(dcnv4_context **context) {
     REQUIRE(context);
     *context = NULL;
-    return dcnv4i_context_adopt("hip", NULL, NULL, context);
+    dcnv4_status status;
+    DCNV4I_IN_DEFAULT_ENVIRONMENT(status = dcnv4i_context_adopt("hip", NULL, NULL, context));
+    return status;
 }
 
 dcnv4_status dcnv4_context_set_threads(dcnv4_context *context, int32_t threads) {
     REQUIRE(context);
     if (threads < 0 || threads > 1024)
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "threads is %" PRId32 ", 0 to 1024 are possible", threads);
-    const dcnv4i_backend *backend = context->backend;
-    return backend->device_set_threads ? backend->device_set_threads(context->device, threads) : DCNV4_SUCCESS;
+    dcnv4_status status = DCNV4_SUCCESS;
+    if (context->backend->device_set_threads)
+        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = context->backend->device_set_threads(context->device, threads));
+    return status;
 }
 
 dcnv4_status dcnv4_context_info(const dcnv4_context *context, dcnv4_device_info *info) {
@@ -85,20 +98,22 @@ dcnv4_status dcnv4_context_info(const dcnv4_context *context, dcnv4_device_info 
     const dcnv4_status status = check_size("dcnv4_device_info", info->size, sizeof found);
     if (status != DCNV4_SUCCESS)
         return status;
-    context->backend->device_describe(context->device, &found);
+    DCNV4I_IN_DEFAULT_ENVIRONMENT(context->backend->device_describe(context->device, &found));
     hand_over(info, &found);
     return DCNV4_SUCCESS;
 }
 
 dcnv4_status dcnv4_synchronize(dcnv4_context *context) {
     REQUIRE(context);
-    const dcnv4i_backend *backend = context->backend;
-    return backend->device_synchronize ? backend->device_synchronize(context->device) : DCNV4_SUCCESS;
+    dcnv4_status status = DCNV4_SUCCESS;
+    if (context->backend->device_synchronize)
+        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = context->backend->device_synchronize(context->device));
+    return status;
 }
 
 void dcnv4_context_destroy(dcnv4_context *context) {
     if (context)
-        dcnv4i_context_release(context);
+        DCNV4I_IN_DEFAULT_ENVIRONMENT(dcnv4i_context_release(context));
 }
 
 /* ---- Problems and plans ------------------------------------------------------------------------------------------ */
@@ -131,7 +146,9 @@ dcnv4_status dcnv4_plan_create(dcnv4_context *context, const dcnv4_problem *prob
     *plan = NULL;
     REQUIRE(context);
     REQUIRE(problem);
-    return dcnv4i_plan_open(context, problem, plan);
+    dcnv4_status status;
+    DCNV4I_IN_DEFAULT_ENVIRONMENT(status = dcnv4i_plan_open(context, problem, plan));
+    return status;
 }
 
 static bool has_pass(const dcnv4_plan *plan, dcnv4_pass pass) {
@@ -162,7 +179,7 @@ dcnv4_status dcnv4_kernel_info_get(const dcnv4_plan *plan, int64_t index, dcnv4_
     if (index < 0 || index >= count)
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "there is no kernel number %" PRId64 ", the plan has %" PRId64,
                            index, count);
-    plan->context->backend->kernel_info(plan->program, index, &found);
+    DCNV4I_IN_DEFAULT_ENVIRONMENT(plan->context->backend->kernel_info(plan->program, index, &found));
     found.size = info->size;
     memcpy(info, &found, sizeof found);
     return DCNV4_SUCCESS;
@@ -173,7 +190,9 @@ int64_t dcnv4_candidate_count(const dcnv4_plan *plan, dcnv4_part part) {
     if (!plan || plan->candidate >= 0 || !plan->context->backend->candidate_count ||
         !(part == DCNV4_PART_OUTPUT || (backward && has_pass(plan, DCNV4_PASS_BACKWARD))))
         return 0;
-    return plan->context->backend->candidate_count(plan->program, part);
+    int64_t count;
+    DCNV4I_IN_DEFAULT_ENVIRONMENT(count = plan->context->backend->candidate_count(plan->program, part));
+    return count;
 }
 
 static dcnv4_status check_candidate(const dcnv4_plan *plan, dcnv4_part part, int64_t index) {
@@ -195,7 +214,7 @@ dcnv4_status dcnv4_candidate_info_get(const dcnv4_plan *plan, dcnv4_part part, i
         status = check_candidate(plan, part, index);
     if (status != DCNV4_SUCCESS)
         return status;
-    plan->context->backend->candidate_info(plan->program, part, index, &found);
+    DCNV4I_IN_DEFAULT_ENVIRONMENT(plan->context->backend->candidate_info(plan->program, part, index, &found));
     found.size = info->size;
     memcpy(info, &found, sizeof found);
     return DCNV4_SUCCESS;
@@ -205,19 +224,23 @@ dcnv4_status dcnv4_candidate_create(const dcnv4_plan *plan, dcnv4_part part, int
     REQUIRE(candidate);
     *candidate = NULL;
     REQUIRE(plan);
-    const dcnv4_status status = check_candidate(plan, part, index);
-    return status == DCNV4_SUCCESS ? dcnv4i_plan_open_candidate(plan, part, index, candidate) : status;
+    dcnv4_status status = check_candidate(plan, part, index);
+    if (status == DCNV4_SUCCESS)
+        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = dcnv4i_plan_open_candidate(plan, part, index, candidate));
+    return status;
 }
 
 dcnv4_status dcnv4_candidate_keep(const dcnv4_plan *plan, dcnv4_part part, int64_t index) {
     REQUIRE(plan);
-    const dcnv4_status status = check_candidate(plan, part, index);
-    return status == DCNV4_SUCCESS ? plan->context->backend->candidate_keep(plan->program, part, index) : status;
+    dcnv4_status status = check_candidate(plan, part, index);
+    if (status == DCNV4_SUCCESS)
+        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = plan->context->backend->candidate_keep(plan->program, part, index));
+    return status;
 }
 
 void dcnv4_plan_destroy(dcnv4_plan *plan) {
     if (plan)
-        dcnv4i_plan_close(plan);
+        DCNV4I_IN_DEFAULT_ENVIRONMENT(dcnv4i_plan_close(plan));
 }
 
 /* ---- Runs -------------------------------------------------------------------------------------------------------- */
@@ -232,16 +255,9 @@ static dcnv4_status take_buffers(const dcnv4_plan *plan, dcnv4_pass pass, const 
 
 static dcnv4_status run(const dcnv4_plan *plan, dcnv4_pass pass, const dcnv4_buffers *given, void *stream) {
     dcnv4_buffers buffers = DCNV4_BUFFERS_INIT;
-    const dcnv4i_backend *backend = plan->context->backend;
     dcnv4_status status = take_buffers(plan, pass, given, &buffers);
-    if (status != DCNV4_SUCCESS || !backend->on_host)
-        return status == DCNV4_SUCCESS ? backend->run(plan->program, pass, &buffers, stream) : status;
-    /* The caller may round otherwise, flush subnormals or trap exceptions; the result must not depend on it. */
-    fenv_t callers;
-    fegetenv(&callers);
-    fesetenv(FE_DFL_ENV);
-    status = backend->run(plan->program, pass, &buffers, stream);
-    fesetenv(&callers);
+    if (status == DCNV4_SUCCESS)
+        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = plan->context->backend->run(plan->program, pass, &buffers, stream));
     return status;
 }
 
@@ -276,8 +292,10 @@ dcnv4_status dcnv4_floor_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_floo
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_floor_run: there is no floor %d", (int)floor);
     if (!backend->floor_run)
         return dcnv4i_fail(DCNV4_UNSUPPORTED, "%s has no kernels that measure a floor", backend->name);
-    const dcnv4_status status = take_buffers(plan, pass, given, &buffers);
-    return status == DCNV4_SUCCESS ? backend->floor_run(plan->program, pass, floor, &buffers, stream) : status;
+    dcnv4_status status = take_buffers(plan, pass, given, &buffers);
+    if (status == DCNV4_SUCCESS)
+        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = backend->floor_run(plan->program, pass, floor, &buffers, stream));
+    return status;
 }
 
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */
@@ -290,7 +308,8 @@ dcnv4_status dcnv4_buffer_create(dcnv4_context *context, size_t length, dcnv4_bu
         return DCNV4_SUCCESS;
     void *handle = NULL;
     if (!context->backend->on_host) {
-        const dcnv4_status status = context->backend->buffer_create(context->device, length, &handle);
+        dcnv4_status status;
+        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = context->backend->buffer_create(context->device, length, &handle));
         if (status != DCNV4_SUCCESS)
             return status;
     } else if (posix_memalign(&handle, 64, length) != 0) {
@@ -306,7 +325,7 @@ void dcnv4_buffer_destroy(dcnv4_context *context, dcnv4_buffer *buffer) {
     if (context->backend->on_host)
         free(buffer->handle);
     else if (buffer->handle)
-        context->backend->buffer_destroy(context->device, buffer->handle);
+        DCNV4I_IN_DEFAULT_ENVIRONMENT(context->backend->buffer_destroy(context->device, buffer->handle));
     *buffer = (dcnv4_buffer){NULL, 0, 0};
 }
 
@@ -323,27 +342,34 @@ static dcnv4_status check_copy(const char *function, const dcnv4_buffer *buffer,
 dcnv4_status dcnv4_upload(dcnv4_context *context, const dcnv4_buffer *buffer, const void *source, size_t length) {
     REQUIRE(context);
     REQUIRE(buffer);
-    const dcnv4_status status = check_copy(__func__, buffer, length);
+    dcnv4_status status = check_copy(__func__, buffer, length);
     if (status != DCNV4_SUCCESS || length == 0)
         return status;
     REQUIRE(source);
     if (!context->backend->on_host)
-        return context->backend->upload(context->device, buffer, source, length);
-    memcpy(dcnv4i_host_pointer(buffer), source, length);
-    return DCNV4_SUCCESS;
+        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = context->backend->upload(context->device, buffer, source, length));
+    else
+        memcpy(dcnv4i_host_pointer(buffer), source, length);
+    return status;
 }
 
 dcnv4_status dcnv4_download(dcnv4_context *context, const dcnv4_buffer *buffer, void *target, size_t length) {
     REQUIRE(context);
     REQUIRE(buffer);
-    const dcnv4_status status = check_copy(__func__, buffer, length);
+    dcnv4_status status = check_copy(__func__, buffer, length);
     if (status != DCNV4_SUCCESS || length == 0)
         return status;
     REQUIRE(target);
     if (!context->backend->on_host)
-        return context->backend->download(context->device, buffer, target, length);
-    memcpy(target, dcnv4i_host_pointer(buffer), length);
-    return DCNV4_SUCCESS;
+        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = context->backend->download(context->device, buffer, target, length));
+    else
+        memcpy(target, dcnv4i_host_pointer(buffer), length);
+    return status;
+}
+
+static void convert(int32_t from, const void *source, int32_t to, void *target, size_t count) {
+    for (size_t i = 0; i < count; ++i)
+        dcnv4i_element_write(to, target, (int64_t)i, dcnv4i_element_read(from, source, (int64_t)i));
 }
 
 dcnv4_status dcnv4_convert(int32_t from, const void *source, int32_t to, void *target, size_t count) {
@@ -359,11 +385,6 @@ dcnv4_status dcnv4_convert(int32_t from, const void *source, int32_t to, void *t
         memmove(target, source, count * to_size);
         return DCNV4_SUCCESS;
     }
-    fenv_t callers; /* as for a run: rounding does not depend on the caller's mode */
-    fegetenv(&callers);
-    fesetenv(FE_DFL_ENV);
-    for (size_t i = 0; i < count; ++i)
-        dcnv4i_element_write(to, target, (int64_t)i, dcnv4i_element_read(from, source, (int64_t)i));
-    fesetenv(&callers);
+    DCNV4I_IN_DEFAULT_ENVIRONMENT(convert(from, source, to, target, count));
     return DCNV4_SUCCESS;
 }

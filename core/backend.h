@@ -23,7 +23,7 @@ enum { DCNV4I_CHECK_NUMBER = 1, DCNV4I_CHECK_WORDS = 224 };
 typedef struct dcnv4i_backend {
     const char *name;
 
-    /* Runs on the host: core then provides the memory of buffers, and the default floating-point environment. */
+    /* Runs on the host: core then provides the memory of buffers. */
     bool on_host;
     /* Handles are addresses, so that different ones can overlap. */
     bool pointer_handles;
@@ -76,9 +76,9 @@ typedef struct dcnv4i_backend {
     dcnv4_status (*download)(void *device, const dcnv4_buffer *buffer, void *target, size_t length);
 } dcnv4i_backend;
 
-/* Where a host buffer begins. */
+/* Where a host buffer begins; one that the pass does not use may have any numbers. */
 static inline void *dcnv4i_host_pointer(const dcnv4_buffer *buffer) {
-    return buffer->handle ? (char *)buffer->handle + buffer->offset : NULL;
+    return buffer->handle ? (void *)((uintptr_t)buffer->handle + buffer->offset) : NULL;
 }
 
 /* One table a backend, named after its folder. */

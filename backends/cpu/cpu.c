@@ -4,6 +4,7 @@
 #include "pool.h"
 #include "work.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +16,19 @@ typedef struct cpu_device {
     dcnv4i_pool *pool;
 } cpu_device;
 
+/* How the passes are cut for the number of threads that a context has: decided when a plan is made, and once again after the
+ * number was changed, by whoever comes first. Nobody runs while it is changed, so that a decision is read only by those who
+ * see its number. */
+typedef struct cpu_cuts {
+    atomic_int threads; /* 0 while it is decided */
+    dcnv4i_work work[2];
+} cpu_cuts;
+
 typedef struct cpu_program {
     const cpu_device *device;
     dcnv4i_problem problem;
     dcnv4i_layer layer;
+    cpu_cuts *cuts;
     dcnv4i_kernel *forward, *backward;
     void *grid; /* grid_x, then grid_y */
 } cpu_program;
@@ -116,6 +126,7 @@ static void choose_kernels(cpu_program *program) {
     program->layer.write = kernels.write[p->dtype];
     program->layer.read_offsets = kernels.read[p->offset_mask_dtype];
     program->layer.write_offsets = kernels.write[p->offset_mask_dtype];
+    program->layer.reach = dcnv4i_work_reach(&program->problem);
 }
 
 /* Fills in where the K points are, measured from the kernel's middle; the kernel's width is the outer loop. */
@@ -149,18 +160,28 @@ static dcnv4_status make_grid(cpu_program *program) {
     return DCNV4_SUCCESS;
 }
 
-/* Whether the passes can be cut whatever number of threads is set later. */
-static dcnv4_status try_cuts(const cpu_program *program) {
-    dcnv4i_work work;
-    dcnv4_status status = dcnv4i_work_cut(&program->problem, DCNV4_PASS_FORWARD, program->layer.converts, 1, &work);
+/* Cuts the passes that a program has. */
+static dcnv4_status cut(const cpu_program *program, int threads, dcnv4i_work work[2]) {
+    dcnv4_status status = dcnv4i_work_cut(&program->layer, DCNV4_PASS_FORWARD, threads, &work[DCNV4_PASS_FORWARD]);
     if (status == DCNV4_SUCCESS && !program->problem.asked.forward_only)
-        status = dcnv4i_work_cut(&program->problem, DCNV4_PASS_BACKWARD, program->layer.converts, 1, &work);
+        status = dcnv4i_work_cut(&program->layer, DCNV4_PASS_BACKWARD, threads, &work[DCNV4_PASS_BACKWARD]);
     return status;
 }
 
+static dcnv4_status make_cuts(cpu_program *program) {
+    const int threads = dcnv4i_pool_threads(program->device->pool);
+    program->cuts = calloc(1, sizeof *program->cuts);
+    if (!program->cuts)
+        return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for %zu bytes of cuts", sizeof *program->cuts);
+    atomic_init(&program->cuts->threads, threads);
+    return cut(program, threads, program->cuts->work);
+}
+
 static void program_destroy(void *program) {
-    free(((cpu_program *)program)->grid);
-    free(program);
+    cpu_program *const made = program;
+    free(made->cuts);
+    free(made->grid);
+    free(made);
 }
 
 static dcnv4_status program_create(void *device, const dcnv4i_problem *problem, void **program) {
@@ -171,7 +192,7 @@ static dcnv4_status program_create(void *device, const dcnv4i_problem *problem, 
     made->problem = *problem;
     made->layer.problem = &made->problem;
     choose_kernels(made);
-    dcnv4_status status = try_cuts(made);
+    dcnv4_status status = make_cuts(made);
     if (status == DCNV4_SUCCESS)
         status = make_grid(made);
     if (status == DCNV4_SUCCESS)
@@ -183,18 +204,30 @@ static dcnv4_status program_create(void *device, const dcnv4i_problem *problem, 
 
 /* ---- Runs -------------------------------------------------------------------------------------------------------- */
 
-static dcnv4_status cut(const cpu_program *program, dcnv4_pass pass, dcnv4i_work *work) {
-    return dcnv4i_work_cut(&program->problem, pass, program->layer.converts, dcnv4i_pool_threads(program->device->pool),
-                           work);
+/* How a pass is cut now. */
+static dcnv4_status decide(const cpu_program *program, dcnv4_pass pass, dcnv4i_work *work) {
+    cpu_cuts *const cuts = program->cuts;
+    const int threads = dcnv4i_pool_threads(program->device->pool);
+    int decided = atomic_load(&cuts->threads);
+    if (decided == threads) {
+        *work = cuts->work[pass];
+        return DCNV4_SUCCESS;
+    }
+    dcnv4i_work both[2];
+    const dcnv4_status status = cut(program, threads, both);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    *work = both[pass];
+    if (decided != 0 && atomic_compare_exchange_strong(&cuts->threads, &decided, 0)) {
+        memcpy(cuts->work, both, sizeof both);
+        atomic_store(&cuts->threads, threads);
+    }
+    return DCNV4_SUCCESS;
 }
 
-/* A scratch for every worker, and room to align the first. */
 static size_t workspace_size(const void *program, dcnv4_pass pass) {
     dcnv4i_work work;
-    if (cut(program, pass, &work) != DCNV4_SUCCESS || work.scratch == 0 || work.pieces == 0)
-        return 0;
-    const size_t workers = (size_t)(work.pieces < work.workers ? work.pieces : work.workers);
-    return workers * work.scratch + 63;
+    return decide(program, pass, &work) == DCNV4_SUCCESS ? dcnv4i_work_space(&work) : 0;
 }
 
 typedef struct cpu_run {
@@ -208,9 +241,14 @@ typedef struct cpu_run {
 static void run_piece(void *argument, int64_t number, int worker) {
     const cpu_run *run = argument;
     const cpu_program *program = run->program;
-    dcnv4i_piece piece = dcnv4i_work_piece(&program->problem, run->pass, program->layer.converts, &run->work, number);
+    dcnv4i_piece piece = dcnv4i_work_piece(&program->layer, run->pass, &run->work, number);
     piece.scratch = run->work.scratch ? run->workspace + (size_t)worker * run->work.scratch : NULL;
     (run->pass == DCNV4_PASS_FORWARD ? program->forward : program->backward)(&program->layer, &run->tensors, &piece);
+}
+
+/* Where a tensor begins. One of no elements has no address, and the kernels count from one all the same. */
+static char *begin_of(const cpu_program *program, const dcnv4_buffer *buffer) {
+    return buffer->handle ? dcnv4i_host_pointer(buffer) : program->grid;
 }
 
 static dcnv4_status run(const void *program, dcnv4_pass pass, const dcnv4_buffers *buffers, void *stream) {
@@ -220,16 +258,16 @@ static dcnv4_status run(const void *program, dcnv4_pass pass, const dcnv4_buffer
         .pass = pass,
         .tensors =
             {
-                .value = dcnv4i_host_pointer(&buffers->value),
-                .offset_mask = dcnv4i_host_pointer(&buffers->offset_mask),
-                .grad_output = dcnv4i_host_pointer(&buffers->grad_output),
-                .output = dcnv4i_host_pointer(&buffers->output),
-                .grad_value = dcnv4i_host_pointer(&buffers->grad_value),
-                .grad_offset_mask = dcnv4i_host_pointer(&buffers->grad_offset_mask),
+                .value = begin_of(program, &buffers->value),
+                .offset_mask = begin_of(program, &buffers->offset_mask),
+                .grad_output = begin_of(program, &buffers->grad_output),
+                .output = begin_of(program, &buffers->output),
+                .grad_value = begin_of(program, &buffers->grad_value),
+                .grad_offset_mask = begin_of(program, &buffers->grad_offset_mask),
             },
         .workspace = (char *)(((uintptr_t)dcnv4i_host_pointer(&buffers->workspace) + 63) & ~(uintptr_t)63),
     };
-    const dcnv4_status status = cut(state.program, pass, &state.work);
+    const dcnv4_status status = decide(state.program, pass, &state.work);
     if (status == DCNV4_SUCCESS)
         dcnv4i_pool_run(state.program->device->pool, run_piece, &state, state.work.pieces, state.work.workers);
     return status;

@@ -16,6 +16,7 @@ typedef struct dcnv4i_layer {
     const dcnv4i_problem *problem;
     const void *grid_x, *grid_y; /* [K] real: the point's place in the kernel, measured from its middle */
     bool converts;               /* storage, but that of offset_mask, and arithmetic are not of one type */
+    int64_t reach; /* rows of value above and below the kernel's middle that its grid touches, see work.h */
     dcnv4i_copy_rows *read, *write;
     dcnv4i_copy_rows *read_offsets, *write_offsets; /* the same of offset_mask and its gradient */
 } dcnv4i_layer;

@@ -12,9 +12,12 @@ static int64_t pieces_of(int64_t whole, int64_t part) {
     return whole == 0 ? 0 : (whole - 1) / part + 1;
 }
 
-/* a·b, or INT64_MAX; a, b ≥ 0. */
+/* a·b and a + b, or INT64_MAX; a, b ≥ 0. */
 static int64_t product(int64_t a, int64_t b) {
     return b != 0 && a > INT64_MAX / b ? INT64_MAX : a * b;
+}
+static int64_t sum(int64_t a, int64_t b) {
+    return a > INT64_MAX - b ? INT64_MAX : a + b;
 }
 
 /* Multiply-adds of a row of output: what a piece's length is measured by. */
@@ -39,16 +42,36 @@ enum {
     CACHED_COPY_REALS = 1 << 12
 };
 
-/* The rows of value that a band of output rows looks at, but for offsets larger than MARGIN. */
-static void input_rows(const dcnv4i_problem *problem, int64_t first, int64_t last, int64_t *first_input,
-                       int64_t *last_input) {
+int64_t dcnv4i_work_reach(const dcnv4i_problem *problem) {
     const dcnv4_problem *p = &problem->asked;
     const int64_t half = dcnv4i_half_span(p->kernel_h, p->dilation_h), rest = p->dilation_h * (p->kernel_h - 1) - half;
-    const double reach = fmax(fabs(p->offset_scale) * (double)most(half, rest), 0) + MARGIN;
-    const double low = floor((double)(first * p->stride_h - p->pad_h + half) - reach);
-    const double high = ceil((double)((last - 1) * p->stride_h - p->pad_h + half) + reach) + 2;
-    *first_input = low >= (double)p->height ? p->height : low > 0 ? (int64_t)low : 0;
-    *last_input = high <= (double)*first_input ? *first_input : high < (double)p->height ? (int64_t)high : p->height;
+    const double reach = ceil(fabs(p->offset_scale) * (double)most(half, rest));
+    return reach < 0x1p60 ? (int64_t)reach : isnan(reach) ? 0 : INT64_C(1) << 60;
+}
+
+/* Rows of value above and below the middles of output rows that a band of these looks at, but for offsets larger than
+ * MARGIN. */
+static int64_t rows_around(const dcnv4i_layer *layer) {
+    return layer->reach + MARGIN;
+}
+
+/* The rows of value that output rows first to last − 1 look at. A middle is from −2⁶² to the padded height. */
+static void input_rows(const dcnv4i_layer *layer, int64_t first, int64_t last, int64_t *first_input,
+                       int64_t *last_input) {
+    const dcnv4_problem *p = &layer->problem->asked;
+    const int64_t half = dcnv4i_half_span(p->kernel_h, p->dilation_h), around = rows_around(layer);
+    const int64_t first_middle = first * p->stride_h - p->pad_h + half;
+    const int64_t last_middle = (last - 1) * p->stride_h - p->pad_h + half;
+    *first_input = least(most(first_middle - around, 0), p->height);
+    *last_input = last_middle > p->height - around - 2 ? p->height : last_middle + around + 2;
+    *last_input = most(*last_input, *first_input);
+}
+
+/* The most of them that a band has. */
+static int64_t most_input_rows(const dcnv4i_layer *layer, const dcnv4i_work *work) {
+    const dcnv4_problem *p = &layer->problem->asked;
+    const int64_t rows = sum(product(work->band_rows - 1, p->stride_h), 2 * rows_around(layer) + 2);
+    return work->whole ? p->height : least(rows, p->height);
 }
 
 static dcnv4_status set_scratch(const dcnv4i_problem *problem, int64_t reals, dcnv4i_work *work) {
@@ -77,8 +100,12 @@ static int workers_for(int64_t cost, int threads) {
     return (int)most(1, least(threads, cost / WAKING_COST));
 }
 
-static dcnv4_status cut_forward(const dcnv4i_problem *problem, bool converts, int threads, dcnv4i_work *work) {
+static dcnv4_status cut_forward(const dcnv4i_layer *layer, int threads, dcnv4i_work *work) {
+    const dcnv4i_problem *problem = layer->problem;
     const dcnv4_problem *p = &problem->asked;
+    const bool converts = layer->converts;
+    if (problem->tensors[DCNV4I_OUTPUT].pixels == 0)
+        return DCNV4_SUCCESS;
     const int64_t cost = most(row_cost(problem), 1), rows = problem->output_height;
     work->workers = workers_for(product(cost, product(p->batch, rows)), threads);
     const int64_t copy = product(product(p->height, p->width), p->group_channels); /* of one group */
@@ -99,15 +126,10 @@ static dcnv4_status cut_forward(const dcnv4i_problem *problem, bool converts, in
     work->bands = pieces_of(rows, work->band_rows);
     work->pieces = p->batch * work->chunks * work->bands;
     work->whole = packs;
-    if (!(packs || converts) || work->pieces == 0)
+    if (!packs && !converts)
         return DCNV4_SUCCESS;
-    int64_t copied = 0;
-    for (int64_t band = 0; band < work->bands; ++band) {
-        const dcnv4i_piece piece = dcnv4i_work_piece(problem, DCNV4_PASS_FORWARD, converts, work, band);
-        copied = most(copied, piece.last_input - piece.first_input);
-    }
-    const int64_t pixels = product(product(copied, p->width), work->packed_groups);
-    return set_scratch(problem, product(pixels, p->group_channels) + DCNV4I_BOX_PIXELS * p->group_channels, work);
+    const int64_t pixels = product(product(most_input_rows(layer, work), p->width), work->packed_groups);
+    return set_scratch(problem, product(sum(pixels, DCNV4I_BOX_PIXELS), p->group_channels), work);
 }
 
 /* Whether backward works on copies of value and grad_value, a group at a time. Where there is one group they lie well as they
@@ -131,8 +153,12 @@ static void limit_copy(const dcnv4i_problem *problem, dcnv4i_work *work) {
     work->bands = most(work->bands, pieces_of(p->height, rows - 2 * work->spare_rows));
 }
 
-static dcnv4_status cut_backward(const dcnv4i_problem *problem, bool converts, int threads, dcnv4i_work *work) {
+static dcnv4_status cut_backward(const dcnv4i_layer *layer, int threads, dcnv4i_work *work) {
+    const dcnv4i_problem *problem = layer->problem;
     const dcnv4_problem *p = &problem->asked;
+    const bool converts = layer->converts, has_value = problem->tensors[DCNV4I_VALUE].pixels > 0;
+    if (!has_value && problem->tensors[DCNV4I_OUTPUT].pixels == 0)
+        return DCNV4_SUCCESS;
     const int64_t cost = product(product(most(problem->output_height, 1), most(row_cost(problem), 1)),
                                  most(p->batch, 1));
     /* A few pieces for every thread, so that they end together, but none too small. Those of one image share out its groups,
@@ -145,27 +171,29 @@ static dcnv4_status cut_backward(const dcnv4i_problem *problem, bool converts, i
     work->chunk_groups = alone == 1 && product(p->batch, p->groups / 2) >= enough ? 2 : alone;
     work->chunks = pieces_of(p->groups, work->chunk_groups);
     const int64_t missing = pieces_of(enough, most(product(p->batch, work->chunks), 1));
-    work->bands = most(1, least(missing, p->height / 8));
+    work->bands = most(1, least(missing, has_value ? p->height / 8 : 1));
     work->spare_rows = p->height;
-    if (packs(problem, converts))
+    if (packs(problem, converts) && has_value)
         limit_copy(problem, work);
     work->pieces = p->batch * work->chunks * work->bands;
-    if (!packs(problem, converts) || work->pieces == 0)
+    if (!packs(problem, converts))
         return DCNV4_SUCCESS;
-    const int64_t rows = least(p->height, pieces_of(p->height, work->bands) + 2 * work->spare_rows);
-    const int64_t pixels = product(2 * rows, p->width) + (converts ? DCNV4I_BOX_PIXELS : 0);
+    const int64_t rows = least(p->height, sum(pieces_of(p->height, work->bands), product(2, work->spare_rows)));
+    const int64_t pixels = sum(product(product(2, rows), p->width), converts ? DCNV4I_BOX_PIXELS : 0);
     return set_scratch(problem, product(pixels, p->group_channels), work);
 }
 
-dcnv4_status dcnv4i_work_cut(const dcnv4i_problem *problem, dcnv4_pass pass, bool converts, int threads,
-                             dcnv4i_work *work) {
+dcnv4_status dcnv4i_work_cut(const dcnv4i_layer *layer, dcnv4_pass pass, int threads, dcnv4i_work *work) {
     *work = (dcnv4i_work){0};
-    return pass == DCNV4_PASS_FORWARD ? cut_forward(problem, converts, threads, work)
-                                      : cut_backward(problem, converts, threads, work);
+    return (pass == DCNV4_PASS_FORWARD ? cut_forward : cut_backward)(layer, threads, work);
 }
 
-dcnv4i_piece dcnv4i_work_piece(const dcnv4i_problem *problem, dcnv4_pass pass, bool converts, const dcnv4i_work *work,
-                               int64_t number) {
+size_t dcnv4i_work_space(const dcnv4i_work *work) {
+    return work->scratch ? (size_t)least(work->pieces, work->workers) * work->scratch + 63 : 0;
+}
+
+dcnv4i_piece dcnv4i_work_piece(const dcnv4i_layer *layer, dcnv4_pass pass, const dcnv4i_work *work, int64_t number) {
+    const dcnv4i_problem *problem = layer->problem;
     const dcnv4_problem *p = &problem->asked;
     const int64_t band = number % work->bands, chunk = number / work->bands % work->chunks;
     dcnv4i_piece piece = {
@@ -178,8 +206,8 @@ dcnv4i_piece dcnv4i_work_piece(const dcnv4i_problem *problem, dcnv4_pass pass, b
     if (pass == DCNV4_PASS_FORWARD) {
         piece.first_output = band * work->band_rows;
         piece.last_output = least(piece.first_output + work->band_rows, problem->output_height);
-        if (converts && !work->whole)
-            input_rows(problem, piece.first_output, piece.last_output, &piece.first_input, &piece.last_input);
+        if (layer->converts && !work->whole)
+            input_rows(layer, piece.first_output, piece.last_output, &piece.first_input, &piece.last_input);
     } else {
         const int64_t output_rows = pieces_of(problem->output_height, work->bands),
                       rows = pieces_of(p->height, work->bands);
@@ -188,7 +216,7 @@ dcnv4i_piece dcnv4i_work_piece(const dcnv4i_problem *problem, dcnv4_pass pass, b
         piece.first_own = least(band * rows, p->height);
         piece.last_own = least(piece.first_own + rows, p->height);
         piece.first_input = most(piece.first_own - work->spare_rows, 0);
-        piece.last_input = least(piece.last_own + work->spare_rows, p->height);
+        piece.last_input = least(sum(piece.last_own, work->spare_rows), p->height);
     }
     return piece;
 }

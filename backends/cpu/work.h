@@ -1,4 +1,5 @@
-/* How a run is cut into pieces for the threads, as a pure function of the problem and the number of threads. */
+/* How a run is cut into pieces for the threads: a pure function of the layer and the number of threads, in whole numbers, so
+ * that it is the same wherever it is asked for. */
 #ifndef DCNV4I_CPU_WORK_H
 #define DCNV4I_CPU_WORK_H
 
@@ -17,13 +18,16 @@ typedef struct dcnv4i_work {
     size_t scratch;        /* bytes that one piece needs, a multiple of 64; 0 for none */
 } dcnv4i_work;
 
-/* Whether storage is converted, in scratch, is said by `converts`. Fails with DCNV4_UNSUPPORTED where the scratch would be
- * past what can be addressed. */
-dcnv4_status dcnv4i_work_cut(const dcnv4i_problem *problem, dcnv4_pass pass, bool converts, int threads,
-                             dcnv4i_work *work);
+/* What layer->reach is to be; the one number here that is made of a float. Less than 2⁶¹. */
+int64_t dcnv4i_work_reach(const dcnv4i_problem *problem);
+
+/* Fails with DCNV4_UNSUPPORTED where the scratch would be past what can be addressed, which depends on the layer alone. */
+dcnv4_status dcnv4i_work_cut(const dcnv4i_layer *layer, dcnv4_pass pass, int threads, dcnv4i_work *work);
+
+/* Bytes of workspace that a run needs: a scratch for every worker, and room to align the first. */
+size_t dcnv4i_work_space(const dcnv4i_work *work);
 
 /* Piece number `number`, but for its scratch. */
-dcnv4i_piece dcnv4i_work_piece(const dcnv4i_problem *problem, dcnv4_pass pass, bool converts, const dcnv4i_work *work,
-                               int64_t number);
+dcnv4i_piece dcnv4i_work_piece(const dcnv4i_layer *layer, dcnv4_pass pass, const dcnv4i_work *work, int64_t number);
 
 #endif

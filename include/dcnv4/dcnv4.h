@@ -39,6 +39,8 @@
  * - Pointers must not be NULL except where a comment allows it; a NULL is refused with DCNV4_INVALID_ARGUMENT.
  * - The library prints nothing, and never ends the process. Inputs are never written. A driver that a device is opened on
  *   may print: PoCL's compiler says "1 error generated." on stderr when it refuses a kernel.
+ * - Nothing depends on the caller's floating-point environment: rounding mode, flushing of subnormals, traps. It is the
+ *   caller's again afterwards, exception flags counted in.
  * - Contexts and plans may be used from several threads at once; creating, running and destroying need no lock of the
  *   caller's, except that an object must not be destroyed, nor its thread count set, while another thread uses it.
  * - A child of fork() may go on with the contexts and plans of the reference and the cpu; those of other devices answer

@@ -88,6 +88,42 @@ static void every_run(void **state) {
     }
 }
 
+/* Who asks for a workspace, changes the number of threads and runs is refused where it is too small now, and nothing is written;
+ * with the number of before, it is what it was. */
+static void a_workspace_for_fewer_threads(void **state) {
+    (void)state;
+    for (const char *const *device = devices_to_try(); *device; ++device) {
+        dcnv4_problem problem = threads_problem(DCNV4_FLOAT16, 0);
+        problem.batch = 8, problem.groups = 8, problem.group_channels = 32;
+        test_layer layer = made_and_filled(&problem), expected = made_and_filled(&problem);
+        layer_both(&expected, *device);
+        host_run run = host_run_make(&layer, *device);
+        for (EACH_PASS(pass)) {
+            ASSERT_SUCCESS(dcnv4_context_set_threads(run.context, 1));
+            const size_t bytes = dcnv4_plan_workspace_size(run.plan, pass);
+            dcnv4_buffers buffers = run.buffers;
+            buffers.workspace = dcnv4_host_buffer(allocate(bytes), bytes);
+            ASSERT_SUCCESS(dcnv4_context_set_threads(run.context, 7));
+            if (strncmp(*device, "cpu", 3) == 0) {
+                assert_refused(run_pass(run.plan, pass, &buffers), DCNV4_INVALID_ARGUMENT, "workspace has");
+                for (int r = 0; r < 3; ++r)
+                    for (size_t i = 0; i < layer.bytes[results[r]] && pass_writes(pass, results[r]); ++i)
+                        assert_int_equal(((unsigned char *)layer.tensors[results[r]])[i], UNTOUCHED);
+                assert_true(dcnv4_plan_workspace_size(run.plan, pass) > bytes);
+            }
+            ASSERT_SUCCESS(dcnv4_context_set_threads(run.context, 1));
+            assert_int_equal(dcnv4_plan_workspace_size(run.plan, pass), bytes);
+            ASSERT_SUCCESS(run_pass(run.plan, pass, &buffers));
+            free(buffers.workspace.handle);
+        }
+        for (int r = 0; r < 3; ++r)
+            assert_same_bits(&layer, &expected, results[r], *device);
+        host_run_free(&run);
+        layer_free(&layer);
+        layer_free(&expected);
+    }
+}
+
 /* ---- Several callers --------------------------------------------------------------------------------------------- */
 
 /* One caller: its own outputs and workspace, and the context and plan that all share; it also makes plans of its own. */
@@ -126,14 +162,18 @@ static void callers_at_once(void **state) {
             test_layer expected = made_and_filled(&problem);
             layer_both(&expected, *device);
             dcnv4_context *context = NULL;
-            dcnv4_plan *plan = NULL;
+            dcnv4_plan *plan = NULL, *newer = NULL;
             ASSERT_SUCCESS(dcnv4_context_create(*device, &context));
-            ASSERT_SUCCESS(dcnv4_context_set_threads(context, threads));
+            ASSERT_SUCCESS(dcnv4_context_set_threads(context, 2));
             ASSERT_SUCCESS(dcnv4_plan_create(context, &problem, &plan));
+            ASSERT_SUCCESS(
+                dcnv4_context_set_threads(context, threads)); /* all callers are the first to see this number */
+            ASSERT_SUCCESS(dcnv4_plan_create(context, &problem, &newer));
             caller callers[CALLERS];
             pthread_t ids[CALLERS];
-            const size_t workspace = dcnv4_plan_workspace_size(plan, DCNV4_PASS_FORWARD) +
-                                     dcnv4_plan_workspace_size(plan, DCNV4_PASS_BACKWARD);
+            const size_t workspace = dcnv4_plan_workspace_size(newer, DCNV4_PASS_FORWARD) +
+                                     dcnv4_plan_workspace_size(newer, DCNV4_PASS_BACKWARD);
+            dcnv4_plan_destroy(newer);
             for (int i = 0; i < CALLERS; ++i) {
                 callers[i] = (caller){context, plan, made_and_filled(&problem), allocate(workspace), 0};
                 assert_int_equal(pthread_create(&ids[i], NULL, call, &callers[i]), 0);
@@ -335,8 +375,13 @@ static void fork_during_use(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(any_number_of_threads), cmocka_unit_test(every_run),       cmocka_unit_test(callers_at_once),
-        cmocka_unit_test(fork_after_use),        cmocka_unit_test(fork_during_use), cmocka_unit_test(fork_without_use),
+        cmocka_unit_test(any_number_of_threads),
+        cmocka_unit_test(every_run),
+        cmocka_unit_test(a_workspace_for_fewer_threads),
+        cmocka_unit_test(callers_at_once),
+        cmocka_unit_test(fork_after_use),
+        cmocka_unit_test(fork_during_use),
+        cmocka_unit_test(fork_without_use),
     };
     return HARNESS_RUN(argc, argv, tests);
 }
