@@ -1,4 +1,5 @@
-"""dcnv4::forward and dcnv4::backward as operators of torch.library: for torch.compile, export, and who looks at calls.
+"""dcnv4::forward and dcnv4::backward as operators of torch.library: for torch.compile, export, function transforms, and
+who looks at calls.
 
 Importing this registers them; PyTorch before 2.4 cannot, and then there is only AutogradCall, which is also the quick
 way of eager mode: a call through the dispatcher to an operator that is written in Python costs more than the call
@@ -8,10 +9,10 @@ itself.
 from __future__ import annotations
 
 import torch
-from torch.autograd import forward_ad
+from torch.autograd import forward_ad, profiler
 
 from . import _runtime
-from ._problem import Layer, check_dtypes, check_shapes, make_layer
+from ._problem import check_call, check_dtypes, make_layer
 
 available = hasattr(torch.library, "register_fake") and hasattr(torch.library, "register_autograd")
 
@@ -31,7 +32,9 @@ class AutogradRefusal(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *gradients):
-        _refuse(ctx, *gradients)
+        raise RuntimeError(
+            f"dcnv4: trying to differentiate twice, which needs PyTorch 2.4; this is PyTorch {torch.__version__}"
+        )
 
 
 class AutogradCall(torch.autograd.Function):
@@ -46,8 +49,7 @@ class AutogradCall(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad_output):
         value, offset_mask = ctx.saved_tensors
-        run = AutogradRefusal.apply if torch.is_grad_enabled() else _runtime.backward
-        return (*run(grad_output, value, offset_mask, ctx.parameters), None)
+        return (*_call_backward(grad_output, value, offset_mask, ctx.parameters), None)
 
 
 # torch.autograd.Function.apply, less its look-out for function transforms, which is_eager has done: a quarter of the
@@ -55,90 +57,163 @@ class AutogradCall(torch.autograd.Function):
 _apply = super(torch.autograd.Function, AutogradCall).apply
 
 
-def _layer(arguments) -> Layer:
-    """The dispatcher hands pairs over as lists."""
-    pairs = (tuple(pair) for pair in arguments[:4])
-    return Layer(*pairs, *arguments[4:])
-
-
-def _forward(value, offset_mask, *arguments):
-    return _runtime.forward(value, offset_mask, _layer(arguments))
-
-
-def _backward(grad_output, value, offset_mask, *arguments):
-    return _runtime.backward(grad_output, value, offset_mask, _layer(arguments))
-
-
-def _fake_forward(value, offset_mask, *arguments):
-    check_dtypes(value, offset_mask)
-    return value.new_empty(check_shapes(value, offset_mask, make_layer(*_layer(arguments))))
-
-
-def _fake_backward(grad_output, value, offset_mask, *arguments):
-    return value.new_empty(value.shape), offset_mask.new_empty(offset_mask.shape)
-
-
-def _setup(ctx, inputs, output):
-    value, offset_mask, *arguments = inputs
-    ctx.save_for_backward(value, offset_mask)
-    ctx.arguments = arguments
-
-
-def _differentiate(ctx, grad_output):
-    gradients = torch.ops.dcnv4.backward(grad_output, *ctx.saved_tensors, *ctx.arguments)
-    return (*gradients, *(None for _ in ctx.arguments))
-
-
-def _refuse(ctx, *gradients):
-    raise RuntimeError("dcnv4: trying to differentiate twice; the operator has first derivatives only")
-
-
-def _register() -> torch.library.Library:
-    library = torch.library.Library("dcnv4", "DEF")
-    tags = (torch.Tag.pt2_compliant_tag,)
-    library.define(f"forward(Tensor value, Tensor offset_mask, {_LAYER}) -> Tensor", tags=tags)
-    library.define(
-        f"backward(Tensor grad_output, Tensor value, Tensor offset_mask, {_LAYER}) -> (Tensor, Tensor)", tags=tags
-    )
-    for key in ("CPU", "CUDA"):
-        library.impl("forward", _forward, key)
-        library.impl("backward", _backward, key)
-    torch.library.register_fake("dcnv4::forward", _fake_forward, lib=library)
-    torch.library.register_fake("dcnv4::backward", _fake_backward, lib=library)
-    torch.library.register_autograd("dcnv4::forward", _differentiate, setup_context=_setup, lib=library)
-    torch.library.register_autograd("dcnv4::backward", _refuse, lib=library)
-    return library
-
-
 def _nothing() -> int:
     return 0
 
 
 if available:
-    _library = _register()  # the operators live as long as this does
-    forward = torch.ops.dcnv4.forward
     is_compiling = torch.compiler.is_compiling
     _modes, _transforms, _tracing = (
         getattr(torch._C, "_len_torch_dispatch_stack", _nothing),
         getattr(torch._C._functorch, "peek_interpreter_stack", lambda: None),
         torch._C._get_tracing_state,
     )
-    _plain = (torch.Tensor, torch.nn.Parameter)
+_plain = (torch.Tensor, torch.nn.Parameter)
 
 
 def is_eager(value, offset_mask) -> bool:
-    """Whether nobody looks at the call: no tracer, no mode, no function transform, no subclass of a tensor."""
-    return not available or (
-        type(value) in _plain
-        and type(offset_mask) in _plain
-        and not _modes()
-        and _transforms() is None
-        and _tracing() is None
-        and value.device.type != "meta"
+    """Whether nobody looks at the call: no tracer, no mode, no function transform, no forward mode, no subclass of a
+    tensor."""
+    if type(value) not in _plain or type(offset_mask) not in _plain:
+        return False
+    return not available or not (
+        _modes()
+        or _transforms() is not None
+        or _tracing() is not None
+        or forward_ad._current_level >= 0
+        or value.is_meta
     )
 
 
+def of_values_dtype(value, offset_mask):
+    """offset_mask as the operators need it."""
+    check_dtypes(value, offset_mask)
+    # Not .to(value.dtype): a trace would keep that dtype, whatever the module is moved to later. For the same reason
+    # nothing is done where nothing has to be.
+    return offset_mask if value.dtype == offset_mask.dtype else offset_mask.type_as(value)
+
+
 def call_eagerly(value, offset_mask, parameters):
-    if torch.is_grad_enabled() and (value.requires_grad or offset_mask.requires_grad) or forward_ad._current_level >= 0:
+    try:
+        if profiler._is_profiler_enabled:
+            with _recorded("dcnv4::forward", value, offset_mask):
+                return _call_forward(value, offset_mask, parameters)
+        return _call_forward(value, offset_mask, parameters)
+    except _runtime.NoMemory:
+        if not available:
+            raise
+        return torch.ops.dcnv4.forward(value, offset_mask, *make_layer(*parameters))
+
+
+def _call_forward(value, offset_mask, parameters):
+    if torch.is_grad_enabled() and (value.requires_grad or offset_mask.requires_grad):
         return _apply(value, offset_mask, parameters)
     return _runtime.forward(value, offset_mask, parameters)
+
+
+def _call_backward(grad_output, value, offset_mask, parameters):
+    if not torch.is_grad_enabled() and is_eager(grad_output, value):
+        try:
+            if profiler._is_profiler_enabled:
+                with _recorded("dcnv4::backward", grad_output, value, offset_mask):
+                    return _runtime.backward(grad_output, value, offset_mask, parameters)
+            return _runtime.backward(grad_output, value, offset_mask, parameters)
+        except _runtime.NoMemory:
+            if not available:
+                raise
+    if available:
+        return torch.ops.dcnv4.backward(grad_output, value, offset_mask, *make_layer(*parameters))
+    return AutogradRefusal.apply(grad_output, value, offset_mask, parameters)
+
+
+def _recorded(name, *tensors):
+    """What makes a profiler list a call as it lists those through the dispatcher."""
+    fast = getattr(torch._C._profiler, "_RecordFunctionFast", None)
+    return fast(name, tensors) if fast else profiler.record_function(name)
+
+
+def dispatch(value, offset_mask, parameters):
+    offset_mask = of_values_dtype(value, offset_mask)
+    layer = make_layer(*parameters)
+    return torch.ops.dcnv4.forward(value, offset_mask, *layer) if available else call_eagerly(value, offset_mask, layer)
+
+
+def _forward(value, offset_mask, *arguments):
+    return _runtime.forward(value, offset_mask, arguments)
+
+
+def _backward(grad_output, value, offset_mask, *arguments):
+    return _runtime.backward(grad_output, value, offset_mask, arguments)
+
+
+def _fake_forward(value, offset_mask, *arguments):
+    return value.new_empty(check_call(value, offset_mask, make_layer(*arguments)))
+
+
+def _fake_backward(grad_output, value, offset_mask, *arguments):
+    check_call(value, offset_mask, make_layer(*arguments), grad_output)
+    return value.new_empty(value.shape), offset_mask.new_empty(offset_mask.shape)
+
+
+def _differentiable(function, operator, count: int):
+    """The kernel of an operator under autograd. `count` of its arguments are tensors."""
+
+    def run(*arguments):
+        tensors = arguments[:count]
+        if forward_ad._current_level >= 0 or (torch.is_grad_enabled() and any(t.requires_grad for t in tensors)):
+            return function.apply(*tensors, arguments[count:])
+        with torch._C._AutoDispatchBelowAutograd():
+            return operator(*arguments)
+
+    return run
+
+
+def _batched(operator, count: int):
+    from ._derivatives import run_batched
+
+    return lambda *arguments: run_batched(operator, arguments[:count], arguments[count:])
+
+
+def _transformed(function, operator, count: int):
+    """The kernel of an operator under torch.func: PyTorch's own way for an autograd.Function, which has no rule for
+    functionalize."""
+    from torch._functorch import pyfunctorch
+    from torch._subclasses.functional_tensor import FunctorchFunctionalizeAPI
+
+    def run(*arguments):
+        interpreter = pyfunctorch.retrieve_current_functorch_interpreter()
+        if interpreter.key() != torch._C._functorch.TransformType.Functionalize:
+            return function.apply(*arguments[:count], arguments[count:])
+        functional = FunctorchFunctionalizeAPI(interpreter)
+        with functional.redispatch_to_next():
+            result = operator(*functional.unwrap_tensors(arguments))
+        return functional.wrap_tensors(result)
+
+    return run
+
+
+def _register() -> torch.library.Library:
+    from ._derivatives import Backward, Forward
+
+    library = torch.library.Library("dcnv4", "DEF")
+    tags = (torch.Tag.pt2_compliant_tag,)
+    library.define(f"forward(Tensor value, Tensor offset_mask, {_LAYER}) -> Tensor", tags=tags)
+    library.define(
+        f"backward(Tensor grad_output, Tensor value, Tensor offset_mask, {_LAYER}) -> (Tensor, Tensor)", tags=tags
+    )
+    for name, kernel, fake, function, count in (
+        ("forward", _forward, _fake_forward, Forward, 2),
+        ("backward", _backward, _fake_backward, Backward, 3),
+    ):
+        operator = getattr(torch.ops.dcnv4, name).default
+        library.impl(name, kernel, "CPU")
+        library.impl(name, kernel, "CUDA")
+        torch.library.register_fake(f"dcnv4::{name}", fake, lib=library)
+        library.impl(name, _differentiable(function, operator, count), "Autograd")
+        library.impl(name, _batched(operator, count), "Batched")
+        library.impl(name, _transformed(function, operator, count), "FuncTorchDynamicLayerFrontMode")
+    return library
+
+
+if available:
+    _library = _register()  # the operators live as long as this does

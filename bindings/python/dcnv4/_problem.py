@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import NamedTuple, Tuple, Union
 
 import torch
+from torch.overrides import has_torch_function
+
+MOST = 2**63 - 1  # that the library's int64_t holds
+DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+
+Pair = Union[int, Tuple[int, int]]  # one number for both axes, or (height, width)
 
 
 class Layer(NamedTuple):
@@ -42,6 +48,8 @@ def pair(name: str, given, least: int) -> tuple:
         raise TypeError(f"dcnv4: {name} is {given!r}, it must be a whole number or a pair of them (height, width)")
     if min(numbers) < least:
         raise ValueError(f"dcnv4: {name} is {given!r}, at least {least} is needed")
+    if max(numbers) > MOST:
+        raise ValueError(f"dcnv4: {name} is {given!r}, at most {MOST} is possible")
     return int(numbers[0]), int(numbers[1])
 
 
@@ -56,28 +64,74 @@ def make_layer(kernel_size, stride, padding, dilation, group, offset_scale, remo
         raise TypeError(f"dcnv4: group is {group!r}, it must be a whole number")
     if group < 1:
         raise ValueError(f"dcnv4: group is {group}, at least 1 is needed")
+    if group > MOST:
+        raise ValueError(f"dcnv4: group is {group}, at most {MOST} is possible")
     if not isinstance(offset_scale, Real):
         raise TypeError(f"dcnv4: offset_scale is {offset_scale!r}, it must be a number")
+    try:
+        offset_scale = float(offset_scale)
+    except OverflowError:
+        raise ValueError(f"dcnv4: offset_scale is {offset_scale}, which no float holds") from None
     return Layer(
         pair("kernel_size", kernel_size, 1),
         pair("stride", stride, 1),
         pair("padding", padding, 0),
         pair("dilation", dilation, 1),
         int(group),
-        float(offset_scale),
+        offset_scale,
         _flag("remove_center", remove_center),
         _flag("softmax", softmax),
     )
 
 
+def is_plain(parameters) -> bool:
+    """Whether all numbers are of Python's own types."""
+    numbers = (number for given in parameters for number in (given if type(given) in (tuple, list) else (given,)))
+    return all(type(number) in (int, float, bool) for number in numbers)
+
+
+def stand_in(value, offset_mask) -> bool:
+    """Whether one of them is no tensor but takes part in calls as one does, such as a proxy of torch.fx."""
+    return not (isinstance(value, torch.Tensor) and isinstance(offset_mask, torch.Tensor)) and has_torch_function(
+        (value, offset_mask)
+    )
+
+
+def check_tensor(name: str, tensor) -> None:
+    if not isinstance(tensor, torch.Tensor):
+        raise TypeError(f"dcnv4: {name} is of type {type(tensor).__name__}, it must be a tensor")
+    if tensor.dtype not in DTYPES:
+        raise TypeError(f"dcnv4: {name} is of {tensor.dtype}, possible are float32, float16, bfloat16 and float64")
+    if tensor.layout is not torch.strided or tensor.is_nested:
+        layout = "nested" if tensor.is_nested else str(tensor.layout)
+        raise TypeError(f"dcnv4: {name} has the layout {layout}, a dense tensor (torch.strided) is needed")
+
+
 def check_dtypes(value: torch.Tensor, offset_mask: torch.Tensor) -> None:
-    for name, tensor in (("value", value), ("offset_mask", offset_mask)):
-        if not isinstance(tensor, torch.Tensor):
-            raise TypeError(f"dcnv4: {name} is of type {type(tensor).__name__}, it must be a tensor")
-        if tensor.dtype not in (torch.float32, torch.float16, torch.bfloat16, torch.float64):
-            raise TypeError(f"dcnv4: {name} is of {tensor.dtype}, possible are float32, float16, bfloat16 and float64")
+    check_tensor("value", value)
+    check_tensor("offset_mask", offset_mask)
     if value.device != offset_mask.device:
         raise ValueError(f"dcnv4: value is on {value.device} and offset_mask on {offset_mask.device}, one is needed")
+
+
+def check_call(value, offset_mask, layer: Layer, grad_output=None) -> tuple:
+    """Everything that the operators take for granted. Returns the output's shape."""
+    check_dtypes(value, offset_mask)
+    if value.dtype != offset_mask.dtype:
+        raise TypeError(f"dcnv4: value is of {value.dtype} and offset_mask of {offset_mask.dtype}, one is needed")
+    shape = check_shapes(value, offset_mask, layer)
+    if grad_output is not None:
+        check_tensor("grad_output", grad_output)
+        if (
+            grad_output.dtype != value.dtype
+            or grad_output.device != value.device
+            or tuple(grad_output.shape) != tuple(shape)
+        ):
+            raise ValueError(
+                f"dcnv4: grad_output is {grad_output.dtype}, {list(grad_output.shape)} on {grad_output.device}; "
+                f"{value.dtype}, {list(shape)} on {value.device} is needed"
+            )
+    return shape
 
 
 def check_shapes(value: torch.Tensor, offset_mask: torch.Tensor, layer: Layer) -> tuple:

@@ -5,6 +5,7 @@ value [N, H, W, C], offset_mask [N, Ho, Wo, P] and output [N, Ho, Wo, C] are of 
 
 from __future__ import annotations
 
+import marshal
 import os
 import threading
 
@@ -12,7 +13,7 @@ import torch
 
 from . import _devices
 from . import _library as lib
-from ._problem import Layer, check_dtypes, check_shapes, make_layer
+from ._problem import Layer, check_call, is_plain, make_layer
 
 MOST_THREADS = 1024  # that libdcnv4 takes
 PLANS = 512  # of the latest layers and sizes; a plan is small, and made anew in microseconds where nothing is compiled
@@ -31,6 +32,7 @@ _VALUE, _OFFSET_MASK, _OUTPUT, _GRAD_OUTPUT, _GRAD_VALUE, _GRAD_OFFSET_MASK, _WO
 _get_num_threads = torch.get_num_threads
 _deterministic = torch.are_deterministic_algorithms_enabled
 _empty, _empty_like = torch.empty, torch.empty_like
+_dumps = marshal.dumps
 
 _plans: dict = {}
 _contexts: dict = {}
@@ -65,6 +67,10 @@ def pixel_stride(tensor: torch.Tensor):
                 return None
         pixels *= tensor.shape[axis]
     return channels if found is None else found if found >= channels else None
+
+
+class NoMemory(TypeError):
+    """A tensor stands for numbers that are elsewhere, such as one of PyTorch's batched or functional tensors."""
 
 
 class Run:
@@ -108,18 +114,37 @@ def _context(device: torch.device, threads: int) -> lib.Context:
     return _contexts[key]
 
 
-def _make(key: tuple, parameters: tuple, value, offset_mask, grad_output=None) -> Run:
-    """Checks a call as it came, and makes its run ready."""
-    layer = parameters if isinstance(parameters, Layer) else make_layer(*parameters)
-    check_dtypes(value, offset_mask)
-    shape = check_shapes(value, offset_mask, layer)
+def _key(parameters: tuple, value, offset_mask) -> tuple:
+    """All that a plan depends on, as it came. The parameters are bytes, which tell 3, 3.0 and True from each other;
+    hash and == do not."""
+    return (
+        _dumps(parameters, 2), value.shape, value.stride(), value.dtype, value.device,
+        offset_mask.shape, offset_mask.stride(), offset_mask.dtype, offset_mask.device,
+        _get_num_threads(), _deterministic(),
+    )  # fmt: skip
+
+
+def _about(grad_output) -> tuple:
+    return grad_output.shape, grad_output.stride(), grad_output.dtype, grad_output.device
+
+
+def _find(key, parameters: tuple, value, offset_mask, grad_output=None) -> Run:
+    """The run of a call whose key is new, or that has none."""
+    layer = make_layer(*parameters)
+    shape = check_call(value, offset_mask, layer, grad_output)
+    if not is_plain(parameters):  # others' numbers may be the same bytes and not the same number
+        key = _key(tuple(layer), value, offset_mask)
+        if grad_output is not None:
+            key += _about(grad_output)
+        if key in _plans:
+            return _plans[key]
+    return _make(key, layer, shape, value, offset_mask, grad_output)
+
+
+def _make(key: tuple, layer: Layer, shape: tuple, value, offset_mask, grad_output) -> Run:
+    """Makes ready the run of a call that is checked."""
     inputs = {"value": value, "offset_mask": offset_mask}
     if grad_output is not None:
-        if tuple(grad_output.shape) != shape or grad_output.dtype != value.dtype or grad_output.device != value.device:
-            raise ValueError(
-                f"dcnv4: grad_output is {grad_output.dtype}, {list(grad_output.shape)} on {grad_output.device}; "
-                f"{value.dtype}, {list(shape)} on {value.device} is needed"
-            )
         inputs["grad_output"] = grad_output
     problem = lib.Problem()
     problem.dtype = DTYPES[value.dtype]
@@ -148,25 +173,53 @@ def _make(key: tuple, parameters: tuple, value, offset_mask, grad_output=None) -
     return run
 
 
+def _in_memory(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor as its memory has it: PyTorch negates some only as they are read, and some zeros have no memory."""
+    if tensor._is_zerotensor():
+        return torch.zeros(tensor.shape, dtype=tensor.dtype, device=tensor.device)
+    return tensor.resolve_neg()
+
+
+def _no_address(*tensors) -> bool:
+    """Looks into value, offset_mask and perhaps grad_output, of which one has no address. Whether that is because it is
+    zeros without memory; tensors without elements are as they should be."""
+    for name, tensor in zip(("value", "offset_mask", "grad_output"), tensors):
+        if tensor._is_zerotensor():
+            return True
+        try:
+            found = tensor.numel() == 0 or tensor.data_ptr() != 0
+        except RuntimeError:
+            found = False
+        if not found:
+            raise NoMemory(f"dcnv4: {name} has no memory that could be read: it stands for another tensor, or is freed")
+    return False
+
+
 def forward(value: torch.Tensor, offset_mask: torch.Tensor, parameters: tuple) -> torch.Tensor:
-    """parameters are the arguments of make_layer, or a Layer."""
-    key = (
-        value.shape, value.stride(), value.dtype, value.device,
-        offset_mask.shape, offset_mask.stride(), offset_mask.dtype, offset_mask.device,
-        parameters, _get_num_threads(), _deterministic(),
-    )  # fmt: skip
-    run = _plans.get(key)
+    """parameters are the arguments of make_layer."""
+    if value.is_neg() or offset_mask.is_neg():
+        value, offset_mask = _in_memory(value), _in_memory(offset_mask)
+    try:
+        key = _key(parameters, value, offset_mask)
+        run = _plans.get(key)
+    except (ValueError, RuntimeError):  # numbers that are not Python's; tensors without strides
+        key = run = None
     if run is None:
-        run = _make(key, parameters, value, offset_mask)
+        run = _find(key, parameters, value, offset_mask)
     if run.copies:
         value, offset_mask = (t.contiguous() if copy else t for t, copy in zip((value, offset_mask), run.copies))
+    try:
+        at_value, at_offset_mask = value.data_ptr(), offset_mask.data_ptr()
+    except RuntimeError:
+        at_value = at_offset_mask = 0
+    if not (at_value and at_offset_mask) and _no_address(value, offset_mask):
+        return forward(_in_memory(value), _in_memory(offset_mask), parameters)
     if run.like_value:
         output = _empty_like(value)
     else:
         output = _empty(run.shape, dtype=value.dtype, device=value.device)
     buffers = run.buffers()
-    buffers[_VALUE] = value.data_ptr()
-    buffers[_OFFSET_MASK] = offset_mask.data_ptr()
+    buffers[_VALUE], buffers[_OFFSET_MASK] = at_value, at_offset_mask
     buffers[_OUTPUT] = output.data_ptr()
     run.call(lib.run_forward, buffers, value.device)
     return output
@@ -174,25 +227,29 @@ def forward(value: torch.Tensor, offset_mask: torch.Tensor, parameters: tuple) -
 
 def backward(grad_output: torch.Tensor, value: torch.Tensor, offset_mask: torch.Tensor, parameters: tuple) -> tuple:
     """grad_value and grad_offset_mask, dense."""
-    key = (
-        value.shape, value.stride(), value.dtype, value.device,
-        offset_mask.shape, offset_mask.stride(), offset_mask.dtype, offset_mask.device,
-        grad_output.shape, grad_output.stride(), grad_output.dtype, grad_output.device,
-        parameters, _get_num_threads(), _deterministic(),
-    )  # fmt: skip
-    run = _plans.get(key)
+    if grad_output.is_neg() or value.is_neg() or offset_mask.is_neg():
+        grad_output, value, offset_mask = map(_in_memory, (grad_output, value, offset_mask))
+    try:
+        key = _key(parameters, value, offset_mask) + _about(grad_output)
+        run = _plans.get(key)
+    except (ValueError, RuntimeError):
+        key = run = None
     if run is None:
-        run = _make(key, parameters, value, offset_mask, grad_output)
+        run = _find(key, parameters, value, offset_mask, grad_output)
     if run.copies:
         value, offset_mask, grad_output = (
             t.contiguous() if copy else t for t, copy in zip((value, offset_mask, grad_output), run.copies)
         )
+    try:
+        at_value, at_offset_mask, at_grad_output = value.data_ptr(), offset_mask.data_ptr(), grad_output.data_ptr()
+    except RuntimeError:
+        at_value = at_offset_mask = at_grad_output = 0
+    if not (at_value and at_offset_mask and at_grad_output) and _no_address(value, offset_mask, grad_output):
+        return backward(*map(_in_memory, (grad_output, value, offset_mask)), parameters)
     grad_value = _empty(value.shape, dtype=value.dtype, device=value.device)
     grad_offset_mask = _empty(offset_mask.shape, dtype=value.dtype, device=value.device)
     buffers = run.buffers()
-    buffers[_VALUE] = value.data_ptr()
-    buffers[_OFFSET_MASK] = offset_mask.data_ptr()
-    buffers[_GRAD_OUTPUT] = grad_output.data_ptr()
+    buffers[_VALUE], buffers[_OFFSET_MASK], buffers[_GRAD_OUTPUT] = at_value, at_offset_mask, at_grad_output
     buffers[_GRAD_VALUE] = grad_value.data_ptr()
     buffers[_GRAD_OFFSET_MASK] = grad_offset_mask.data_ptr()
     run.call(lib.run_backward, buffers, value.device)

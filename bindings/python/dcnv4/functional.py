@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from . import _operators
-from ._problem import check_dtypes, make_layer
+from ._problem import Pair, stand_in
 
 _OPERATORS = _operators.available
 
@@ -13,14 +13,14 @@ _OPERATORS = _operators.available
 def dcnv4(
     value: torch.Tensor,
     offset_mask: torch.Tensor,
-    kernel_size=3,
-    stride=1,
-    padding=1,
-    dilation=1,
-    group=4,
-    offset_scale=1.0,
-    remove_center=False,
-    softmax=False,
+    kernel_size: Pair = 3,
+    stride: Pair = 1,
+    padding: Pair = 1,
+    dilation: Pair = 1,
+    group: int = 4,
+    offset_scale: float = 1.0,
+    remove_center: bool = False,
+    softmax: bool = False,
 ) -> torch.Tensor:
     """Each output pixel adds up K places of value, where and how much offset_mask says.
 
@@ -35,26 +35,15 @@ def dcnv4(
     gradient comes back in its own. Inputs may be slices: nothing is copied as long as channels are neighbours and the
     distance between neighbouring pixels is one for the whole tensor, as in x[..., :C].
     """
-    if _OPERATORS and _operators.is_compiling():
-        return _dispatch(
-            value, offset_mask, kernel_size, stride, padding, dilation, group, offset_scale, remove_center, softmax
-        )
     parameters = (kernel_size, stride, padding, dilation, group, offset_scale, remove_center, softmax)
-    if not _operators.is_eager(value, offset_mask):
-        return _dispatch(value, offset_mask, *parameters)
-    try:
-        hash(parameters)
-        same = value.dtype is offset_mask.dtype
-    except (TypeError, AttributeError):  # lists for pairs, or no tensor
-        parameters = make_layer(*parameters)
-        check_dtypes(value, offset_mask)
-        same = value.dtype is offset_mask.dtype
-    if not same:
-        check_dtypes(value, offset_mask)
-        offset_mask = offset_mask.to(value.dtype)
-    return _operators.call_eagerly(value, offset_mask, parameters)
-
-
-def _dispatch(value, offset_mask, *parameters):
-    check_dtypes(value, offset_mask)
-    return _operators.forward(value, offset_mask.to(value.dtype), *make_layer(*parameters))
+    if _OPERATORS and _operators.is_compiling():
+        return _operators.dispatch(value, offset_mask, parameters)
+    if _operators.is_eager(value, offset_mask):
+        if value.dtype is not offset_mask.dtype:
+            offset_mask = _operators.of_values_dtype(value, offset_mask)
+        return _operators.call_eagerly(value, offset_mask, parameters)
+    if stand_in(value, offset_mask):
+        return torch.overrides.handle_torch_function(
+            dcnv4, (value, offset_mask), value, offset_mask, *parameters
+        )
+    return _operators.dispatch(value, offset_mask, parameters)

@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 
-from ._problem import check_dtypes, check_shapes, make_layer
+from ._problem import Layer, Pair, check_dtypes, check_shapes, make_layer, stand_in
+
+HALVES = (torch.float16, torch.bfloat16)
 
 
-def _centres(count, stride: int, pad: int, half: int, like: torch.Tensor) -> torch.Tensor:
-    """Where the middle of the kernel is for each of `count` output pixels along one axis."""
-    return torch.arange(count, dtype=like.dtype, device=like.device) * stride - pad + half
+class Points(NamedTuple):
+    """Where the points lie and what they weigh, [N, Ho, Wo, G, K] each but blocks."""
+
+    blocks: torch.Tensor  # [N, Ho, Wo, G, 3·K], offset_mask without its padding
+    weights: torch.Tensor
+    counts: torch.Tensor  # whether a point counts
+    x: torch.Tensor  # −2 where it does not
+    y: torch.Tensor
+    origin_x: torch.Tensor  # where x is at an offset of 0 and an offset_scale of 1; [Wo, 1, K]
+    origin_y: torch.Tensor  # [Ho, 1, 1, K]
 
 
-def dcnv4(
-    value: torch.Tensor,
-    offset_mask: torch.Tensor,
-    kernel_size=3,
-    stride=1,
-    padding=1,
-    dilation=1,
-    group=4,
-    offset_scale=1.0,
-    remove_center=False,
-    softmax=False,
-) -> torch.Tensor:
-    """What dcnv4.functional.dcnv4 computes, with its arguments. float16 and bfloat16 are computed in float32."""
-    layer = make_layer(kernel_size, stride, padding, dilation, group, offset_scale, remove_center, softmax)
-    check_dtypes(value, offset_mask)
-    batch, out_h, out_w, channels = check_shapes(value, offset_mask, layer)
-    height, width = value.shape[1:3]
-    dtype = value.dtype
-    if dtype is not torch.float64:
-        value = value.float()
-    offset_mask = offset_mask.to(value.dtype)
-    if value.numel() == 0 or offset_mask.numel() == 0:
-        zero = value.sum() + offset_mask.sum()  # keeps the graph: gradients of what is not empty are 0
-        return zero.to(dtype).expand(batch, out_h, out_w, channels).clone()
-
+def find_points(offset_mask: torch.Tensor, layer: Layer, height, width) -> Points:
+    batch, out_h, out_w = offset_mask.shape[:3]
     points, groups = layer.points, layer.group
     blocks = offset_mask[..., : 3 * groups * points].reshape(batch, out_h, out_w, groups, 3 * points)
     offsets = blocks[..., : 2 * points].reshape(batch, out_h, out_w, groups, points, 2)
@@ -53,16 +41,56 @@ def dcnv4(
         for j in range(layer.kernel_size[0])
         if not (layer.remove_center and i == layer.kernel_size[1] // 2 and j == layer.kernel_size[0] // 2)
     ]
-    grid = torch.tensor(grid, dtype=value.dtype, device=value.device).reshape(points, 2)
-    centre_x = _centres(out_w, layer.stride[1], layer.padding[1], half_w, value).reshape(1, 1, out_w, 1, 1)
-    centre_y = _centres(out_h, layer.stride[0], layer.padding[0], half_h, value).reshape(1, out_h, 1, 1, 1)
+    grid = torch.tensor(grid, dtype=offset_mask.dtype, device=offset_mask.device).reshape(points, 2)
+    centre_x = _centres(out_w, layer.stride[1], layer.padding[1], half_w, offset_mask).reshape(out_w, 1, 1)
+    centre_y = _centres(out_h, layer.stride[0], layer.padding[0], half_h, offset_mask).reshape(out_h, 1, 1, 1)
     places = layer.offset_scale * (grid + offsets)
-    x, y = centre_x + places[..., 0], centre_y + places[..., 1]  # [N, Ho, Wo, G, K]
+    x, y = centre_x + places[..., 0], centre_y + places[..., 1]
 
     # A point counts or does not; NaN does not, and nothing of a point that does not count is multiplied.
     counts = (x > -1) & (x < width) & (y > -1) & (y < height)
     outside = x.new_tensor(-2.0)
     x, y = torch.where(counts, x, outside), torch.where(counts, y, outside)
+    return Points(blocks, weights, counts, x, y, centre_x + grid[:, 0], centre_y + grid[:, 1])
+
+
+def _centres(count, stride: int, pad: int, half: int, like: torch.Tensor) -> torch.Tensor:
+    """Where the middle of the kernel is for each of `count` output pixels along one axis."""
+    return torch.arange(count, dtype=like.dtype, device=like.device) * stride - pad + half
+
+
+def dcnv4(
+    value: torch.Tensor,
+    offset_mask: torch.Tensor,
+    kernel_size: Pair = 3,
+    stride: Pair = 1,
+    padding: Pair = 1,
+    dilation: Pair = 1,
+    group: int = 4,
+    offset_scale: float = 1.0,
+    remove_center: bool = False,
+    softmax: bool = False,
+) -> torch.Tensor:
+    """What dcnv4.functional.dcnv4 computes, with its arguments. float16 and bfloat16 are computed in float32."""
+    parameters = (kernel_size, stride, padding, dilation, group, offset_scale, remove_center, softmax)
+    if stand_in(value, offset_mask):
+        return torch.overrides.handle_torch_function(
+            dcnv4, (value, offset_mask), value, offset_mask, *parameters
+        )
+    layer = make_layer(*parameters)
+    check_dtypes(value, offset_mask)
+    batch, out_h, out_w, channels = check_shapes(value, offset_mask, layer)
+    height, width = value.shape[1:3]
+    dtype = value.dtype
+    if dtype is not torch.float64:
+        value = value.float()
+    offset_mask = offset_mask.to(value.dtype)
+    if value.numel() == 0 or offset_mask.numel() == 0:
+        zero = value.sum() + offset_mask.sum()  # keeps the graph: gradients of what is not empty are 0
+        return zero.to(dtype).expand(batch, out_h, out_w, channels).clone()
+
+    points, groups = layer.points, layer.group
+    _, weights, counts, x, y, *_ = find_points(offset_mask, layer, height, width)
     weights = torch.where(counts, weights, torch.zeros_like(weights))
 
     # grid_sample's coordinates run from −1 to 1 over the pixels' outer edges.

@@ -4,7 +4,7 @@ import pytest
 import torch
 from conftest import close, random_layer
 
-from dcnv4 import functional, reference
+from dcnv4 import _operators, functional, reference
 
 SMALL = dict(batch=1, height=3, width=4, channels=4, dtype=torch.float64)
 LAYERS = {
@@ -40,12 +40,14 @@ def test_gradients_are_the_references(layer):
         close(found, expected, 1e-12)
 
 
+@pytest.mark.skipif(_operators.available, reason="test_derivatives.py has them")
 def test_no_second_derivative(layer):
     value, offset_mask, arguments = layer
     with pytest.raises(RuntimeError, match="differentiate twice"):
         torch.autograd.gradgradcheck(lambda v, o: functional.dcnv4(v, o, **arguments), (value, offset_mask))
 
 
+@pytest.mark.skipif(_operators.available, reason="test_derivatives.py has it")
 def test_no_forward_mode():
     value, offset_mask, arguments = random_layer()
     with torch.autograd.forward_ad.dual_level():

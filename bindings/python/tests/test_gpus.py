@@ -10,7 +10,7 @@ import torch
 from conftest import close, random_layer
 
 import dcnv4
-from dcnv4 import _devices, _library, _runtime, reference
+from dcnv4 import _devices, _library, _problem, _runtime, reference
 
 
 class Buffer(ctypes.Structure):
@@ -43,6 +43,9 @@ class OnGpu:
         pointer = ctypes.c_void_p(self.storage.data_ptr())
         _library.check(function(self.context.handle, self.at(self.buffer), pointer, ctypes.c_size_t(self.length)))
 
+    def is_neg(self):
+        return False
+
     def data_ptr(self):
         return self.buffer.handle + self.host.storage_offset() * self.host.element_size()
 
@@ -66,7 +69,7 @@ def gpu(request, monkeypatch):
     hip = request.param == "hip"
     monkeypatch.setattr(_devices, "name_of", lambda device, name_of=_devices.name_of: name_of(device, hip))
     monkeypatch.setattr(_runtime, "_contexts", {})
-    monkeypatch.setattr(_runtime, "check_dtypes", lambda *_: None)
+    monkeypatch.setattr(_problem, "check_tensor", lambda *_: None)
     monkeypatch.setattr(_runtime, "_empty", lambda shape, dtype, device: OnGpu(torch.full(flat(shape), 7, dtype=dtype)))
     monkeypatch.setattr(_runtime, "_empty_like", lambda like: OnGpu(torch.full_like(like.host, 7)))
     monkeypatch.setattr(torch.cuda, "device", lambda device: torch.no_grad())

@@ -1,7 +1,5 @@
 """dcnv4::forward and dcnv4::backward: opcheck, torch.compile, export, and who sees the calls."""
 
-import warnings
-
 import pytest
 import torch
 from conftest import close, random_layer
@@ -139,24 +137,3 @@ def test_modes_see_the_call():
     with Names():
         seen = functional.dcnv4(value, offset_mask, **arguments)
     assert "dcnv4.forward.default" in names and torch.equal(seen, functional.dcnv4(value, offset_mask, **arguments))
-
-
-def test_function_transforms():
-    """vmap runs the operator for each; PyTorch refuses torch.func.grad for every operator of register_autograd."""
-    value, offset_mask, arguments = random_layer()
-    run = lambda v: functional.dcnv4(v, offset_mask, **arguments)  # noqa: E731
-    many = torch.stack((value, value + 1))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        assert torch.equal(torch.vmap(run)(many), torch.stack([run(each) for each in many]))
-    with pytest.raises(RuntimeError, match="functorch transforms"):
-        torch.func.grad(lambda v: run(v).sum())(value)
-
-
-def test_operator_refuses_second_derivatives():
-    value, offset_mask, _ = random_layer()
-    value.requires_grad_()
-    output = torch.ops.dcnv4.forward(value, offset_mask, *LAYER)
-    (first,) = torch.autograd.grad(output.square().sum(), value, create_graph=True)
-    with pytest.raises(RuntimeError, match="differentiate twice"):
-        torch.autograd.grad(first.sum(), value)
