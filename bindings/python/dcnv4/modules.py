@@ -2,45 +2,41 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import math
+import warnings
+from numbers import Integral
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ._problem import Layer, make_layer, pair
+from ._grid import Middle, convolution_padding, side_of_square
+from ._problem import make_layer
 from .functional import dcnv4
-
-
-class _Middle:
-    """Which input pixel is in the middle of each output pixel's kernel, along one axis: number `first` for the first
-    output pixel, and `stride` further for each next one. Offsets are predicted from there."""
-
-    def __init__(self, layer: Layer, axis: int):
-        self.stride = layer.stride[axis]
-        self.span = layer.dilation[axis] * (layer.kernel_size[axis] - 1)
-        self.first = self.span // 2 - layer.padding[axis]
-        self.overhang = layer.padding[axis] - (self.span - self.span // 2)  # how far the last may be past the image
-
-    def window(self, out: int, before: int, after: int) -> tuple:
-        """The part of the axis with all middles, and `before` and `after` pixels around the outermost: how much padding
-        reaches it in front and behind, whatever the image's size, and where in the padded axis it begins and ends."""
-        front, behind = max(0, before - self.first), max(0, after + self.overhang)
-        begin = self.first - before + front
-        return front, behind, begin, begin + (out - 1) * self.stride + 1 + before + after
 
 
 class DCNv4(nn.Module):
     """The original authors' module: parameters, their names, shapes and initial values are the same, and so are the
-    first twelve arguments; others are ignored. [N, L, C] → [N, Lo, C] for images of shape (H, W), which are taken to be
-    square if shape is left out; Lo = Ho·Wo is L unless stride or pad make the output smaller or larger.
+    first twelve arguments. [N, L, C] → [N, Lo, C] for images of shape (H, W), which are taken to be square if shape is
+    left out; Lo = Ho·Wo is L unless stride or pad make the output smaller or larger.
+
+    As made, offsets and weights are 0, so the output is output_proj's bias for any input, and only that and offset_mask get
+    gradients. That trains behind a shortcut, x + layer(x), as the original's networks have
+    it; in a row without shortcuts no gradient passes. DCNv4Conv2d starts as an average, and so does softmax=True.
 
     offset_mask predicts on the output's grid: from the input pixel (or with dw_kernel_size, from the pixels around it)
     in the middle of the kernel, zeros beyond the border. Any kernel size, stride, pad, dilation, and number of channels
-    per group.
+    per group. softmax puts each group's K weights through one, as DCNv3
+    does. Other arguments are ignored, as the
+    original does, with a warning.
 
     `operator` is what computes: dcnv4.reference.dcnv4 may be put in its place, for exporters that know grid_sample.
     """
+
+    _arguments = {"channels": "channels", "padding": "pad", "bias": "output_bias"}  # what this class calls them
+    _elsewhere = {"padding": "pad", "bias": "output_bias", "in_channels": "channels", "groups": "group"}
 
     def __init__(
         self,
@@ -56,12 +52,29 @@ class DCNv4(nn.Module):
         remove_center=False,
         output_bias=True,
         without_pointwise=False,
-        **kwargs,
+        *,
+        softmax=False,
+        device=None,
+        dtype=None,
+        **unknown,
     ):
         super().__init__()
-        layer = make_layer(kernel_size, stride, pad, dilation, group, offset_scale, remove_center, False)
-        if channels < 1 or channels % layer.group != 0:
-            raise ValueError(f"DCNv4: channels is {channels}, which group {layer.group} does not divide")
+        for name in unknown:
+            warnings.warn(f"{self._no_argument(name)} It is ignored.", stacklevel=2)
+        self._build(
+            channels, kernel_size, stride, pad, dilation, group, offset_scale, dw_kernel_size, center_feature_scale,
+            remove_center, output_bias, without_pointwise, softmax, {"device": device, "dtype": dtype},
+        )  # fmt: skip
+
+    def _build(
+        self, channels, kernel_size, stride, pad, dilation, group, offset_scale, dw_kernel_size, center_feature_scale,
+        remove_center, output_bias, without_pointwise, softmax, factory, output_channels=None, behind=(0, 0),
+    ):  # fmt: skip
+        """behind counts zeros that value gets below and to the right, which no padding of the operator's can give."""
+        layer = self._in_our_words(
+            make_layer, kernel_size, stride, pad, dilation, group, offset_scale, remove_center, softmax
+        )
+        self._check_channels(channels, layer.group)
         self.layer = layer
         self.operator = dcnv4
         self.channels, self.kernel_size, self.stride, self.pad = channels, kernel_size, stride, pad
@@ -70,35 +83,73 @@ class DCNv4(nn.Module):
         self.dw_kernel_size = dw_kernel_size
         self.center_feature_scale = center_feature_scale
         self.without_pointwise = without_pointwise
-        self.middles = tuple(_Middle(layer, axis) for axis in (0, 1))
+        self.behind = behind
+        self.middles = tuple(Middle(layer, axis, behind[axis]) for axis in (0, 1))
         self.same_grid = all((m.stride, m.first, m.overhang) == (1, 0, 0) for m in self.middles)
 
         # The order of these is the original's: a seed gives the same initial values.
         if dw_kernel_size is not None:
-            self.offset_mask_dw = self._depthwise(dw_kernel_size)
-        self.offset_mask = nn.Linear(channels, math.ceil(3 * layer.group * layer.points / 8) * 8)
+            self.offset_mask_dw = self._depthwise(dw_kernel_size, factory)
+        self.offset_mask = nn.Linear(channels, math.ceil(3 * layer.group * layer.points / 8) * 8, **factory)
         if not without_pointwise:
-            self.value_proj = nn.Linear(channels, channels)
-            self.output_proj = nn.Linear(channels, self.output_channels(), bias=output_bias)
+            self.value_proj = nn.Linear(channels, channels, **factory)
+            self.output_proj = nn.Linear(channels, output_channels or channels, bias=output_bias, **factory)
         self._reset_parameters()
         if center_feature_scale:
-            self.center_feature_scale_proj_weight = nn.Parameter(torch.zeros(layer.group, channels))
-            self.center_feature_scale_proj_bias = nn.Parameter(torch.zeros(layer.group))
+            self.center_feature_scale_proj_weight = nn.Parameter(torch.zeros(layer.group, channels, **factory))
+            self.center_feature_scale_proj_bias = nn.Parameter(torch.zeros(layer.group, **factory))
 
-    def output_channels(self) -> int:
-        return self.channels
+    def _no_argument(self, name: str) -> str:
+        """The sentence about an argument that there is not."""
+        known = [each for each in inspect.signature(type(self).__init__).parameters if each not in ("self", "unknown")]
+        near = [self._elsewhere[name]] if name in self._elsewhere else difflib.get_close_matches(name, known, 1)
+        meant = f"; did you mean {near[0]}?" if near else "."
+        return f"{type(self).__name__} has no argument {name}{meant}"
 
-    def _depthwise(self, size: int) -> nn.Conv2d:
+    def _in_our_words(self, check, *arguments):
+        """check(*arguments); what it complains of has this class's name, and its names for the arguments."""
+        try:
+            return check(*arguments)
+        except (TypeError, ValueError) as error:
+            text = str(error).replace("dcnv4: padding", f"dcnv4: {self._arguments['padding']}")
+            raise type(error)(text.replace("dcnv4:", f"{type(self).__name__}:", 1)) from None
+
+    def _check_number(self, name: str, given) -> None:
+        if not isinstance(given, Integral):
+            raise TypeError(f"{type(self).__name__}: {name} is {given!r}, it must be a whole number")
+        if given < 1:
+            raise ValueError(f"{type(self).__name__}: {name} is {given}, at least 1 is needed")
+
+    def _check_channels(self, channels, group: int) -> None:
+        name = self._arguments["channels"]
+        self._check_number(name, channels)
+        if channels % group != 0:
+            fits = ", ".join(str(n) for n in range(1, channels + 1) if channels % n == 0)
+            raise ValueError(
+                f"{type(self).__name__}: {name} is {channels}, which group {group} does not divide; group may be {fits}"
+            )
+
+    def _depthwise(self, size: int, factory: dict) -> nn.Conv2d:
         """A convolution on the output's grid. Its own padding does where one number for both sides is right for every
-        image size; elsewhere `depthwise_padding` is None and the padding is worked out for each image."""
-        if size < 1:
-            raise ValueError(f"DCNv4: dw_kernel_size is {size}, at least 1 is needed")
+        image size; elsewhere `depthwise_padding` is None and the image is padded in front of it."""
+        self._check_number("dw_kernel_size", size)
         padding = tuple((size - 1) // 2 - middle.first for middle in self.middles)
-        exact = size % 2 == 1 and min(padding) >= 0 and all(middle.span % 2 == 0 for middle in self.middles)
+        even = all(middle.first == -middle.overhang for middle in self.middles)
+        exact = size % 2 == 1 and min(padding) >= 0 and even
         self.depthwise_padding = padding if exact else None
         return nn.Conv2d(
-            self.channels, self.channels, size, self.layer.stride, padding if exact else 0, groups=self.channels
-        )
+            self.channels, self.channels, size, self.layer.stride, padding if exact else 0, groups=self.channels,
+            **factory,
+        )  # fmt: skip
+
+    def reset_parameters(self) -> None:
+        """Fills all parameters anew."""
+        if self.dw_kernel_size is not None:
+            self.offset_mask_dw.reset_parameters()
+        self._reset_parameters()
+        if self.center_feature_scale:
+            nn.init.zeros_(self.center_feature_scale_proj_weight)
+            nn.init.zeros_(self.center_feature_scale_proj_bias)
 
     def _reset_parameters(self):
         nn.init.zeros_(self.offset_mask.weight)
@@ -111,64 +162,138 @@ class DCNv4(nn.Module):
 
     def output_size(self, height: int, width: int) -> tuple:
         """(Ho, Wo) for images of this size."""
-        return self.layer.output_size(height, width)
+        return self.layer.output_size(height + self.behind[0], width + self.behind[1])
 
-    def _around_middles(self, x: torch.Tensor, before: int = 0, after: int = 0) -> torch.Tensor:
-        """The part of x [N, H, W, C] from `before` pixels in front of the first middle to `after` behind the last."""
-        outs = self.output_size(*x.shape[1:3])
-        rows, columns = (middle.window(out, before, after) for middle, out in zip(self.middles, outs))
-        if any(rows[:2] + columns[:2]):
-            x = F.pad(x, (0, 0, *columns[:2], *rows[:2]))
-        return x[:, rows[2] : rows[3], columns[2] : columns[3]]
+    def _fit(self, x: torch.Tensor, before: int = 0, after: int = 0) -> torch.Tensor:
+        """x [N, H, W, C] from `before` pixels in front of the first middle to `after` behind the last."""
+        rows, columns = (middle.edges(before, after) for middle in self.middles)
+        return F.pad(x, (0, 0, *columns, *rows)) if any(rows + columns) else x
 
     def _at_middles(self, x: torch.Tensor) -> torch.Tensor:
         """x [N, H, W, C] on the output's grid, [N, Ho, Wo, C]."""
         if self.same_grid:
             return x
-        step_h, step_w = self.layer.stride
-        return self._around_middles(x)[:, ::step_h, ::step_w]
+        x = self._fit(x)
+        if self.layer.stride == (1, 1):
+            return x
+        # The average over one pixel. PyTorch works out its size as a convolution's; to x[:, ::step_h, ::step_w] it gives
+        # strides that make torch.export tell even sizes from odd ones.
+        return F.avg_pool2d(x.permute(0, 3, 1, 2), 1, self.layer.stride).permute(0, 2, 3, 1)
 
     def _predict(self, x: torch.Tensor) -> torch.Tensor:
         """offset_mask [N, Ho, Wo, P] from the input [N, H, W, C]."""
         if self.dw_kernel_size is None:
             return self.offset_mask(self._at_middles(x))
         if self.depthwise_padding is None:
-            x = self._around_middles(x, (self.dw_kernel_size - 1) // 2, self.dw_kernel_size // 2)
+            x = self._fit(x, (self.dw_kernel_size - 1) // 2, self.dw_kernel_size // 2)
         return self.offset_mask(self.offset_mask_dw(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
 
+    def _check_image(self, x: torch.Tensor) -> None:
+        """That the kernel fits in, before something else complains of it."""
+        height, width = x.shape[1:3]
+        if min(self.output_size(height, width)) < 1:
+            layer, name = self.layer, self._arguments["padding"]
+            spans = tuple(middle.span + 1 for middle in self.middles)
+            raise ValueError(
+                f"{type(self).__name__}: the image is {height}×{width} pixels with {name} {layer.padding}, and the kernel "
+                f"spans {spans[0]}×{spans[1]} (kernel_size {layer.kernel_size}, dilation {layer.dilation})"
+            )
+
     def aggregate(self, x: torch.Tensor) -> torch.Tensor:
-        """The whole module on an image: [N, H, W, C] → [N, Ho, Wo, C]."""
+        """The whole module on an image: [N, H, W, C] → [N, Ho, Wo, C], contiguous."""
+        if not self.same_grid:
+            self._check_image(x)
         value = x if self.without_pointwise else self.value_proj(x)
+        if value.shape[3] != self.channels:
+            raise ValueError(
+                f"{type(self).__name__}: value_proj gave {value.shape[3]} channels, of {self.channels}. To split the layer "
+                f"among processes (tensor parallelism), use dcnv4.distributed.parallelize: each must also take its own "
+                f"groups' part of offset_mask, which ColwiseParallel does not do"
+            )
         layer = self.layer
         y = self.operator(
-            value, self._predict(x), layer.kernel_size, layer.stride, layer.padding, layer.dilation,
-            layer.group, layer.offset_scale, layer.remove_center,
+            F.pad(value, (0, 0, 0, self.behind[1], 0, self.behind[0])) if any(self.behind) else value,
+            self._predict(x), layer.kernel_size, layer.stride, layer.padding, layer.dilation,
+            layer.group, layer.offset_scale, layer.remove_center, layer.softmax,
         )  # fmt: skip
         if self.center_feature_scale:
-            scale = F.linear(y, self.center_feature_scale_proj_weight, self.center_feature_scale_proj_bias).sigmoid()
-            scale = scale.repeat_interleave(self.group_channels, dim=-1)
-            y = y * (1 - scale) + self._at_middles(value) * scale
+            y = self._scale_center(y, self._at_middles(value))
         return y if self.without_pointwise else self.output_proj(y)
+
+    def _scale_center(self, y: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        """y, and value in its place by a share that is one number for each of y's pixels and groups."""
+        share = F.linear(y, self.center_feature_scale_proj_weight, self.center_feature_scale_proj_bias).sigmoid()
+        # Not repeat_interleave: PyTorch's older ONNX exporter makes something else of it.
+        share = share.unsqueeze(-1).expand(-1, -1, -1, -1, self.group_channels).flatten(-2)
+        return y * (1 - share) + value * share
 
     def forward(self, input: torch.Tensor, shape=None) -> torch.Tensor:
         if input.dim() != 3 or input.shape[2] != self.channels:
-            raise ValueError(f"DCNv4: input has shape {list(input.shape)}, [N, L, {self.channels}] is needed")
+            raise ValueError(
+                f"{type(self).__name__}: input has shape {list(input.shape)}, [N, L, {self.channels}] is needed"
+            )
         batch, length, channels = input.shape
-        height, width = shape if shape is not None else (math.isqrt(length),) * 2
+        height, width = shape if shape is not None else (side_of_square(length),) * 2
         if height * width != length:
             given = "shape is left out" if shape is None else f"shape is {tuple(shape)}"
-            raise ValueError(f"DCNv4: input has {length} pixels an image, {given}, which makes {height}×{width}")
+            raise ValueError(
+                f"{type(self).__name__}: input has {length} pixels an image, {given}, which makes {height}×{width}"
+            )
         return self.aggregate(input.reshape(batch, height, width, channels)).flatten(1, 2)
 
+    def compile(self, *args, **kwargs):
+        """torch.nn.Module's. Layers that differ are compiled each for itself, but PyTorch counts them as one function
+        compiled again, and by itself gives up after the eighth."""
+        if not hasattr(nn.Module, "compile"):
+            raise RuntimeError(f"{type(self).__name__}: PyTorch {torch.__version__} has no Module.compile, 2.4 has")
+        if "recompile_limit" in inspect.signature(torch.compile).parameters:
+            kwargs.setdefault("recompile_limit", 64)
+        super().compile(*args, **kwargs)
+
     def extra_repr(self) -> str:
-        layer = self.layer
-        text = f"{self.channels}, kernel_size={layer.kernel_size}, stride={layer.stride}, pad={layer.padding}"
-        return f"{text}, dilation={layer.dilation}, group={layer.group}, offset_scale={layer.offset_scale:g}"
+        """The sizes, and what is not as by default."""
+        layer, padding = self.layer, self.__dict__.get("padding", self.layer.padding)
+        text = f"{self._sizes()}, kernel_size={layer.kernel_size}, stride={layer.stride}"
+        text += f", {self._arguments['padding']}={padding}"
+        if layer.dilation != (1, 1):
+            text += f", dilation={layer.dilation}"
+        text += f", group={layer.group}"
+        if layer.offset_scale != 1:
+            text += f", offset_scale={layer.offset_scale:g}"
+        if self.dw_kernel_size is not None:
+            text += f", dw_kernel_size={self.dw_kernel_size}"
+        for name in ("center_feature_scale", "remove_center", "without_pointwise"):
+            if getattr(self, name):
+                text += f", {name}=True"
+        if layer.softmax:
+            text += ", softmax=True"
+        if not self.without_pointwise and self.output_proj.bias is None:
+            text += f", {self._arguments['bias']}=False"
+        return text
+
+    def _sizes(self) -> str:
+        return str(self.channels)
 
 
 class DCNv4Conv2d(DCNv4):
-    """DCNv4 in the place of a convolution: [N, in_channels, H, W] → [N, out_channels, Ho, Wo], channels-last in memory.
-    The arguments begin as torch.nn.Conv2d's. padding=None keeps the size at stride 1 with an odd kernel."""
+    """DCNv4 in the place of a convolution: [N, in_channels, H, W] → [N, out_channels, Ho, Wo], or both without N. The
+    arguments begin as torch.nn.Conv2d's, but that
+
+    - padding=None keeps the size at stride 1 with an odd kernel, as "same" does with any kernel; "valid" is 0.
+    - group, which is 4 if in_channels can be divided by 4, else 2 or 1, is how many groups of channels have offsets and
+      weights of their own; channels are mixed among all groups, as with a convolution's groups=1.
+    - the output is channels-last in memory, whatever the input is: no copy is made of a channels-last input, and
+      .flatten(1) or .reshape() do where .view() needs .contiguous() first.
+
+    As made, each output pixel is the average over the kernel's points: offsets are 0, and the bias of each of the K
+    weights is 1/K. (Were they 0, as in DCNv4, the output would be a constant, and so would that of any layers in a row;
+    none of them would ever get a gradient.) With softmax=True, K zeros are that average. The projections' weights are
+    scaled by their number of inputs, as Conv2d's are, but keep the variance where Conv2d's divide it by 3: the average
+    divides it as well, by 1 in smooth images and by K in noise.
+    """
+
+    _arguments = {"channels": "in_channels", "padding": "padding", "bias": "bias"}
+    _elsewhere = {"pad": "padding", "output_bias": "bias", "channels": "in_channels"}
 
     def __init__(
         self,
@@ -178,26 +303,67 @@ class DCNv4Conv2d(DCNv4):
         stride=1,
         padding=None,
         dilation=1,
-        group=4,
+        group=None,
         bias=True,
         offset_scale=1.0,
         dw_kernel_size=None,
         center_feature_scale=False,
         remove_center=False,
+        *,
+        softmax=False,
+        padding_mode="zeros",
+        device=None,
+        dtype=None,
+        **unknown,
     ):
-        self.out_channels = out_channels
-        if padding is None:
-            sizes = pair("kernel_size", kernel_size, 1), pair("dilation", dilation, 1)
-            padding = tuple(d * (k - 1) // 2 for k, d in zip(*sizes))
-        super().__init__(
-            in_channels, kernel_size, stride, padding, dilation, group, offset_scale, dw_kernel_size,
-            center_feature_scale, remove_center, output_bias=bias,
+        nn.Module.__init__(self)
+        self._refuse(unknown, padding_mode)
+        self._check_number("in_channels", in_channels)
+        self._check_number("out_channels", out_channels)
+        self.in_channels, self.out_channels = in_channels, out_channels
+        amounts, behind = self._in_our_words(convolution_padding, padding, kernel_size, stride, dilation)
+        self._build(
+            in_channels, kernel_size, stride, amounts, dilation, math.gcd(4, in_channels) if group is None else group,
+            offset_scale, dw_kernel_size, center_feature_scale, remove_center, bias, False, softmax,
+            {"device": device, "dtype": dtype}, out_channels, behind,
         )  # fmt: skip
+        self.padding = padding if isinstance(padding, str) else self.layer.padding
 
-    def output_channels(self) -> int:
-        return self.out_channels
+    def _refuse(self, unknown: dict, padding_mode: str) -> None:
+        if "groups" in unknown:
+            raise TypeError(
+                f"{type(self).__name__} has no argument groups: channels are mixed among all, as with groups=1. Leave it "
+                f"out; group is how many groups of channels have offsets of their own"
+            )
+        for name in unknown:
+            raise TypeError(self._no_argument(name))
+        if padding_mode != "zeros":
+            raise ValueError(
+                f"{type(self).__name__}: padding_mode is {padding_mode!r}, only 'zeros' is there; pad the input with "
+                f"torch.nn.functional.pad(input, …, mode={padding_mode!r}), and give padding=0"
+            )
+
+    def _reset_parameters(self):
+        super()._reset_parameters()
+        layer = self.layer
+        if not layer.softmax and layer.points > 0:
+            rows = self.offset_mask.bias.detach()[: 3 * layer.group * layer.points]
+            nn.init.constant_(rows.view(layer.group, -1)[:, 2 * layer.points :], 1 / layer.points)
+        if self.dw_kernel_size is not None:
+            # Not 0, through which no gradient passes to offset_mask_dw, but next to it.
+            nn.init.normal_(self.offset_mask.weight, std=1e-3)
+        for projection in (self.value_proj, self.output_proj):
+            nn.init.kaiming_uniform_(projection.weight, nonlinearity="linear")
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        if input.dim() != 4 or input.shape[1] != self.channels:
-            raise ValueError(f"DCNv4Conv2d: input has shape {list(input.shape)}, [N, {self.channels}, H, W] is needed")
+        if input.dim() not in (3, 4) or input.shape[-3] != self.channels:
+            raise ValueError(
+                f"{type(self).__name__}: input has shape {list(input.shape)}, [N, {self.channels}, H, W] or "
+                f"[{self.channels}, H, W] is needed (in_channels is {self.channels})"
+            )
+        if input.dim() == 3:
+            return self.aggregate(input.permute(1, 2, 0).unsqueeze(0)).squeeze(0).permute(2, 0, 1)
         return self.aggregate(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    def _sizes(self) -> str:
+        return f"{self.in_channels}, {self.out_channels}"

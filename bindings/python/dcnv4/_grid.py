@@ -1,0 +1,60 @@
+"""The grid of output pixels on the input, and the paddings that make it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from . import _operators
+from ._problem import Layer, pair
+
+_sym_sqrt = getattr(torch, "sym_sqrt", None) if _operators.available else None
+
+
+def side_of_square(length) -> int:
+    """Of so many pixels; math.isqrt makes a constant of a length that is a symbol."""
+    if _sym_sqrt is not None and (isinstance(length, torch.SymInt) or _operators.is_compiling()):
+        return torch.sym_int(_sym_sqrt(length))
+    return math.isqrt(length)
+
+
+class Middle:
+    """Which input pixel is in the middle of each output pixel's kernel, along one axis: number `first` for the first
+    output pixel, and `stride` further for each next one, to at most `overhang` past the image's last. Offsets are
+    predicted from there. `behind` counts the zeros that value gets at its end."""
+
+    def __init__(self, layer: Layer, axis: int, behind: int):
+        self.stride = layer.stride[axis]
+        self.span = layer.dilation[axis] * (layer.kernel_size[axis] - 1)
+        self.first = self.span // 2 - layer.padding[axis]
+        self.overhang = layer.padding[axis] + behind - (self.span - self.span // 2)
+
+    def edges(self, before: int, after: int) -> tuple:
+        """How many pixels to add in front and behind, or to take away if negative, for the axis to begin `before` pixels
+        in front of the first middle and to end `after` behind the last place for one. The image's size does not
+        matter, so that a program exported for all sizes needs no condition on them."""
+        return before - self.first, after + self.overhang
+
+
+def convolution_padding(given, kernel_size, stride, dilation) -> tuple:
+    """DCNv4Conv2d's padding as numbers of pixels on both sides, and more of them behind."""
+    kernel_size, stride = pair("kernel_size", kernel_size, 1), pair("stride", stride, 1)
+    dilation = pair("dilation", dilation, 1)
+    spans = tuple(d * (k - 1) for d, k in zip(dilation, kernel_size))
+    if given is None:
+        return tuple(span // 2 for span in spans), (0, 0)
+    if not isinstance(given, str):
+        return given, (0, 0)
+    if given == "valid":
+        return (0, 0), (0, 0)
+    if given != "same":
+        raise ValueError(
+            f"dcnv4: padding is {given!r}, it must be 'same', 'valid', a whole number or a pair of them (height, width)"
+        )
+    if stride != (1, 1):
+        raise ValueError(
+            f"dcnv4: padding is 'same', but stride is {stride}: the size can stay the same with stride 1 alone; leave "
+            f"padding out, or give numbers"
+        )
+    return tuple(span // 2 for span in spans), tuple(span % 2 for span in spans)
