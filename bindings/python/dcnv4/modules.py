@@ -227,6 +227,23 @@ class DCNv4(nn.Module):
         share = share.unsqueeze(-1).expand(-1, -1, -1, -1, self.group_channels).flatten(-2)
         return y * (1 - share) + value * share
 
+    def __setstate__(self, state):
+        """A pickle of the original's module (dcnv4.compat) has its attributes and parameters; the rest follows."""
+        super().__setstate__(state)
+        if "layer" in state:
+            return
+        with torch.random.fork_rng(devices=[]):
+            whole = DCNv4(
+                self.channels, self.kernel_size, self.stride, self.pad, self.dilation, self.group, self.offset_scale,
+                self.dw_kernel_size, self.center_feature_scale, self.remove_center, True, self.without_pointwise,
+            )  # fmt: skip
+        for name, attribute in vars(whole).items():
+            self.__dict__.setdefault(name, attribute)
+        self._modules.pop("center_feature_scale_module", None)
+        if self.dw_kernel_size is not None:
+            depthwise, fitting = self.offset_mask_dw, whole.offset_mask_dw
+            depthwise.stride, depthwise.padding = fitting.stride, fitting.padding
+
     def forward(self, input: torch.Tensor, shape=None) -> torch.Tensor:
         if input.dim() != 3 or input.shape[2] != self.channels:
             raise ValueError(
