@@ -4,7 +4,11 @@ from . import functional, reference
 from ._library import Error, devices
 from ._library import version as _version
 from .function import DCNv4Function
+from .layouts import pack_offset_mask, unpack_offset_mask
 from .modules import DCNv4, DCNv4Conv2d
 
 __version__ = _version()
-__all__ = ["DCNv4", "DCNv4Conv2d", "DCNv4Function", "Error", "devices", "functional", "reference"]
+__all__ = [
+    "DCNv4", "DCNv4Conv2d", "DCNv4Function", "Error", "devices", "functional", "pack_offset_mask", "reference",
+    "unpack_offset_mask",
+]  # fmt: skip

@@ -6,6 +6,7 @@ import torch
 
 from . import _operators
 from ._problem import Pair, stand_in
+from .layouts import pack_offset_mask, unpack_offset_mask  # noqa: F401
 
 _OPERATORS = _operators.available
 
