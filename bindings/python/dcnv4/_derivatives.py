@@ -11,8 +11,8 @@ import torch
 
 from torch.autograd import forward_ad
 
-from ._problem import Layer, make_layer
-from .reference import HALVES, find_points
+from ._problem import HALVES, Layer, make_layer
+from .reference import find_points
 
 
 def _below_autograd(run, *arguments):

@@ -38,6 +38,7 @@ class Problem(Structure):
             ).split()
         ]
         + [(f"{name}_stride", c_int64) for name in TENSORS]
+        + [(name, c_int32) for name in ("offset_mask_dtype", "reserved_2")]
     )
 
 

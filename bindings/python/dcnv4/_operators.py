@@ -12,7 +12,7 @@ import torch
 from torch.autograd import forward_ad, profiler
 
 from . import _runtime
-from ._problem import check_call, check_dtypes, make_layer
+from ._problem import check_call, check_dtypes, go_together, make_layer
 
 available = hasattr(torch.library, "register_fake") and hasattr(torch.library, "register_autograd")
 
@@ -90,7 +90,7 @@ def of_values_dtype(value, offset_mask):
     check_dtypes(value, offset_mask)
     # Not .to(value.dtype): a trace would keep that dtype, whatever the module is moved to later. For the same reason
     # nothing is done where nothing has to be.
-    return offset_mask if value.dtype == offset_mask.dtype else offset_mask.type_as(value)
+    return offset_mask if go_together(value.dtype, offset_mask.dtype) else offset_mask.type_as(value)
 
 
 def call_eagerly(value, offset_mask, parameters):

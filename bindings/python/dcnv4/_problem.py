@@ -10,6 +10,7 @@ from torch.overrides import has_torch_function
 
 MOST = 2**63 - 1  # that the library's int64_t holds
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+HALVES = (torch.float16, torch.bfloat16)
 
 Pair = Union[int, Tuple[int, int]]  # one number for both axes, or (height, width)
 
@@ -114,11 +115,19 @@ def check_dtypes(value: torch.Tensor, offset_mask: torch.Tensor) -> None:
         raise ValueError(f"dcnv4: value is on {value.device} and offset_mask on {offset_mask.device}, one is needed")
 
 
+def go_together(value_dtype, offset_mask_dtype) -> bool:
+    """Whether the library takes the two as they are: one dtype, or float32 offsets beside 16 bits."""
+    return value_dtype == offset_mask_dtype or (offset_mask_dtype == torch.float32 and value_dtype in HALVES)
+
+
 def check_call(value, offset_mask, layer: Layer, grad_output=None) -> tuple:
     """Everything that the operators take for granted. Returns the output's shape."""
     check_dtypes(value, offset_mask)
-    if value.dtype != offset_mask.dtype:
-        raise TypeError(f"dcnv4: value is of {value.dtype} and offset_mask of {offset_mask.dtype}, one is needed")
+    if not go_together(value.dtype, offset_mask.dtype):
+        raise TypeError(
+            f"dcnv4: value is of {value.dtype} and offset_mask of {offset_mask.dtype}, one is needed, or float32 for "
+            f"offset_mask beside 16 bits"
+        )
     shape = check_shapes(value, offset_mask, layer)
     if grad_output is not None:
         check_tensor("grad_output", grad_output)

@@ -1,6 +1,7 @@
 """Runs the library on tensors. Everything about a call but the addresses is found by one look-up among cached plans.
 
-value [N, H, W, C], offset_mask [N, Ho, Wo, P] and output [N, Ho, Wo, C] are of one dtype and device here.
+value [N, H, W, C], offset_mask [N, Ho, Wo, P] and output [N, Ho, Wo, C] are on one device and of one dtype here, but that
+offset_mask may be float32 beside 16 bits.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ def _make(key: tuple, layer: Layer, shape: tuple, value, offset_mask, grad_outpu
     if grad_output is not None:
         inputs["grad_output"] = grad_output
     problem = lib.Problem()
-    problem.dtype = DTYPES[value.dtype]
+    problem.dtype, problem.offset_mask_dtype = DTYPES[value.dtype], DTYPES[offset_mask.dtype]
     problem.remove_center, problem.softmax = layer.remove_center, layer.softmax
     problem.deterministic = _deterministic()
     problem.offset_scale = layer.offset_scale
@@ -247,7 +248,7 @@ def backward(grad_output: torch.Tensor, value: torch.Tensor, offset_mask: torch.
     if not (at_value and at_offset_mask and at_grad_output) and _no_address(value, offset_mask, grad_output):
         return backward(*map(_in_memory, (grad_output, value, offset_mask)), parameters)
     grad_value = _empty(value.shape, dtype=value.dtype, device=value.device)
-    grad_offset_mask = _empty(offset_mask.shape, dtype=value.dtype, device=value.device)
+    grad_offset_mask = _empty(offset_mask.shape, dtype=offset_mask.dtype, device=value.device)
     buffers = run.buffers()
     buffers[_VALUE], buffers[_OFFSET_MASK], buffers[_GRAD_OUTPUT] = at_value, at_offset_mask, at_grad_output
     buffers[_GRAD_VALUE] = grad_value.data_ptr()

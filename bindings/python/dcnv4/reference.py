@@ -9,8 +9,6 @@ import torch.nn.functional as F
 
 from ._problem import Layer, Pair, check_dtypes, check_shapes, make_layer, stand_in
 
-HALVES = (torch.float16, torch.bfloat16)
-
 
 class Points(NamedTuple):
     """Where the points lie and what they weigh, [N, Ho, Wo, G, K] each but blocks."""

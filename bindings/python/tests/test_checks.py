@@ -36,7 +36,8 @@ def call(operator, tensors, layer=LAYER):
 @pytest.mark.parametrize("first", DTYPES)
 @pytest.mark.parametrize("second", DTYPES)
 def test_operators_take_one_dtype(operator, first, second, warm):
-    if first is second:
+    """Or float32 beside 16 bits, which test_dtypes.py tries."""
+    if first is second or (second is torch.float32 and first in (torch.float16, torch.bfloat16)):
         return
     tensors = given()
     if warm:
@@ -142,7 +143,7 @@ def test_a_trace_of_two_dtypes_moves():
     run = lambda v, o: functional.dcnv4(v, o, **arguments)  # noqa: E731
     traced = torch.jit.trace(run, (value, offset_mask.double()), check_trace=False)
     for dtype in DTYPES:
-        assert torch.equal(traced(value.to(dtype), offset_mask), run(value.to(dtype), offset_mask))
+        assert torch.equal(traced(value.to(dtype), offset_mask), run(value.to(dtype), offset_mask.to(dtype)))
 
 
 # Numbers.

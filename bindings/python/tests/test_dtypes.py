@@ -28,8 +28,10 @@ def test_dtype(dtype, softmax):
 @pytest.mark.parametrize("dtype", ROUNDING)
 @pytest.mark.parametrize("positions", ROUNDING)
 def test_mixed_dtypes(dtype, positions):
-    """offset_mask is taken to value's dtype, and each gradient comes back in its tensor's."""
+    """offset_mask is taken to value's dtype, or used as float32 beside 16 bits; each gradient comes back in its tensor's."""
     value, offset_mask, arguments = random_layer(dtype=dtype)
+    if positions == torch.float32 and dtype in (torch.float16, torch.bfloat16):
+        return
     offset_mask = offset_mask.to(positions)
     mixed = value.clone().requires_grad_(), offset_mask.clone().requires_grad_()
     same = value.clone().requires_grad_(), offset_mask.to(dtype).requires_grad_()
@@ -39,6 +41,38 @@ def test_mixed_dtypes(dtype, positions):
         output.sum().backward()
     assert mixed[1].grad.dtype == positions
     assert torch.equal(mixed[0].grad, same[0].grad) and torch.equal(mixed[1].grad, same[1].grad.to(positions))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("softmax", [False, True], ids=["plain", "softmax"])
+def test_float32_offsets(dtype, softmax):
+    """Beside 16 bits a float32 offset_mask is not rounded, nor is its gradient; eager, dispatched and compiled alike."""
+    value, offset_mask, arguments = random_layer(dtype=dtype, softmax=softmax)
+    offset_mask = offset_mask.float() * 1.0009765625 + 0.001  # what 16 bits do not hold
+    tensors = value.requires_grad_(), offset_mask.requires_grad_()
+    wide = [tensor.detach().double().requires_grad_() for tensor in tensors]
+    expected = reference.dcnv4(*wide, **arguments)
+    grad_output = torch.ones_like(expected)
+    for call in (functional.dcnv4, torch.compile(functional.dcnv4, backend="eager")):
+        output = call(*tensors, **arguments)
+        assert output.dtype == dtype
+        found = torch.autograd.grad(output, tensors, grad_output.to(dtype))
+        assert found[0].dtype == dtype and found[1].dtype == torch.float32
+        right = torch.autograd.grad(expected, wide, grad_output, retain_graph=True)
+        close(output, expected, ROUNDING[dtype])
+        close(found[0], right[0], ROUNDING[dtype])
+        close(found[1], right[1], 2**-18)
+
+
+def test_float32_offsets_far_away():
+    """The gradient by a weight is what the point finds, here its x: with bfloat16 offsets it would be 0.2 off."""
+    value = torch.arange(128.0).bfloat16().reshape(1, 1, 128, 1)
+    offset_mask = torch.zeros(1, 1, 128, 8)
+    offset_mask[..., 0], offset_mask[..., 2] = 43.3, 1
+    offset_mask.requires_grad_()
+    functional.dcnv4(value, offset_mask, 1, 1, 0, group=1).sum().backward()
+    found = offset_mask.grad[0, 0, :80, 2]
+    assert (found - (torch.arange(80.0) + 43.3)).abs().max() < 1e-4
 
 
 def test_reference_keeps_the_dtype():
