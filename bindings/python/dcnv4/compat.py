@@ -18,7 +18,7 @@ import warnings
 
 import torch
 
-from . import _problem, functional, modules
+from . import _grid, _problem, functional, modules
 from .function import DCNv4Function
 from .modules import DCNv4
 
@@ -48,7 +48,7 @@ SAFE_GLOBALS = [
     (CenterFeatureScaleModule, "DCNv4.modules.dcnv4.CenterFeatureScaleModule"),
     modules.DCNv4,
     modules.DCNv4Conv2d,
-    modules._Middle,
+    _grid.Middle,
     _problem.Layer,
     functional.dcnv4,
     torch.nn.Conv2d,
