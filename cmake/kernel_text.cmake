@@ -1,5 +1,6 @@
 # The texts of backends/kernels as one C file of character arrays, made anew when one of them changes.
 set(dcnv4_kernel_texts
+  dcnv4i_kernel_parameters parameters.h
   dcnv4i_kernel_sample sample.inl
   dcnv4i_kernel_points points.inl
   dcnv4i_kernel_runs runs.inl

@@ -4,6 +4,7 @@
 #define DCNV4I_DRIVER_H
 
 #include "../../core/status.h"
+#include "arguments.h"
 
 #include <stdbool.h>
 
@@ -32,8 +33,6 @@ typedef struct dcnv4i_argument {
     void *handle;
     int64_t number;
 } dcnv4i_argument;
-
-enum { DCNV4I_MAX_ARGUMENTS = 20 };
 
 /* A kernel and what it runs on. */
 typedef struct dcnv4i_launch {

@@ -170,12 +170,25 @@ void dcnv4i_gpu_kernel_info(const void *made, int64_t index, dcnv4_kernel_info *
 
 /* ---- Runs ----------------------------------------------------------------------------------------------------------- */
 
-void dcnv4i_give_buffer(const dcnv4i_gpu *gpu, dcnv4i_launch *launch, void *handle, size_t offset, size_t item) {
-    const bool is_address = gpu->driver->pointer_handles;
-    launch->arguments[launch->argument_count++] = (dcnv4i_argument){
-        .is_handle = true, .handle = is_address ? (char *)handle + offset : handle};
-    launch->arguments[launch->argument_count++] = (dcnv4i_argument){.number = is_address ? 0
-                                                                                         : (int64_t)(offset / item)};
+static void give_buffer(bool is_address, const dcnv4i_place *place, dcnv4i_argument *argument) {
+    argument[0] = (dcnv4i_argument){.is_handle = true,
+                                    .handle = is_address ? (char *)place->handle + place->offset : place->handle};
+    argument[1] = (dcnv4i_argument){.number = is_address ? 0 : (int64_t)(place->offset / place->item)};
+}
+
+void dcnv4i_give_arguments(const dcnv4i_gpu *gpu, dcnv4i_signature_id id, const dcnv4i_place buffers[DCNV4I_BUFFERS],
+                           const int64_t numbers[DCNV4I_NUMBERS], dcnv4i_launch *launch) {
+    const dcnv4i_signature *const signature = &dcnv4i_signatures[id];
+    int count = 0;
+    for (int i = 0; i < signature->count; ++i) {
+        const int what = signature->given[i];
+        if (what < DCNV4I_BUFFERS) {
+            give_buffer(gpu->driver->pointer_handles, &buffers[what], &launch->arguments[count]);
+            count += 2;
+        } else
+            launch->arguments[count++] = (dcnv4i_argument){.number = numbers[what - DCNV4I_BUFFERS]};
+    }
+    launch->argument_count = count;
 }
 
 /* The offset of a workspace's first part: after what is missing to a multiple of DCNV4I_WORKSPACE_ALIGNMENT. */
@@ -184,25 +197,23 @@ static size_t workspace_begin(const dcnv4i_gpu *gpu, const dcnv4_buffer *workspa
     return workspace->offset + (size_t)(-begin % DCNV4I_WORKSPACE_ALIGNMENT);
 }
 
-static void give(const dcnv4i_gpu_program *p, const dcnv4i_steps *todo, const dcnv4_buffers *buffers, int what,
-                 dcnv4i_launch *launch) {
+/* All that kernels of a pass may be given. Where there is no such part of the workspace, the kernel does not read the argument;
+ * it gets something valid. */
+static void list_places(const dcnv4i_gpu_program *p, const dcnv4i_steps *todo, const dcnv4_buffers *buffers,
+                        dcnv4i_place places[DCNV4I_BUFFERS]) {
     const dcnv4_buffer *const tensors[DCNV4I_TENSORS] = {
         &buffers->value,       &buffers->offset_mask, &buffers->output,
         &buffers->grad_output, &buffers->grad_value,  &buffers->grad_offset_mask,
     };
-    /* Where there is no such part of the workspace, the kernel does not read the argument; it gets something valid. */
-    const bool used = (what == DCNV4I_BIND_SUMS ? todo->sums_bytes : todo->reach_bytes) > 0;
-    if (what < DCNV4I_BIND_SUMS)
-        dcnv4i_give_buffer(p->gpu, launch, tensors[what]->handle, tensors[what]->offset,
-                           p->problem.tensors[what].item);
-    else if (!used)
-        dcnv4i_give_buffer(p->gpu, launch, buffers->grad_value.handle, 0, 1);
-    else {
-        const size_t begin = workspace_begin(p->gpu, &buffers->workspace);
-        dcnv4i_give_buffer(p->gpu, launch, buffers->workspace.handle,
-                           begin + (what == DCNV4I_BIND_REACH ? todo->sums_bytes : 0),
-                           what == DCNV4I_BIND_REACH ? todo->reach_item : sizeof(float));
-    }
+    const size_t begin = workspace_begin(p->gpu, &buffers->workspace);
+    void *const workspace = buffers->workspace.handle;
+    for (int i = 0; i < DCNV4I_TENSORS; ++i)
+        places[i] = (dcnv4i_place){tensors[i]->handle, tensors[i]->offset, p->problem.tensors[i].item};
+    places[DCNV4I_GIVE_SUMS] = places[DCNV4I_GIVE_REACH] = (dcnv4i_place){buffers->grad_value.handle, 0, 1};
+    if (todo->sums_bytes > 0)
+        places[DCNV4I_GIVE_SUMS] = (dcnv4i_place){workspace, begin, sizeof(float)};
+    if (todo->reach_bytes > 0)
+        places[DCNV4I_GIVE_REACH] = (dcnv4i_place){workspace, begin + todo->sums_bytes, todo->reach_item};
 }
 
 /* Whether every tensor of the pass begins at a multiple of DCNV4I_ALIGNMENT; the workspace's parts always do. */
@@ -222,23 +233,21 @@ dcnv4_status dcnv4i_gpu_run(const void *made, dcnv4_pass pass, const dcnv4_buffe
     const dcnv4i_gpu_program *p = made;
     const bool aligned = !p->gpu->limits.cpu && are_aligned(p, pass, buffers);
     const dcnv4i_steps *todo = &p->passes[pass][aligned];
-    dcnv4i_launch launches[DCNV4I_MAX_LAUNCHES];
-    for (int i = 0; i < todo->count; ++i) {
-        const dcnv4i_step *s = &todo->step[i];
-        launches[i].kernel = s->kernel;
-        launches[i].groups = s->groups;
-        launches[i].work_group = s->work_group;
-        launches[i].argument_count = 0;
-        for (int b = 0; b < s->bindings; ++b)
-            give(p, todo, buffers, s->binding[b], &launches[i]);
-        for (int n = 0; n < s->numbers; ++n)
-            launches[i].arguments[launches[i].argument_count++] = (dcnv4i_argument){.number = s->number[n]};
-    }
+    dcnv4i_launch launches[DCNV4I_STEPS];
+    dcnv4i_place places[DCNV4I_BUFFERS];
+    int count = 0;
+    list_places(p, todo, buffers, places);
+    for (const dcnv4i_step *s = todo->step; s < todo->step + DCNV4I_STEPS; ++s)
+        if (s->groups > 0) {
+            dcnv4i_launch *const launch = &launches[count++];
+            launch->kernel = s->kernel, launch->groups = s->groups, launch->work_group = s->work_group;
+            dcnv4i_give_arguments(p->gpu, s->signature, places, s->number, launch);
+        }
     const dcnv4_status status = p->gpu->driver->usable(p->gpu->device);
     if (status == DCNV4_SUCCESS && !dcnv4i_passes_has(p, aligned))
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "a candidate's tensors begin at multiples of %d bytes",
                            DCNV4I_ALIGNMENT);
-    return status == DCNV4_SUCCESS ? p->gpu->driver->start(p->gpu->device, launches, todo->count, stream) : status;
+    return status == DCNV4_SUCCESS ? p->gpu->driver->start(p->gpu->device, launches, count, stream) : status;
 }
 
 dcnv4_status dcnv4i_gpu_floor_run(const void *made, dcnv4_pass pass, dcnv4_floor floor, const dcnv4_buffers *buffers,

@@ -48,8 +48,17 @@ dcnv4_status dcnv4i_gpu_download(void *gpu, const dcnv4_buffer *buffer, void *ta
     .buffer_create = dcnv4i_gpu_buffer_create, .buffer_destroy = dcnv4i_gpu_buffer_destroy,          \
     .upload = dcnv4i_gpu_upload, .download = dcnv4i_gpu_download
 
-/* Adds to a launch's arguments a buffer, and the number of the element, of item bytes, where its part begins. A handle that is
- * an address may be no multiple of item where its sum with the offset is one: then the sum is given. */
-void dcnv4i_give_buffer(const dcnv4i_gpu *gpu, dcnv4i_launch *launch, void *handle, size_t offset, size_t item);
+/* A part of a buffer, which begins at an offset of bytes and has elements of item bytes. */
+typedef struct dcnv4i_place {
+    void *handle;
+    size_t offset, item;
+} dcnv4i_place;
+
+/* Gives a launch the arguments of its kernel: what of these is in its list, in the list's order. A buffer is a handle, and the
+ * number of the element where its part begins. A handle that is an address may be no multiple of item where its sum with the
+ * offset is one: then the sum is given. */
+void dcnv4i_give_arguments(const dcnv4i_gpu *gpu, dcnv4i_signature_id signature,
+                           const dcnv4i_place buffers[DCNV4I_BUFFERS], const int64_t numbers[DCNV4I_NUMBERS],
+                           dcnv4i_launch *launch);
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef DCNV4I_KERNEL_TEXT_H
 #define DCNV4I_KERNEL_TEXT_H
 
+extern const char dcnv4i_kernel_parameters[];
 extern const char dcnv4i_kernel_sample[];
 extern const char dcnv4i_kernel_points[];
 extern const char dcnv4i_kernel_runs[];

@@ -5,33 +5,6 @@
 
 static const dcnv4i_cuts no_cuts = {1, 1};
 
-static dcnv4i_step *add_step(dcnv4i_steps *to, void *kernel, int64_t groups, int64_t work_group) {
-    dcnv4i_step *added = &to->step[to->count];
-    *added = (dcnv4i_step){.kernel = kernel, .groups = groups, .work_group = work_group};
-    to->count += groups > 0;
-    return added;
-}
-
-static void bind(dcnv4i_step *to, int what) {
-    to->binding[to->bindings++] = what;
-}
-
-static void pass_number(dcnv4i_step *to, int64_t number) {
-    to->number[to->numbers++] = number;
-}
-
-static void pass_sizes(dcnv4i_step *to, const dcnv4i_problem *problem) {
-    pass_number(to, problem->asked.height);
-    pass_number(to, problem->asked.width);
-    pass_number(to, problem->output_height);
-    pass_number(to, problem->output_width);
-}
-
-static void pass_grid(dcnv4i_step *to, dcnv4i_grid grid) {
-    pass_number(to, dcnv4i_reciprocal(grid.columns));
-    pass_number(to, dcnv4i_reciprocal(grid.rows));
-}
-
 /* One part of a program while it is made. */
 typedef struct part {
     dcnv4i_part id;
@@ -93,56 +66,59 @@ static int64_t tile_work_group(const dcnv4i_geometry *geometry) {
                              : (int64_t)geometry->tile_h * geometry->tile_w * geometry->tile_groups * geometry->lanes;
 }
 
-/* The launch of a part that has one kernel over all blocks. */
-static dcnv4_status add_main(dcnv4i_gpu_program *made, dcnv4i_part id, dcnv4i_kernel kernel, bool aligned,
-                             dcnv4i_steps *to, const dcnv4i_tensor_id *tensors, int count) {
-    part p;
-    const dcnv4_status status = get_part(made, id, aligned, &p);
-    if (status != DCNV4_SUCCESS)
-        return status;
-    dcnv4i_step *main = add_step(to, p.module->kernels[kernel],
-                                 dcnv4i_geometry_groups(&p.geometry, &made->problem, id, no_cuts),
-                                 tile_work_group(&p.geometry));
-    for (int i = 0; i < count; ++i)
-        bind(main, DCNV4I_BIND_TENSOR + (int)tensors[i]);
-    pass_sizes(main, &made->problem);
-    pass_grid(main, dcnv4i_geometry_tiles(&p.geometry, &made->problem, id));
-    return DCNV4_SUCCESS;
+/* A launch, with all numbers that its kernel may be passed. */
+static void set_step(const dcnv4i_gpu_program *made, const part *p, dcnv4i_steps *to, dcnv4i_step_id id,
+                     dcnv4i_kernel kernel, dcnv4i_signature_id signature, int64_t groups, int64_t work_group) {
+    const dcnv4i_problem *problem = &made->problem;
+    const dcnv4i_cuts cuts = dcnv4i_cuts_of(&made->gpu->limits, problem);
+    const bool tiled = p->geometry.scatter == DCNV4I_SCATTER_TILES && p->id == DCNV4I_PART_SCATTER;
+    const dcnv4i_grid tiles = dcnv4i_geometry_tiles(&p->geometry, problem, p->id);
+    const dcnv4i_grid chunks = tiled ? dcnv4i_geometry_chunks(&p->geometry, problem) : (dcnv4i_grid){0, 0};
+    to->step[id] = (dcnv4i_step){
+        .kernel = p->module->kernels[kernel],
+        .groups = groups,
+        .work_group = work_group,
+        .signature = signature,
+        .number =
+            {
+                [DCNV4I_PASS_HEIGHT] = problem->asked.height,
+                [DCNV4I_PASS_WIDTH] = problem->asked.width,
+                [DCNV4I_PASS_OUTPUT_HEIGHT] = problem->output_height,
+                [DCNV4I_PASS_OUTPUT_WIDTH] = problem->output_width,
+                [DCNV4I_PASS_BY_COLUMNS] = dcnv4i_reciprocal(tiles.columns),
+                [DCNV4I_PASS_BY_ROWS] = dcnv4i_reciprocal(tiles.rows),
+                [DCNV4I_PASS_BANDS] = cuts.bands,
+                [DCNV4I_PASS_SHARES] = cuts.shares,
+                [DCNV4I_PASS_BY_CHUNKS] = dcnv4i_reciprocal(chunks.rows * chunks.columns),
+                [DCNV4I_PASS_BY_CHUNK_COLUMNS] = dcnv4i_reciprocal(chunks.columns),
+                [DCNV4I_PASS_PIXELS] = problem->tensors[DCNV4I_VALUE].pixels,
+            },
+    };
 }
 
-static void bind_scatter(dcnv4i_step *to) {
-    bind(to, DCNV4I_BIND_TENSOR + DCNV4I_OFFSET_MASK);
-    bind(to, DCNV4I_BIND_TENSOR + DCNV4I_GRAD_OUTPUT);
-    bind(to, DCNV4I_BIND_TENSOR + DCNV4I_GRAD_VALUE);
-    bind(to, DCNV4I_BIND_SUMS);
+/* The launch of a part that has one kernel over all blocks. */
+static dcnv4_status add_main(dcnv4i_gpu_program *made, dcnv4i_part id, dcnv4i_kernel kernel,
+                             dcnv4i_signature_id signature, bool aligned, dcnv4i_steps *to) {
+    part p;
+    const dcnv4_status status = get_part(made, id, aligned, &p);
+    if (status == DCNV4_SUCCESS)
+        set_step(made, &p, to, DCNV4I_STEP_MAIN, kernel, signature,
+                 dcnv4i_geometry_groups(&p.geometry, &made->problem, id, no_cuts), tile_work_group(&p.geometry));
+    return status;
 }
 
 static void add_owned_scatter(dcnv4i_gpu_program *made, const part *p, dcnv4i_steps *to) {
     const dcnv4i_problem *problem = &made->problem;
     const dcnv4i_cuts cuts = dcnv4i_cuts_of(&made->gpu->limits, problem);
     const int64_t rows = cuts.bands > 1 ? problem->asked.batch * problem->output_height : 0;
-    dcnv4i_step *reach = add_step(to, p->module->kernels[DCNV4I_KERNEL_REACH], rows, 1);
-    bind(reach, DCNV4I_BIND_TENSOR + DCNV4I_OFFSET_MASK);
-    bind(reach, DCNV4I_BIND_REACH);
-    pass_sizes(reach, problem);
-    void *const both = p->module->kernels[DCNV4I_KERNEL_BOTH];
+    set_step(made, p, to, DCNV4I_STEP_BEFORE, DCNV4I_KERNEL_REACH, DCNV4I_SIGNATURE_REACH_BANDS, rows, 1);
     /* Without value there are still gradients of points: zeros. */
-    dcnv4i_step *scatter = both ? add_step(to, both, problem->asked.batch * cuts.bands * cuts.shares, 1)
-                                : add_step(to, p->module->kernels[DCNV4I_KERNEL_SCATTER],
-                                           dcnv4i_geometry_groups(&p->geometry, problem, p->id, cuts),
-                                           p->geometry.lanes);
-    if (both)
-        bind(scatter, DCNV4I_BIND_TENSOR + DCNV4I_VALUE);
-    bind(scatter, DCNV4I_BIND_TENSOR + DCNV4I_OFFSET_MASK);
-    bind(scatter, DCNV4I_BIND_TENSOR + DCNV4I_GRAD_OUTPUT);
-    if (both)
-        bind(scatter, DCNV4I_BIND_TENSOR + DCNV4I_GRAD_OFFSET_MASK);
-    bind(scatter, DCNV4I_BIND_TENSOR + DCNV4I_GRAD_VALUE);
-    bind(scatter, DCNV4I_BIND_SUMS);
-    bind(scatter, DCNV4I_BIND_REACH);
-    pass_number(scatter, cuts.bands);
-    pass_number(scatter, cuts.shares);
-    pass_sizes(scatter, problem);
+    if (p->module->kernels[DCNV4I_KERNEL_BOTH])
+        set_step(made, p, to, DCNV4I_STEP_SCATTER, DCNV4I_KERNEL_BOTH, DCNV4I_SIGNATURE_BOTH,
+                 problem->asked.batch * cuts.bands * cuts.shares, 1);
+    else
+        set_step(made, p, to, DCNV4I_STEP_SCATTER, DCNV4I_KERNEL_SCATTER, DCNV4I_SIGNATURE_SCATTER_BANDS,
+                 dcnv4i_geometry_groups(&p->geometry, problem, p->id, cuts), p->geometry.lanes);
     to->reach_item = p->geometry.wide ? 8 : 4;
     to->reach_bytes = 2 * to->reach_item * (size_t)rows;
 }
@@ -150,24 +126,11 @@ static void add_owned_scatter(dcnv4i_gpu_program *made, const part *p, dcnv4i_st
 static void add_tiled_scatter(dcnv4i_gpu_program *made, const part *p, dcnv4i_steps *to) {
     const dcnv4i_problem *problem = &made->problem;
     const dcnv4i_grid grid = dcnv4i_geometry_chunks(&p->geometry, problem);
-    const int64_t each = grid.rows * grid.columns, chunks = problem->asked.batch * problem->asked.groups * each;
-    dcnv4i_step *reach = add_step(to, p->module->kernels[DCNV4I_KERNEL_REACH], chunks,
-                                  dcnv4i_flat_group(&made->gpu->limits));
-    bind(reach, DCNV4I_BIND_TENSOR + DCNV4I_OFFSET_MASK);
-    bind(reach, DCNV4I_BIND_REACH);
-    pass_sizes(reach, problem);
-    pass_number(reach, dcnv4i_reciprocal(each));
-    pass_number(reach, dcnv4i_reciprocal(grid.columns));
-    dcnv4i_step *scatter = add_step(to, p->module->kernels[DCNV4I_KERNEL_SCATTER],
-                                    dcnv4i_geometry_groups(&p->geometry, problem, p->id, no_cuts),
-                                    tile_work_group(&p->geometry));
-    bind(scatter, DCNV4I_BIND_TENSOR + DCNV4I_OFFSET_MASK);
-    bind(scatter, DCNV4I_BIND_TENSOR + DCNV4I_GRAD_OUTPUT);
-    bind(scatter, DCNV4I_BIND_TENSOR + DCNV4I_GRAD_VALUE);
-    bind(scatter, DCNV4I_BIND_REACH);
-    pass_sizes(scatter, problem);
-    pass_grid(scatter, dcnv4i_geometry_tiles(&p->geometry, problem, p->id));
-    pass_number(scatter, dcnv4i_reciprocal(grid.columns));
+    const int64_t chunks = problem->asked.batch * problem->asked.groups * (grid.rows * grid.columns);
+    set_step(made, p, to, DCNV4I_STEP_BEFORE, DCNV4I_KERNEL_REACH, DCNV4I_SIGNATURE_REACH_TILES, chunks,
+             dcnv4i_flat_group(&made->gpu->limits));
+    set_step(made, p, to, DCNV4I_STEP_SCATTER, DCNV4I_KERNEL_SCATTER, DCNV4I_SIGNATURE_SCATTER_TILES,
+             dcnv4i_geometry_groups(&p->geometry, problem, p->id, no_cuts), tile_work_group(&p->geometry));
     to->reach_item = p->geometry.wide ? 8 : 4;
     to->reach_bytes = 4 * to->reach_item * (size_t)chunks;
 }
@@ -176,22 +139,12 @@ static void add_atomic_scatter(dcnv4i_gpu_program *made, const part *p, dcnv4i_s
     const dcnv4i_problem *problem = &made->problem;
     const int64_t pixels = problem->tensors[DCNV4I_VALUE].pixels, items = pixels * problem->channels;
     const int64_t flat = dcnv4i_flat_group(&made->gpu->limits), flat_groups = items / flat + (items % flat != 0);
-    dcnv4i_step *clear = add_step(to, p->module->kernels[DCNV4I_KERNEL_CLEAR], flat_groups, flat);
-    bind(clear, DCNV4I_BIND_TENSOR + DCNV4I_GRAD_VALUE);
-    bind(clear, DCNV4I_BIND_SUMS);
-    pass_number(clear, pixels);
-    dcnv4i_step *scatter = add_step(to, p->module->kernels[DCNV4I_KERNEL_SCATTER],
-                                    pixels > 0 ? dcnv4i_geometry_groups(&p->geometry, problem, p->id, no_cuts) : 0,
-                                    tile_work_group(&p->geometry));
-    bind_scatter(scatter);
-    pass_sizes(scatter, problem);
-    pass_grid(scatter, dcnv4i_geometry_tiles(&p->geometry, problem, p->id));
-    if (!p->module->kernels[DCNV4I_KERNEL_CONVERT])
-        return;
-    dcnv4i_step *convert = add_step(to, p->module->kernels[DCNV4I_KERNEL_CONVERT], flat_groups, flat);
-    bind(convert, DCNV4I_BIND_TENSOR + DCNV4I_GRAD_VALUE);
-    bind(convert, DCNV4I_BIND_SUMS);
-    pass_number(convert, pixels);
+    set_step(made, p, to, DCNV4I_STEP_BEFORE, DCNV4I_KERNEL_CLEAR, DCNV4I_SIGNATURE_CLEAR, flat_groups, flat);
+    set_step(made, p, to, DCNV4I_STEP_SCATTER, DCNV4I_KERNEL_SCATTER, DCNV4I_SIGNATURE_SCATTER_ATOMIC,
+             pixels > 0 ? dcnv4i_geometry_groups(&p->geometry, problem, p->id, no_cuts) : 0,
+             tile_work_group(&p->geometry));
+    if (p->module->kernels[DCNV4I_KERNEL_CONVERT])
+        set_step(made, p, to, DCNV4I_STEP_AFTER, DCNV4I_KERNEL_CONVERT, DCNV4I_SIGNATURE_CONVERT, flat_groups, flat);
 }
 
 /* Numbers of the workspace that are float32 sums; on a CPU that does both at once, copies of value lie between them. */
@@ -226,16 +179,13 @@ static dcnv4_status add_scatter(dcnv4i_gpu_program *made, bool aligned, dcnv4i_s
 }
 
 static dcnv4_status make_passes(dcnv4i_gpu_program *made, bool aligned) {
-    static const dcnv4i_tensor_id forward[] = {DCNV4I_VALUE, DCNV4I_OFFSET_MASK, DCNV4I_OUTPUT};
-    static const dcnv4i_tensor_id points[] = {DCNV4I_VALUE, DCNV4I_OFFSET_MASK, DCNV4I_GRAD_OUTPUT,
-                                              DCNV4I_GRAD_OFFSET_MASK};
     dcnv4i_steps *const backward = &made->passes[DCNV4_PASS_BACKWARD][aligned];
     dcnv4_status status = DCNV4_SUCCESS;
     if (has_part(made, DCNV4I_PART_FORWARD))
-        status = add_main(made, DCNV4I_PART_FORWARD, DCNV4I_KERNEL_FORWARD, aligned,
-                          &made->passes[DCNV4_PASS_FORWARD][aligned], forward, 3);
+        status = add_main(made, DCNV4I_PART_FORWARD, DCNV4I_KERNEL_FORWARD, DCNV4I_SIGNATURE_FORWARD, aligned,
+                          &made->passes[DCNV4_PASS_FORWARD][aligned]);
     if (status == DCNV4_SUCCESS && has_part(made, DCNV4I_PART_POINTS) && !does_both(made))
-        status = add_main(made, DCNV4I_PART_POINTS, DCNV4I_KERNEL_POINTS, aligned, backward, points, 4);
+        status = add_main(made, DCNV4I_PART_POINTS, DCNV4I_KERNEL_POINTS, DCNV4I_SIGNATURE_POINTS, aligned, backward);
     if (status == DCNV4_SUCCESS && has_part(made, DCNV4I_PART_SCATTER))
         status = add_scatter(made, aligned, backward);
     return status;
@@ -243,9 +193,9 @@ static dcnv4_status make_passes(dcnv4i_gpu_program *made, bool aligned) {
 
 /* A grid of work-groups has an end; what would not fit is refused here, not when it is launched. */
 static dcnv4_status check_steps(const dcnv4i_limits *limits, const dcnv4i_steps *all) {
-    for (const dcnv4i_step *s = all->step; s < all->step + all->count; ++s)
+    for (const dcnv4i_step *s = all->step; s < all->step + DCNV4I_STEPS; ++s)
         if ((limits->groups > 0 && s->groups > limits->groups) ||
-            (limits->items > 0 && s->groups > limits->items / s->work_group))
+            (limits->items > 0 && s->groups > 0 && s->groups > limits->items / s->work_group))
             return dcnv4i_fail(DCNV4_UNSUPPORTED,
                                "a pass needs %" PRId64 " work-groups of %" PRId64 " work-items, more than a launch on "
                                "this device can have; split the batch",

@@ -5,27 +5,25 @@
 #include "choices.h"
 #include "gpu.h"
 
-/* What an argument of a launch stands for; each tensor and the workspace is a handle and the number of its first element. */
-typedef enum dcnv4i_binding {
-    DCNV4I_BIND_TENSOR,    /* + dcnv4i_tensor_id */
-    DCNV4I_BIND_SUMS = 16, /* the float32 sums of grad_value, in the workspace */
-    DCNV4I_BIND_REACH,     /* the reach of output rows, in the workspace */
-} dcnv4i_binding;
-
-enum { DCNV4I_MAX_LAUNCHES = 4, DCNV4I_MAX_BINDINGS = 7, DCNV4I_MAX_NUMBERS = 7 };
-
-/* A launch but for its buffers. */
+/* A launch but for its buffers. A kernel's list says which of the numbers it is passed. */
 typedef struct dcnv4i_step {
     void *kernel;
-    int64_t groups, work_group;
-    int bindings, numbers;
-    int binding[DCNV4I_MAX_BINDINGS];
-    int64_t number[DCNV4I_MAX_NUMBERS];
+    int64_t groups, work_group; /* no groups: there is no such launch */
+    dcnv4i_signature_id signature;
+    int64_t number[DCNV4I_NUMBERS];
 } dcnv4i_step;
 
+/* The launches of a pass, in their order. */
+typedef enum dcnv4i_step_id {
+    DCNV4I_STEP_MAIN,    /* all of forward; of backward, the gradients of points */
+    DCNV4I_STEP_BEFORE,  /* before the scatter: reach or clear */
+    DCNV4I_STEP_SCATTER, /* the gradients of value, or both */
+    DCNV4I_STEP_AFTER,   /* after it: convert */
+    DCNV4I_STEPS
+} dcnv4i_step_id;
+
 typedef struct dcnv4i_steps {
-    int count;
-    dcnv4i_step step[DCNV4I_MAX_LAUNCHES];
+    dcnv4i_step step[DCNV4I_STEPS];
     size_t sums_bytes, reach_bytes; /* of the workspace, one after the other */
     size_t reach_item;
 } dcnv4i_steps;

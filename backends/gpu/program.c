@@ -20,17 +20,34 @@ dcnv4i_build_counts dcnv4i_build_count(void) {
 /* ---- The constants of a program, as text ------------------------------------------------------------------------- */
 
 typedef struct text {
-    char *bytes;
+    char *bytes; /* NULL once there was no memory */
     size_t length, room;
 } text;
 
+static text no_text(void) {
+    return (text){calloc(1, 1), 0, 1};
+}
+
 static void append(text *to, const char *format, ...) DCNV4I_PRINTF(2, 3);
 static void append(text *to, const char *format, ...) {
+    char line[256];
     va_list arguments;
     va_start(arguments, format);
-    const int length = vsnprintf(to->bytes + to->length, to->room - to->length, format, arguments);
+    const size_t length = (size_t)vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    to->length += (size_t)length;
+    const size_t needed = to->length + length + 1;
+    char *const grown = !to->bytes || length >= sizeof line ? NULL
+                        : needed > to->room                 ? realloc(to->bytes, 2 * needed)
+                                                            : to->bytes;
+    if (!grown) {
+        free(to->bytes);
+        to->bytes = NULL;
+        return;
+    }
+    to->room = needed > to->room ? 2 * needed : to->room;
+    to->bytes = grown;
+    memcpy(to->bytes + to->length, line, length + 1);
+    to->length += length;
 }
 
 static void define(text *to, const char *name, int64_t number) {
@@ -133,60 +150,68 @@ static void define_geometry(text *to, const dcnv4i_limits *limits, const dcnv4i_
     append(to, "#define DCN_UNROLL_VECTORS %s\n", lane_vectors <= 8 ? "DCN_UNROLL" : "");
 }
 
-/* Longer than any set of constants: some 50 lines of a name and a number. */
-enum { CONSTANTS_ROOM = 4096 };
-
 static char *constants_of(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part_set parts,
                           const dcnv4i_geometry *geometry) {
-    text constants = {malloc(CONSTANTS_ROOM), 0, CONSTANTS_ROOM};
-    if (constants.bytes) {
-        define_layer(&constants, problem);
-        define_geometry(&constants, limits, problem, parts, geometry);
-    }
+    text constants = no_text();
+    define_layer(&constants, problem);
+    define_geometry(&constants, limits, problem, parts, geometry);
     return constants.bytes;
 }
 
 char *dcnv4i_program_layer(const dcnv4i_problem *problem) {
-    text layer = {malloc(CONSTANTS_ROOM), 0, CONSTANTS_ROOM};
-    if (layer.bytes)
-        define_layer(&layer, problem);
+    text layer = no_text();
+    define_layer(&layer, problem);
     return layer.bytes;
 }
 
 /* ---- The source text ------------------------------------------------------------------------------------------------ */
 
-enum { MOST_TEXTS = 12 };
+/* Texts one after the other; only their length while there are no bytes. */
+typedef struct sequence {
+    char *bytes;
+    size_t length;
+} sequence;
+
+static void put(sequence *to, const char *next) {
+    const size_t length = strlen(next);
+    if (to->bytes)
+        memcpy(to->bytes + to->length, next, length + 1);
+    to->length += length;
+}
+
+static void put_all(sequence *to, const char *constants, const char *const *words, dcnv4i_part_set parts,
+                    const dcnv4i_geometry *geometry) {
+    put(to, constants);
+    while (*words)
+        put(to, *words++);
+    put(to, dcnv4i_kernel_parameters);
+    put(to, dcnv4i_kernel_sample);
+    put(to, dcnv4i_kernel_points);
+    if (geometry->run > 1)
+        put(to, dcnv4i_kernel_runs);
+    if (has(parts, DCNV4I_PART_FORWARD))
+        put(to, dcnv4i_kernel_forward);
+    if (has(parts, DCNV4I_PART_SCATTER))
+        put(to,
+            geometry->scatter == DCNV4I_SCATTER_TILES ? dcnv4i_kernel_backward_tiles : dcnv4i_kernel_backward_scatter);
+    if (has(parts, DCNV4I_PART_POINTS)) {
+        put(to, dcnv4i_kernel_slopes);
+        if (geometry->run > 1)
+            put(to, dcnv4i_kernel_backward_run);
+        put(to, does_both(parts, geometry) ? dcnv4i_kernel_backward_both : dcnv4i_kernel_backward_points);
+    }
+    if (has(parts, DCNV4I_PART_FLOOR))
+        put(to, dcnv4i_kernel_floor);
+}
 
 static char *source_of(const char *constants, const char *const *words, dcnv4i_part_set parts,
                        const dcnv4i_geometry *geometry) {
-    const char *texts[MOST_TEXTS] = {constants};
-    int count = 1;
-    while (*words)
-        texts[count++] = *words++;
-    texts[count++] = dcnv4i_kernel_sample;
-    texts[count++] = dcnv4i_kernel_points;
-    if (geometry->run > 1)
-        texts[count++] = dcnv4i_kernel_runs;
-    if (has(parts, DCNV4I_PART_FORWARD))
-        texts[count++] = dcnv4i_kernel_forward;
-    if (has(parts, DCNV4I_PART_SCATTER))
-        texts[count++] = geometry->scatter == DCNV4I_SCATTER_TILES ? dcnv4i_kernel_backward_tiles
-                                                                   : dcnv4i_kernel_backward_scatter;
-    if (has(parts, DCNV4I_PART_POINTS)) {
-        texts[count++] = dcnv4i_kernel_slopes;
-        if (geometry->run > 1)
-            texts[count++] = dcnv4i_kernel_backward_run;
-        texts[count++] = does_both(parts, geometry) ? dcnv4i_kernel_backward_both : dcnv4i_kernel_backward_points;
-    }
-    if (has(parts, DCNV4I_PART_FLOOR))
-        texts[count++] = dcnv4i_kernel_floor;
-    size_t length = 1;
-    for (int i = 0; i < count; ++i)
-        length += strlen(texts[i]);
-    char *source = malloc(length), *end = source;
-    for (int i = 0; i < count && source; ++i)
-        end = stpcpy(end, texts[i]);
-    return source;
+    sequence source = {NULL, 0};
+    put_all(&source, constants, words, parts, geometry);
+    source.bytes = malloc(source.length + 1);
+    source.length = 0;
+    put_all(&source, constants, words, parts, geometry);
+    return source.bytes;
 }
 
 char *dcnv4i_program_source(const char *const *words, const dcnv4i_limits *limits, const dcnv4i_problem *problem,

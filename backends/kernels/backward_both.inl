@@ -29,13 +29,7 @@ DCN_INLINE void dcn_unpack(const DCN_GLOBAL float *packed, const DCN_PRIVATE dcn
  * adds, and of output's, for whose points it writes the gradients. If it has all rows, it does both at once, on a copy of one
  * group's channels after the other in its part of the workspace; else the sums of 16-bit types are there. */
 DCN_KERNEL(dcn_backward, 1)
-(const DCN_GLOBAL dcn_item *DCN_RESTRICT value, dcn_long value_at,
- const DCN_GLOBAL dcn_offset_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
- const DCN_GLOBAL dcn_item *DCN_RESTRICT grad_output, dcn_long grad_output_at,
- DCN_GLOBAL dcn_offset_item *DCN_RESTRICT grad_offset_mask, dcn_long grad_offset_mask_at, DCN_GLOBAL dcn_item *grad_value,
- dcn_long grad_value_at, DCN_GLOBAL float *workspace, dcn_long workspace_at,
- const DCN_GLOBAL dcn_index *DCN_RESTRICT reach, dcn_long reach_at, dcn_long bands, dcn_long shares, dcn_long height,
- dcn_long width, dcn_long output_height, dcn_long output_width) {
+(DCN_PARAMETERS(BOTH)) {
     value += value_at, offset_mask += offset_mask_at, grad_output += grad_output_at;
     grad_offset_mask += grad_offset_mask_at, grad_value += grad_value_at, workspace += workspace_at, reach += reach_at;
     dcn_sizes sizes;

@@ -16,11 +16,7 @@ DCN_KERNEL_OF(dcn_backward_points, DCN_WORK_GROUP, DCN_ALIGNED && DCN_SHARE <= 3
 #else
 DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
 #endif
-(const DCN_GLOBAL dcn_item *DCN_RESTRICT value, dcn_long value_at,
- const DCN_GLOBAL dcn_offset_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
- const DCN_GLOBAL dcn_item *DCN_RESTRICT grad_output, dcn_long grad_output_at,
- DCN_GLOBAL dcn_offset_item *DCN_RESTRICT grad_offset_mask, dcn_long grad_offset_mask_at, dcn_long height, dcn_long width,
- dcn_long output_height, dcn_long output_width, dcn_long by_columns, dcn_long by_rows) {
+(DCN_PARAMETERS(POINTS)) {
     value += value_at, offset_mask += offset_mask_at;
     grad_output += grad_output_at, grad_offset_mask += grad_offset_mask_at;
     dcn_sizes sizes;

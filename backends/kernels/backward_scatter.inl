@@ -14,8 +14,7 @@
 
 /* For each row of output pixels, the smallest and the largest number of a value pixel that its points can reach. */
 DCN_KERNEL(dcn_backward_reach, 1)
-(const DCN_GLOBAL dcn_offset_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at, DCN_GLOBAL dcn_index *DCN_RESTRICT reach,
- dcn_long reach_at, dcn_long height, dcn_long width, dcn_long output_height, dcn_long output_width) {
+(DCN_PARAMETERS(REACH_BANDS)) {
     offset_mask += offset_mask_at, reach += reach_at;
     dcn_sizes sizes;
     sizes.height = height, sizes.width = width;
@@ -207,11 +206,7 @@ DCN_INLINE int dcn_reaches(const DCN_GLOBAL dcn_index *reach, dcn_index row, con
 /* Each work-group owns a band of rows of one image in some groups, and nobody else writes there: it looks through the output
  * pixels in their order, and adds what falls into its share. */
 DCN_KERNEL(dcn_backward_scatter, DCN_LANES)
-(const DCN_GLOBAL dcn_offset_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
- const DCN_GLOBAL dcn_item *DCN_RESTRICT grad_output, dcn_long grad_output_at, DCN_GLOBAL dcn_item *grad_value,
- dcn_long grad_value_at, DCN_GLOBAL float *workspace, dcn_long workspace_at,
- const DCN_GLOBAL dcn_index *DCN_RESTRICT reach, dcn_long reach_at, dcn_long bands, dcn_long shares, dcn_long height,
- dcn_long width, dcn_long output_height, dcn_long output_width) {
+(DCN_PARAMETERS(SCATTER_BANDS)) {
     offset_mask += offset_mask_at, grad_output += grad_output_at, grad_value += grad_value_at;
     workspace += workspace_at, reach += reach_at;
     dcn_sizes sizes;
@@ -246,8 +241,7 @@ DCN_KERNEL(dcn_backward_scatter, DCN_LANES)
 
 /* Zeroes the sums of every value pixel; one work-item a channel. */
 DCN_KERNEL(dcn_backward_clear, DCN_FLAT_GROUP)
-(DCN_GLOBAL dcn_item *grad_value, dcn_long grad_value_at, DCN_GLOBAL float *workspace, dcn_long workspace_at,
- dcn_long pixels) {
+(DCN_PARAMETERS(CLEAR)) {
     grad_value += grad_value_at, workspace += workspace_at;
     const dcn_index item = DCN_GROUP_ID * DCN_FLAT_GROUP + DCN_LOCAL_ID;
     const dcn_index channels = (dcn_index)DCN_GROUPS * DCN_CHANNELS;
@@ -257,10 +251,7 @@ DCN_KERNEL(dcn_backward_clear, DCN_FLAT_GROUP)
 
 /* Each work-item has some channels of a block, and adds to every corner of its points by atomic additions. */
 DCN_KERNEL(dcn_backward_scatter, DCN_WORK_GROUP)
-(const DCN_GLOBAL dcn_offset_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
- const DCN_GLOBAL dcn_item *DCN_RESTRICT grad_output, dcn_long grad_output_at, DCN_GLOBAL dcn_item *grad_value,
- dcn_long grad_value_at, DCN_GLOBAL float *workspace, dcn_long workspace_at, dcn_long height, dcn_long width,
- dcn_long output_height, dcn_long output_width, dcn_long by_columns, dcn_long by_rows) {
+(DCN_PARAMETERS(SCATTER_ATOMIC)) {
     offset_mask += offset_mask_at, grad_output += grad_output_at;
     grad_value += grad_value_at, workspace += workspace_at;
     dcn_sizes sizes;
@@ -293,8 +284,7 @@ DCN_KERNEL(dcn_backward_scatter, DCN_WORK_GROUP)
 #if DCN_DTYPE != DCN_FLOAT32
 /* Rounds the sums of every value pixel into grad_value; one work-item a channel. */
 DCN_KERNEL(dcn_backward_convert, DCN_FLAT_GROUP)
-(DCN_GLOBAL dcn_item *grad_value, dcn_long grad_value_at, const DCN_GLOBAL float *workspace, dcn_long workspace_at,
- dcn_long pixels) {
+(DCN_PARAMETERS(CONVERT)) {
     grad_value += grad_value_at, workspace += workspace_at;
     const dcn_index item = DCN_GROUP_ID * DCN_FLAT_GROUP + DCN_LOCAL_ID;
     const dcn_index channels = (dcn_index)DCN_GROUPS * DCN_CHANNELS;

@@ -34,9 +34,7 @@ DCN_INLINE dcn_start dcn_chunk_start(dcn_index chunk, dcn_long by_chunk_columns,
 
 /* For each image, group and chunk: its bounds. A work-group has one of them. */
 DCN_KERNEL(dcn_backward_reach, DCN_FLAT_GROUP)
-(const DCN_GLOBAL dcn_offset_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at, DCN_GLOBAL dcn_index *DCN_RESTRICT reach,
- dcn_long reach_at, dcn_long height, dcn_long width, dcn_long output_height, dcn_long output_width,
- dcn_long by_chunks, dcn_long by_chunk_columns) {
+(DCN_PARAMETERS(REACH_TILES)) {
     offset_mask += offset_mask_at, reach += reach_at;
     dcn_sizes sizes;
     sizes.height = height, sizes.width = width;
@@ -266,11 +264,7 @@ DCN_KERNEL_OF(dcn_backward_scatter, DCN_WORK_GROUP, DCN_VECTORS > 2 ? 80 : 64)
 #else
 DCN_KERNEL(dcn_backward_scatter, DCN_WORK_GROUP)
 #endif
-(const DCN_GLOBAL dcn_offset_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
- const DCN_GLOBAL dcn_item *DCN_RESTRICT grad_output, dcn_long grad_output_at,
- DCN_GLOBAL dcn_item *DCN_RESTRICT grad_value, dcn_long grad_value_at, const DCN_GLOBAL dcn_index *DCN_RESTRICT reach,
- dcn_long reach_at, dcn_long height, dcn_long width, dcn_long output_height, dcn_long output_width,
- dcn_long by_columns, dcn_long by_rows, dcn_long by_chunk_columns) {
+(DCN_PARAMETERS(SCATTER_TILES)) {
     offset_mask += offset_mask_at, grad_output += grad_output_at, grad_value += grad_value_at, reach += reach_at;
     DCN_LOCAL_ARRAY dcn_hits hits;
     dcn_sizes sizes, grid;

@@ -12,10 +12,7 @@ DCN_INLINE void dcn_keep(dcn_vector sum, DCN_GLOBAL dcn_item *to) {
 /* Reads up to three tensors and writes up to two, each element once; a work-item has one vector of each. Counts are of
  * vectors. */
 DCN_KERNEL(dcn_floor_memory, DCN_FLAT_GROUP)
-(const DCN_GLOBAL dcn_item *DCN_RESTRICT a, dcn_long a_at, const DCN_GLOBAL dcn_item *DCN_RESTRICT b, dcn_long b_at,
- const DCN_GLOBAL dcn_item *DCN_RESTRICT c, dcn_long c_at, DCN_GLOBAL dcn_item *DCN_RESTRICT x, dcn_long x_at,
- DCN_GLOBAL dcn_item *DCN_RESTRICT y, dcn_long y_at, dcn_long a_count, dcn_long b_count, dcn_long c_count,
- dcn_long x_count, dcn_long y_count) {
+(DCN_PARAMETERS(FLOOR_MEMORY)) {
     a += a_at, b += b_at, c += c_at, x += x_at, y += y_at;
     const dcn_index item = DCN_ITEM, at = item * DCN_VECTOR;
     dcn_vector sum = dcn_zero();
@@ -35,8 +32,7 @@ DCN_KERNEL(dcn_floor_memory, DCN_FLAT_GROUP)
 /* Each work-item loads `cells` times four vectors, with a multiply-add for each, from the first `vectors` (a power of two)
  * of value, which stay in the first-level cache; neighbouring work-items load neighbouring ones. */
 DCN_KERNEL(dcn_floor_loads, DCN_FLAT_GROUP)
-(const DCN_GLOBAL dcn_item *DCN_RESTRICT value, dcn_long value_at, DCN_GLOBAL dcn_item *output, dcn_long output_at,
- dcn_long vectors, dcn_long cells, dcn_long items) {
+(DCN_PARAMETERS(FLOOR_LOADS)) {
     value += value_at, output += output_at;
     if (DCN_ITEM >= items)
         return;

@@ -238,10 +238,7 @@ DCN_KERNEL_OF(dcn_forward, DCN_WORK_GROUP, DCN_DTYPE == DCN_FLOAT32 ? 48 : DCN_A
 #else
 DCN_KERNEL(dcn_forward, DCN_WORK_GROUP)
 #endif
-(const DCN_GLOBAL dcn_item *DCN_RESTRICT value, dcn_long value_at,
- const DCN_GLOBAL dcn_offset_item *DCN_RESTRICT offset_mask, dcn_long offset_mask_at,
- DCN_GLOBAL dcn_item *DCN_RESTRICT output, dcn_long output_at, dcn_long height, dcn_long width,
- dcn_long output_height, dcn_long output_width, dcn_long by_columns, dcn_long by_rows) {
+(DCN_PARAMETERS(FORWARD)) {
     value += value_at, offset_mask += offset_mask_at, output += output_at;
     dcn_sizes sizes;
     sizes.height = height, sizes.width = width;

@@ -34,6 +34,8 @@ function allowed(file) {
         return "^$"
     if (file ~ /^backends\/(opencl|cuda|hip)\//)
         return "^(" folder(file) "/.*|backends/gpu/.*|core/(backend|problem|status|element|fork)[.]h)$"
+    if (file ~ /^backends\/gpu\//)
+        return "^(backends/gpu/.*|backends/kernels/parameters[.]h|core/(backend|problem|status|element|fork)[.]h)$"
     if (file ~ /^backends\/[a-z]+\//)
         return "^(" folder(file) "/.*|core/(backend|problem|status|element|fork)[.]h)$"
     return "^$"

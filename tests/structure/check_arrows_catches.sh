@@ -46,6 +46,7 @@ plant backends/reference/reference.c '#include "../cpu/pool.h"'
 plant backends/kernels/some.inl '#include <stddef.h>'
 plant backends/kernels/some.inl '#include "../../core/status.h"'
 plant backends/gpu/some.c '#include "../cpu/pool.h"'
+plant backends/gpu/some.c '#include "../kernels/dialect_cuda.h"'
 plant backends/opencl/some.c '#include "../cpu/pool.h"'
 plant tools/status.h 'int x;'
 cd /

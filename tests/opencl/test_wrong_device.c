@@ -146,7 +146,7 @@ static void no_compiler(void **state) {
 static void in_new_process(const char *what, const char *expected) {
     const pid_t child = fork();
     if (child == 0) {
-        execl("/proc/self/exe", "test_self_check", what, expected, (char *)NULL);
+        execl("/proc/self/exe", "test_wrong_device", what, expected, (char *)NULL);
         _exit(2);
     }
     int how = -1;

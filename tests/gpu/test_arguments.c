@@ -1,0 +1,201 @@
+/* What launches are given, against the texts of their kernels: the parameters of a kernel are the list that the host goes by. */
+#include "../support/harness.h"
+#include "../../backends/gpu/kernel_text.h"
+#include "../../backends/gpu/passes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- A driver that keeps the source of each module, and the name of each kernel ------------------------------------- */
+
+typedef struct kernel {
+    const char *source, *name;
+} kernel;
+
+static dcnv4_status usable(void *device) {
+    (void)device;
+    return DCNV4_SUCCESS;
+}
+
+static dcnv4_status compile(void *device, const char *source, void **module, dcnv4i_binary *binary,
+                            dcnv4i_binary *portable) {
+    (void)device, (void)binary, (void)portable;
+    *module = strdup(source);
+    return DCNV4_SUCCESS;
+}
+
+static void give_back(void *device, void *object) {
+    (void)device;
+    free(object);
+}
+
+static dcnv4_status kernel_create(void *device, void *module, const char *name, void **made) {
+    (void)device;
+    kernel *const k = allocate(sizeof *k);
+    *k = (kernel){module, name};
+    *made = k;
+    return DCNV4_SUCCESS;
+}
+
+static void close_device(void *device) {
+    (void)device;
+}
+
+static const dcnv4i_driver driver = {
+    .words = dcnv4i_words_opencl,
+    .usable = usable,
+    .compile = compile,
+    .unload = give_back,
+    .kernel_create = kernel_create,
+    .kernel_destroy = give_back,
+    .close = close_device,
+};
+
+/* ---- Lists and texts ------------------------------------------------------------------------------------------------ */
+
+/* The number that a constant of the text has. */
+static int constant(const char *source, const char *name) {
+    char line[64];
+    snprintf(line, sizeof line, "#define DCN_%s ", name);
+    const char *const at = strstr(source, line);
+    assert_non_null(at);
+    return atoi(at + strlen(line));
+}
+
+/* The list that a kernel of this name should have; some have one for each way to scatter. */
+static void list_of(const kernel *k, char list[64]) {
+    static const struct {
+        const char *name, *list;
+        bool by_scatter;
+    } lists[] = {
+        {"dcn_forward", "FORWARD", false},      {"dcn_backward_points", "POINTS", false},
+        {"dcn_backward_reach", "REACH", true},  {"dcn_backward_scatter", "SCATTER", true},
+        {"dcn_backward_clear", "CLEAR", false}, {"dcn_backward_convert", "CONVERT", false},
+        {"dcn_backward", "BOTH", false},
+    };
+    static const char *const ways[] = {"BANDS", "TILES", "ATOMIC"};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; ++i)
+        if (strcmp(lists[i].name, k->name) == 0) {
+            const char *const way = lists[i].by_scatter ? ways[constant(k->source, "SCATTER")] : "";
+            snprintf(list, 64, "%s%s%s", lists[i].list, *way ? "_" : "", way);
+            return;
+        }
+    fail_msg("no list is known for %s", k->name);
+}
+
+/* Whether the text has a kernel of this name whose parameters are this list. */
+static bool has_kernel(const char *source, const char *name, const char *list) {
+    char head[64], parameters[64];
+    snprintf(head, sizeof head, "(%s, DCN_", name);
+    snprintf(parameters, sizeof parameters, "(DCN_PARAMETERS(%s)) {", list);
+    for (const char *at = source; (at = strstr(at, head)); ++at) {
+        const char *const body = strstr(at, ") {"), *const found = strstr(at, parameters);
+        if (found && found + strlen(parameters) == body + 3)
+            return true;
+    }
+    snprintf(head, sizeof head, "(%s, 1)", name); /* a work-group of one work-item */
+    const char *const at = strstr(source, head);
+    return at && strncmp(at + strlen(head) + 1, parameters, strlen(parameters)) == 0;
+}
+
+static bool seen[DCNV4I_SIGNATURE_COUNT];
+
+static void check_steps(const dcnv4i_steps *steps) {
+    for (const dcnv4i_step *s = steps->step; s < steps->step + DCNV4I_STEPS; ++s)
+        if (s->groups > 0) {
+            const kernel *const k = s->kernel;
+            const char *const list = dcnv4i_signatures[s->signature].name;
+            char expected[64];
+            list_of(k, expected);
+            assert_string_equal(list, expected);
+            if (!has_kernel(k->source, k->name, list))
+                fail_msg("no %s with the parameters %s is in its text", k->name, list);
+            seen[s->signature] = true;
+            count_case();
+        }
+}
+
+static void check_program(const dcnv4i_limits *limits, int32_t dtype, int32_t deterministic, int64_t batch) {
+    static const dcnv4i_identity identity = {.own = "test"};
+    static const dcnv4i_choices defaults = {.any = false};
+    dcnv4_problem asked = DCNV4_PROBLEM_INIT;
+    dcnv4i_problem problem;
+    void *opened;
+    asked.dtype = dtype, asked.deterministic = deterministic, asked.batch = batch;
+    asked.height = 9, asked.width = 20, asked.groups = 2, asked.group_channels = 16;
+    ASSERT_SUCCESS(dcnv4i_problem_check(&asked, &problem));
+    ASSERT_SUCCESS(dcnv4i_gpu_open(&driver, NULL, limits, &identity, &opened));
+    dcnv4i_gpu_program *const made = allocate(sizeof *made);
+    ASSERT_SUCCESS(dcnv4i_passes_make(made, opened, &problem, &defaults, DCNV4I_PARTS));
+    for (int i = 0; i < 4; ++i)
+        check_steps(&made->passes[i / 2][i % 2]);
+    /* Of points and scatter alone, which a CPU otherwise has in one kernel. */
+    for (int part = DCNV4I_PART_POINTS; part <= DCNV4I_PART_SCATTER; ++part) {
+        ASSERT_SUCCESS(dcnv4i_passes_make(made, opened, &problem, &defaults, part));
+        for (int i = 0; i < 4; ++i)
+            check_steps(&made->passes[i / 2][i % 2]);
+    }
+    free(made);
+    dcnv4i_gpu_close(opened);
+}
+
+static void lists_are_the_kernels(void **state) {
+    (void)state;
+    for (int i = 0; i < 24; ++i) {
+        const dcnv4i_limits limits = {
+            .cpu = i % 3 == 0, .work_group = 256, .local_memory = i % 3 == 1 ? 1 << 10 : 64 << 10, .units = 8};
+        check_program(&limits, i / 3 % 2, i / 6 % 2, i / 12 ? 16 : 1);
+    }
+    for (int i = 0; i < DCNV4I_SIGNATURE_COUNT; ++i)
+        if (i != DCNV4I_SIGNATURE_FLOOR_MEMORY && i != DCNV4I_SIGNATURE_FLOOR_LOADS && !seen[i])
+            fail_msg("no launch had the list %s", dcnv4i_signatures[i].name);
+    assert_true(has_kernel(dcnv4i_kernel_floor, "dcn_floor_memory", "FLOOR_MEMORY"));
+    assert_true(has_kernel(dcnv4i_kernel_floor, "dcn_floor_loads", "FLOOR_LOADS"));
+}
+
+/* Each argument where the list has it: a buffer is two. */
+static void arguments_in_order(void **state) {
+    (void)state;
+    const dcnv4i_gpu gpu = {.driver = &driver};
+    char memory[DCNV4I_BUFFERS];
+    dcnv4i_place places[DCNV4I_BUFFERS];
+    int64_t numbers[DCNV4I_NUMBERS];
+    int most = 0;
+    for (int i = 0; i < DCNV4I_BUFFERS; ++i)
+        places[i] = (dcnv4i_place){&memory[i], 4 * (size_t)i, 4};
+    for (int i = 0; i < DCNV4I_NUMBERS; ++i)
+        numbers[i] = 1000 + i;
+    for (int id = 0; id < DCNV4I_SIGNATURE_COUNT; ++id) {
+        const dcnv4i_signature *const s = &dcnv4i_signatures[id];
+        dcnv4i_launch launch;
+        int at = 0;
+        dcnv4i_give_arguments(&gpu, (dcnv4i_signature_id)id, places, numbers, &launch);
+        for (int i = 0; i < s->count; ++i) {
+            const int what = s->given[i];
+            const dcnv4i_argument *const a = &launch.arguments[at];
+            assert_int_equal(a->is_handle, what < DCNV4I_BUFFERS);
+            if (a->is_handle) {
+                assert_ptr_equal(a->handle, &memory[what]);
+                assert_false(a[1].is_handle);
+                assert_int_equal(a[1].number, what);
+            } else
+                assert_int_equal(a->number, 1000 + what - DCNV4I_BUFFERS);
+            at += what < DCNV4I_BUFFERS ? 2 : 1;
+        }
+        assert_int_equal(launch.argument_count, at);
+        assert_true(at <= DCNV4I_MAX_ARGUMENTS);
+        most = at > most ? at : most;
+        count_case();
+    }
+    assert_int_equal(most, DCNV4I_MAX_ARGUMENTS);
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lists_are_the_kernels),
+        cmocka_unit_test(arguments_in_order),
+    };
+    setenv("DCNV4_CACHE_DIR", "off", 1);
+    return HARNESS_RUN(argc, argv, tests);
+}
