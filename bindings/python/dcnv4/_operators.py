@@ -135,7 +135,9 @@ def _recorded(name, *tensors):
 def dispatch(value, offset_mask, parameters):
     offset_mask = of_values_dtype(value, offset_mask)
     layer = make_layer(*parameters)
-    return torch.ops.dcnv4.forward(value, offset_mask, *layer) if available else call_eagerly(value, offset_mask, layer)
+    if available:
+        return torch.ops.dcnv4.forward(value, offset_mask, *layer)
+    return call_eagerly(value, offset_mask, tuple(layer))
 
 
 def _forward(value, offset_mask, *arguments):
@@ -193,6 +195,7 @@ def _transformed(function, operator, count: int):
 
 
 def _register() -> torch.library.Library:
+    from . import _flops
     from ._derivatives import Backward, Forward
 
     library = torch.library.Library("dcnv4", "DEF")
@@ -212,6 +215,7 @@ def _register() -> torch.library.Library:
         library.impl(name, _differentiable(function, operator, count), "Autograd")
         library.impl(name, _batched(operator, count), "Batched")
         library.impl(name, _transformed(function, operator, count), "FuncTorchDynamicLayerFrontMode")
+    _flops.register(torch.ops.dcnv4.forward, torch.ops.dcnv4.backward)
     return library
 
 

@@ -133,7 +133,7 @@ def _find(key, parameters: tuple, value, offset_mask, grad_output=None) -> Run:
     """The run of a call whose key is new, or that has none."""
     layer = make_layer(*parameters)
     shape = check_call(value, offset_mask, layer, grad_output)
-    if not is_plain(parameters):  # others' numbers may be the same bytes and not the same number
+    if key is None or not is_plain(parameters):  # others' numbers may be the same bytes and not the same number
         key = _key(tuple(layer), value, offset_mask)
         if grad_output is not None:
             key += _about(grad_output)

@@ -47,7 +47,7 @@ def find_points(offset_mask: torch.Tensor, layer: Layer, height, width) -> Point
 
     # A point counts or does not; NaN does not, and nothing of a point that does not count is multiplied.
     counts = (x > -1) & (x < width) & (y > -1) & (y < height)
-    outside = x.new_tensor(-2.0)
+    outside = torch.tensor(-2.0, dtype=x.dtype, device=x.device)
     x, y = torch.where(counts, x, outside), torch.where(counts, y, outside)
     return Points(blocks, weights, counts, x, y, centre_x + grid[:, 0], centre_y + grid[:, 1])
 

@@ -1,0 +1,24 @@
+"""How much arithmetic a call is, for torch.utils.flop_counter.FlopCounterMode, which takes a multiply-add for two."""
+
+from __future__ import annotations
+
+import math
+
+from torch.utils.flop_counter import register_flop_formula
+
+
+def _forward(value, offset_mask, kernel_size, stride, padding, dilation, group, offset_scale, remove_center, softmax,
+             *args, out_shape=None, **kwargs) -> int:  # fmt: skip
+    """A multiply-add for each of the four pixels around a point and each channel."""
+    points = kernel_size[0] * kernel_size[1] - remove_center
+    return 2 * 4 * points * math.prod(offset_mask[:3]) * value[3]
+
+
+def _backward(grad_output, *arguments, **kwargs) -> int:
+    """The same for the gradients of the pixels, and again for those of the point."""
+    return 2 * _forward(*arguments)
+
+
+def register(forward, backward) -> None:
+    register_flop_formula(forward)(_forward)
+    register_flop_formula(backward)(_backward)
