@@ -118,6 +118,7 @@ DCN_INLINE void dcn_stage(DCN_LOCAL dcn_quad *weight, DCN_LOCAL dcn_unsigned *ce
     const int is_one = DCN_POINTS % DCN_TAPS == 0 || number < DCN_POINTS, k = is_one ? number : DCN_POINTS - 1;
     float shift_x, shift_y;
     dcn_shift(offset_mask, b->offsets, k, &shift_x, &shift_y);
+    shift_x = dcn_settle(shift_x, DCN_MIDDLE_X(b)), shift_y = dcn_settle(shift_y, DCN_MIDDLE_Y(b));
     const dcn_side x = dcn_side_of(shift_x, -(float)DCN_MIDDLE_X(b), DCN_HIGH_X(b, sizes));
     const dcn_side y = dcn_side_of(shift_y, -(float)DCN_MIDDLE_Y(b), DCN_HIGH_Y(b, sizes));
     const dcn_index pixel = dcn_cell_at(b, x.first, y.first, sizes);

@@ -79,8 +79,8 @@ typedef struct dcn_side {
     float first, near, far;
 } dcn_side;
 
-/* What dcn_locate finds along one axis, without a branch: a pixel's share is 1 less its distance from the point, or none. NaN
- * has no shares, and what dcn_settle moves makes no difference. */
+/* What dcn_locate finds along one axis, without a branch, from a position that is settled: a pixel's share is 1 less its
+ * distance from the point, or none. NaN has no shares. */
 DCN_INLINE dcn_side dcn_side_of(float position, float low, float high) {
     dcn_side side;
     side.first = dcn_cell_begin(DCN_FLOOR(position), low, high);
