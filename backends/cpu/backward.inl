@@ -77,6 +77,13 @@ static inline void vslopes(const axis *along, vec *near, vec *far) {
     *far = vselect(along->behind, vset(-1), vdrop(along->before, vset(1)));
 }
 
+/* Makes 0 of the dots with pixels of a cell that are not its points' own: whether a point is looked at again must not depend
+ * on what is there, since how the work is cut decides where points find their cells. */
+static inline void drop_strangers(const axis *h, const axis *v, vec *a, vec *b, vec *c, vec *d) {
+    *a = vdrop(vmask_or(v->behind, h->behind), *a), *b = vdrop(vmask_or(v->behind, h->before), *b);
+    *c = vdrop(vmask_or(v->before, h->behind), *c), *d = vdrop(vmask_or(v->before, h->before), *d);
+}
+
 /* For points in any cells. */
 static inline projection project_edge(const axis *h, const axis *v, vmask counts, vec a, vec b, vec c, vec d) {
     vec left, right, up, down;
@@ -138,11 +145,14 @@ static void finish_dots(const backward_run *run, const place *at, const point_bo
             const vmask counts = vmask_and(vcounts(x, middle_x, width), vcounts(y, middle_y, height));
             const axis h = vlocate(vadd(middle_x, whole_x), vsub(x, whole_x), first, last_column);
             const axis v = vlocate(vadd(middle_y, whole_y), vsub(y, whole_y), first, last_row);
+            drop_strangers(&h, &v, &a, &b, &c, &d);
             projected = project_edge(&h, &v, counts, a, b, c, d);
             scaled = vkeep(counts, scaled);
         }
-        if (!vmask_full(vfinite(vadd(vadd(a, b), vadd(c, d)))))
+        if (!vmask_full(vfinite(vadd(vadd(a, b), vadd(c, d))))) {
+            vstore_quads(dots->corners + 4 * i, a, b, c, d);
             project_again(run, at, box, chunk, dots, i, smaller(LANES, count - i), &projected);
+        }
         vstore_pairs(chunk->pairs + 2 * i, vmul(scaled, projected.by_x), vmul(scaled, projected.by_y));
         vstore(dots->by_m + i, projected.by_m);
     }
@@ -164,7 +174,8 @@ static void write_box(const backward_run *run, const place *at, const point_box 
     }
 }
 
-/* Whether a point of the chunk can reach the piece's own rows. */
+/* Whether a point of the chunk can reach the piece's own rows. One exactly on the row above does: its weights here are 0, of
+ * which an infinity makes NaN. */
 static bool reaches(const backward_run *run, const point_chunk *chunk, int64_t count) {
     const vec above = vset((real)(run->first_own - 1 - chunk->middle_y)),
               end = vset((real)(run->last_own - chunk->middle_y));
@@ -172,7 +183,7 @@ static bool reaches(const backward_run *run, const point_chunk *chunk, int64_t c
     far = vmask_not(far);
     for (int64_t i = 0; i < count; i += LANES) {
         const vec y = vload(chunk->y + i);
-        far = vmask_and(far, vmask_not(vmask_and(vless(above, y), vless(y, end))));
+        far = vmask_and(far, vmask_or(vless(y, above), vmask_not(vless(y, end))));
     }
     return !run->frame.exact || !vmask_full(far);
 }
@@ -273,6 +284,24 @@ static void backward_rows(const backward_run *run, const dcnv4i_piece *piece) {
     }
 }
 
+/* The same, with every sum of 0 a +0. One that is too small to be more than 0 may be −0, and whether points elsewhere add +0 to
+ * it depends on how the work is cut. That is rare enough to be looked for only where the processor says that something was
+ * too small; and its flag is the caller's too. */
+static void backward_sums(const backward_run *run, const dcnv4i_piece *piece, int64_t channels) {
+    const int64_t width = run->layer->problem->asked.width, rows = run->last_own - run->first_own;
+    const bool before = fetestexcept(FE_UNDERFLOW) != 0;
+    feclearexcept(FE_UNDERFLOW);
+    backward_rows(run, piece);
+    if (fetestexcept(FE_UNDERFLOW)) {
+        real *pixel = run->grad.pixels + (run->first_own - run->grad.first_row) * width * run->grad.stride;
+        for (int64_t i = 0; i < rows * width; ++i, pixel += run->grad.stride)
+            for (int64_t c = 0; c < channels; ++c)
+                pixel[c] += 0;
+    }
+    if (before)
+        feraiseexcept(FE_UNDERFLOW);
+}
+
 /* Copies one group's channels of value for a piece, as reals, with room for their gradients between the pixels, zeroed: a
  * pixel's lie side by side then, and a few rows of them in the first-level cache, where pixels of many groups would all
  * want the same few of its sets. */
@@ -308,7 +337,7 @@ static void backward_packed(const dcnv4i_layer *layer, const dcnv4i_tensors *ten
         one.first_group = group, one.last_group = group + 1;
         run.value = (view){packed, stride, piece->first_input, piece->last_input, channel, storage};
         pack(layer, storage + piece->first_input * p->width * p->value_stride * item, pixels, packed);
-        backward_rows(&run, &one);
+        backward_sums(&run, &one, depth);
         layer->write(grad + (piece->first_own - piece->first_input) * p->width * stride, stride, rows + channel * item,
                      p->grad_value_stride, (piece->last_own - piece->first_own) * p->width, depth);
     }
@@ -332,7 +361,7 @@ static void backward_in_place(const dcnv4i_layer *layer, const dcnv4i_tensors *t
     };
     for (int64_t i = 0; i < pixels; ++i)
         memset(run.grad.pixels + i * stride, 0, (size_t)channels * sizeof(real));
-    backward_rows(&run, piece);
+    backward_sums(&run, piece, channels);
 }
 
 static void backward(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, const dcnv4i_piece *piece) {

@@ -17,8 +17,9 @@ static inline cell look(const point_chunk *chunk, int64_t point, const dcnv4_pro
     const real whole_x = real_floor(x), whole_y = real_floor(y), right = x - whole_x, lower = y - whole_y;
     const int64_t column = (int64_t)whole_x + middle_x;
     const int64_t row = (int64_t)whole_y + chunk->middle_y;
-    const bool counts = column < p->width && row < p->height && (column > -1 || (column == -1 && right > 0)) &&
-                        (row > -1 || (row == -1 && lower > 0));
+    const bool empty = p->width == 0 || p->height == 0;
+    const bool counts = !empty && column < p->width && row < p->height &&
+                        (column > -1 || (column == -1 && right > 0)) && (row > -1 || (row == -1 && lower > 0));
     const real left = 1 - right, upper = 1 - lower;
     return (cell){counts, column, row, right, lower, {upper * left, upper * right, lower * left, lower * right}};
 }

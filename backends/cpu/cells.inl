@@ -107,7 +107,7 @@ static bool axis_is_exact(int64_t first, int64_t last, int64_t size) {
 typedef struct image_frame {
     const dcnv4i_layer *layer;
     const char *offset_mask;
-    real scale, width, height;
+    real scale, width, height; /* sizes of 0 are −1, so that nothing is between −1 and them */
     bool exact;     /* all whole numbers along both axes are exact reals */
     bool has_cells; /* then, if the image is not too narrow; and so have its rows here: */
     bool rows_have_cells;
@@ -141,9 +141,9 @@ static image_frame make_frame(const dcnv4i_layer *layer, const dcnv4i_tensors *t
     return (image_frame){
         .layer = layer,
         .offset_mask = tensors->offset_mask,
-        .scale = (real)p->offset_scale,
-        .width = (real)p->width,
-        .height = (real)p->height,
+        .scale = real_of(p->offset_scale),
+        .width = (real)(p->width > 0 ? p->width : -1),
+        .height = (real)(p->height > 0 ? p->height : -1),
         .exact = exact,
         .has_cells = has_cells,
         .rows_have_cells = has_cells && last - first >= 2,
@@ -298,6 +298,8 @@ static NOINLINE void forget_cells(const image_frame *frame, int64_t count, point
         const vmask missed = vmask_or(vless(row, vset(frame->lowest_row)), vless(vset(frame->highest_row), row));
         const vmask found = vmask_and(vfinite(vload(chunk->m + i)), vmask_not(missed));
         vforget_index(chunk->at + i, vmask_and(found, vequal(vset(1), vset(frame->rows_have_cells))));
+        if (!frame->rows_have_cells) /* then what begins before the image was taken for the only cell there is */
+            chunk->inner[i / LANES] = false;
     }
 }
 

@@ -2,6 +2,7 @@
  * instructions; all that is made here is static. */
 #include "kernels.h"
 
+#include <fenv.h>
 #include <string.h>
 
 #include "cells.inl"

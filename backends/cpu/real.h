@@ -2,6 +2,7 @@
 #ifndef DCNV4I_CPU_REAL_H
 #define DCNV4I_CPU_REAL_H
 
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 
@@ -26,11 +27,14 @@ typedef double real;
 #define REAL_WHOLE ((int64_t)1 << 53) /* whole numbers below this are exact */
 static inline real real_floor(real a) { return floor(a); }
 static inline real real_exp(real a) { return exp(a); }
+static inline real real_of(double a) { return a; }
 #else
 typedef float real;
 #define REAL_WHOLE ((int64_t)1 << 24) /* whole numbers below this are exact */
 static inline real real_floor(real a) { return floorf(a); }
 static inline real real_exp(real a) { return expf(a); }
+/* A finite number that is too large stays finite: 0 times it is 0. */
+static inline real real_of(double a) { return (real)(isfinite(a) ? fmax(-FLT_MAX, fmin(FLT_MAX, a)) : a); }
 #endif
 
 /* a·b + c, in one rounding where the processor has an instruction for it. */

@@ -121,16 +121,15 @@ static ALWAYS_INLINE void spread_points(const ground *on, const gradient_lookup 
 }
 
 /* spread_block on this ground. count is the number of points of a pixel. */
-static ALWAYS_INLINE uint32_t spread_pixels(const spreading *spread, const gradient_lookup *found, const ground *on,
-                                            const int64_t count, const int vectors, const int part, const bool alike,
-                                            const real *grad_output, const bool more) {
+static ALWAYS_INLINE int64_t spread_pixels(const spreading *spread, const gradient_lookup *found, const ground *on,
+                                           const int64_t count, const int vectors, const int part, const bool alike,
+                                           const real *grad_output, const bool more) {
     const point_chunk *chunk = spread->chunk;
     const int64_t pixels = spread->pixels, out_stride = spread->out_stride;
     const point_index *index = chunk->at + spread->first;
     const point_index *grad_index = (spread->run->frame.grad_stride ? chunk->grad_at : chunk->at) + spread->first;
     const real *weights = found ? found->weights : chunk->corners + 4 * spread->first;
     real *dots = spread->dots + (found ? 0 : 4 * spread->first);
-    uint32_t odd = 0;
     for (int64_t pixel = 0; pixel < pixels; ++pixel) {
         vmask finite = vfinite(vset(0));
         vec out[BLOCK];
@@ -140,23 +139,22 @@ static ALWAYS_INLINE uint32_t spread_pixels(const spreading *spread, const gradi
             finite = vmask_and(finite, vfinite(out[v]));
         }
         if (!found && !vmask_full(finite))
-            odd |= (uint32_t)1 << pixel;
-        else
-            spread_points(on, found, index, grad_index, weights, count, vectors, part, alike, out, more, dots);
+            return pixel;
+        spread_points(on, found, index, grad_index, weights, count, vectors, part, alike, out, more, dots);
         weights += 4 * count;
         index += count;
         grad_index += count;
         dots += 4 * count;
         grad_output += out_stride;
     }
-    return odd;
+    return pixels;
 }
 
 /* vectors of channels of value from c on (or part of one vector): grad_value gets m·weight·grad_output, and dots what it
- * says, which is added to what is there where `more` says so. Returns which pixels were left out, since with cells an
- * infinite grad_output would reach pixels that are not its own. */
-static ALWAYS_INLINE uint32_t spread_block(const spreading *spread, const gradient_lookup *found, int64_t c,
-                                           const int vectors, const int part, const real *grad_output, bool more) {
+ * says, which is added to what is there where `more` says so. Returns how many pixels that was done for: with cells it ends
+ * before the first whose grad_output is not finite, since that would reach pixels that are not its own. */
+static ALWAYS_INLINE int64_t spread_block(const spreading *spread, const gradient_lookup *found, int64_t c,
+                                          const int vectors, const int part, const real *grad_output, bool more) {
     const backward_run *run = spread->run;
     const int64_t width = run->layer->problem->asked.width, stride = run->value.stride, grad_stride = run->grad.stride;
     ground on = {
@@ -184,8 +182,8 @@ static ALWAYS_INLINE uint32_t spread_block(const spreading *spread, const gradie
 
 /* One function for each number of vectors, so that the compiler gives each the registers it needs. */
 #define SPREAD(name, vectors, part)                                                                                  \
-    static NOINLINE uint32_t spread_cells_##name(const spreading *spread, int64_t c, int part_,                      \
-                                                 const real *grad_output, bool more) {                               \
+    static NOINLINE int64_t spread_cells_##name(const spreading *spread, int64_t c, int part_,                       \
+                                                const real *grad_output, bool more) {                                \
         (void)part_;                                                                                                 \
         return spread_block(spread, NULL, c, vectors, part, grad_output, more);                                      \
     }                                                                                                                \
@@ -216,24 +214,24 @@ static void spread_found(const spreading *spread, int64_t c, int vectors, int pa
     }
 }
 
-/* One group of a box's pixels, a block of channels after the other. */
+/* One group of a box's pixels, a block of channels after the other. Pixels come in their order, so that numbers are added up in
+ * one order wherever points have cells. */
 static void spread_group(const spreading *group, int64_t pixels, int64_t channel, int64_t depth,
                          const real *grad_output) {
-#define BODY(c, vectors, part)                                                                          \
-    do {                                                                                                \
-        spreading spread = *group;                                                                      \
-        const real *out = grad_output + (c);                                                            \
-        for (int64_t i = 0; i < pixels; i += spread.pixels) {                                           \
-            spread.pixels = complete_blocks(spread.chunk, spread.first, spread.points, pixels - i);     \
-            uint32_t odd = 1;                                                                           \
-            if (spread.pixels > 0)                                                                      \
-                odd = CHOOSE(spread_cells_, vectors, part)(&spread, channel + (c), part, out, (c) > 0); \
-            spread.pixels += spread.pixels == 0;                                                        \
-            for (int64_t k = 0; k < spread.pixels;                                                      \
-                 ++k, odd >>= 1, out += spread.out_stride, spread.first += spread.points)               \
-                if (odd & 1)                                                                            \
-                    spread_found(&spread, channel + (c), vectors, part, out, (c) > 0);                  \
-        }                                                                                               \
+#define BODY(c, vectors, part)                                                                               \
+    do {                                                                                                     \
+        spreading spread = *group;                                                                           \
+        const real *out = grad_output + (c);                                                                 \
+        for (int64_t i = 0; i < pixels; ++i, out += spread.out_stride, spread.first += spread.points) {      \
+            spread.pixels = complete_blocks(spread.chunk, spread.first, spread.points, pixels - i);          \
+            if (spread.pixels > 0) {                                                                         \
+                const int64_t done = CHOOSE(spread_cells_, vectors, part)(&spread, channel + (c), part, out, \
+                                                                          (c) > 0);                          \
+                i += done, out += done * spread.out_stride, spread.first += done * spread.points;            \
+            }                                                                                                \
+            if (i < pixels)                                                                                  \
+                spread_found(&spread, channel + (c), vectors, part, out, (c) > 0);                           \
+        }                                                                                                    \
     } while (0)
     FOR_CHANNEL_BLOCKS(depth, BODY);
 #undef BODY

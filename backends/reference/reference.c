@@ -56,7 +56,8 @@ static sample look(const run_state *run, int64_t n, int64_t oy, int64_t ox, int6
     const double y = (double)(oy * p->stride_h - p->pad_h + half_h) +
                      p->offset_scale * ((double)(j * p->dilation_h - half_h) + dy);
     sample s = {0};
-    s.counts = x > -1 && x < (double)p->width && y > -1 && y < (double)p->height;
+    const bool empty = p->width == 0 || p->height == 0;
+    s.counts = !empty && x > -1 && x < (double)p->width && y > -1 && y < (double)p->height;
     if (!s.counts)
         return s;
     const int64_t left = (int64_t)floor(x), top = (int64_t)floor(y);

@@ -67,6 +67,37 @@ static void any_number_of_threads(void **state) {
             }
 }
 
+/* Where all that is added up is too small to be more than 0, its sign must not depend on what points in other rows would add
+ * to pixels that are not theirs. Each output pixel has two points, the second one row further down. All add −0 to what is above
+ * row 32, and second points that are below it would add +0. */
+static void sums_that_vanish(void **state) {
+    (void)state;
+    dcnv4_problem problem = DCNV4_PROBLEM_INIT;
+    problem.batch = 1, problem.height = 64, problem.width = 32, problem.group_channels = 211;
+    problem.kernel_h = 2, problem.kernel_w = 1, problem.pad_h = problem.pad_w = 0;
+    for (const char *const *device = devices_to_try(); *device; ++device) {
+        test_layer layer = made_and_filled(&problem);
+        for (int64_t pixel = 0; pixel < layer_pixels(&layer, OFFSET_MASK); ++pixel) {
+            for (int64_t e = 0; e < 6; ++e)
+                layer_set(&layer, OFFSET_MASK, pixel, e, e < 4 ? 0.5 : e == 5 && pixel >= 31 * problem.width ? -1 : 1);
+            for (int64_t c = 0; c < layer_row(&layer, GRAD_OUTPUT); ++c)
+                layer_set(&layer, GRAD_OUTPUT, pixel, c, -0x1p-149);
+        }
+        test_layer expected = layer_as(&layer, problem.dtype);
+        dcnv4_context *context = NULL;
+        ASSERT_SUCCESS(dcnv4_context_create(*device, &context));
+        for (int32_t threads = 1; threads <= 8; ++threads) {
+            ASSERT_SUCCESS(dcnv4_context_set_threads(context, threads));
+            ASSERT_SUCCESS(layer_run(threads == 1 ? &expected : &layer, context, DCNV4_PASS_BACKWARD));
+            if (threads > 1)
+                assert_same_bits(&layer, &expected, GRAD_VALUE, *device);
+        }
+        dcnv4_context_destroy(context);
+        layer_free(&layer);
+        layer_free(&expected);
+    }
+}
+
 /* The same result again and again. */
 static void every_run(void **state) {
     (void)state;
@@ -376,6 +407,7 @@ static void fork_during_use(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_number_of_threads),
+        cmocka_unit_test(sums_that_vanish),
         cmocka_unit_test(every_run),
         cmocka_unit_test(a_workspace_for_fewer_threads),
         cmocka_unit_test(callers_at_once),
