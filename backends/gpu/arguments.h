@@ -7,15 +7,17 @@
 /* All that a kernel may be given: X(what) for buffers and for numbers. The tensors are in the order of dcnv4i_tensor_id. */
 #define DCNV4I_GIVEN_BUFFERS(X)                                                                            \
     X(VALUE)                                                                                               \
-    X(OFFSET_MASK) X(OUTPUT) X(GRAD_OUTPUT) X(GRAD_VALUE) X(GRAD_OFFSET_MASK)                              \
+    X(OFFSET_MASK)                                                                                         \
+    X(OUTPUT) X(GRAD_OUTPUT) X(GRAD_VALUE) X(GRAD_OFFSET_MASK)                                             \
         X(SUMS)  /* float32s of the workspace: sums of grad_value, or copies of value with them between */ \
         X(REACH) /* another part of the workspace: what output rows or chunks reach */                     \
         X(FIRST) X(SECOND) X(THIRD) X(FIRST_WRITTEN) X(SECOND_WRITTEN) /* of the floor */
-#define DCNV4I_GIVEN_NUMBERS(X)                                                                            \
-    X(HEIGHT)                                                                                              \
-    X(WIDTH) X(OUTPUT_HEIGHT) X(OUTPUT_WIDTH) X(BY_COLUMNS) X(BY_ROWS) X(BANDS) X(SHARES) X(BY_CHUNKS)     \
-        X(BY_CHUNK_COLUMNS) X(PIXELS) X(FIRST_COUNT) X(SECOND_COUNT) X(THIRD_COUNT) X(FIRST_WRITTEN_COUNT) \
-            X(SECOND_WRITTEN_COUNT) X(VECTORS) X(CELLS) X(ITEMS)
+#define DCNV4I_GIVEN_NUMBERS(X)                                                                                   \
+    X(HEIGHT)                                                                                                     \
+    X(WIDTH)                                                                                                      \
+    X(OUTPUT_HEIGHT) X(OUTPUT_WIDTH) X(BY_COLUMNS) X(BY_ROWS) X(BANDS) X(SHARES) X(BY_CHUNKS) X(BY_CHUNK_COLUMNS) \
+        X(PIXELS) X(FIRST_COUNT) X(SECOND_COUNT) X(THIRD_COUNT) X(FIRST_WRITTEN_COUNT) X(SECOND_WRITTEN_COUNT)    \
+            X(VECTORS) X(CELLS) X(ITEMS)
 
 #define DCNV4I_BUFFER_ID(what) DCNV4I_GIVE_##what,
 #define DCNV4I_NUMBER_ID(what) DCNV4I_PASS_##what,
@@ -23,10 +25,11 @@ typedef enum dcnv4i_given_buffer { DCNV4I_GIVEN_BUFFERS(DCNV4I_BUFFER_ID) DCNV4I
 typedef enum dcnv4i_given_number { DCNV4I_GIVEN_NUMBERS(DCNV4I_NUMBER_ID) DCNV4I_NUMBERS } dcnv4i_given_number;
 
 /* The lists: X(kernel). */
-#define DCNV4I_SIGNATURES(X)                                                                                     \
-    X(FORWARD)                                                                                                   \
-    X(POINTS) X(REACH_BANDS) X(SCATTER_BANDS) X(BOTH) X(REACH_TILES) X(SCATTER_TILES) X(CLEAR) X(SCATTER_ATOMIC) \
-        X(CONVERT) X(FLOOR_MEMORY) X(FLOOR_LOADS)
+#define DCNV4I_SIGNATURES(X)                                                                                      \
+    X(FORWARD)                                                                                                    \
+    X(POINTS)                                                                                                     \
+    X(REACH_BANDS) X(SCATTER_BANDS) X(BOTH) X(REACH_TILES) X(SCATTER_TILES) X(CLEAR) X(SCATTER_ATOMIC) X(CONVERT) \
+        X(FLOOR_MEMORY) X(FLOOR_LOADS)
 
 /* A kernel has one parameter for a number and two for a buffer. */
 #define DCNV4I_TWO(what, type, name) 0, 0
