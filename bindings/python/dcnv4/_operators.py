@@ -61,27 +61,37 @@ def _nothing() -> int:
     return 0
 
 
+class _OldProfiler:
+    """PyTorch before 2.0 keeps no such flag to be read in passing."""
+
+    @property
+    def _is_profiler_enabled(self) -> bool:
+        return torch.autograd._profiler_enabled()
+
+
+_profiler = profiler if hasattr(profiler, "_is_profiler_enabled") else _OldProfiler()
+_fast_record = getattr(getattr(torch._C, "_profiler", None), "_RecordFunctionFast", None)
+
+
 if available:
     is_compiling = torch.compiler.is_compiling
-    _modes, _transforms, _tracing = (
-        getattr(torch._C, "_len_torch_dispatch_stack", _nothing),
-        getattr(torch._C._functorch, "peek_interpreter_stack", lambda: None),
-        torch._C._get_tracing_state,
-    )
+_modes = getattr(torch._C, "_len_torch_dispatch_stack", _nothing)
+_transforms = getattr(getattr(torch._C, "_functorch", None), "peek_interpreter_stack", lambda: None)
+_tracing = torch._C._get_tracing_state
 _plain = (torch.Tensor, torch.nn.Parameter)
 
 
 def is_eager(value, offset_mask) -> bool:
     """Whether nobody looks at the call: no tracer, no mode, no function transform, no forward mode, no subclass of a
     tensor."""
-    if type(value) not in _plain or type(offset_mask) not in _plain:
-        return False
-    return not available or not (
-        _modes()
-        or _transforms() is not None
-        or _tracing() is not None
-        or forward_ad._current_level >= 0
-        or value.is_meta
+    return (
+        type(value) in _plain
+        and type(offset_mask) in _plain
+        and not _modes()
+        and _transforms() is None
+        and _tracing() is None
+        and forward_ad._current_level < 0
+        and not value.is_meta
     )
 
 
@@ -95,7 +105,7 @@ def of_values_dtype(value, offset_mask):
 
 def call_eagerly(value, offset_mask, parameters):
     try:
-        if profiler._is_profiler_enabled:
+        if _profiler._is_profiler_enabled:
             with _recorded("dcnv4::forward", value, offset_mask):
                 return _call_forward(value, offset_mask, parameters)
         return _call_forward(value, offset_mask, parameters)
@@ -114,7 +124,7 @@ def _call_forward(value, offset_mask, parameters):
 def _call_backward(grad_output, value, offset_mask, parameters):
     if not torch.is_grad_enabled() and is_eager(grad_output, value):
         try:
-            if profiler._is_profiler_enabled:
+            if _profiler._is_profiler_enabled:
                 with _recorded("dcnv4::backward", grad_output, value, offset_mask):
                     return _runtime.backward(grad_output, value, offset_mask, parameters)
             return _runtime.backward(grad_output, value, offset_mask, parameters)
@@ -128,8 +138,7 @@ def _call_backward(grad_output, value, offset_mask, parameters):
 
 def _recorded(name, *tensors):
     """What makes a profiler list a call as it lists those through the dispatcher."""
-    fast = getattr(torch._C._profiler, "_RecordFunctionFast", None)
-    return fast(name, tensors) if fast else profiler.record_function(name)
+    return _fast_record(name, tensors) if _fast_record else profiler.record_function(name)
 
 
 def dispatch(value, offset_mask, parameters):
@@ -137,7 +146,7 @@ def dispatch(value, offset_mask, parameters):
     layer = make_layer(*parameters)
     if available:
         return torch.ops.dcnv4.forward(value, offset_mask, *layer)
-    return call_eagerly(value, offset_mask, tuple(layer))
+    return AutogradCall.apply(value, offset_mask, tuple(layer))  # which refuses transforms and forward mode in words
 
 
 def _forward(value, offset_mask, *arguments):
