@@ -1,6 +1,6 @@
 """DCNv4, deformable convolution v4, for PyTorch: no compiler, no GPU needed, any shape."""
 
-from . import functional, reference
+from . import distributed, functional, reference
 from ._library import Error, devices
 from ._library import version as _version
 from .function import DCNv4Function
@@ -9,6 +9,6 @@ from .modules import DCNv4, DCNv4Conv2d
 
 __version__ = _version()
 __all__ = [
-    "DCNv4", "DCNv4Conv2d", "DCNv4Function", "Error", "devices", "functional", "pack_offset_mask", "reference",
-    "unpack_offset_mask",
+    "DCNv4", "DCNv4Conv2d", "DCNv4Function", "Error", "devices", "distributed", "functional", "pack_offset_mask",
+    "reference", "unpack_offset_mask",
 ]  # fmt: skip

@@ -1,0 +1,89 @@
+"""DCNv4 layers split among processes, by groups of channels. Data parallelism and FSDP need nothing of this."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from .modules import DCNv4
+
+
+class _OwnGroups:
+    """An operator on value, of which each process has the channels of its groups, and offset_mask, which all have."""
+
+    def __init__(self, operator, mesh):
+        self.operator, self.mesh = operator, mesh
+
+    def __call__(self, value, offset_mask, kernel_size, stride, padding, dilation, group, scale, remove_center, softmax):
+        from torch.distributed.tensor import DTensor, Partial, Shard
+
+        points = kernel_size[0] * kernel_size[1] - remove_center
+        groups = group // self.mesh.size()
+        row = 3 * groups * points
+        first = row * self.mesh.get_local_rank()
+        # Of offset_mask's gradient each process computes the columns that it takes: the sum of all is the whole.
+        y = self.operator(
+            value.to_local(grad_placements=[Shard(3)]),
+            offset_mask.to_local(grad_placements=[Partial()])[..., first : first + row],
+            kernel_size, stride, padding, dilation, groups, scale, remove_center, softmax,
+        )  # fmt: skip
+        return DTensor.from_local(y, self.mesh, [Shard(3)], run_check=False)
+
+
+def _check(name: str, layer: DCNv4, mesh) -> None:
+    what = f"dcnv4.distributed.parallelize: {type(layer).__name__}" + (f" {name!r}" if name else "")
+    if isinstance(layer.operator, _OwnGroups):
+        raise ValueError(f"{what} is split already")
+    if layer.group % mesh.size() != 0:
+        raise ValueError(f"{what} has group {layer.group}, which {mesh.size()} processes (mesh) do not divide")
+    if layer.without_pointwise:
+        raise ValueError(f"{what} has without_pointwise=True: it has no projections to split")
+    if layer.center_feature_scale:
+        raise ValueError(f"{what} has center_feature_scale=True, which looks at all channels and cannot be split")
+    if any(layer.behind):
+        raise ValueError(f"{what} has padding='same' with a kernel of even span, which cannot be split; give numbers")
+
+
+def parallelize(module: nn.Module, mesh) -> nn.Module:
+    """Tensor parallelism: splits each DCNv4 and DCNv4Conv2d in module (or module itself) among the processes of a mesh
+    with one axis, in place, and returns module. It takes PyTorch 2.5 or newer.
+
+    Each process computes group / processes of the groups. It keeps value_proj's rows and output_proj's columns for
+    them, as DTensors, and the whole of offset_mask, of which it takes its groups' columns: P has padding at its end, and
+    the groups are arguments, so that ColwiseParallel on offset_mask would not split it between groups. Inputs and
+    outputs stay plain tensors that are the same in all processes; parameters become those of the first process.
+
+    A ValueError names a layer that cannot be split; then none is.
+    """
+    try:
+        from torch.distributed.tensor import Replicate, distribute_module
+        from torch.distributed.tensor.parallel import (
+            ColwiseParallel, PrepareModuleInput, RowwiseParallel, parallelize_module,
+        )  # fmt: skip
+    except ImportError as error:
+        raise RuntimeError(
+            f"dcnv4.distributed.parallelize needs torch.distributed.tensor, which PyTorch 2.5 and newer have, unless built "
+            f"without distributed; this is {torch.__version__}"
+        ) from error
+    if mesh.ndim != 1:
+        raise ValueError(
+            f"dcnv4.distributed.parallelize: mesh has {mesh.ndim} axes, one is needed: take mesh[name] of the axis"
+        )
+    layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, DCNv4)}
+    for name, layer in layers.items():
+        _check(name, layer, mesh)
+    for layer in layers.values():
+        if layer.dw_kernel_size is not None:
+            for parameter in layer.offset_mask_dw.parameters():
+                torch.distributed.broadcast(
+                    parameter.detach(), torch.distributed.get_global_rank(mesh.get_group(), 0), mesh.get_group()
+                )
+        distribute_module(layer.offset_mask, mesh)
+        plan = {
+            "value_proj": ColwiseParallel(use_local_output=False),
+            "offset_mask": PrepareModuleInput(input_layouts=Replicate(), desired_input_layouts=Replicate()),
+            "output_proj": RowwiseParallel(),
+        }
+        parallelize_module(layer, mesh, plan)
+        layer.operator = _OwnGroups(layer.operator, mesh)
+    return module
