@@ -9,12 +9,18 @@ import torch
 from . import _operators
 from ._problem import Layer, pair
 
-_sym_sqrt = getattr(torch, "sym_sqrt", None) if _operators.available else None
+# Older PyTorch has sym_sqrt, but cannot compile a call of it.
+_sym_sqrt = torch.sym_sqrt if hasattr(getattr(torch, "compiler", None), "is_exporting") else None
+
+
+def may_be_symbol(size) -> bool:
+    """Whether this size of a tensor stands for many, in torch.export and torch.compile."""
+    return _operators.available and (isinstance(size, torch.SymInt) or _operators.is_compiling())
 
 
 def side_of_square(length) -> int:
     """Of so many pixels; math.isqrt makes a constant of a length that is a symbol."""
-    if _sym_sqrt is not None and (isinstance(length, torch.SymInt) or _operators.is_compiling()):
+    if _sym_sqrt is not None and may_be_symbol(length):
         return torch.sym_int(_sym_sqrt(length))
     return math.isqrt(length)
 

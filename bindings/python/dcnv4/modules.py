@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ._grid import Middle, convolution_padding, side_of_square
+from ._grid import Middle, convolution_padding, may_be_symbol, side_of_square
 from ._problem import make_layer
 from .functional import dcnv4
 
@@ -176,8 +176,11 @@ class DCNv4(nn.Module):
         x = self._fit(x)
         if self.layer.stride == (1, 1):
             return x
-        # The average over one pixel. PyTorch works out its size as a convolution's; to x[:, ::step_h, ::step_w] it gives
-        # strides that make torch.export tell even sizes from odd ones.
+        step_h, step_w = self.layer.stride
+        if not may_be_symbol(x.shape[1]):
+            return x[:, ::step_h, ::step_w]
+        # The same as the average over one pixel, whose size is worked out as a convolution's: the slice's strides make
+        # torch.export tell even sizes from odd ones.
         return F.avg_pool2d(x.permute(0, 3, 1, 2), 1, self.layer.stride).permute(0, 2, 3, 1)
 
     def _predict(self, x: torch.Tensor) -> torch.Tensor:
