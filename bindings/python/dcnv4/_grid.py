@@ -37,8 +37,8 @@ class Middle:
         self.overhang = layer.padding[axis] + behind - (self.span - self.span // 2)
 
     def edges(self, before: int, after: int) -> tuple:
-        """How many pixels to add in front and behind, or to take away if negative, for the axis to begin `before` pixels
-        in front of the first middle and to end `after` behind the last place for one. The image's size does not
+        """How many pixels to add in front and behind, or to take away if negative, for the axis to begin `before`
+        pixels in front of the first middle and to end `after` behind the last place for one. The image's size does not
         matter, so that a program exported for all sizes needs no condition on them."""
         return before - self.first, after + self.overhang
 

@@ -14,7 +14,7 @@ class _OwnGroups:
     def __init__(self, operator, mesh):
         self.operator, self.mesh = operator, mesh
 
-    def __call__(self, value, offset_mask, kernel_size, stride, padding, dilation, group, scale, remove_center, softmax):
+    def __call__(self, value, offset_mask, kernel_size, stride, padding, dilation, group, scale, remove_center, *more):
         from torch.distributed.tensor import DTensor, Partial, Shard
 
         points = kernel_size[0] * kernel_size[1] - remove_center
@@ -25,7 +25,7 @@ class _OwnGroups:
         y = self.operator(
             value.to_local(grad_placements=[Shard(3)]),
             offset_mask.to_local(grad_placements=[Partial()])[..., first : first + row],
-            kernel_size, stride, padding, dilation, groups, scale, remove_center, softmax,
+            kernel_size, stride, padding, dilation, groups, scale, remove_center, *more,
         )  # fmt: skip
         return DTensor.from_local(y, self.mesh, [Shard(3)], run_check=False)
 
@@ -49,8 +49,8 @@ def parallelize(module: nn.Module, mesh) -> nn.Module:
     with one axis, in place, and returns module. It takes PyTorch 2.5 or newer.
 
     Each process computes group / processes of the groups. It keeps value_proj's rows and output_proj's columns for
-    them, as DTensors, and the whole of offset_mask, of which it takes its groups' columns: P has padding at its end, and
-    the groups are arguments, so that ColwiseParallel on offset_mask would not split it between groups. Inputs and
+    them, as DTensors, and the whole of offset_mask, of which it takes its groups' columns: P has padding at its end,
+    and the groups are arguments, so that ColwiseParallel on offset_mask would not split it between groups. Inputs and
     outputs stay plain tensors that are the same in all processes; parameters become those of the first process.
 
     A ValueError names a layer that cannot be split; then none is.
@@ -62,8 +62,8 @@ def parallelize(module: nn.Module, mesh) -> nn.Module:
         )  # fmt: skip
     except ImportError as error:
         raise RuntimeError(
-            f"dcnv4.distributed.parallelize needs torch.distributed.tensor, which PyTorch 2.5 and newer have, unless built "
-            f"without distributed; this is {torch.__version__}"
+            f"dcnv4.distributed.parallelize needs torch.distributed.tensor, which PyTorch 2.5 and newer have, unless "
+            f"built without distributed; this is {torch.__version__}"
         ) from error
     if mesh.ndim != 1:
         raise ValueError(

@@ -22,8 +22,8 @@ class DCNv4(nn.Module):
     first twelve arguments. [N, L, C] → [N, Lo, C] for images of shape (H, W), which are taken to be square if shape is
     left out; Lo = Ho·Wo is L unless stride or pad make the output smaller or larger.
 
-    As made, offsets and weights are 0, so the output is output_proj's bias for any input, and only that and offset_mask get
-    gradients. That trains behind a shortcut, x + layer(x), as the original's networks have
+    As made, offsets and weights are 0, so the output is output_proj's bias for any input, and only that and offset_mask
+    get gradients. That trains behind a shortcut, x + layer(x), as the original's networks have
     it; in a row without shortcuts no gradient passes. DCNv4Conv2d starts as an average, and so does softmax=True.
 
     offset_mask predicts on the output's grid: from the input pixel (or with dw_kernel_size, from the pixels around it)
@@ -198,8 +198,8 @@ class DCNv4(nn.Module):
             layer, name = self.layer, self._arguments["padding"]
             spans = tuple(middle.span + 1 for middle in self.middles)
             raise ValueError(
-                f"{type(self).__name__}: the image is {height}×{width} pixels with {name} {layer.padding}, and the kernel "
-                f"spans {spans[0]}×{spans[1]} (kernel_size {layer.kernel_size}, dilation {layer.dilation})"
+                f"{type(self).__name__}: the image is {height}×{width} pixels with {name} {layer.padding}, and the "
+                f"kernel spans {spans[0]}×{spans[1]} (kernel_size {layer.kernel_size}, dilation {layer.dilation})"
             )
 
     def aggregate(self, x: torch.Tensor) -> torch.Tensor:
@@ -209,8 +209,8 @@ class DCNv4(nn.Module):
         value = x if self.without_pointwise else self.value_proj(x)
         if value.shape[3] != self.channels:
             raise ValueError(
-                f"{type(self).__name__}: value_proj gave {value.shape[3]} channels, of {self.channels}. To split the layer "
-                f"among processes (tensor parallelism), use dcnv4.distributed.parallelize: each must also take its own "
+                f"{type(self).__name__}: value_proj gave {value.shape[3]} channels, of {self.channels}. To split the "
+                f"layer among processes (tensor parallelism), use dcnv4.distributed.parallelize: each must also take its own "
                 f"groups' part of offset_mask, which ColwiseParallel does not do"
             )
         layer = self.layer
@@ -352,8 +352,8 @@ class DCNv4Conv2d(DCNv4):
     def _refuse(self, unknown: dict, padding_mode: str) -> None:
         if "groups" in unknown:
             raise TypeError(
-                f"{type(self).__name__} has no argument groups: channels are mixed among all, as with groups=1. Leave it "
-                f"out; group is how many groups of channels have offsets of their own"
+                f"{type(self).__name__} has no argument groups: channels are mixed among all, as with groups=1. Leave "
+                f"it out; group is how many groups of channels have offsets of their own"
             )
         for name in unknown:
             raise TypeError(self._no_argument(name))

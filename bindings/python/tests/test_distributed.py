@@ -111,7 +111,8 @@ def split_by_groups(rank):
 
 def whole_network(rank):
     mesh = distributed.device_mesh.init_device_mesh("cpu", (WORLD,))
-    net = filled(nn.Sequential(nn.Conv2d(3, 8, 1), dcnv4.DCNv4Conv2d(8, 12), nn.ReLU(), dcnv4.DCNv4Conv2d(12, 4, stride=2)))
+    layers = dcnv4.DCNv4Conv2d(8, 12), nn.ReLU(), dcnv4.DCNv4Conv2d(12, 4, stride=2)
+    net = filled(nn.Sequential(nn.Conv2d(3, 8, 1), *layers))
     images = torch.randn(2, 3, 8, 10)
     expected = net(images)
     close(dcnv4.distributed.parallelize(net, mesh)(images), expected, 1e-5)
