@@ -12,6 +12,7 @@ import warnings
 
 import pytest
 import torch
+from conftest import ROOT
 from torch import nn
 
 import dcnv4
@@ -135,6 +136,14 @@ def test_one_copy_of_each_class():
     importlib.reload(compat)
 
 
+def test_the_readme():
+    text = (ROOT / "bindings" / "python" / "README.md").read_text()
+    (code,) = [block for block in text.split("```python\n") if block.startswith("import dcnv4.compat")]
+    names = {}
+    exec(code.split("```")[0], names)
+    assert names["DCNv4"] is dcnv4.DCNv4 and names["DCNv4Function"] is dcnv4.DCNv4Function
+
+
 def test_state_dicts_of_the_original(saved):
     for case, state in zip(CASES, torch.load(saved / "states.pt")):
         module = dcnv4.DCNv4(**case)
@@ -194,7 +203,11 @@ def test_one_line_is_enough(saved):
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.count("dcnv4.modules.DCNv4") == len(CASES)
     ran = subprocess.run(
-        [sys.executable, "-B", "-c", code.replace(".compat", "")], cwd=saved, capture_output=True, text=True, timeout=300
+        [sys.executable, "-B", "-c", code.replace(".compat", "")],
+        cwd=saved,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert ran.returncode == 1 and "No module named 'DCNv4'" in ran.stderr
 

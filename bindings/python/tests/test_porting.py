@@ -131,7 +131,9 @@ def test_from_dcnv3(page, deform_conv, layer):
 
 def test_borders_and_what_is_not_a_number(deform_conv):
     """The page's table, where onnxruntime is said to agree."""
-    rows = torch.tensor([-1, -0.999, -0.5, 0, 2.25, 3, 3.5, 3.999, 4, float("nan"), float("inf"), -float("inf"), 1e30, 3e9])
+    rows = torch.tensor(
+        [-1, -0.999, -0.5, 0, 2.25, 3, 3.5, 3.999, 4, float("nan"), float("inf"), -float("inf"), 1e30, 3e9]
+    )
     value = torch.arange(1.0, 5).reshape(1, 4, 1, 1).expand(1, 4, 14, 1).contiguous()
     offset = torch.zeros(1, 2, 4, 14)
     offset[:, 0, 0] = rows
