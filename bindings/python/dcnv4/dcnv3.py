@@ -96,7 +96,8 @@ class DCNv3(nn.Module):
         y = self.operator(value, offset_mask, *layer)
         if self.center_feature_scale:
             scale = F.linear(features, self.center_feature_scale_proj_weight, self.center_feature_scale_proj_bias)
-            scale = scale.sigmoid().repeat_interleave(self.channels // layer.group, dim=-1)
+            # Not repeat_interleave: PyTorch's older ONNX exporter makes something else of it.
+            scale = scale.sigmoid().unsqueeze(-1).expand(-1, -1, -1, -1, self.channels // layer.group).flatten(-2)
             y = y * (1 - scale) + value * scale
         return self.output_proj(y)
 
