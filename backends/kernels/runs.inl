@@ -200,8 +200,11 @@ DCN_INLINE void dcn_write_run(DCN_GLOBAL dcn_offset_item *to, const DCN_PRIVATE 
 /* Point k of pixel p has four numbers at DCN_RUN·k + DCN_SLOT(p), so that vectors of them are turned with few moves. */
 #define DCN_SLOT(p) ((p) % 4 * 2 + (p) / 4)
 
+/* By an array, which compilers take away again: Oclgrind 21.10 cannot tell what is initialised of a vector made of two. */
 DCN_INLINE dcn_floats dcn_load_two(const DCN_PRIVATE dcn_quad *from) {
-    return (dcn_floats)(vload4(0, from[0].part), vload4(0, from[1].part));
+    float both[8];
+    vstore4(vload4(0, from[0].part), 0, both), vstore4(vload4(0, from[1].part), 1, both);
+    return vload8(0, both);
 }
 
 /* Those of each pixel, as four vectors. */
