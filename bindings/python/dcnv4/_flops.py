@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from torch.utils.flop_counter import register_flop_formula
+from torch.utils.flop_counter import flop_registry, register_flop_formula
 
 
 def _forward(value, offset_mask, kernel_size, stride, padding, dilation, group, offset_scale, remove_center, softmax,
@@ -20,5 +20,6 @@ def _backward(grad_output, *arguments, **kwargs) -> int:
 
 
 def register(forward, backward) -> None:
-    register_flop_formula(forward)(_forward)
-    register_flop_formula(backward)(_backward)
+    for operator, formula in ((forward, _forward), (backward, _backward)):
+        counted = register_flop_formula(operator)(formula)
+        flop_registry.setdefault(operator, counted)  # PyTorch 2.4 registers overloads, and then looks for the operator

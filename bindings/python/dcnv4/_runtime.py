@@ -125,8 +125,13 @@ def _key(parameters: tuple, value, offset_mask) -> tuple:
     )  # fmt: skip
 
 
-def _about(grad_output) -> tuple:
-    return grad_output.shape, grad_output.stride(), grad_output.dtype, grad_output.device
+def _backward_key(parameters: tuple, value, offset_mask, grad_output) -> tuple:
+    return (
+        _dumps(parameters, 2), value.shape, value.stride(), value.dtype, value.device,
+        offset_mask.shape, offset_mask.stride(), offset_mask.dtype, offset_mask.device,
+        grad_output.shape, grad_output.stride(), grad_output.dtype, grad_output.device,
+        _get_num_threads(), _deterministic(),
+    )  # fmt: skip
 
 
 def _find(key, parameters: tuple, value, offset_mask, grad_output=None) -> Run:
@@ -134,9 +139,8 @@ def _find(key, parameters: tuple, value, offset_mask, grad_output=None) -> Run:
     layer = make_layer(*parameters)
     shape = check_call(value, offset_mask, layer, grad_output)
     if key is None or not is_plain(parameters):  # others' numbers may be the same bytes and not the same number
-        key = _key(tuple(layer), value, offset_mask)
-        if grad_output is not None:
-            key += _about(grad_output)
+        inputs = (tuple(layer), value, offset_mask)
+        key = _key(*inputs) if grad_output is None else _backward_key(*inputs, grad_output)
         if key in _plans:
             return _plans[key]
     return _make(key, layer, shape, value, offset_mask, grad_output)
@@ -231,7 +235,7 @@ def backward(grad_output: torch.Tensor, value: torch.Tensor, offset_mask: torch.
     if grad_output.is_neg() or value.is_neg() or offset_mask.is_neg():
         grad_output, value, offset_mask = map(_in_memory, (grad_output, value, offset_mask))
     try:
-        key = _key(parameters, value, offset_mask) + _about(grad_output)
+        key = _backward_key(parameters, value, offset_mask, grad_output)
         run = _plans.get(key)
     except (ValueError, RuntimeError):
         key = run = None
