@@ -170,7 +170,8 @@ def test_large_numbers_do_not_wrap(operator, name, number):
         found = operator(value, offset_mask, stride=number, group=2)
         close(found, reference.dcnv4(value, offset_mask, stride=1000, group=2), 1e-6)
         return
-    with pytest.raises((ValueError, dcnv4.Error), match=f"dcnv4: {name} is {number}, at most" if number >= 2**63 else ""):
+    message = f"dcnv4: {name} is {number}, at most" if number >= 2**63 else "."
+    with pytest.raises((ValueError, dcnv4.Error), match=message):
         operator(value, offset_mask, **{"group": 2, name: number})
     if name != "group" and number >= 2**63:
         with pytest.raises(ValueError, match=f"dcnv4: {name} is .1, {number}., at most"):
@@ -188,7 +189,7 @@ class Whole(int):
 
 
 EQUALS = [
-    ("kernel_size", 3, [3.0, (3.0, 3.0), (3, 3.0), numpy.float64(3), torch.tensor(3), "3", 3 + 0j, numpy.array([3, 3])]),
+    ("kernel_size", 3, [3.0, (3.0, 3.0), (3, 3.0), numpy.float64(3), torch.tensor(3), "3", 3j, numpy.array([3, 3])]),
     ("stride", 1, [1.0, (1.0, 1), torch.tensor(1), numpy.float32(1), b"\1", fractions.Fraction(1), {1, 1.5}]),
     ("padding", 1, [1.0, (1, 1.0), numpy.ones(1, int)]),
     ("dilation", 1, [1.0, (1.0, 1.0)]),
@@ -337,7 +338,7 @@ def test_tensors_that_cannot_be_read_are_refused(kind, which):
     tensors[which] = STRANGE[kind](tensors[which])
     for _ in range(2):
         name = ("value", "offset_mask")[which]
-        with pytest.raises((TypeError, ValueError, dcnv4.Error), match=f"{name} (is of|has the layout|has no memory|has shape)"):
+        with pytest.raises((TypeError, ValueError), match=f"{name} (is of|has the layout|has no memory|has shape)"):
             functional.dcnv4(*tensors, **arguments)
 
 
