@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+from torch.overrides import handle_torch_function, has_torch_function
 
 from . import _operators
 from ._problem import Layer, pair
@@ -23,6 +24,13 @@ def side_of_square(length) -> int:
     if _sym_sqrt is not None and may_be_symbol(length):
         return torch.sym_int(_sym_sqrt(length))
     return math.isqrt(length)
+
+
+def image_size(length, shape) -> tuple:
+    """(H, W) of images of so many pixels: shape, or a square's if that is None."""
+    if has_torch_function((length, shape)):  # proxies of torch.fx, in whose graph this stands as one node
+        return handle_torch_function(image_size, (length, shape), length, shape)
+    return tuple(shape) if shape is not None else (side_of_square(length),) * 2
 
 
 class Middle:

@@ -7,13 +7,14 @@ import inspect
 import math
 import warnings
 from numbers import Integral
+from typing import Optional, Tuple, Union
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ._grid import Middle, convolution_padding, may_be_symbol, side_of_square
-from ._problem import make_layer
+from ._grid import Middle, convolution_padding, image_size, may_be_symbol
+from ._problem import Pair, make_layer
 from .functional import dcnv4
 
 
@@ -40,20 +41,20 @@ class DCNv4(nn.Module):
 
     def __init__(
         self,
-        channels=64,
-        kernel_size=3,
-        stride=1,
-        pad=1,
-        dilation=1,
-        group=4,
-        offset_scale=1.0,
-        dw_kernel_size=None,
-        center_feature_scale=False,
-        remove_center=False,
-        output_bias=True,
-        without_pointwise=False,
+        channels: int = 64,
+        kernel_size: Pair = 3,
+        stride: Pair = 1,
+        pad: Pair = 1,
+        dilation: Pair = 1,
+        group: int = 4,
+        offset_scale: float = 1.0,
+        dw_kernel_size: Optional[int] = None,
+        center_feature_scale: bool = False,
+        remove_center: bool = False,
+        output_bias: bool = True,
+        without_pointwise: bool = False,
         *,
-        softmax=False,
+        softmax: bool = False,
         device=None,
         dtype=None,
         **unknown,
@@ -192,7 +193,9 @@ class DCNv4(nn.Module):
         return self.offset_mask(self.offset_mask_dw(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
 
     def _check_image(self, x: torch.Tensor) -> None:
-        """That the kernel fits in, before something else complains of it."""
+        """That the kernel fits in, before something else complains of it. torch.fx's proxies have no numbers to check."""
+        if self.same_grid or not isinstance(x, torch.Tensor):
+            return
         height, width = x.shape[1:3]
         if min(self.output_size(height, width)) < 1:
             layer, name = self.layer, self._arguments["padding"]
@@ -204,10 +207,9 @@ class DCNv4(nn.Module):
 
     def aggregate(self, x: torch.Tensor) -> torch.Tensor:
         """The whole module on an image: [N, H, W, C] → [N, Ho, Wo, C], contiguous."""
-        if not self.same_grid:
-            self._check_image(x)
+        self._check_image(x)
         value = x if self.without_pointwise else self.value_proj(x)
-        if value.shape[3] != self.channels:
+        if isinstance(value, torch.Tensor) and value.shape[3] != self.channels:
             raise ValueError(
                 f"{type(self).__name__}: value_proj gave {value.shape[3]} channels, of {self.channels}. To split the "
                 f"layer among processes (tensor parallelism), use dcnv4.distributed.parallelize: each must also take its own "
@@ -247,13 +249,16 @@ class DCNv4(nn.Module):
             depthwise, fitting = self.offset_mask_dw, whole.offset_mask_dw
             depthwise.stride, depthwise.padding = fitting.stride, fitting.padding
 
-    def forward(self, input: torch.Tensor, shape=None) -> torch.Tensor:
+    def forward(self, input: torch.Tensor, shape: Optional[Tuple[int, int]] = None) -> torch.Tensor:
+        if not isinstance(input, torch.Tensor):  # a proxy of torch.fx
+            size = image_size(input.shape[1], shape)
+            return self.aggregate(input.reshape(input.shape[0], size[0], size[1], self.channels)).flatten(1, 2)
         if input.dim() != 3 or input.shape[2] != self.channels:
             raise ValueError(
                 f"{type(self).__name__}: input has shape {list(input.shape)}, [N, L, {self.channels}] is needed"
             )
         batch, length, channels = input.shape
-        height, width = shape if shape is not None else (side_of_square(length),) * 2
+        height, width = image_size(length, shape)
         if height * width != length:
             given = "shape is left out" if shape is None else f"shape is {tuple(shape)}"
             raise ValueError(
@@ -317,21 +322,21 @@ class DCNv4Conv2d(DCNv4):
 
     def __init__(
         self,
-        in_channels,
-        out_channels,
-        kernel_size=3,
-        stride=1,
-        padding=None,
-        dilation=1,
-        group=None,
-        bias=True,
-        offset_scale=1.0,
-        dw_kernel_size=None,
-        center_feature_scale=False,
-        remove_center=False,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair = 3,
+        stride: Pair = 1,
+        padding: Union[Pair, str, None] = None,
+        dilation: Pair = 1,
+        group: Optional[int] = None,
+        bias: bool = True,
+        offset_scale: float = 1.0,
+        dw_kernel_size: Optional[int] = None,
+        center_feature_scale: bool = False,
+        remove_center: bool = False,
         *,
-        softmax=False,
-        padding_mode="zeros",
+        softmax: bool = False,
+        padding_mode: str = "zeros",
         device=None,
         dtype=None,
         **unknown,
@@ -376,6 +381,8 @@ class DCNv4Conv2d(DCNv4):
             nn.init.kaiming_uniform_(projection.weight, nonlinearity="linear")
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
+        if not isinstance(input, torch.Tensor):  # a proxy of torch.fx: a batch
+            return self.aggregate(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         if input.dim() not in (3, 4) or input.shape[-3] != self.channels:
             raise ValueError(
                 f"{type(self).__name__}: input has shape {list(input.shape)}, [N, {self.channels}, H, W] or "

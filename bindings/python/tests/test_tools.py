@@ -142,3 +142,25 @@ def test_the_package_is_typed():
     for function in (functional.dcnv4, reference.dcnv4, dcnv4.devices):
         hints = typing.get_type_hints(function)
         assert {"return", *inspect.signature(function).parameters} == set(hints), function
+
+
+@pytest.mark.parametrize(
+    "make, shapes",
+    [
+        (lambda: dcnv4.DCNv4(8, group=2), [(2, 36, 8), (1, 81, 8)]),
+        (lambda: dcnv4.DCNv4(8, group=2, stride=2, dw_kernel_size=3, center_feature_scale=True), [(2, 36, 8), (1, 81, 8)]),
+        (lambda: dcnv4.DCNv4Conv2d(8, 6), [(2, 8, 5, 7), (1, 8, 9, 4)]),
+        (lambda: dcnv4.DCNv4Conv2d(8, 6, 4, padding="same", softmax=True), [(2, 8, 5, 7), (1, 8, 9, 4)]),
+        (lambda: torch.nn.Sequential(dcnv4.DCNv4Conv2d(8, 8, stride=2, padding=0), torch.nn.ReLU()), [(2, 8, 6, 7)]),
+    ],
+)
+def test_fx_takes_the_modules(make, shapes):
+    """Traced once, the operator as one node, the module's parameters; run at other sizes."""
+    module = make()
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    traced = torch.fx.symbolic_trace(module)
+    assert sum(node.target is functional.dcnv4 for node in traced.graph.nodes) == 1
+    for shape in shapes:
+        image = torch.randn(shape)
+        assert torch.equal(traced(image), module(image))
