@@ -3,15 +3,15 @@
 /* What a run touches of one buffer: rows of `row` bytes, `stride` bytes apart, within [begin, begin + bytes). */
 typedef struct region {
     const char *name;
-    const dcnv4_buffer *buffer;
+    dcnv4_buffer *buffer;
     uintptr_t begin;
     size_t bytes, row, stride;
     size_t alignment;
     bool written;
 } region;
 
-static region tensor_region(const dcnv4_plan *plan, dcnv4i_tensor_id id, const dcnv4_buffers *buffers) {
-    const dcnv4_buffer *const given[DCNV4I_TENSORS] = {
+static region tensor_region(const dcnv4_plan *plan, dcnv4i_tensor_id id, dcnv4_buffers *buffers) {
+    dcnv4_buffer *const given[DCNV4I_TENSORS] = {
         &buffers->value,       &buffers->offset_mask, &buffers->output,
         &buffers->grad_output, &buffers->grad_value,  &buffers->grad_offset_mask,
     };
@@ -28,7 +28,7 @@ static region tensor_region(const dcnv4_plan *plan, dcnv4i_tensor_id id, const d
     };
 }
 
-static region workspace_region(const dcnv4_plan *plan, dcnv4_pass pass, const dcnv4_buffers *buffers) {
+static region workspace_region(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_buffers *buffers) {
     const size_t bytes = plan->context->backend->workspace_size(plan->program, pass);
     return (region){"workspace", &buffers->workspace, 0, bytes, bytes, bytes, 1, true};
 }
@@ -36,8 +36,10 @@ static region workspace_region(const dcnv4_plan *plan, dcnv4_pass pass, const dc
 /* Sets part->begin: an address, or the offset where a handle is no address. */
 static dcnv4_status check_region(region *part, bool pointer_handles) {
     const dcnv4_buffer *buffer = part->buffer;
-    if (part->bytes == 0)
+    if (part->bytes == 0) {
+        *part->buffer = (dcnv4_buffer){NULL, 0, 0};
         return DCNV4_SUCCESS;
+    }
     if (!buffer->handle)
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s has no buffer, %zu bytes are needed", part->name, part->bytes);
     if (buffer->length < part->bytes)
@@ -72,7 +74,7 @@ static bool overlap(const region *a, const region *b, bool pointer_handles) {
     return distance % a->stride < a->row || a->stride - distance % a->stride < b->row;
 }
 
-dcnv4_status dcnv4i_buffers_check(const dcnv4_plan *plan, dcnv4_pass pass, const dcnv4_buffers *buffers) {
+dcnv4_status dcnv4i_buffers_check(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_buffers *buffers) {
     static const dcnv4i_tensor_id forward[] = {DCNV4I_VALUE, DCNV4I_OFFSET_MASK, DCNV4I_OUTPUT};
     static const dcnv4i_tensor_id backward[] = {DCNV4I_VALUE, DCNV4I_OFFSET_MASK, DCNV4I_GRAD_OUTPUT, DCNV4I_GRAD_VALUE,
                                                 DCNV4I_GRAD_OFFSET_MASK};

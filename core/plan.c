@@ -19,6 +19,19 @@ static dcnv4_status hand_over(dcnv4_plan *made, dcnv4_status status, dcnv4_conte
     return DCNV4_SUCCESS;
 }
 
+/* An image of no pixels has no rows and columns, and a batch of such images none: the sizes beside one of 0 may be as large as
+ * they like, and neither work must come of them nor a product that overflows. */
+static void forget_sizes(dcnv4i_problem *problem) {
+    const bool has_value = problem->tensors[DCNV4I_VALUE].pixels > 0;
+    const bool has_output = problem->tensors[DCNV4I_OUTPUT].pixels > 0;
+    if (!has_value)
+        problem->asked.height = problem->asked.width = 0;
+    if (!has_output)
+        problem->output_height = problem->output_width = 0;
+    if (!has_value && !has_output)
+        problem->asked.batch = 0;
+}
+
 dcnv4_status dcnv4i_plan_open(dcnv4_context *context, const dcnv4_problem *asked, dcnv4_plan **plan) {
     dcnv4_plan *made;
     dcnv4_status status = allocate(&made);
@@ -26,8 +39,10 @@ dcnv4_status dcnv4i_plan_open(dcnv4_context *context, const dcnv4_problem *asked
         return status;
     made->candidate = -1;
     status = dcnv4i_problem_check(asked, &made->problem);
-    if (status == DCNV4_SUCCESS)
+    if (status == DCNV4_SUCCESS) {
+        forget_sizes(&made->problem);
         status = context->backend->program_create(context->device, &made->problem, &made->program);
+    }
     return hand_over(made, status, context, plan);
 }
 

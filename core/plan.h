@@ -6,7 +6,7 @@
 
 struct dcnv4_plan {
     dcnv4_context *context;
-    dcnv4i_problem problem;
+    dcnv4i_problem problem; /* sizes of what has no pixels are 0 */
     void *program;
     int candidate; /* the one dcnv4_part that it has; −1 for all */
 };

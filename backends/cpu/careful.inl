@@ -7,19 +7,25 @@ typedef struct cell {
     real weight[4];      /* bilinear; outside the image too */
 } cell;
 
+/* Whether −1 ≤ whole + middle < size; the sum itself may be past what there are numbers for. */
+static inline bool reaches_axis(int64_t whole, int64_t middle, int64_t size) {
+    return whole >= -1 - middle && whole < size - middle;
+}
+
 static inline cell look(const point_chunk *chunk, int64_t point, const dcnv4_problem *p) {
     const int64_t pixel = point / chunk->points % chunk->pixels;
     const int64_t middle_x = chunk->first_middle_x + pixel * p->stride_w;
     const real x = chunk->x[point], y = chunk->y[point];
-    const real far_off = (real)4e18;
-    if (!(x > -far_off && x < far_off && y > -far_off && y < far_off))
+    const real far_off = (real)0x1p63;
+    if (!(x >= -far_off && x < far_off && y >= -far_off && y < far_off))
         return (cell){.counts = false};
     const real whole_x = real_floor(x), whole_y = real_floor(y), right = x - whole_x, lower = y - whole_y;
+    if (!reaches_axis((int64_t)whole_x, middle_x, p->width) || !reaches_axis((int64_t)whole_y, chunk->middle_y, p->height))
+        return (cell){.counts = false};
     const int64_t column = (int64_t)whole_x + middle_x;
     const int64_t row = (int64_t)whole_y + chunk->middle_y;
     const bool empty = p->width == 0 || p->height == 0;
-    const bool counts = !empty && column < p->width && row < p->height &&
-                        (column > -1 || (column == -1 && right > 0)) && (row > -1 || (row == -1 && lower > 0));
+    const bool counts = !empty && (column > -1 || right > 0) && (row > -1 || lower > 0);
     const real left = 1 - right, upper = 1 - lower;
     return (cell){counts, column, row, right, lower, {upper * left, upper * right, lower * left, lower * right}};
 }

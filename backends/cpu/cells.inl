@@ -98,9 +98,11 @@ static inline int64_t middle_of(int64_t o, int64_t stride, int64_t pad, int64_t 
     return o * stride - pad + dcnv4i_half_span(kernel, dilation);
 }
 
-/* Whether all whole numbers along an axis are exact reals: from its first middle to its last, and in the image. */
-static bool axis_is_exact(int64_t first, int64_t last, int64_t size) {
-    return first > -REAL_WHOLE / 2 && last < REAL_WHOLE / 2 && size < REAL_WHOLE / 2;
+/* Whether all whole numbers along an axis are exact reals: from its first middle to that of its last output, and in the
+ * image. */
+static bool axis_is_exact(int64_t first, int64_t outputs, int64_t stride, int64_t size) {
+    const int64_t past_first = outputs > 1 ? (outputs - 1) * stride : 0;
+    return first > -REAL_WHOLE / 2 && first + past_first < REAL_WHOLE / 2 - stride && size < REAL_WHOLE / 2;
 }
 
 /* What the points of a piece of work are held against. */
@@ -126,19 +128,12 @@ static image_frame make_frame(const dcnv4i_layer *layer, const dcnv4i_tensors *t
                               int64_t stride, int64_t grad_stride) {
     const dcnv4_problem *p = &layer->problem->asked;
     const dcnv4i_problem *problem = layer->problem;
-    const bool exact = axis_is_exact(
-                           middle_of(0, p->stride_w, p->pad_w, p->kernel_w, p->dilation_w),
-                           middle_of(problem->output_width, p->stride_w, p->pad_w, p->kernel_w, p->dilation_w),
-                           p->width) &&
-                       axis_is_exact(
-                           middle_of(0, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h),
-                           middle_of(problem->output_height, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h),
-                           p->height);
+    const int64_t first_x = middle_of(0, p->stride_w, p->pad_w, p->kernel_w, p->dilation_w),
+                  first_y = middle_of(0, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h);
+    const bool exact = axis_is_exact(first_x, problem->output_width, p->stride_w, p->width) &&
+                       axis_is_exact(first_y, problem->output_height, p->stride_h, p->height);
     const bool has_cells = exact && p->width >= 2 && p->height >= 2;
-    const int64_t most = sizeof(point_index) < sizeof(int64_t) ? INT32_MAX : INT64_MAX;
-    const int64_t longest = stride > grad_stride ? stride : grad_stride;
-    const bool by_pixel = p->width > 0 && longest > 0 && p->height > most / p->width / longest;
-    return (image_frame){
+    image_frame frame = {
         .layer = layer,
         .offset_mask = tensors->offset_mask,
         .scale = real_of(p->offset_scale),
@@ -146,19 +141,25 @@ static image_frame make_frame(const dcnv4i_layer *layer, const dcnv4i_tensors *t
         .height = (real)(p->height > 0 ? p->height : -1),
         .exact = exact,
         .has_cells = has_cells,
-        .rows_have_cells = has_cells && last - first >= 2,
-        .last_column = (real)(p->width - 2),
-        .first_row = (real)first,
-        .last_row = (real)(last - 2),
-        .lowest_row = first == 0 ? -INFINITY : 1,
-        .highest_row = last == p->height ? INFINITY : (real)(last - 1 - first),
-        .unit = by_pixel ? stride : 1,
-        .grad_unit = by_pixel ? grad_stride : 1,
-        .stride = by_pixel ? 1 : stride,
-        .row = by_pixel ? p->width : p->width * stride,
-        .grad_stride = by_pixel || grad_stride == stride ? 0 : grad_stride,
-        .grad_row = p->width * grad_stride,
     };
+    if (!has_cells) /* what cells are made of stays 0: it may be past what there are numbers for */
+        return frame;
+    const int64_t most = sizeof(point_index) < sizeof(int64_t) ? INT32_MAX : INT64_MAX;
+    const int64_t longest = stride > grad_stride ? stride : grad_stride;
+    const bool by_pixel = longest > 0 && p->height > most / p->width / longest;
+    frame.rows_have_cells = last - first >= 2;
+    frame.last_column = (real)(p->width - 2);
+    frame.first_row = (real)first;
+    frame.last_row = (real)(last - 2);
+    frame.lowest_row = first == 0 ? -INFINITY : 1;
+    frame.highest_row = last == p->height ? INFINITY : (real)(last - 1 - first);
+    frame.unit = by_pixel ? stride : 1;
+    frame.grad_unit = by_pixel ? grad_stride : 1;
+    frame.stride = by_pixel ? 1 : stride;
+    frame.row = by_pixel ? p->width : p->width * stride;
+    frame.grad_stride = by_pixel || grad_stride == stride ? 0 : grad_stride;
+    frame.grad_row = p->width * grad_stride;
+    return frame;
 }
 
 /* m = exp(raw − largest) / sum over the K weights of a block, of which m has count now. */
@@ -230,6 +231,8 @@ static void read_box(const image_frame *frame, const place *at, const point_box 
 
 /* Where a cell's index is 0, in an image of this many columns whose rows begin with first_row. */
 static inline int64_t index_origin(const image_frame *frame, int64_t first_row, int64_t stride) {
+    if (!frame->has_cells)
+        return 0;
     return (((int64_t)frame->first_row - first_row - 1) * frame->layer->problem->asked.width - 1) * stride;
 }
 

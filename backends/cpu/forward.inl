@@ -103,8 +103,8 @@ static ALWAYS_INLINE void mix_points(const lookup *found, const real *origin, co
 static const real *look_ahead(const view *value, const point_chunk *chunk, const dcnv4_problem *p) {
     enum { OFFSET = 3 };
     const int64_t span = p->dilation_h * (p->kernel_h - 1), below = span - dcnv4i_half_span(p->kernel_h, p->dilation_h);
-    const int64_t row = chunk->middle_y + smaller(below, p->height) + OFFSET - value->first_row;
     const int64_t rows = value->last_row - value->first_row;
+    const int64_t row = smaller(chunk->middle_y + smaller(below, p->height) - value->first_row, rows - OFFSET) + OFFSET;
     const int64_t pixel = clamped(row, rows) * p->width + clamped(chunk->first_middle_x, p->width);
     return value->pixels + pixel * value->stride;
 }
@@ -116,7 +116,8 @@ static ALWAYS_INLINE bool mix_block(const mixture *mix, const lookup *found, int
     enum { OUTPUT_AHEAD = 6 }; /* pixels */
     /* Read once: stores to the result could be to these, for all that the compiler knows. */
     const int64_t count = found ? found->plain : mix->points, pixels = mix->pixels, out_stride = mix->out_stride;
-    const int64_t unit = mix->unit, stride = mix->value->stride, below = mix->below, step = mix->step;
+    const int64_t unit = found ? 0 : mix->unit, stride = found ? 0 : mix->value->stride, below = found ? 0 : mix->below;
+    const int64_t step = mix->step;
     const real *weights = found ? found->weights : mix->chunk->corners + 4 * mix->first;
     const real *const origin = mix->value->pixels + (found ? 0 : mix->origin) + c;
     const point_index *index = mix->chunk->at + mix->first;

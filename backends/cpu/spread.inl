@@ -156,14 +156,15 @@ static ALWAYS_INLINE int64_t spread_pixels(const spreading *spread, const gradie
 static ALWAYS_INLINE int64_t spread_block(const spreading *spread, const gradient_lookup *found, int64_t c,
                                           const int vectors, const int part, const real *grad_output, bool more) {
     const backward_run *run = spread->run;
-    const int64_t width = run->layer->problem->asked.width, stride = run->value.stride, grad_stride = run->grad.stride;
+    const int64_t width = run->layer->problem->asked.width;
+    const int64_t stride = found ? 0 : run->value.stride, grad_stride = found ? 0 : run->grad.stride;
     ground on = {
         .value = run->value.pixels + (found ? 0 : index_origin(&run->frame, run->value.first_row, stride)) + c,
         .grad = run->grad.pixels + (found ? 0 : index_origin(&run->frame, run->grad.first_row, grad_stride)) + c,
-        .unit = run->frame.unit,
+        .unit = found ? 0 : run->frame.unit,
         .stride = stride,
         .below = width * stride,
-        .grad_unit = run->frame.grad_unit,
+        .grad_unit = found ? 0 : run->frame.grad_unit,
         .grad_stride = grad_stride,
         .grad_below = width * grad_stride,
     };

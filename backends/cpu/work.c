@@ -104,8 +104,6 @@ static dcnv4_status cut_forward(const dcnv4i_layer *layer, int threads, dcnv4i_w
     const dcnv4i_problem *problem = layer->problem;
     const dcnv4_problem *p = &problem->asked;
     const bool converts = layer->converts;
-    if (problem->tensors[DCNV4I_OUTPUT].pixels == 0)
-        return DCNV4_SUCCESS;
     const int64_t cost = most(row_cost(problem), 1), rows = problem->output_height;
     work->workers = workers_for(product(cost, product(p->batch, rows)), threads);
     const int64_t copy = product(product(p->height, p->width), p->group_channels); /* of one group */
@@ -126,7 +124,7 @@ static dcnv4_status cut_forward(const dcnv4i_layer *layer, int threads, dcnv4i_w
     work->bands = pieces_of(rows, work->band_rows);
     work->pieces = p->batch * work->chunks * work->bands;
     work->whole = packs;
-    if (!packs && !converts)
+    if (!(packs || converts) || work->pieces == 0)
         return DCNV4_SUCCESS;
     const int64_t pixels = product(product(most_input_rows(layer, work), p->width), work->packed_groups);
     return set_scratch(problem, product(sum(pixels, DCNV4I_BOX_PIXELS), p->group_channels), work);
@@ -156,9 +154,7 @@ static void limit_copy(const dcnv4i_problem *problem, dcnv4i_work *work) {
 static dcnv4_status cut_backward(const dcnv4i_layer *layer, int threads, dcnv4i_work *work) {
     const dcnv4i_problem *problem = layer->problem;
     const dcnv4_problem *p = &problem->asked;
-    const bool converts = layer->converts, has_value = problem->tensors[DCNV4I_VALUE].pixels > 0;
-    if (!has_value && problem->tensors[DCNV4I_OUTPUT].pixels == 0)
-        return DCNV4_SUCCESS;
+    const bool converts = layer->converts;
     const int64_t cost = product(product(most(problem->output_height, 1), most(row_cost(problem), 1)),
                                  most(p->batch, 1));
     /* A few pieces for every thread, so that they end together, but none too small. Those of one image share out its groups,
@@ -171,12 +167,12 @@ static dcnv4_status cut_backward(const dcnv4i_layer *layer, int threads, dcnv4i_
     work->chunk_groups = alone == 1 && product(p->batch, p->groups / 2) >= enough ? 2 : alone;
     work->chunks = pieces_of(p->groups, work->chunk_groups);
     const int64_t missing = pieces_of(enough, most(product(p->batch, work->chunks), 1));
-    work->bands = most(1, least(missing, has_value ? p->height / 8 : 1));
+    work->bands = most(1, least(missing, p->height / 8));
     work->spare_rows = p->height;
-    if (packs(problem, converts) && has_value)
+    if (packs(problem, converts))
         limit_copy(problem, work);
     work->pieces = p->batch * work->chunks * work->bands;
-    if (!packs(problem, converts))
+    if (!packs(problem, converts) || work->pieces == 0)
         return DCNV4_SUCCESS;
     const int64_t rows = least(p->height, sum(pieces_of(p->height, work->bands), product(2, work->spare_rows)));
     const int64_t pixels = sum(product(product(2, rows), p->width), converts ? DCNV4I_BOX_PIXELS : 0);

@@ -49,9 +49,10 @@ static dcnv4_status check(const dcnv4i_problem *problem) {
         return dcnv4i_fail(DCNV4_UNSUPPORTED,
                            "float64 is for the reference and the cpu; this device has float32, float16 "
                            "and bfloat16");
-    if (problem->points > INT32_MAX || problem->asked.kernel_h > INT32_MAX || problem->asked.kernel_w > INT32_MAX)
+    enum { MOST_POINTS = INT32_MAX / 4 }; /* three numbers of a point are counted in 32 bits */
+    if (problem->points > MOST_POINTS || problem->asked.kernel_h > MOST_POINTS || problem->asked.kernel_w > MOST_POINTS)
         return dcnv4i_fail(DCNV4_UNSUPPORTED, "the kernel has %" PRId64 " points, this device can have up to %d",
-                           problem->points, INT32_MAX);
+                           problem->points, MOST_POINTS);
     const int64_t pixels = problem->tensors[DCNV4I_VALUE].pixels, most = PTRDIFF_MAX / (int64_t)sizeof(float) / 2;
     if (pixels > most / problem->channels)
         return dcnv4i_fail(DCNV4_UNSUPPORTED,

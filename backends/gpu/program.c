@@ -88,6 +88,8 @@ static void define_layer(text *to, const dcnv4i_problem *problem) {
         {"PAD_W", p->pad_w},
         {"DILATION_H", p->dilation_h},
         {"DILATION_W", p->dilation_w},
+        {"HALF_H", p->dilation_h * (p->kernel_h - 1) >> 1},
+        {"HALF_W", p->dilation_w * (p->kernel_w - 1) >> 1},
         {"OFFSET_MASK_ROW", p->offset_mask_row},
         {"VALUE_STRIDE", p->value_stride},
         {"OFFSET_MASK_STRIDE", p->offset_mask_stride},

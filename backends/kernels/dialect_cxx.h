@@ -13,7 +13,7 @@
 
 typedef long long dcn_long;
 #if DCN_WIDE
-#define DCN_FARTHEST 0x1p62f
+#define DCN_FARTHEST 0x1p63f
 typedef long long dcn_index;
 typedef unsigned long long dcn_unsigned;
 #define DCN_INDEX_MAX 0x7fffffffffffffffLL

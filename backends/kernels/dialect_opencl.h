@@ -39,7 +39,7 @@
 
 typedef long dcn_long;
 #if DCN_WIDE
-#define DCN_FARTHEST 0x1p62f
+#define DCN_FARTHEST 0x1p63f
 typedef long dcn_index;
 typedef ulong dcn_unsigned;
 #define DCN_INDEX_MAX LONG_MAX

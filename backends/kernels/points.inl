@@ -18,8 +18,6 @@ DCN_INLINE void dcn_write_offset(DCN_GLOBAL float *tensor, dcn_index at, float n
 }
 #endif
 
-#define DCN_HALF_H (DCN_DILATION_H * (DCN_KERNEL_H - 1) >> 1)
-#define DCN_HALF_W (DCN_DILATION_W * (DCN_KERNEL_W - 1) >> 1)
 #define DCN_CENTER (DCN_KERNEL_W / 2 * DCN_KERNEL_H + DCN_KERNEL_H / 2)
 
 /* A program has one size of each kind for all images: they come as arguments. */
@@ -51,7 +49,7 @@ DCN_INLINE dcn_block dcn_block_of(dcn_index n, dcn_index oy, dcn_index ox, dcn_i
     dcn_block b;
     b.n = n, b.oy = oy, b.ox = ox, b.group = group;
     b.pixel = (n * sizes->output_height + oy) * sizes->output_width + ox;
-    b.offsets = b.pixel * DCN_OFFSET_MASK_STRIDE + group * 3 * DCN_POINTS;
+    b.offsets = DCN_SUM(DCN_PRODUCT(b.pixel, DCN_OFFSET_MASK_STRIDE), group * 3 * DCN_POINTS);
     return b;
 }
 
@@ -137,13 +135,17 @@ DCN_INLINE dcn_index dcn_at(const DCN_PRIVATE dcn_sample *s, dcn_index n, const 
     return (n * sizes->height + s->row) * sizes->width + s->column;
 }
 
-/* Whether points have cells, and all numbers are known exactly that these begin between, as they are unless DCN_WIDE. */
+/* Whether points have cells, and all numbers are known exactly that these begin between, as they are unless DCN_WIDE. Then the
+ * sums are made of numbers that are small enough for it. */
+#define DCN_IS_EXACT(size, outputs, stride, pad, half)                                          \
+    ((size) < DCN_EXACT && (outputs) < DCN_EXACT / (stride) && (pad) < DCN_EXACT && (half) < DCN_EXACT && \
+     (outputs) * (stride) + (pad) + (half) < DCN_EXACT)
+
 DCN_INLINE int dcn_has_cells(const DCN_PRIVATE dcn_sizes *sizes) {
     int known = 1;
 #if DCN_WIDE
-    const dcn_index right = sizes->output_width * DCN_STRIDE_W + DCN_PAD_W + DCN_HALF_W;
-    const dcn_index bottom = sizes->output_height * DCN_STRIDE_H + DCN_PAD_H + DCN_HALF_H;
-    known = (sizes->width | sizes->height | right | bottom) < DCN_EXACT;
+    known = DCN_IS_EXACT(sizes->width, sizes->output_width, DCN_STRIDE_W, DCN_PAD_W, DCN_HALF_W) &&
+            DCN_IS_EXACT(sizes->height, sizes->output_height, DCN_STRIDE_H, DCN_PAD_H, DCN_HALF_H);
 #endif
     return known && sizes->width > 1 && sizes->height > 1;
 }

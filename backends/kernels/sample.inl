@@ -35,6 +35,16 @@ DCN_INLINE int dcn_within(dcn_index number, dcn_index size) {
     return (dcn_unsigned)number < (dcn_unsigned)size;
 }
 
+/* a + b and a·b. Where numbers have 64 bits, they may be past them: a position's sum comes out as a negative number, which no
+ * image reaches, and the product is of a block that does not exist. */
+#if DCN_WIDE
+#define DCN_SUM(a, b) ((dcn_index)((dcn_unsigned)(a) + (dcn_unsigned)(b)))
+#define DCN_PRODUCT(a, b) ((dcn_index)((dcn_unsigned)(a) * (dcn_unsigned)(b)))
+#else
+#define DCN_SUM(a, b) ((a) + (b))
+#define DCN_PRODUCT(a, b) ((a) * (b))
+#endif
+
 /* The point at (middle_x + x, middle_y + y) of an image of width × height. What can be a whole number is accepted, so that
  * NaN is not, and only then converted; what is inside is decided on whole numbers. */
 DCN_INLINE dcn_sample dcn_locate(float x, float y, dcn_index middle_x, dcn_index middle_y, dcn_index width,
@@ -45,12 +55,16 @@ DCN_INLINE dcn_sample dcn_locate(float x, float y, dcn_index middle_x, dcn_index
     if ((DCN_ABS(x) < DCN_FARTHEST) & (DCN_ABS(y) < DCN_FARTHEST)) {
         const dcn_index whole_x = dcn_floor(x), whole_y = dcn_floor(y);
         s.fx = x - (float)whole_x, s.fy = y - (float)whole_y;
-        s.column = middle_x + whole_x, s.row = middle_y + whole_y;
+        s.column = DCN_SUM(middle_x, whole_x), s.row = DCN_SUM(middle_y, whole_y);
         /* Left of the image's first column a point counts unless it is exactly at −1; then it has no corner inside. */
         const int left = dcn_within(s.column, width), top = dcn_within(s.row, height);
-        const int right = dcn_within(s.column + 1, width) & (left | (s.fx > 0.0f));
-        const int bottom = dcn_within(s.row + 1, height) & (top | (s.fy > 0.0f));
+        const int right = dcn_within(DCN_SUM(s.column, 1), width) & (left | (s.fx > 0.0f));
+        const int bottom = dcn_within(DCN_SUM(s.row, 1), height) & (top | (s.fy > 0.0f));
         s.inside = (left & top) | (right & top) << 1 | (left & bottom) << 2 | (right & bottom) << 3;
+#if DCN_WIDE /* addresses are made of them also where nothing is read */
+        if (!s.inside)
+            s.row = 0, s.column = 0;
+#endif
     }
     return s;
 }

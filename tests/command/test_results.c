@@ -169,20 +169,36 @@ static void every_way_to_write_a_header(void **state) {
     leave_folder();
 }
 
+/* What has no elements takes no time, however many rows or images it has. */
 static void empty_tensors(void **state) {
     (void)state;
-    static const int64_t value_shape[4] = {0, 3, 3, 2}, row_shape[4] = {0, 3, 3, 32};
-    enter_folder();
-    write_tensor("v.npy", DCNV4_FLOAT32, value_shape, 1);
-    write_tensor("om.npy", DCNV4_FLOAT32, row_shape, 1);
-    write_tensor("go.npy", DCNV4_FLOAT32, value_shape, 1);
-    assert_command_done("forward --value v.npy --offset-mask om.npy --output o.npy --groups 1");
-    assert_command_done("backward --value v.npy --offset-mask om.npy --grad-output go.npy --grad-value gv.npy"
-                        " --grad-offset-mask gom.npy --groups 1");
-    free(read_tensor("o.npy", "<f4", value_shape));
-    free(read_tensor("gv.npy", "<f4", value_shape));
-    free(read_tensor("gom.npy", "<f4", row_shape));
-    leave_folder();
+    enum { MANY = 1000000000 };
+    static const int64_t sizes[][3] = {{0, 3, 3}, {1, (int64_t)MANY * MANY / 64, 0}, {(int64_t)MANY * MANY / 64, 0, 3}};
+    static const char *const devices[] = {"cpu", "reference"};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
+        for (int d = 0; d < 2; ++d) {
+            const int64_t value_shape[4] = {sizes[i][0], sizes[i][1], sizes[i][2], 2};
+            const int64_t row_shape[4] = {sizes[i][0], sizes[i][1], sizes[i][2], 8};
+            char arguments[256];
+            enter_folder();
+            write_tensor("v.npy", DCNV4_FLOAT32, value_shape, 1);
+            write_tensor("om.npy", DCNV4_FLOAT32, row_shape, 1);
+            write_tensor("go.npy", DCNV4_FLOAT32, value_shape, 1);
+            snprintf(
+                arguments, sizeof arguments,
+                "forward --value v.npy --offset-mask om.npy --output o.npy --kernel 1 --pad 0 --groups 1 --device %s",
+                devices[d]);
+            assert_command_done(arguments);
+            snprintf(arguments, sizeof arguments,
+                     "backward --value v.npy --offset-mask om.npy --grad-output go.npy --grad-value gv.npy"
+                     " --grad-offset-mask gom.npy --kernel 1 --pad 0 --groups 1 --device %s",
+                     devices[d]);
+            assert_command_done(arguments);
+            free(read_tensor("o.npy", "<f4", value_shape));
+            free(read_tensor("gv.npy", "<f4", value_shape));
+            free(read_tensor("gom.npy", "<f4", row_shape));
+            leave_folder();
+        }
 }
 
 static void help_and_version(void **state) {

@@ -278,7 +278,7 @@ static dcnv4_problem on_the_edge(uint64_t *seed) {
 static void sizes(void **state) {
     (void)state;
     uint64_t seed = 71;
-    for (const char *const *device = devices_to_try(); *device && on_host(*device); ++device) {
+    for (const char *const *device = devices_to_try(); *device && strncmp(*device, "cpu", 3) == 0; ++device) {
         dcnv4_context *context = NULL;
         ASSERT_SUCCESS(dcnv4_context_create(*device, &context));
         for (int i = 0; i < 500; ++i) {
@@ -314,7 +314,7 @@ static void workspace_is_enough(void **state) {
     enum { GUARD = 1 << 17 };
     static const int modes[] = {FE_TONEAREST, FE_DOWNWARD, FE_UPWARD, FE_TOWARDZERO};
     uint64_t seed = 72;
-    for (const char *const *device = devices_to_try(); *device && on_host(*device); ++device)
+    for (const char *const *device = devices_to_try(); *device && strncmp(*device, "cpu", 3) == 0; ++device)
         for (int i = 0; i < 24; ++i) {
             const dcnv4_problem problem = on_the_edge(&seed);
             test_layer layer = layer_make(&problem);

@@ -53,7 +53,7 @@ int64_t layer_pixels(const test_layer *layer, int tensor) {
     const dcnv4_problem *p = &layer->problem;
     const int64_t height = input_side(tensor) ? p->height : layer->sizes.output_height;
     const int64_t width = input_side(tensor) ? p->width : layer->sizes.output_width;
-    return p->batch * height * width;
+    return p->batch * (height * width);
 }
 
 int64_t layer_row(const test_layer *layer, int tensor) {
