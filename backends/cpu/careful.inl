@@ -54,8 +54,9 @@ typedef struct view {
 static view see(const dcnv4i_layer *layer, const char *image, int64_t first, int64_t last, int64_t channel,
                 int64_t channels, real *scratch) {
     const dcnv4_problem *p = &layer->problem->asked;
-    const int64_t item = (int64_t)layer->problem->item, stride = p->value_stride * item;
-    const char *const storage = image + channel * item, *const pixel = storage + first * p->width * stride;
+    const int64_t item = (int64_t)layer->problem->item;
+    const char *const storage = image + channel * item;
+    const char *const pixel = storage + first * p->width * p->value_stride * item;
     if (!scratch)
         return (view){(const real *)pixel, p->value_stride, first, last, channel, storage};
     layer->read(pixel, p->value_stride, scratch, channels, (last - first) * p->width, channels);
