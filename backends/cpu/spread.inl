@@ -222,16 +222,16 @@ static void spread_group(const spreading *group, int64_t pixels, int64_t channel
 #define BODY(c, vectors, part)                                                                               \
     do {                                                                                                     \
         spreading spread = *group;                                                                           \
-        const real *out = grad_output + (c);                                                                 \
-        for (int64_t i = 0; i < pixels; ++i, out += spread.out_stride, spread.first += spread.points) {      \
+        const real *const out = grad_output + (c);                                                           \
+        for (int64_t i = 0; i < pixels; ++i, spread.first += spread.points) {                                \
             spread.pixels = complete_blocks(spread.chunk, spread.first, spread.points, pixels - i);          \
             if (spread.pixels > 0) {                                                                         \
-                const int64_t done = CHOOSE(spread_cells_, vectors, part)(&spread, channel + (c), part, out, \
-                                                                          (c) > 0);                          \
-                i += done, out += done * spread.out_stride, spread.first += done * spread.points;            \
+                const int64_t done = CHOOSE(spread_cells_, vectors, part)(                                   \
+                    &spread, channel + (c), part, out + i * spread.out_stride, (c) > 0);                     \
+                i += done, spread.first += done * spread.points;                                             \
             }                                                                                                \
             if (i < pixels)                                                                                  \
-                spread_found(&spread, channel + (c), vectors, part, out, (c) > 0);                           \
+                spread_found(&spread, channel + (c), vectors, part, out + i * spread.out_stride, (c) > 0);   \
         }                                                                                                    \
     } while (0)
     FOR_CHANNEL_BLOCKS(depth, BODY);

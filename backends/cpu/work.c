@@ -91,7 +91,7 @@ static dcnv4_status set_scratch(const dcnv4i_problem *problem, int64_t reals, dc
 static bool forward_packs(const dcnv4i_problem *problem, int64_t copy, int workers) {
     const dcnv4_problem *p = &problem->asked;
     const int64_t points = product(problem->tensors[DCNV4I_OUTPUT].pixels, problem->points);
-    return p->groups > 1 && p->value_stride * (int64_t)problem->item % 1024 == 0 && copy <= CACHED_COPY_REALS &&
+    return p->groups > 1 && product(p->value_stride, (int64_t)problem->item) % 1024 == 0 && copy <= CACHED_COPY_REALS &&
            points / 4 >= problem->tensors[DCNV4I_VALUE].pixels && product(p->batch, p->groups) >= workers;
 }
 
