@@ -307,7 +307,7 @@ static void dtypes_that_differ(void **state) {
     good_files();
     for (int a = 0; a < 3; ++a)
         for (int b = 0; b < 3; ++b) {
-            if (a == b)
+            if (a == b || (dtypes[a] == DCNV4_FLOAT16 && dtypes[b] == DCNV4_FLOAT32)) /* these go together */
                 continue;
             write_tensor("v.npy", dtypes[a], value_shape, 1);
             write_tensor("om.npy", dtypes[b], row_shape, 2);
