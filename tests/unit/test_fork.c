@@ -89,11 +89,21 @@ static void a_lock_that_is_held_is_free_in_a_child(void **state) {
     count_case();
 }
 
-/* The linker passes the library's call through here. */
+#if defined(__has_attribute)
+#if __has_attribute(disable_sanitizer_instrumentation)
+#define BEFORE_SANITIZERS __attribute__((disable_sanitizer_instrumentation))
+#endif
+#endif
+#ifndef BEFORE_SANITIZERS
+#define BEFORE_SANITIZERS
+#endif
+
+/* The linker passes all calls of pthread_atfork through here, also those that a sanitizer makes before it is ready. */
 int __real_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
-static bool refuses = true;
+static bool refuses = false;
 
+BEFORE_SANITIZERS
 int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
     return refuses ? 12 /* ENOMEM */ : __real_pthread_atfork(prepare, parent, child);
 }
@@ -101,6 +111,7 @@ int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*ch
 /* In a process that has made nothing yet; later calls register again what could not be. */
 static bool is_refused(void) {
     dcnv4_context *context = NULL;
+    refuses = true;
     const bool refused = dcnv4_context_create("cpu", &context) == DCNV4_OUT_OF_MEMORY && !context &&
                          strstr(dcnv4_last_message(), "error 12") != NULL;
     refuses = false;
