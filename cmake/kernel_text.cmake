@@ -1,22 +1,22 @@
 # The texts of backends/kernels as one C file of character arrays, made anew when one of them changes.
 set(dcnv4_kernel_texts
-  dcnv4i_kernel_parameters parameters.h
-  dcnv4i_kernel_sample sample.inl
-  dcnv4i_kernel_points points.inl
-  dcnv4i_kernel_runs runs.inl
-  dcnv4i_kernel_forward forward.inl
-  dcnv4i_kernel_slopes slopes.inl
-  dcnv4i_kernel_backward_run backward_run.inl
-  dcnv4i_kernel_backward_points backward_points.inl
-  dcnv4i_kernel_backward_scatter backward_scatter.inl
-  dcnv4i_kernel_backward_tiles backward_tiles.inl
-  dcnv4i_kernel_backward_both backward_both.inl
-  dcnv4i_kernel_floor floor.inl
-  dcnv4i_dialect_opencl dialect_opencl.h
-  dcnv4i_dialect_cuda dialect_cuda.h
-  dcnv4i_dialect_hip dialect_hip.h
-  dcnv4i_dialect_cxx dialect_cxx.h
-  dcnv4i_vectors_plain vectors_plain.h)
+  dcnv4i_kernel_parameters deform_conv/parameters.h
+  dcnv4i_kernel_sample sampling/sample.inl
+  dcnv4i_kernel_points deform_conv/points.inl
+  dcnv4i_kernel_runs deform_conv/runs.inl
+  dcnv4i_kernel_forward deform_conv/forward.inl
+  dcnv4i_kernel_slopes deform_conv/slopes.inl
+  dcnv4i_kernel_backward_run deform_conv/backward_run.inl
+  dcnv4i_kernel_backward_points deform_conv/backward_points.inl
+  dcnv4i_kernel_backward_scatter deform_conv/backward_scatter.inl
+  dcnv4i_kernel_backward_tiles deform_conv/backward_tiles.inl
+  dcnv4i_kernel_backward_both deform_conv/backward_both.inl
+  dcnv4i_kernel_floor roofline.inl
+  dcnv4i_dialect_opencl language/dialect_opencl.h
+  dcnv4i_dialect_cuda language/dialect_cuda.h
+  dcnv4i_dialect_hip language/dialect_hip.h
+  dcnv4i_dialect_cxx language/dialect_cxx.h
+  dcnv4i_vectors_plain language/vectors_plain.h)
 
 set(kernel_text ${PROJECT_BINARY_DIR}/kernel_text.c)
 set(definitions "")
@@ -30,7 +30,7 @@ while(dcnv4_kernel_texts)
   string(APPEND definitions "const char ${symbol}[] = {${bytes}0};\n")
 endwhile()
 string(SHA256 fingerprint "${definitions}")
-string(PREPEND definitions "#include \"${PROJECT_SOURCE_DIR}/backends/gpu/kernel_text.h\"\n")
+string(PREPEND definitions "#include \"${PROJECT_SOURCE_DIR}/backends/gpu/runtime/kernel_text.h\"\n")
 string(APPEND definitions
   "const char dcnv4i_kernel_fingerprint[] = \"${fingerprint}\";\n"
   "const char *const dcnv4i_words_opencl[] = {dcnv4i_dialect_opencl, 0};\n"

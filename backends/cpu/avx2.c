@@ -1,7 +1,7 @@
 /* Kernels in float arithmetic for AVX2 with FMA and F16C. */
-#include "vector_avx2.h"
-#include "kernels.inl"
-#include "rows.inl"
+#include "simd/vector_avx2.h"
+#include "deform_conv/kernels.inl"
+#include "simd/rows.inl"
 
 void dcnv4i_fill_avx2(dcnv4i_kernels *kernels) {
     kernels->forward32 = forward;

@@ -1,7 +1,7 @@
 /* Kernels in float arithmetic for AVX-512. */
-#include "vector_avx512.h"
-#include "kernels.inl"
-#include "rows.inl"
+#include "simd/vector_avx512.h"
+#include "deform_conv/kernels.inl"
+#include "simd/rows.inl"
 
 void dcnv4i_fill_avx512(dcnv4i_kernels *kernels) {
     kernels->forward32 = forward;

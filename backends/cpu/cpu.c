@@ -2,7 +2,7 @@
 #include "../../core/backend.h"
 #include "kernels.h"
 #include "pool.h"
-#include "work.h"
+#include "deform_conv/work.h"
 
 #include <stdatomic.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* Kernels in double arithmetic, in plain C. */
 #define REAL_IS_DOUBLE
-#include "vector_scalar.h"
-#include "kernels.inl"
-#include "rows.inl"
+#include "simd/vector_scalar.h"
+#include "deform_conv/kernels.inl"
+#include "simd/rows.inl"
 
 void dcnv4i_fill_float64(dcnv4i_kernels *kernels) {
     kernels->forward64 = forward;

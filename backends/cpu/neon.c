@@ -1,7 +1,7 @@
 /* Kernels in float arithmetic for AArch64's NEON. */
-#include "vector_neon.h"
-#include "kernels.inl"
-#include "rows.inl"
+#include "simd/vector_neon.h"
+#include "deform_conv/kernels.inl"
+#include "simd/rows.inl"
 
 void dcnv4i_fill_neon(dcnv4i_kernels *kernels) {
     kernels->forward32 = forward;

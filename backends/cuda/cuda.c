@@ -1,7 +1,7 @@
-/* The backend's table, and CUDA's driver in the neutral words of gpu/module_api.h. */
+/* The backend's table, and CUDA's driver in the neutral words of cuda_hip/cuda_hip_api.h. */
 #include "cuda_api.h"
-#include "../gpu/kernel_text.h"
-#include "../gpu/module_backend.h"
+#include "../gpu/runtime/kernel_text.h"
+#include "../cuda_hip/cuda_hip_backend.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ static int device_count(int *count) {
     return dcnv4i_cuda.cuDeviceGetCount(count);
 }
 
-static int describe(int ordinal, dcnv4i_module_facts *facts) {
+static int describe(int ordinal, dcnv4i_cuda_hip_facts *facts) {
     int major = 0, minor = 0;
     CUdevice device = 0;
     const struct {
@@ -146,15 +146,15 @@ static void relatives(const char *target, dcnv4i_relatives *found) {
 
 /* ---- The table ------------------------------------------------------------------------------------------------------- */
 
-static const dcnv4i_module_api api;
+static const dcnv4i_cuda_hip_api api;
 
 static void look(dcnv4i_view *view) {
-    dcnv4i_module_look(&api, view);
+    dcnv4i_cuda_hip_look(&api, view);
 }
 
 static dcnv4i_probe probe = {.what = "CUDA", .in_use = dcnv4i_cuda_in_use, .look = look, DCNV4I_PROBE_INIT};
 
-static const dcnv4i_module_api api = {
+static const dcnv4i_cuda_hip_api api = {
     .backend = "cuda",
     .what = "CUDA",
     .words = dcnv4i_words_cuda,
@@ -182,4 +182,4 @@ static const dcnv4i_module_api api = {
     .relatives = relatives,
 };
 
-DCNV4I_MODULE_BACKEND(cuda)
+DCNV4I_CUDA_HIP_BACKEND(cuda)

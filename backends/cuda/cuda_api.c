@@ -1,6 +1,6 @@
 #include "cuda_api.h"
-#include "../gpu/library.h"
-#include "../gpu/module_api.h"
+#include "../gpu/runtime/library.h"
+#include "../cuda_hip/cuda_hip_api.h"
 #include "../../core/fork.h"
 
 dcnv4i_cuda_api dcnv4i_cuda;

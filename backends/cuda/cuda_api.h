@@ -3,7 +3,7 @@
 #ifndef DCNV4I_CUDA_API_H
 #define DCNV4I_CUDA_API_H
 
-#include "../gpu/compiler.h"
+#include "../gpu/runtime/compiler.h"
 
 #include <stddef.h>
 
@@ -114,7 +114,7 @@ bool dcnv4i_cuda_in_use(void);
 /* The driver's CUDA version, as 100 · major + minor; 0 if it is not loaded. */
 int dcnv4i_cuda_version(void);
 
-/* NVRTC, as dcnv4i_module_api says of a compiler. */
+/* NVRTC, as dcnv4i_cuda_hip_api says of a compiler. */
 const char *dcnv4i_cuda_compiler(void);
 dcnv4_status dcnv4i_cuda_compile(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,
                                  dcnv4i_binary *portable);

@@ -1,7 +1,7 @@
 /* NVRTC: loaded when a kernel is first compiled. */
 #include "cuda_api.h"
-#include "../gpu/library.h"
-#include "../gpu/target.h"
+#include "../gpu/runtime/library.h"
+#include "../gpu/runtime/target.h"
 #include "../../core/fork.h"
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* A program is made ready whole when its plan is made: a run fills in the buffers and starts its launches. */
-#include "candidates.h"
-#include "floor.h"
-#include "passes.h"
-#include "target.h"
+#include "deform_conv/candidates.h"
+#include "roofline.h"
+#include "deform_conv/passes.h"
+#include "runtime/target.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #define DCNV4I_GPU_H
 
 #include "../../core/backend.h"
-#include "program.h"
+#include "deform_conv/program.h"
 
 /* A device of a context. The functions below take it as `device`. */
 typedef struct dcnv4i_gpu {

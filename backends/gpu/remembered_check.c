@@ -1,8 +1,8 @@
 /* An outcome holds for a device, its driver, how kernels are shaped for it, this library with its kernels' texts, and what is
  * compared: where one of them is another, so is the key, and nothing is found. */
 #include "remembered_check.h"
-#include "cache.h"
-#include "kernel_text.h"
+#include "runtime/cache.h"
+#include "runtime/kernel_text.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
-/* The backend's table, and HIP's runtime in the neutral words of gpu/module_api.h. */
+/* The backend's table, and HIP's runtime in the neutral words of cuda_hip/cuda_hip_api.h. */
 #include "hip_api.h"
-#include "../gpu/kernel_text.h"
-#include "../gpu/module_backend.h"
+#include "../gpu/runtime/kernel_text.h"
+#include "../cuda_hip/cuda_hip_backend.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static void find_target(const char *properties, size_t size, char *target, size_
     }
 }
 
-static int describe(int ordinal, dcnv4i_module_facts *facts) {
+static int describe(int ordinal, dcnv4i_cuda_hip_facts *facts) {
     char properties[4096] = {0}; /* the struct has some 1,500 bytes in HIP 6 */
     int version = 0, wave = 0;
     const struct {
@@ -122,15 +122,15 @@ static int to_host(void *target, const void *source, size_t length) {
 
 /* ---- The table ------------------------------------------------------------------------------------------------------- */
 
-static const dcnv4i_module_api api;
+static const dcnv4i_cuda_hip_api api;
 
 static void look(dcnv4i_view *view) {
-    dcnv4i_module_look(&api, view);
+    dcnv4i_cuda_hip_look(&api, view);
 }
 
 static dcnv4i_probe probe = {.what = "HIP", .in_use = dcnv4i_hip_in_use, .look = look, DCNV4I_PROBE_INIT};
 
-static const dcnv4i_module_api api = {
+static const dcnv4i_cuda_hip_api api = {
     .backend = "hip",
     .what = "HIP",
     .words = dcnv4i_words_hip,
@@ -156,4 +156,4 @@ static const dcnv4i_module_api api = {
     .compiler = dcnv4i_hip_compiler,
 };
 
-DCNV4I_MODULE_BACKEND(hip)
+DCNV4I_CUDA_HIP_BACKEND(hip)

@@ -1,5 +1,5 @@
 #include "hip_api.h"
-#include "../gpu/library.h"
+#include "../gpu/runtime/library.h"
 #include "../../core/fork.h"
 
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #ifndef DCNV4I_HIP_API_H
 #define DCNV4I_HIP_API_H
 
-#include "../gpu/compiler.h"
+#include "../gpu/runtime/compiler.h"
 
 #include <stddef.h>
 
@@ -106,7 +106,7 @@ bool dcnv4i_hip_in_use(void);
 /* The runtime's library and its major version; NULL and 0 if it is not loaded. */
 void *dcnv4i_hip_library(int *major);
 
-/* hipRTC, or ahead of time also clang, as dcnv4i_module_api says of a compiler. */
+/* hipRTC, or ahead of time also clang, as dcnv4i_cuda_hip_api says of a compiler. */
 const char *dcnv4i_hip_compiler(void);
 dcnv4_status dcnv4i_hip_compile(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,
                                 dcnv4i_binary *portable);

@@ -1,6 +1,6 @@
 /* A clang of the machine, as a program, for targets that hipRTC does not know. */
 #include "hip_api.h"
-#include "../gpu/file.h"
+#include "../gpu/runtime/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

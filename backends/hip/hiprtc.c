@@ -1,7 +1,7 @@
 /* hipRTC: loaded when a kernel is first compiled, from a library of its own or, in HIP 5, from the runtime's. */
 #include "hip_api.h"
-#include "../gpu/library.h"
-#include "../gpu/target.h"
+#include "../gpu/runtime/library.h"
+#include "../gpu/runtime/target.h"
 #include "../../core/fork.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* The backend's table. */
 #include "opencl_driver.h"
 #include "../gpu/gpu.h"
-#include "../gpu/probe.h"
+#include "../gpu/runtime/probe.h"
 #include "../gpu/remembered_check.h"
 
 #include <stdio.h>

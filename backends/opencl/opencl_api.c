@@ -1,5 +1,5 @@
 #include "opencl_api.h"
-#include "../gpu/library.h"
+#include "../gpu/runtime/library.h"
 #include "../../core/fork.h"
 
 static dcnv4i_fork_lock lock;

@@ -3,8 +3,8 @@
 #define DCNV4I_OPENCL_DEVICES_H
 
 #include "opencl_api.h"
-#include "../gpu/driver.h"
-#include "../gpu/probe.h"
+#include "../gpu/runtime/driver.h"
+#include "../gpu/runtime/probe.h"
 
 enum { DCNV4I_OPENCL_IDENTITY = 1024 };
 

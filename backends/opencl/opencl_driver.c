@@ -1,6 +1,6 @@
 #include "opencl_driver.h"
-#include "../gpu/compiler.h"
-#include "../gpu/kernel_text.h"
+#include "../gpu/runtime/compiler.h"
+#include "../gpu/runtime/kernel_text.h"
 #include "../../core/fork.h"
 
 #include <pthread.h>

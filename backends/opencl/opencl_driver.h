@@ -1,4 +1,4 @@
-/* gpu/driver.h in OpenCL's words. */
+/* gpu/runtime/driver.h in OpenCL's words. */
 #ifndef DCNV4I_OPENCL_DRIVER_H
 #define DCNV4I_OPENCL_DRIVER_H
 

@@ -3,7 +3,7 @@
 
 #define DCNV4I_VENDOR_CUDA
 #include "../../backends/cuda/cuda_api.h"
-#include "../../backends/gpu/module_api.h"
+#include "../../backends/cuda_hip/cuda_hip_api.h"
 
 /* Pointers and enumerations have no names of ours there; what they are passed as must have their size. */
 #define CHECK_TYPE(name, type) _Static_assert(sizeof(name) == sizeof(type), #name);

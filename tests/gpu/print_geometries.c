@@ -1,7 +1,7 @@
 /* Prints the geometries that kernels have by default, for the models' layers: for each dtype, D and part what is chosen, and
  * on which devices; by groups, where these make a difference. */
-#include "../../backends/gpu/candidates.h"
-#include "../../backends/gpu/target.h"
+#include "../../backends/gpu/deform_conv/candidates.h"
+#include "../../backends/gpu/runtime/target.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* print_source DIALECT targets: the names of the targets of a dialect, cuda or hip, a line each.
  * print_source DIALECT PART DTYPE GROUPS GROUP_CHANNELS KERNEL SOFTMAX DETERMINISTIC [ALIGNED [LOCAL_MEMORY]]: the text of a
  * part for its devices; aligned, and with as much local memory as they have, if left out. */
-#include "../../backends/gpu/kernel_text.h"
-#include "../../backends/gpu/program.h"
-#include "../../backends/gpu/target.h"
+#include "../../backends/gpu/runtime/kernel_text.h"
+#include "../../backends/gpu/deform_conv/program.h"
+#include "../../backends/gpu/runtime/target.h"
 
 #include <stdio.h>
 #include <stdlib.h>

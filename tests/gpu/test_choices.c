@@ -1,7 +1,7 @@
 /* Choices on disk: what is kept is found, for that layer on that device alone, and nothing else is ever believed. */
 #include "../support/harness.h"
-#include "../../backends/gpu/candidates.h"
-#include "../../backends/gpu/choices.h"
+#include "../../backends/gpu/deform_conv/candidates.h"
+#include "../../backends/gpu/deform_conv/choices.h"
 
 #include <dirent.h>
 #include <stdio.h>

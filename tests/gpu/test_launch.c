@@ -1,6 +1,6 @@
 /* The geometry of launches: what must hold for every problem on every device. */
 #include "../support/harness.h"
-#include "../../backends/gpu/candidates.h"
+#include "../../backends/gpu/deform_conv/candidates.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* Reading what kernels take from ELF files: files of the two kinds, made here, whole and then damaged in every way. */
 #include "../support/harness.h"
-#include "../../backends/gpu/resources.h"
-#include "../../backends/gpu/target.h"
+#include "../../backends/gpu/runtime/resources.h"
+#include "../../backends/gpu/runtime/target.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -14,7 +14,7 @@ typedef hipDeviceProp_t dcnv4i_hip_properties;
 
 #define DCNV4I_VENDOR_HIP
 #include "../../backends/hip/hip_api.h"
-#include "../../backends/gpu/module_api.h"
+#include "../../backends/cuda_hip/cuda_hip_api.h"
 
 #define CHECK_TYPE(name, type) _Static_assert(sizeof(name) == sizeof(type), #name);
 DCNV4I_HIP_TYPES(CHECK_TYPE)

@@ -1,5 +1,5 @@
 /* Numbers in a kernel's text: those that printf writes in the C locale, in any locale and rounding mode. */
-#include "../../backends/gpu/literal.h"
+#include "../../backends/gpu/runtime/literal.h"
 #include "../support/harness.h"
 
 #include <fenv.h>

@@ -32,12 +32,22 @@ function allowed(file) {
         return "^tools/cli/"
     if (file ~ /^backends\/kernels\//)
         return "^$"
-    if (file ~ /^backends\/(opencl|cuda|hip)\//)
-        return "^(" folder(file) "/.*|backends/gpu/.*|core/(backend|problem|status|element|fork)[.]h)$"
+    if (file ~ /^backends\/(cuda|hip)\//)
+        return "^(" folder(file) "/.*|backends/(cuda_hip|gpu)/.*|" core ")$"
+    if (file ~ /^backends\/(opencl|cuda_hip)\//)
+        return "^(" folder(file) "/.*|backends/gpu/.*|" core ")$"
+    if (file ~ /^backends\/gpu\/runtime\//)
+        return "^(backends/gpu/runtime/.*|" core ")$"
     if (file ~ /^backends\/gpu\//)
-        return "^(backends/gpu/.*|backends/kernels/parameters[.]h|core/(backend|problem|status|element|fork)[.]h)$"
-    if (file ~ /^backends\/[a-z]+\//)
-        return "^(" folder(file) "/.*|core/(backend|problem|status|element|fork)[.]h)$"
+        return "^(backends/gpu/.*|backends/kernels/deform_conv/parameters[.]h|" core ")$"
+    if (file ~ /^backends\/cpu\/simd\//)
+        return "^(backends/cpu/(simd/.*|kernels[.]h)|" core ")$"
+    if (file ~ /^backends\/cpu\/sampling\//)
+        return "^(backends/cpu/((simd|sampling)/.*|kernels[.]h)|" core ")$"
+    if (file ~ /^backends\/[a-z]+\//) {
+        match(file, /^backends\/[a-z]+\//)
+        return "^(" substr(file, 1, RLENGTH) ".*|" core ")$"
+    }
     return "^$"
 }
 
@@ -47,6 +57,7 @@ function complain(text) {
 }
 
 BEGIN {
+    core = "core/(backend|problem|status|element|fork)[.]h"
     # The rooms of the command: each may include itself and those before it.
     rooms = split("output cli tensors devices plot check bench tune", room, " ")
     for (i = 1; i <= rooms; ++i)

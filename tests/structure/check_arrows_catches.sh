@@ -9,7 +9,7 @@ work=$(cd "$2" && pwd)
 cd "$1"
 find include core tools backends tests -name '*.[ch]' -o -name '*.inl' -o -name '*.def' | tar -cf - -T - | tar -xf - -C "$work"
 cd "$work"
-mkdir -p backends/kernels backends/gpu backends/opencl tools/some
+mkdir -p tools/some
 if ! sh "$here/check_arrows.sh" .; then
     echo "the tree itself is not clean"
     exit 1
@@ -46,7 +46,13 @@ plant backends/reference/reference.c '#include "../cpu/pool.h"'
 plant backends/kernels/some.inl '#include <stddef.h>'
 plant backends/kernels/some.inl '#include "../../core/status.h"'
 plant backends/gpu/some.c '#include "../cpu/pool.h"'
-plant backends/gpu/some.c '#include "../kernels/dialect_cuda.h"'
+plant backends/gpu/some.c '#include "../kernels/language/dialect_cuda.h"'
+plant backends/gpu/runtime/some.c '#include "../deform_conv/geometry.h"'
+plant backends/gpu/runtime/some.c '#include "../gpu.h"'
+plant backends/cpu/simd/some.h '#include "../sampling/cells.inl"'
+plant backends/cpu/sampling/some.inl '#include "../deform_conv/work.h"'
+plant backends/cuda_hip/some.c '#include "../cuda/cuda_api.h"'
+plant backends/opencl/some.c '#include "../cuda_hip/cuda_hip_api.h"'
 plant backends/opencl/some.c '#include "../cpu/pool.h"'
 plant tools/status.h 'int x;'
 cd /

@@ -26,7 +26,7 @@ typedef struct dcn_sizes {
     dcn_long by_columns, by_rows; /* reciprocals of how many tiles an image has along each axis */
 } dcn_sizes;
 
-/* number / divisor, by the reciprocal that backends/gpu/launch.c has for it: three instructions instead of twenty. It knows
+/* number / divisor, by the reciprocal that backends/gpu/deform_conv/geometry.c has for it: three instructions instead of twenty. It knows
  * numbers of 31 bits. */
 DCN_INLINE dcn_unsigned dcn_quotient(dcn_unsigned number, dcn_unsigned divisor, dcn_long reciprocal) {
 #if DCN_WIDE

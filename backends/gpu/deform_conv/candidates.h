@@ -2,7 +2,7 @@
 #ifndef DCNV4I_CANDIDATES_H
 #define DCNV4I_CANDIDATES_H
 
-#include "launch.h"
+#include "geometry.h"
 
 enum { DCNV4I_MOST_CANDIDATES = 12, DCNV4I_GEOMETRY_WORDS = 128 };
 

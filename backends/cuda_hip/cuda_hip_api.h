@@ -1,10 +1,10 @@
 /* CUDA's driver and HIP's runtime under neutral names. Both have devices by number, pointers, streams, and modules that are
  * loaded from binaries; most functions even have the same arguments. Functions answer 0 or the API's error number. */
-#ifndef DCNV4I_MODULE_API_H
-#define DCNV4I_MODULE_API_H
+#ifndef DCNV4I_CUDA_HIP_API_H
+#define DCNV4I_CUDA_HIP_API_H
 
-#include "probe.h"
-#include "target.h"
+#include "../gpu/runtime/probe.h"
+#include "../gpu/runtime/target.h"
 
 /* X(name, number, CUDA's name, HIP's name): errors that mean the same in both, and have the same number. */
 #define DCNV4I_MODULE_ERRORS(X)                                                                \
@@ -46,13 +46,13 @@ enum {
 };
 
 /* What is known of a device without using it. */
-typedef struct dcnv4i_module_facts {
+typedef struct dcnv4i_cuda_hip_facts {
     char name[64];                       /* of the hardware */
     char target[32];                     /* "sm_90", "gfx90a" */
     char software[64];                   /* the driver's or runtime's version */
     int work_group, local_memory, units; /* as in dcnv4i_limits */
     size_t memory;                       /* bytes */
-} dcnv4i_module_facts;
+} dcnv4i_cuda_hip_facts;
 
 enum { DCNV4I_MOST_RELATIVES = 32, DCNV4I_TARGET_NAME = 32 };
 
@@ -62,7 +62,7 @@ typedef struct dcnv4i_relatives {
     int count;
 } dcnv4i_relatives;
 
-typedef struct dcnv4i_module_api {
+typedef struct dcnv4i_cuda_hip_api {
     const char *backend; /* "cuda", "hip": in names of devices */
     const char *what;    /* "CUDA", "HIP": in sentences */
     const char *const *words;
@@ -74,7 +74,7 @@ typedef struct dcnv4i_module_api {
     void (*forget_error)(void); /* (optional) after a failure: the thread's last error is the caller's again */
 
     int (*device_count)(int *count);
-    int (*describe)(int ordinal, dcnv4i_module_facts *facts); /* what it cannot find out stays 0 or "" */
+    int (*describe)(int ordinal, dcnv4i_cuda_hip_facts *facts); /* what it cannot find out stays 0 or "" */
 
     /* What is current in this thread: a device, and CUDA's context, which is NULL if there is none. */
     int (*current)(int *ordinal, void **context);
@@ -103,6 +103,6 @@ typedef struct dcnv4i_module_api {
     const char *(*compiler)(void);
     /* (optional) Which kernels serve a target beside its own. */
     void (*relatives)(const char *target, dcnv4i_relatives *found);
-} dcnv4i_module_api;
+} dcnv4i_cuda_hip_api;
 
 #endif

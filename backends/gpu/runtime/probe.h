@@ -2,7 +2,7 @@
 #ifndef DCNV4I_PROBE_H
 #define DCNV4I_PROBE_H
 
-#include "../../core/fork.h"
+#include "../../../core/fork.h"
 
 #include <stdbool.h>
 

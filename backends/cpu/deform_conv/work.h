@@ -3,7 +3,7 @@
 #ifndef DCNV4I_CPU_WORK_H
 #define DCNV4I_CPU_WORK_H
 
-#include "kernels.h"
+#include "../kernels.h"
 
 /* Images × chunks of groups × bands of rows. */
 typedef struct dcnv4i_work {

@@ -1,5 +1,5 @@
 /* The arguments of each kernel, in their order: the only place. The kernels' texts make their parameters of these lists, and the
- * host (backends/gpu/arguments.h) what it gives them.
+ * host (backends/gpu/deform_conv/arguments.h) what it gives them.
  *
  * B(what, type, name) is a buffer with the number of the element where its part begins, and N(what, name) a number; the host
  * knows them by `what`. */

@@ -1,4 +1,4 @@
-#include "launch.h"
+#include "geometry.h"
 
 static int64_t at_least_1(int64_t number) {
     return number < 1 ? 1 : number;

@@ -2,9 +2,9 @@
  * holds for the device, the driver, the kernels' texts and the defaults that it was measured on and against: where one of
  * them is another, so is the key, and nothing is found. */
 #include "choices.h"
-#include "cache.h"
+#include "../runtime/cache.h"
 #include "candidates.h"
-#include "kernel_text.h"
+#include "../runtime/kernel_text.h"
 
 #include <inttypes.h>
 #include <stdio.h>

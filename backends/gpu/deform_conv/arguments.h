@@ -2,7 +2,8 @@
 #ifndef DCNV4I_ARGUMENTS_H
 #define DCNV4I_ARGUMENTS_H
 
-#include "../kernels/parameters.h"
+#include "../../kernels/deform_conv/parameters.h"
+#include "../runtime/driver.h"
 
 /* All that a kernel may be given: X(what) for buffers and for numbers. The tensors are in the order of dcnv4i_tensor_id. */
 #define DCNV4I_GIVEN_BUFFERS(X)                                                                            \
@@ -35,7 +36,7 @@ typedef enum dcnv4i_given_number { DCNV4I_GIVEN_NUMBERS(DCNV4I_NUMBER_ID) DCNV4I
 #define DCNV4I_TWO(what, type, name) 0, 0
 #define DCNV4I_ONE(what, name) 0
 #define DCNV4I_PARAMETERS_OF(kernel) char kernel[sizeof(char[]){DCN_ARGUMENTS_##kernel(DCNV4I_TWO, DCNV4I_ONE)}];
-enum { DCNV4I_MAX_ARGUMENTS = sizeof(union {DCNV4I_SIGNATURES(DCNV4I_PARAMETERS_OF)}) };
+_Static_assert(sizeof(union {DCNV4I_SIGNATURES(DCNV4I_PARAMETERS_OF)}) <= DCNV4I_MAX_ARGUMENTS, "too many arguments");
 
 /* A list: an entry is a dcnv4i_given_buffer, or DCNV4I_BUFFERS and a dcnv4i_given_number more. */
 typedef struct dcnv4i_signature {

@@ -1,12 +1,12 @@
 /* One set of kernels. The file that includes this has included a vector_*.h, which says in what arithmetic and with which
  * instructions; all that is made here is static. */
-#include "kernels.h"
+#include "../kernels.h"
 
 #include <fenv.h>
 #include <string.h>
 
-#include "cells.inl"
-#include "careful.inl"
+#include "../sampling/cells.inl"
+#include "../sampling/careful.inl"
 #include "forward.inl"
-#include "spread.inl"
+#include "../sampling/spread.inl"
 #include "backward.inl"

@@ -3,8 +3,7 @@
 #ifndef DCNV4I_DRIVER_H
 #define DCNV4I_DRIVER_H
 
-#include "../../core/status.h"
-#include "arguments.h"
+#include "../../../core/status.h"
 
 #include <stdbool.h>
 
@@ -33,6 +32,9 @@ typedef struct dcnv4i_argument {
     void *handle;
     int64_t number;
 } dcnv4i_argument;
+
+/* The most that a kernel has. */
+enum { DCNV4I_MAX_ARGUMENTS = 24 };
 
 /* A kernel and what it runs on. */
 typedef struct dcnv4i_launch {

@@ -1,4 +1,4 @@
-#include "module_driver.h"
+#include "cuda_hip_driver.h"
 #include "../../core/fork.h"
 
 #include <stdio.h>
@@ -6,7 +6,7 @@
 
 /* ---- Errors ------------------------------------------------------------------------------------------------------------- */
 
-bool dcnv4i_module_is_loss(int error) {
+bool dcnv4i_cuda_hip_is_loss(int error) {
     static const int losses[] = {
         DCNV4I_ERROR_DEINITIALIZED,
         DCNV4I_ERROR_ECC,
@@ -28,11 +28,11 @@ bool dcnv4i_module_is_loss(int error) {
     return false;
 }
 
-dcnv4_status dcnv4i_module_fail(const dcnv4i_module_api *api, const char *doing, int error) {
+dcnv4_status dcnv4i_cuda_hip_fail(const dcnv4i_cuda_hip_api *api, const char *doing, int error) {
     const char *const name = api->error_name(error);
     if (api->forget_error)
         api->forget_error();
-    if (dcnv4i_module_is_loss(error))
+    if (dcnv4i_cuda_hip_is_loss(error))
         return dcnv4i_fail(DCNV4_DEVICE_LOST,
                            "%s broke while %s: %s (error %d); destroy this context, and start a new process if a new "
                            "one fails too",
@@ -65,22 +65,22 @@ dcnv4_status dcnv4i_module_fail(const dcnv4i_module_api *api, const char *doing,
 
 /* ---- Opening and closing -------------------------------------------------------------------------------------------------- */
 
-bool dcnv4i_module_is_owner(const dcnv4i_module_device *d) {
+bool dcnv4i_cuda_hip_is_owner(const dcnv4i_cuda_hip_device *d) {
     return d->made == dcnv4i_fork_count();
 }
 
-void dcnv4i_module_close(dcnv4i_module_device *d) {
-    if (d->retained && dcnv4i_module_is_owner(d))
+void dcnv4i_cuda_hip_close(dcnv4i_cuda_hip_device *d) {
+    if (d->retained && dcnv4i_cuda_hip_is_owner(d))
         d->api->release(d->ordinal);
     free(d);
 }
 
-static void name_identity(const dcnv4i_module_device *d, const char *target, char *identity) {
-    snprintf(identity, DCNV4I_MODULE_IDENTITY, "%s\ntarget %s", d->api->backend, target);
+static void name_identity(const dcnv4i_cuda_hip_device *d, const char *target, char *identity) {
+    snprintf(identity, DCNV4I_CUDA_HIP_IDENTITY, "%s\ntarget %s", d->api->backend, target);
 }
 
 /* A binary depends on its target alone: it is the same whichever driver loads it, and whoever compiled it. */
-static void identify(dcnv4i_module_device *d, bool ahead) {
+static void identify(dcnv4i_cuda_hip_device *d, bool ahead) {
     dcnv4i_relatives found = {.count = 0};
     if (d->api->relatives)
         d->api->relatives(d->target, &found);
@@ -97,14 +97,14 @@ static void identify(dcnv4i_module_device *d, bool ahead) {
     }
 }
 
-static dcnv4i_module_device *make(const dcnv4i_module_api *api, int ordinal, const char *target) {
-    dcnv4i_module_device *d = dcnv4i_fork_watch() == DCNV4_SUCCESS ? calloc(1, sizeof *d) : NULL;
+static dcnv4i_cuda_hip_device *make(const dcnv4i_cuda_hip_api *api, int ordinal, const char *target) {
+    dcnv4i_cuda_hip_device *d = dcnv4i_fork_watch() == DCNV4_SUCCESS ? calloc(1, sizeof *d) : NULL;
     if (!d) {
         dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a device of %zu bytes", sizeof *d);
         return NULL;
     }
     d->api = api;
-    d->driver = dcnv4i_module_driver;
+    d->driver = dcnv4i_cuda_hip_driver;
     d->driver.words = api->words;
     d->ordinal = ordinal;
     d->made = dcnv4i_fork_count();
@@ -115,7 +115,7 @@ static dcnv4i_module_device *make(const dcnv4i_module_api *api, int ordinal, con
     return d;
 }
 
-dcnv4_device_info dcnv4i_module_describe(const dcnv4i_module_api *api, int ordinal, const dcnv4i_module_facts *facts) {
+dcnv4_device_info dcnv4i_cuda_hip_describe(const dcnv4i_cuda_hip_api *api, int ordinal, const dcnv4i_cuda_hip_facts *facts) {
     dcnv4_device_info info = DCNV4_DEVICE_INFO_INIT;
     snprintf(info.name, sizeof info.name, "%s:%d", api->backend, ordinal);
     snprintf(info.backend, sizeof info.backend, "%s", api->backend);
@@ -131,12 +131,12 @@ static int64_t smaller(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
-dcnv4_status dcnv4i_module_open(const dcnv4i_module_api *api, int ordinal, void *callers_context,
-                                const dcnv4i_module_facts *facts, dcnv4i_module_device **device) {
-    dcnv4i_module_device *d = make(api, ordinal, facts->target);
+dcnv4_status dcnv4i_cuda_hip_open(const dcnv4i_cuda_hip_api *api, int ordinal, void *callers_context,
+                                const dcnv4i_cuda_hip_facts *facts, dcnv4i_cuda_hip_device **device) {
+    dcnv4i_cuda_hip_device *d = make(api, ordinal, facts->target);
     if (!d)
         return DCNV4_OUT_OF_MEMORY;
-    d->info = dcnv4i_module_describe(api, ordinal, facts);
+    d->info = dcnv4i_cuda_hip_describe(api, ordinal, facts);
     d->limits.units = facts->units;
     d->limits.work_group = smaller(d->limits.work_group, facts->work_group);
     d->limits.local_memory = smaller(d->limits.local_memory, facts->local_memory);
@@ -147,17 +147,17 @@ dcnv4_status dcnv4i_module_open(const dcnv4i_module_api *api, int ordinal, void 
         const int error = api->retain(ordinal, &d->context);
         d->retained = error == 0;
         if (error != 0) {
-            dcnv4i_module_close(d);
-            return dcnv4i_module_fail(api, "making the device's primary context", error);
+            dcnv4i_cuda_hip_close(d);
+            return dcnv4i_cuda_hip_fail(api, "making the device's primary context", error);
         }
     }
     *device = d;
     return DCNV4_SUCCESS;
 }
 
-dcnv4_status dcnv4i_module_open_target(const dcnv4i_module_api *api, const dcnv4i_target *target,
-                                       dcnv4i_module_device **device) {
-    dcnv4i_module_device *d = make(api, -1, target->name);
+dcnv4_status dcnv4i_cuda_hip_open_target(const dcnv4i_cuda_hip_api *api, const dcnv4i_target *target,
+                                       dcnv4i_cuda_hip_device **device) {
+    dcnv4i_cuda_hip_device *d = make(api, -1, target->name);
     if (!d)
         return DCNV4_OUT_OF_MEMORY;
     d->info = (dcnv4_device_info)DCNV4_DEVICE_INFO_INIT;

@@ -1,4 +1,4 @@
-#include "floor.h"
+#include "roofline.h"
 
 #include <inttypes.h>
 

@@ -2,8 +2,8 @@
 #ifndef DCNV4I_LAUNCH_H
 #define DCNV4I_LAUNCH_H
 
-#include "../../core/problem.h"
-#include "driver.h"
+#include "../../../core/problem.h"
+#include "../runtime/driver.h"
 
 /* The parts of a problem's work. Each has a geometry of its own; those with the same one are compiled together. */
 typedef enum dcnv4i_part {

@@ -1,23 +1,23 @@
-#include "module_driver.h"
+#include "cuda_hip_driver.h"
 #include "../../core/fork.h"
 
 #include <stdlib.h>
 
-static dcnv4_status fail(dcnv4i_module_device *d, const char *doing, int error) {
-    if (dcnv4i_module_is_loss(error))
+static dcnv4_status fail(dcnv4i_cuda_hip_device *d, const char *doing, int error) {
+    if (dcnv4i_cuda_hip_is_loss(error))
         atomic_store(&d->lost, true);
-    return dcnv4i_module_fail(d->api, doing, error);
+    return dcnv4i_cuda_hip_fail(d->api, doing, error);
 }
 
 /* After a failure that changes nothing for the caller. */
-static void ignore(const dcnv4i_module_device *d, int error) {
+static void ignore(const dcnv4i_cuda_hip_device *d, int error) {
     if (error != 0 && d->api->forget_error)
         d->api->forget_error();
 }
 
 static dcnv4_status usable(void *device) {
-    const dcnv4i_module_device *d = device;
-    if (!dcnv4i_module_is_owner(d))
+    const dcnv4i_cuda_hip_device *d = device;
+    if (!dcnv4i_cuda_hip_is_owner(d))
         return dcnv4i_fork_refuse(d->info.name);
     if (atomic_load(&d->lost))
         return dcnv4i_fail(DCNV4_DEVICE_LOST, "%s was lost earlier; its context cannot be used any more", d->info.name);
@@ -26,7 +26,7 @@ static dcnv4_status usable(void *device) {
 
 /* ---- The device, current for as long as a function here needs it ----------------------------------------------------------- */
 
-static dcnv4_status enter(dcnv4i_module_device *d, int *before) {
+static dcnv4_status enter(dcnv4i_cuda_hip_device *d, int *before) {
     if (d->ordinal < 0)
         return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "%s only compiles: there is no device behind it to run on",
                            d->info.name);
@@ -35,7 +35,7 @@ static dcnv4_status enter(dcnv4i_module_device *d, int *before) {
 }
 
 /* After a failure the first one counts. */
-static dcnv4_status leave(dcnv4i_module_device *d, int before, dcnv4_status status) {
+static dcnv4_status leave(dcnv4i_cuda_hip_device *d, int before, dcnv4_status status) {
     const int error = d->api->leave(before);
     if (status == DCNV4_SUCCESS && error != 0)
         return fail(d, "making the caller's device current", error);
@@ -47,9 +47,9 @@ static dcnv4_status leave(dcnv4i_module_device *d, int before, dcnv4_status stat
 
 /* Gives a module or memory back; there is nobody to tell of a failure. */
 static void give_back(void *device, int (*how)(void *), void *what) {
-    dcnv4i_module_device *d = device;
+    dcnv4i_cuda_hip_device *d = device;
     int before;
-    if (d->ordinal < 0 || !dcnv4i_module_is_owner(d))
+    if (d->ordinal < 0 || !dcnv4i_cuda_hip_is_owner(d))
         return;
     const int error = d->api->enter(d->ordinal, d->context, &before);
     ignore(d, error);
@@ -60,14 +60,14 @@ static void give_back(void *device, int (*how)(void *), void *what) {
 }
 
 static void unload(void *device, void *module) {
-    give_back(device, ((dcnv4i_module_device *)device)->api->module_unload, module);
+    give_back(device, ((dcnv4i_cuda_hip_device *)device)->api->module_unload, module);
 }
 
 /* Without a device any binary that was kept for this target will do; it is only looked at. */
 static int no_module;
 
 static dcnv4_status load(void *device, const void *binary, size_t size, void **module) {
-    dcnv4i_module_device *d = device;
+    dcnv4i_cuda_hip_device *d = device;
     int before;
     (void)size;
     if (d->ordinal < 0) {
@@ -109,7 +109,7 @@ static void hand_over(dcnv4_status status, const dcnv4i_binary *made, dcnv4i_bin
 /* A driver that is older than the compiler may refuse its binary, and still compile the portable form. */
 static dcnv4_status compile(void *device, const char *source, void **module, dcnv4i_binary *binary,
                             dcnv4i_binary *portable) {
-    dcnv4i_module_device *d = device;
+    dcnv4i_cuda_hip_device *d = device;
     dcnv4i_binary own = {NULL, 0}, other = {NULL, 0};
     dcnv4_status status = d->api->compile(d->target, d->ordinal < 0, source, &own, &other);
     if (status == DCNV4_SUCCESS) {
@@ -126,7 +126,7 @@ static dcnv4_status compile(void *device, const char *source, void **module, dcn
 }
 
 static dcnv4_status kernel_create(void *device, void *module, const char *name, void **kernel) {
-    dcnv4i_module_device *d = device;
+    dcnv4i_cuda_hip_device *d = device;
     int before;
     if (d->ordinal < 0) {
         *kernel = &no_module;
@@ -147,7 +147,7 @@ static void kernel_destroy(void *device, void *kernel) {
 
 /* ---- Launches --------------------------------------------------------------------------------------------------------------- */
 
-static int launch_one(const dcnv4i_module_device *d, const dcnv4i_launch *launch, void *stream) {
+static int launch_one(const dcnv4i_cuda_hip_device *d, const dcnv4i_launch *launch, void *stream) {
     void *arguments[DCNV4I_MAX_ARGUMENTS];
     for (int i = 0; i < launch->argument_count; ++i) {
         const dcnv4i_argument *a = &launch->arguments[i];
@@ -157,7 +157,7 @@ static int launch_one(const dcnv4i_module_device *d, const dcnv4i_launch *launch
 }
 
 static dcnv4_status start(void *device, const dcnv4i_launch *launches, int count, void *stream) {
-    dcnv4i_module_device *d = device;
+    dcnv4i_cuda_hip_device *d = device;
     int before;
     dcnv4_status status = enter(d, &before);
     if (status != DCNV4_SUCCESS)
@@ -170,13 +170,13 @@ static dcnv4_status start(void *device, const dcnv4i_launch *launches, int count
     return leave(d, before, status);
 }
 
-static dcnv4_status wait(dcnv4i_module_device *d, dcnv4_status status) {
+static dcnv4_status wait(dcnv4i_cuda_hip_device *d, dcnv4_status status) {
     const int error = status == DCNV4_SUCCESS ? d->api->stream_synchronize(NULL) : 0;
     return error == 0 ? status : fail(d, "waiting for its default stream", error);
 }
 
 static dcnv4_status synchronize(void *device) {
-    dcnv4i_module_device *d = device;
+    dcnv4i_cuda_hip_device *d = device;
     int before;
     const dcnv4_status status = enter(d, &before);
     return status == DCNV4_SUCCESS ? leave(d, before, wait(d, status)) : status;
@@ -185,11 +185,11 @@ static dcnv4_status synchronize(void *device) {
 /* ---- Memory ----------------------------------------------------------------------------------------------------------------- */
 
 static void buffer_destroy(void *device, void *handle) {
-    give_back(device, ((dcnv4i_module_device *)device)->api->give_back, handle);
+    give_back(device, ((dcnv4i_cuda_hip_device *)device)->api->give_back, handle);
 }
 
 static dcnv4_status buffer_create(void *device, size_t length, void **handle) {
-    dcnv4i_module_device *d = device;
+    dcnv4i_cuda_hip_device *d = device;
     int before;
     dcnv4_status status = enter(d, &before);
     if (status != DCNV4_SUCCESS)
@@ -213,7 +213,7 @@ static dcnv4_status buffer_create(void *device, size_t length, void **handle) {
 
 /* A copy from memory that is not pinned may still be under way when the function returns. */
 static dcnv4_status upload(void *device, void *handle, size_t offset, const void *source, size_t length) {
-    dcnv4i_module_device *d = device;
+    dcnv4i_cuda_hip_device *d = device;
     int before;
     dcnv4_status status = enter(d, &before);
     if (status != DCNV4_SUCCESS)
@@ -225,7 +225,7 @@ static dcnv4_status upload(void *device, void *handle, size_t offset, const void
 }
 
 static dcnv4_status download(void *device, void *handle, size_t offset, void *target, size_t length) {
-    dcnv4i_module_device *d = device;
+    dcnv4i_cuda_hip_device *d = device;
     int before;
     dcnv4_status status = enter(d, &before);
     if (status != DCNV4_SUCCESS)
@@ -237,10 +237,10 @@ static dcnv4_status download(void *device, void *handle, size_t offset, void *ta
 }
 
 static void close_device(void *device) {
-    dcnv4i_module_close(device);
+    dcnv4i_cuda_hip_close(device);
 }
 
-const dcnv4i_driver dcnv4i_module_driver = {
+const dcnv4i_driver dcnv4i_cuda_hip_driver = {
     .pointer_handles = true,
     .usable = usable,
     .compile = compile,

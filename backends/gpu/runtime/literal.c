@@ -1,6 +1,6 @@
 #include "literal.h"
 
-#include "../../core/element.h"
+#include "../../../core/element.h"
 
 #include <stdio.h>
 

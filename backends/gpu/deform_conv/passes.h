@@ -3,7 +3,7 @@
 #define DCNV4I_PASSES_H
 
 #include "choices.h"
-#include "gpu.h"
+#include "../gpu.h"
 
 /* A launch but for its buffers. A kernel's list says which of the numbers it is passed. */
 typedef struct dcnv4i_step {

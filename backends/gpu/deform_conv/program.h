@@ -3,8 +3,9 @@
 #ifndef DCNV4I_PROGRAM_H
 #define DCNV4I_PROGRAM_H
 
-#include "launch.h"
-#include "resources.h"
+#include "arguments.h"
+#include "geometry.h"
+#include "../runtime/resources.h"
 
 #include <pthread.h>
 

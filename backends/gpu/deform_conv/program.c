@@ -1,7 +1,7 @@
 #include "program.h"
-#include "cache.h"
-#include "kernel_text.h"
-#include "literal.h"
+#include "../runtime/cache.h"
+#include "../runtime/kernel_text.h"
+#include "../runtime/literal.h"
 
 #include <inttypes.h>
 #include <math.h>
