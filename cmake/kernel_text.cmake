@@ -1,6 +1,8 @@
 # The texts of backends/kernels as one C file of character arrays, made anew when one of them changes.
 set(dcnv4_kernel_texts
-  dcnv4i_kernel_parameters deform_conv/parameters.h
+  dcnv4i_argument_lists language/argument_lists.h
+  dcnv4i_kernel_deform_conv_parameters deform_conv/parameters.h
+  dcnv4i_kernel_roofline_parameters roofline_parameters.h
   dcnv4i_kernel_sample sampling/sample.inl
   dcnv4i_kernel_points deform_conv/points.inl
   dcnv4i_kernel_runs deform_conv/runs.inl
@@ -11,7 +13,7 @@ set(dcnv4_kernel_texts
   dcnv4i_kernel_backward_scatter deform_conv/backward_scatter.inl
   dcnv4i_kernel_backward_tiles deform_conv/backward_tiles.inl
   dcnv4i_kernel_backward_both deform_conv/backward_both.inl
-  dcnv4i_kernel_floor roofline.inl
+  dcnv4i_kernel_roofline roofline.inl
   dcnv4i_dialect_opencl language/dialect_opencl.h
   dcnv4i_dialect_cuda language/dialect_cuda.h
   dcnv4i_dialect_hip language/dialect_hip.h

@@ -1,18 +1,11 @@
-/* The public functions: check the arguments, call, translate. What computes, writes text or calls a driver is called in the
+/* The public functions of runtime.h: check the arguments, call, translate. What computes, writes text or calls a driver is called in the
  * default floating-point environment. */
-#include "buffers.h"
+#include "api.h"
 #include "element.h"
-#include "environment.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define REQUIRE(argument)                                                                      \
-    do {                                                                                       \
-        if (!(argument))                                                                       \
-            return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s: " #argument " is NULL", __func__); \
-    } while (0)
 
 /* ---- Devices and contexts ---------------------------------------------------------------------------------------- */
 
@@ -28,17 +21,10 @@ static void hand_over(dcnv4_device_info *to, dcnv4_device_info *from) {
     memcpy(to, from, to->size < sizeof *from ? to->size : sizeof *from);
 }
 
-static dcnv4_status check_size(const char *name, size_t size, size_t oldest) {
-    if (size >= oldest)
-        return DCNV4_SUCCESS;
-    return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s.size is %zu, at least %zu is needed; start from its _INIT macro",
-                       name, size, oldest);
-}
-
 dcnv4_status dcnv4_device_info_get(int64_t index, dcnv4_device_info *info) {
     REQUIRE(info);
     dcnv4_device_info found = DCNV4_DEVICE_INFO_INIT;
-    dcnv4_status status = check_size("dcnv4_device_info", info->size, sizeof found);
+    dcnv4_status status = dcnv4i_check_size("dcnv4_device_info", info->size, sizeof found);
     if (status == DCNV4_SUCCESS)
         DCNV4I_IN_DEFAULT_ENVIRONMENT(status = dcnv4i_device_info(index, &found));
     if (status == DCNV4_SUCCESS)
@@ -95,7 +81,7 @@ dcnv4_status dcnv4_context_info(const dcnv4_context *context, dcnv4_device_info 
     REQUIRE(context);
     REQUIRE(info);
     dcnv4_device_info found = DCNV4_DEVICE_INFO_INIT;
-    const dcnv4_status status = check_size("dcnv4_device_info", info->size, sizeof found);
+    const dcnv4_status status = dcnv4i_check_size("dcnv4_device_info", info->size, sizeof found);
     if (status != DCNV4_SUCCESS)
         return status;
     DCNV4I_IN_DEFAULT_ENVIRONMENT(context->backend->device_describe(context->device, &found));
@@ -116,50 +102,10 @@ void dcnv4_context_destroy(dcnv4_context *context) {
         DCNV4I_IN_DEFAULT_ENVIRONMENT(dcnv4i_context_release(context));
 }
 
-/* ---- Problems and plans ------------------------------------------------------------------------------------------ */
-
-dcnv4_status dcnv4_problem_sizes(const dcnv4_problem *problem, dcnv4_sizes *sizes) {
-    REQUIRE(problem);
-    REQUIRE(sizes);
-    dcnv4i_problem checked;
-    dcnv4_status status = check_size("dcnv4_sizes", sizes->size, sizeof *sizes);
-    if (status == DCNV4_SUCCESS)
-        status = dcnv4i_problem_check(problem, &checked);
-    if (status != DCNV4_SUCCESS)
-        return status;
-    sizes->points = checked.points;
-    sizes->channels = checked.channels;
-    sizes->output_height = checked.output_height;
-    sizes->output_width = checked.output_width;
-    sizes->offset_mask_row = checked.asked.offset_mask_row;
-    sizes->value = checked.tensors[DCNV4I_VALUE].bytes;
-    sizes->offset_mask = checked.tensors[DCNV4I_OFFSET_MASK].bytes;
-    sizes->output = checked.tensors[DCNV4I_OUTPUT].bytes;
-    sizes->grad_output = checked.tensors[DCNV4I_GRAD_OUTPUT].bytes;
-    sizes->grad_value = checked.tensors[DCNV4I_GRAD_VALUE].bytes;
-    sizes->grad_offset_mask = checked.tensors[DCNV4I_GRAD_OFFSET_MASK].bytes;
-    return DCNV4_SUCCESS;
-}
-
-dcnv4_status dcnv4_plan_create(dcnv4_context *context, const dcnv4_problem *problem, dcnv4_plan **plan) {
-    REQUIRE(plan);
-    *plan = NULL;
-    REQUIRE(context);
-    REQUIRE(problem);
-    dcnv4_status status;
-    DCNV4I_IN_DEFAULT_ENVIRONMENT(status = dcnv4i_plan_open(context, problem, plan));
-    return status;
-}
-
-static bool has_pass(const dcnv4_plan *plan, dcnv4_pass pass) {
-    const bool forward = pass == DCNV4_PASS_FORWARD, backward = pass == DCNV4_PASS_BACKWARD;
-    if (plan->candidate >= 0)
-        return plan->candidate == DCNV4_PART_OUTPUT ? forward : backward;
-    return forward || (backward && !plan->problem.asked.forward_only);
-}
+/* ---- Plans -------------------------------------------------------------------------------------------------------- */
 
 size_t dcnv4_plan_workspace_size(const dcnv4_plan *plan, dcnv4_pass pass) {
-    if (!plan || !has_pass(plan, pass))
+    if (!plan || !dcnv4i_plan_has_pass(plan, pass))
         return 0;
     return plan->context->backend->workspace_size(plan->program, pass);
 }
@@ -173,7 +119,7 @@ dcnv4_status dcnv4_kernel_info_get(const dcnv4_plan *plan, int64_t index, dcnv4_
     REQUIRE(info);
     dcnv4_kernel_info found = DCNV4_KERNEL_INFO_INIT;
     const int64_t count = dcnv4_kernel_count(plan);
-    const dcnv4_status status = check_size("dcnv4_kernel_info", info->size, sizeof found);
+    const dcnv4_status status = dcnv4i_check_size("dcnv4_kernel_info", info->size, sizeof found);
     if (status != DCNV4_SUCCESS)
         return status;
     if (index < 0 || index >= count)
@@ -186,9 +132,8 @@ dcnv4_status dcnv4_kernel_info_get(const dcnv4_plan *plan, int64_t index, dcnv4_
 }
 
 int64_t dcnv4_candidate_count(const dcnv4_plan *plan, dcnv4_part part) {
-    const bool backward = part == DCNV4_PART_GRAD_OFFSET_MASK || part == DCNV4_PART_GRAD_VALUE;
-    if (!plan || plan->candidate >= 0 || !plan->context->backend->candidate_count ||
-        !(part == DCNV4_PART_OUTPUT || (backward && has_pass(plan, DCNV4_PASS_BACKWARD))))
+    if (!plan || plan->part >= 0 || !plan->context->backend->candidate_count || (int)part < 0 ||
+        (int)part >= plan->problem->op->part_count || !dcnv4i_plan_has_pass(plan, plan->problem->op->part_pass[part]))
         return 0;
     int64_t count;
     DCNV4I_IN_DEFAULT_ENVIRONMENT(count = plan->context->backend->candidate_count(plan->program, part));
@@ -209,7 +154,7 @@ dcnv4_status dcnv4_candidate_info_get(const dcnv4_plan *plan, dcnv4_part part, i
     REQUIRE(plan);
     REQUIRE(info);
     dcnv4_candidate_info found = DCNV4_CANDIDATE_INFO_INIT;
-    dcnv4_status status = check_size("dcnv4_candidate_info", info->size, sizeof found);
+    dcnv4_status status = dcnv4i_check_size("dcnv4_candidate_info", info->size, sizeof found);
     if (status == DCNV4_SUCCESS)
         status = check_candidate(plan, part, index);
     if (status != DCNV4_SUCCESS)
@@ -241,61 +186,6 @@ dcnv4_status dcnv4_candidate_keep(const dcnv4_plan *plan, dcnv4_part part, int64
 void dcnv4_plan_destroy(dcnv4_plan *plan) {
     if (plan)
         DCNV4I_IN_DEFAULT_ENVIRONMENT(dcnv4i_plan_close(plan));
-}
-
-/* ---- Runs -------------------------------------------------------------------------------------------------------- */
-
-/* The caller's buffers, checked; *buffers begins as DCNV4_BUFFERS_INIT. */
-static dcnv4_status take_buffers(const dcnv4_plan *plan, dcnv4_pass pass, const dcnv4_buffers *given,
-                                 dcnv4_buffers *buffers) {
-    const dcnv4_status status = dcnv4i_versioned_copy("dcnv4_buffers", buffers, sizeof *buffers, sizeof *buffers,
-                                                      given);
-    return status == DCNV4_SUCCESS ? dcnv4i_buffers_check(plan, pass, buffers) : status;
-}
-
-static dcnv4_status run(const dcnv4_plan *plan, dcnv4_pass pass, const dcnv4_buffers *given, void *stream) {
-    dcnv4_buffers buffers = DCNV4_BUFFERS_INIT;
-    dcnv4_status status = take_buffers(plan, pass, given, &buffers);
-    if (status == DCNV4_SUCCESS)
-        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = plan->context->backend->run(plan->program, pass, &buffers, stream));
-    return status;
-}
-
-dcnv4_status dcnv4_forward(const dcnv4_plan *plan, const dcnv4_buffers *buffers, void *stream) {
-    REQUIRE(plan);
-    REQUIRE(buffers);
-    if (!has_pass(plan, DCNV4_PASS_FORWARD))
-        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_forward: the plan is a candidate for part %d, of backward",
-                           plan->candidate);
-    return run(plan, DCNV4_PASS_FORWARD, buffers, stream);
-}
-
-dcnv4_status dcnv4_backward(const dcnv4_plan *plan, const dcnv4_buffers *buffers, void *stream) {
-    REQUIRE(plan);
-    REQUIRE(buffers);
-    if (plan->candidate == DCNV4_PART_OUTPUT)
-        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_backward: the plan is a candidate for part 0, of forward");
-    if (!has_pass(plan, DCNV4_PASS_BACKWARD))
-        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_backward: the plan was made with forward_only 1");
-    return run(plan, DCNV4_PASS_BACKWARD, buffers, stream);
-}
-
-dcnv4_status dcnv4_floor_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_floor floor, const dcnv4_buffers *given,
-                             void *stream) {
-    REQUIRE(plan);
-    REQUIRE(given);
-    const dcnv4i_backend *backend = plan->context->backend;
-    dcnv4_buffers buffers = DCNV4_BUFFERS_INIT;
-    if (!has_pass(plan, pass))
-        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_floor_run: the plan has no pass %d", (int)pass);
-    if (floor != DCNV4_FLOOR_MEMORY && floor != DCNV4_FLOOR_LOADS)
-        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_floor_run: there is no floor %d", (int)floor);
-    if (!backend->floor_run)
-        return dcnv4i_fail(DCNV4_UNSUPPORTED, "%s has no kernels that measure a floor", backend->name);
-    dcnv4_status status = take_buffers(plan, pass, given, &buffers);
-    if (status == DCNV4_SUCCESS)
-        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = backend->floor_run(plan->program, pass, floor, &buffers, stream));
-    return status;
 }
 
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */

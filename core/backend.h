@@ -1,12 +1,10 @@
-/* The one door between core and the backends: a small table of functions. Core has checked every argument before it
+/* The interface between core and the backends: a small table of functions. Core has checked every argument before it
  * calls; a backend checks none of it again. A backend's `device` is what it made of a device name, its `program` what it
  * made of a problem on that device; both are the backend's own and opaque to core. */
 #ifndef DCNV4I_BACKEND_H
 #define DCNV4I_BACKEND_H
 
-#include "problem.h"
-
-#include <stdbool.h>
+#include "operator.h"
 
 /* What is known of a device's comparison with the reference. */
 typedef enum dcnv4i_checked {
@@ -49,7 +47,7 @@ typedef struct dcnv4i_backend {
     dcnv4_status (*device_set_threads)(void *device, int32_t threads); /* (optional) */
     dcnv4_status (*device_synchronize)(void *device);                  /* (optional) */
 
-    /* Makes a problem ready to run. *program is set on success alone. */
+    /* Makes a problem ready to run; the problem lives as long as the program. *program is set on success alone. */
     dcnv4_status (*program_create)(void *device, const dcnv4i_problem *problem, void **program);
     void (*program_destroy)(void *program);
     size_t (*workspace_size)(const void *program, dcnv4_pass pass);
@@ -57,16 +55,18 @@ typedef struct dcnv4i_backend {
     int64_t (*kernel_count)(const void *program);
     void (*kernel_info)(const void *program, int64_t index, dcnv4_kernel_info *info);
     /* (optional) How a part can be done, 0 being the default: how many ways, what one is (fills in *info), a program that
-     * does this part alone in this way, and keeping the choice for later programs of this layer. */
+     * does this part alone in this way, and keeping the choice for later programs of this layer. part is one of the
+     * operator's parts; problem is a copy of the program's that lives as long as the candidate. */
     int64_t (*candidate_count)(const void *program, dcnv4_part part);
     void (*candidate_info)(const void *program, dcnv4_part part, int64_t index, dcnv4_candidate_info *info);
-    dcnv4_status (*candidate_create)(const void *program, dcnv4_part part, int64_t index, void **candidate);
+    dcnv4_status (*candidate_create)(const void *program, const dcnv4i_problem *problem, dcnv4_part part, int64_t index,
+                                     void **candidate);
     dcnv4_status (*candidate_keep)(const void *program, dcnv4_part part, int64_t index);
     /* Runs a pass; several threads may call it at once with one program. */
-    dcnv4_status (*run)(const void *program, dcnv4_pass pass, const dcnv4_buffers *buffers, void *stream);
+    dcnv4_status (*run)(const void *program, dcnv4_pass pass, const dcnv4i_buffers *buffers, void *stream);
 
     /* (optional, for backends that are not on_host) Runs what bounds the pass. */
-    dcnv4_status (*floor_run)(const void *program, dcnv4_pass pass, dcnv4_floor floor, const dcnv4_buffers *buffers,
+    dcnv4_status (*floor_run)(const void *program, dcnv4_pass pass, dcnv4_floor floor, const dcnv4i_buffers *buffers,
                               void *stream);
 
     /* Memory, for backends that are not on_host. buffer_create sets *handle for length ≥ 1 bytes. */

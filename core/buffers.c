@@ -10,49 +10,45 @@ typedef struct region {
     bool written;
 } region;
 
-static region tensor_region(const dcnv4_plan *plan, dcnv4i_tensor_id id, dcnv4_buffers *buffers) {
-    dcnv4_buffer *const given[DCNV4I_TENSORS] = {
-        &buffers->value,       &buffers->offset_mask, &buffers->output,
-        &buffers->grad_output, &buffers->grad_value,  &buffers->grad_offset_mask,
-    };
-    const dcnv4i_tensor *tensor = &plan->problem.tensors[id];
-    const size_t item = tensor->item;
+static region tensor_region(const dcnv4_plan *plan, dcnv4_pass pass, int id, dcnv4i_buffers *buffers) {
+    const dcnv4i_operator *op = plan->problem->op;
+    const dcnv4i_tensor *tensor = &plan->problem->tensors[id];
     return (region){
-        .name = dcnv4i_tensor_name(id),
-        .buffer = given[id],
+        .name = op->tensor_names[id],
+        .buffer = &buffers->tensors[id],
         .bytes = tensor->bytes,
-        .row = (size_t)tensor->row * item,
-        .stride = (size_t)tensor->stride * item,
-        .alignment = item,
-        .written = id == DCNV4I_OUTPUT || id == DCNV4I_GRAD_VALUE || id == DCNV4I_GRAD_OFFSET_MASK,
+        .row = (size_t)tensor->row * tensor->item,
+        .stride = (size_t)tensor->stride * tensor->item,
+        .alignment = tensor->item,
+        .written = op->writes[pass] >> id & 1,
     };
 }
 
-static region workspace_region(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_buffers *buffers) {
+static region workspace_region(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4i_buffers *buffers) {
     const size_t bytes = plan->context->backend->workspace_size(plan->program, pass);
     return (region){"workspace", &buffers->workspace, 0, bytes, bytes, bytes, 1, true};
 }
 
-/* Sets part->begin: an address, or the offset where a handle is no address. */
-static dcnv4_status check_region(region *part, bool pointer_handles) {
-    const dcnv4_buffer *buffer = part->buffer;
-    if (part->bytes == 0) {
-        *part->buffer = (dcnv4_buffer){NULL, 0, 0};
+/* Sets r->begin: an address, or the offset where a handle is no address. */
+static dcnv4_status check_region(region *r, bool pointer_handles) {
+    const dcnv4_buffer *buffer = r->buffer;
+    if (r->bytes == 0) {
+        *r->buffer = (dcnv4_buffer){NULL, 0, 0};
         return DCNV4_SUCCESS;
     }
     if (!buffer->handle)
-        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s has no buffer, %zu bytes are needed", part->name, part->bytes);
-    if (buffer->length < part->bytes)
-        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s has %zu bytes, %zu are needed", part->name, buffer->length,
-                           part->bytes);
-    part->begin = (pointer_handles ? (uintptr_t)buffer->handle : 0) + buffer->offset;
-    if (part->begin < buffer->offset || part->begin > UINTPTR_MAX - buffer->length)
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s has no buffer, %zu bytes are needed", r->name, r->bytes);
+    if (buffer->length < r->bytes)
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s has %zu bytes, %zu are needed", r->name, buffer->length,
+                           r->bytes);
+    r->begin = (pointer_handles ? (uintptr_t)buffer->handle : 0) + buffer->offset;
+    if (r->begin < buffer->offset || r->begin > UINTPTR_MAX - buffer->length)
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s at offset %zu with %zu bytes reaches past the end of memory",
-                           part->name, buffer->offset, buffer->length);
-    if (part->begin % part->alignment != 0)
+                           r->name, buffer->offset, buffer->length);
+    if (r->begin % r->alignment != 0)
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT,
-                           "%s begins %zu bytes past a multiple of its element size, which is %zu", part->name,
-                           (size_t)(part->begin % part->alignment), part->alignment);
+                           "%s begins %zu bytes past a multiple of its element size, which is %zu", r->name,
+                           (size_t)(r->begin % r->alignment), r->alignment);
     return DCNV4_SUCCESS;
 }
 
@@ -74,25 +70,31 @@ static bool overlap(const region *a, const region *b, bool pointer_handles) {
     return distance % a->stride < a->row || a->stride - distance % a->stride < b->row;
 }
 
-dcnv4_status dcnv4i_buffers_check(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_buffers *buffers) {
-    static const dcnv4i_tensor_id forward[] = {DCNV4I_VALUE, DCNV4I_OFFSET_MASK, DCNV4I_OUTPUT};
-    static const dcnv4i_tensor_id backward[] = {DCNV4I_VALUE, DCNV4I_OFFSET_MASK, DCNV4I_GRAD_OUTPUT, DCNV4I_GRAD_VALUE,
-                                                DCNV4I_GRAD_OFFSET_MASK};
-    const bool back = pass == DCNV4_PASS_BACKWARD;
-    const int tensors = back ? sizeof backward / sizeof *backward : sizeof forward / sizeof *forward;
-    const bool pointer_handles = plan->context->backend->pointer_handles;
-    region parts[DCNV4I_TENSORS + 1];
-    for (int i = 0; i <= tensors; ++i) {
-        region *part = &parts[i];
-        *part = i == tensors ? workspace_region(plan, pass, buffers)
-                             : tensor_region(plan, (back ? backward : forward)[i], buffers);
-        const dcnv4_status status = check_region(part, pointer_handles);
-        if (status != DCNV4_SUCCESS)
-            return status;
-        for (const region *other = parts; other < part; ++other)
-            if ((part->written || other->written) && overlap(part, other, pointer_handles))
-                return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s (%zu bytes) overlaps %s (%zu bytes)", part->name,
-                                   part->bytes, other->name, other->bytes);
-    }
+/* Checks regions[count − 1] against those before it. */
+static dcnv4_status check_overlaps(const region *regions, int count, bool pointer_handles) {
+    const region *const last = &regions[count - 1];
+    for (const region *other = regions; other < last; ++other)
+        if ((last->written || other->written) && overlap(last, other, pointer_handles))
+            return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s (%zu bytes) overlaps %s (%zu bytes)", last->name, last->bytes,
+                               other->name, other->bytes);
     return DCNV4_SUCCESS;
+}
+
+dcnv4_status dcnv4i_buffers_check(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4i_buffers *buffers) {
+    const dcnv4i_operator *const op = plan->problem->op;
+    const bool pointer_handles = plan->context->backend->pointer_handles;
+    const unsigned used = op->reads[pass] | op->writes[pass];
+    region regions[DCNV4I_MAX_TENSORS + 1];
+    int count = 0;
+    dcnv4_status status = DCNV4_SUCCESS;
+    for (int id = 0; id <= op->tensor_count && status == DCNV4_SUCCESS; ++id) {
+        if (id < op->tensor_count && !(used >> id & 1))
+            continue;
+        regions[count++] = id == op->tensor_count ? workspace_region(plan, pass, buffers)
+                                                  : tensor_region(plan, pass, id, buffers);
+        status = check_region(&regions[count - 1], pointer_handles);
+        if (status == DCNV4_SUCCESS)
+            status = check_overlaps(regions, count, pointer_handles);
+    }
+    return status;
 }

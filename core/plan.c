@@ -1,16 +1,28 @@
-#include "plan.h"
+#include "buffers.h"
+#include "environment.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-static dcnv4_status allocate(dcnv4_plan **made) {
-    *made = malloc(sizeof **made);
-    return *made ? DCNV4_SUCCESS : dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a plan of %zu bytes", sizeof **made);
+static void drop(dcnv4_plan *plan) {
+    free(plan->problem);
+    free(plan);
+}
+
+/* NULL, with a message, if there is no memory. */
+static dcnv4_plan *allocate(const dcnv4i_operator *op) {
+    dcnv4_plan *const made = calloc(1, sizeof *made);
+    if (made && (made->problem = malloc(op->problem_size)) != NULL)
+        return made;
+    free(made);
+    dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a plan of %zu bytes", sizeof *made + op->problem_size);
+    return NULL;
 }
 
 /* Hands over a plan whose program was made with this status, or frees it. */
 static dcnv4_status hand_over(dcnv4_plan *made, dcnv4_status status, dcnv4_context *context, dcnv4_plan **plan) {
     if (status != DCNV4_SUCCESS) {
-        free(made);
+        drop(made);
         return status;
     }
     made->context = context;
@@ -19,47 +31,63 @@ static dcnv4_status hand_over(dcnv4_plan *made, dcnv4_status status, dcnv4_conte
     return DCNV4_SUCCESS;
 }
 
-/* An image of no pixels has no rows and columns, and a batch of such images none: the sizes beside one of 0 may be as large as
- * they like, and neither work must come of them nor a product that overflows. */
-static void forget_sizes(dcnv4i_problem *problem) {
-    const bool has_value = problem->tensors[DCNV4I_VALUE].pixels > 0;
-    const bool has_output = problem->tensors[DCNV4I_OUTPUT].pixels > 0;
-    if (!has_value)
-        problem->asked.height = problem->asked.width = 0;
-    if (!has_output)
-        problem->output_height = problem->output_width = 0;
-    if (!has_value && !has_output)
-        problem->asked.batch = 0;
-}
-
-dcnv4_status dcnv4i_plan_open(dcnv4_context *context, const dcnv4_problem *asked, dcnv4_plan **plan) {
-    dcnv4_plan *made;
-    dcnv4_status status = allocate(&made);
-    if (status != DCNV4_SUCCESS)
-        return status;
-    made->candidate = -1;
-    status = dcnv4i_problem_check(asked, &made->problem);
+dcnv4_status dcnv4i_plan_open(dcnv4_context *context, const dcnv4i_operator *op, const void *params, dcnv4_plan **plan) {
+    dcnv4_plan *const made = allocate(op);
+    if (!made)
+        return DCNV4_OUT_OF_MEMORY;
+    made->part = -1;
+    dcnv4_status status = op->check(params, made->problem);
     if (status == DCNV4_SUCCESS) {
-        forget_sizes(&made->problem);
-        status = context->backend->program_create(context->device, &made->problem, &made->program);
+        op->drop_empty_sizes(made->problem);
+        status = context->backend->program_create(context->device, made->problem, &made->program);
     }
     return hand_over(made, status, context, plan);
 }
 
 dcnv4_status dcnv4i_plan_open_candidate(const dcnv4_plan *plan, dcnv4_part part, int64_t index,
                                         dcnv4_plan **candidate) {
-    dcnv4_plan *made;
-    const dcnv4_status status = allocate(&made);
-    if (status != DCNV4_SUCCESS)
-        return status;
-    made->problem = plan->problem;
-    made->candidate = (int)part;
-    return hand_over(made, plan->context->backend->candidate_create(plan->program, part, index, &made->program),
-                     plan->context, candidate);
+    const dcnv4i_operator *const op = plan->problem->op;
+    dcnv4_plan *const made = allocate(op);
+    if (!made)
+        return DCNV4_OUT_OF_MEMORY;
+    memcpy(made->problem, plan->problem, op->problem_size);
+    made->part = (int)part;
+    return hand_over(
+        made, plan->context->backend->candidate_create(plan->program, made->problem, part, index, &made->program),
+        plan->context, candidate);
 }
 
 void dcnv4i_plan_close(dcnv4_plan *plan) {
     plan->context->backend->program_destroy(plan->program);
     dcnv4i_context_release(plan->context);
-    free(plan);
+    drop(plan);
+}
+
+bool dcnv4i_plan_has_pass(const dcnv4_plan *plan, dcnv4_pass pass) {
+    const bool forward = pass == DCNV4_PASS_FORWARD, backward = pass == DCNV4_PASS_BACKWARD;
+    if (plan->part >= 0)
+        return plan->problem->op->part_pass[plan->part] == pass;
+    return forward || (backward && !plan->problem->forward_only);
+}
+
+dcnv4_status dcnv4i_plan_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4i_buffers *buffers, void *stream) {
+    dcnv4_status status = dcnv4i_buffers_check(plan, pass, buffers);
+    if (status == DCNV4_SUCCESS)
+        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = plan->context->backend->run(plan->program, pass, buffers, stream));
+    return status;
+}
+
+dcnv4_status dcnv4i_plan_run_floor(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_floor floor, dcnv4i_buffers *buffers,
+                                   void *stream) {
+    const dcnv4i_backend *backend = plan->context->backend;
+    if (!dcnv4i_plan_has_pass(plan, pass))
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_floor_run: the plan has no pass %d", (int)pass);
+    if (floor != DCNV4_FLOOR_MEMORY && floor != DCNV4_FLOOR_LOADS)
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_floor_run: there is no floor %d", (int)floor);
+    if (!backend->floor_run)
+        return dcnv4i_fail(DCNV4_UNSUPPORTED, "%s has no kernels that measure a floor", backend->name);
+    dcnv4_status status = dcnv4i_buffers_check(plan, pass, buffers);
+    if (status == DCNV4_SUCCESS)
+        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = backend->floor_run(plan->program, pass, floor, buffers, stream));
+    return status;
 }

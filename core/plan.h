@@ -6,13 +6,23 @@
 
 struct dcnv4_plan {
     dcnv4_context *context;
-    dcnv4i_problem problem; /* sizes of what has no pixels are 0 */
     void *program;
-    int candidate; /* the one dcnv4_part that it has; −1 for all */
+    int part;                /* the one part of the operator that it does; −1 for all */
+    dcnv4i_problem *problem; /* sizes of what has no pixels are 0; freed with the plan */
 };
 
-dcnv4_status dcnv4i_plan_open(dcnv4_context *context, const dcnv4_problem *asked, dcnv4_plan **plan);
+/* params are those of the operator, as its caller gives them. */
+dcnv4_status dcnv4i_plan_open(dcnv4_context *context, const dcnv4i_operator *op, const void *params, dcnv4_plan **plan);
 dcnv4_status dcnv4i_plan_open_candidate(const dcnv4_plan *plan, dcnv4_part part, int64_t index, dcnv4_plan **candidate);
 void dcnv4i_plan_close(dcnv4_plan *plan);
+
+bool dcnv4i_plan_has_pass(const dcnv4_plan *plan, dcnv4_pass pass);
+
+/* Checks the buffers of a pass that the plan has, and runs it. *buffers is changed: those of no elements become empty. */
+dcnv4_status dcnv4i_plan_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4i_buffers *buffers, void *stream);
+
+/* Likewise, but runs what bounds the pass. DCNV4_INVALID_ARGUMENT if the plan has no such pass or there is no such bound. */
+dcnv4_status dcnv4i_plan_run_floor(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_floor floor, dcnv4i_buffers *buffers,
+                                   void *stream);
 
 #endif

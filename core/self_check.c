@@ -1,4 +1,5 @@
 #include "self_check.h"
+#include "deform_conv.h"
 #include "element.h"
 
 #include <inttypes.h>
@@ -9,15 +10,15 @@
 /* ---- The layer and its tensors -------------------------------------------------------------------------------------- */
 
 enum { INPUTS = 3, RESULTS = 3 };
-static const dcnv4i_tensor_id inputs[INPUTS] = {DCNV4I_VALUE, DCNV4I_OFFSET_MASK, DCNV4I_GRAD_OUTPUT};
-static const dcnv4i_tensor_id results[RESULTS] = {DCNV4I_OUTPUT, DCNV4I_GRAD_VALUE, DCNV4I_GRAD_OFFSET_MASK};
+static const dcnv4i_deform_conv_tensor inputs[INPUTS] = {DCNV4I_VALUE, DCNV4I_OFFSET_MASK, DCNV4I_GRAD_OUTPUT};
+static const dcnv4i_deform_conv_tensor results[RESULTS] = {DCNV4I_OUTPUT, DCNV4I_GRAD_VALUE, DCNV4I_GRAD_OFFSET_MASK};
 
 /* One comparison: images of which rows have more than 8 pixels, and points that reach past all borders. With one image a CPU
  * cuts its rows into bands, with one for each unit it does not. Tensors that begin `shift` elements into their buffers run
  * the kernels for such as are not aligned. */
 typedef struct comparison {
     dcnv4_problem problem;
-    dcnv4i_problem checked;
+    dcnv4i_deform_conv checked;
     size_t shift;
 } comparison;
 
@@ -27,7 +28,7 @@ static dcnv4_status make_comparison(int32_t dtype, int64_t batch, size_t shift, 
     p->dtype = dtype;
     p->batch = batch, p->height = 5, p->width = 11;
     p->groups = 2, p->group_channels = 16;
-    const dcnv4_status status = dcnv4i_problem_check(p, &made->checked);
+    const dcnv4_status status = dcnv4i_deform_conv_check(p, &made->checked);
     made->shift = shift * made->checked.item;
     return status;
 }
@@ -40,8 +41,8 @@ static int draw(uint64_t *state, int most) {
 
 /* All numbers are so few bits long that no sum or product of them is rounded, in whatever order a float32 device adds: results
  * are exact, but for the one rounding to a 16-bit dtype. So a right device has the reference's, and nothing is to be allowed. */
-static void fill(const comparison *c, dcnv4i_tensor_id id, char *tensor) {
-    const dcnv4i_tensor *t = &c->checked.tensors[id];
+static void fill(const comparison *c, dcnv4i_deform_conv_tensor id, char *tensor) {
+    const dcnv4i_tensor *t = &c->checked.base.tensors[id];
     const int64_t points = c->checked.points;
     uint64_t state = 1 + (uint64_t)id;
     for (int64_t i = 0; i < t->pixels * t->row; ++i) {
@@ -52,19 +53,19 @@ static void fill(const comparison *c, dcnv4i_tensor_id id, char *tensor) {
 }
 
 /* Host memory for the six tensors, one after the other: inputs drawn, results full of NaNs. For free(). */
-static char *make_tensors(const comparison *c, char *tensors[DCNV4I_TENSORS]) {
+static char *make_tensors(const comparison *c, char *tensors[DCNV4I_DEFORM_CONV_TENSORS]) {
     size_t bytes = 0;
-    for (int i = 0; i < DCNV4I_TENSORS; ++i)
-        bytes += c->checked.tensors[i].bytes;
+    for (int i = 0; i < DCNV4I_DEFORM_CONV_TENSORS; ++i)
+        bytes += c->checked.base.tensors[i].bytes;
     char *const memory = malloc(bytes), *at = memory;
     if (!memory) {
         dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for %zu bytes of tensors to check a device with", bytes);
         return NULL;
     }
     memset(memory, 0xff, bytes);
-    for (int i = 0; i < DCNV4I_TENSORS; ++i) {
+    for (int i = 0; i < DCNV4I_DEFORM_CONV_TENSORS; ++i) {
         tensors[i] = at;
-        at += c->checked.tensors[i].bytes;
+        at += c->checked.base.tensors[i].bytes;
     }
     for (int i = 0; i < INPUTS; ++i)
         fill(c, inputs[i], tensors[inputs[i]]);
@@ -74,7 +75,7 @@ static char *make_tensors(const comparison *c, char *tensors[DCNV4I_TENSORS]) {
 /* ---- One run -------------------------------------------------------------------------------------------------------- */
 
 /* The seven buffers of a run, the workspace last. */
-enum { BUFFERS = DCNV4I_TENSORS + 1 };
+enum { BUFFERS = DCNV4I_DEFORM_CONV_TENSORS + 1 };
 
 static void list_buffers(dcnv4_buffers *b, dcnv4_buffer *listed[BUFFERS]) {
     dcnv4_buffer *const all[BUFFERS] = {&b->value,      &b->offset_mask,      &b->output,   &b->grad_output,
@@ -83,11 +84,11 @@ static void list_buffers(dcnv4_buffers *b, dcnv4_buffer *listed[BUFFERS]) {
 }
 
 static dcnv4_status create_buffers(dcnv4_context *context, const dcnv4_plan *plan, const comparison *c,
-                                   char *const tensors[DCNV4I_TENSORS], dcnv4_buffer *const listed[BUFFERS]) {
+                                   char *const tensors[DCNV4I_DEFORM_CONV_TENSORS], dcnv4_buffer *const listed[BUFFERS]) {
     dcnv4_status status = dcnv4_buffer_create(context, dcnv4_plan_workspace_size(plan, DCNV4_PASS_BACKWARD),
-                                              listed[DCNV4I_TENSORS]);
-    for (int i = 0; i < DCNV4I_TENSORS && status == DCNV4_SUCCESS; ++i) {
-        const size_t bytes = c->checked.tensors[i].bytes;
+                                              listed[DCNV4I_DEFORM_CONV_TENSORS]);
+    for (int i = 0; i < DCNV4I_DEFORM_CONV_TENSORS && status == DCNV4_SUCCESS; ++i) {
+        const size_t bytes = c->checked.base.tensors[i].bytes;
         status = dcnv4_buffer_create(context, c->shift + bytes, listed[i]);
         if (status == DCNV4_SUCCESS) {
             listed[i]->offset = c->shift, listed[i]->length = bytes;
@@ -98,7 +99,7 @@ static dcnv4_status create_buffers(dcnv4_context *context, const dcnv4_plan *pla
 }
 
 /* Both passes, from and to host memory. */
-static dcnv4_status run(dcnv4_context *context, const comparison *c, char *const tensors[DCNV4I_TENSORS]) {
+static dcnv4_status run(dcnv4_context *context, const comparison *c, char *const tensors[DCNV4I_DEFORM_CONV_TENSORS]) {
     dcnv4_plan *plan = NULL;
     dcnv4_buffers buffers = DCNV4_BUFFERS_INIT;
     dcnv4_buffer *listed[BUFFERS];
@@ -113,7 +114,7 @@ static dcnv4_status run(dcnv4_context *context, const comparison *c, char *const
     if (status == DCNV4_SUCCESS)
         status = dcnv4_synchronize(context);
     for (int i = 0; i < RESULTS && status == DCNV4_SUCCESS; ++i)
-        status = dcnv4_download(context, listed[results[i]], tensors[results[i]], c->checked.tensors[results[i]].bytes);
+        status = dcnv4_download(context, listed[results[i]], tensors[results[i]], c->checked.base.tensors[results[i]].bytes);
     for (int i = 0; i < BUFFERS; ++i)
         dcnv4_buffer_destroy(context, listed[i]);
     dcnv4_plan_destroy(plan);
@@ -135,9 +136,9 @@ static void say_number(double number, char words[32]) {
 }
 
 /* Whether a result is the reference's; if not, in which words. */
-static bool agree(const comparison *c, dcnv4i_tensor_id id, const char *got, const char *expected,
+static bool agree(const comparison *c, dcnv4i_deform_conv_tensor id, const char *got, const char *expected,
                   char words[DCNV4I_CHECK_WORDS]) {
-    const int64_t count = c->checked.tensors[id].pixels * c->checked.tensors[id].row;
+    const int64_t count = c->checked.base.tensors[id].pixels * c->checked.base.tensors[id].row;
     const int32_t dtype = c->problem.dtype;
     int64_t wrong = 0, first = 0;
     for (int64_t i = 0; i < count; ++i)
@@ -151,7 +152,7 @@ static bool agree(const comparison *c, dcnv4i_tensor_id id, const char *got, con
     snprintf(words, DCNV4I_CHECK_WORDS,
              "%s of a %s layer differs from the reference in %" PRId64 " of %" PRId64 " elements, element %" PRId64
              " is %s instead of %s",
-             dcnv4i_tensor_name(id), dtype == DCNV4_FLOAT32 ? "float32" : "float16", wrong, count, first, is,
+             dcnv4i_operator_deform_conv.tensor_names[id], dtype == DCNV4_FLOAT32 ? "float32" : "float16", wrong, count, first, is,
              should_be);
     return false;
 }
@@ -159,7 +160,7 @@ static bool agree(const comparison *c, dcnv4i_tensor_id id, const char *got, con
 /* Runs a comparison on both. *right is set on success alone. */
 static dcnv4_status compare(dcnv4_context *context, dcnv4_context *reference, const comparison *c, bool *right,
                             char words[DCNV4I_CHECK_WORDS]) {
-    char *got[DCNV4I_TENSORS], *expected[DCNV4I_TENSORS];
+    char *got[DCNV4I_DEFORM_CONV_TENSORS], *expected[DCNV4I_DEFORM_CONV_TENSORS];
     char *const got_memory = make_tensors(c, got), *const expected_memory = make_tensors(c, expected);
     dcnv4_status status = got_memory && expected_memory ? run(context, c, got) : DCNV4_OUT_OF_MEMORY;
     if (status == DCNV4_SUCCESS)

@@ -1,5 +1,6 @@
 /* The cpu backend: threads over the best kernels that the processor has. */
 #include "../../core/backend.h"
+#include "../../core/deform_conv.h"
 #include "kernels.h"
 #include "pool.h"
 #include "deform_conv/work.h"
@@ -26,7 +27,7 @@ typedef struct cpu_cuts {
 
 typedef struct cpu_program {
     const cpu_device *device;
-    dcnv4i_problem problem;
+    dcnv4i_deform_conv problem;
     dcnv4i_layer layer;
     cpu_cuts *cuts;
     dcnv4i_kernel *forward, *backward;
@@ -115,7 +116,7 @@ static dcnv4_status device_set_threads(void *device, int32_t threads) {
 
 /* The kernels for the problem's dtype, and what converts it. */
 static void choose_kernels(cpu_program *program) {
-    const dcnv4_problem *p = &program->problem.asked;
+    const dcnv4_problem *p = &program->problem.params;
     dcnv4i_kernels kernels = program->device->kernels;
     if (p->width > 0 && p->height > kernels.most_pixels / p->width)
         dcnv4i_fill_portable(&kernels);
@@ -131,10 +132,10 @@ static void choose_kernels(cpu_program *program) {
 
 /* Fills in where the K points are, measured from the kernel's middle; the kernel's width is the outer loop. */
 static dcnv4_status make_grid(cpu_program *program) {
-    const dcnv4i_problem *problem = &program->problem;
-    const dcnv4_problem *p = &problem->asked;
+    const dcnv4i_deform_conv *problem = &program->problem;
+    const dcnv4_problem *p = &problem->params;
     const bool wide = p->dtype == DCNV4_FLOAT64;
-    const size_t points = problem->tensors[DCNV4I_OUTPUT].pixels ? (size_t)problem->points : 0;
+    const size_t points = problem->base.tensors[DCNV4I_OUTPUT].pixels ? (size_t)problem->points : 0;
     /* One more, so that there is a pointer to count from also where there is no point. */
     program->grid = calloc(points + 1, 2 * (wide ? sizeof(double) : sizeof(float)));
     if (!program->grid)
@@ -163,7 +164,7 @@ static dcnv4_status make_grid(cpu_program *program) {
 /* Cuts the passes that a program has. */
 static dcnv4_status cut(const cpu_program *program, int threads, dcnv4i_work work[2]) {
     dcnv4_status status = dcnv4i_work_cut(&program->layer, DCNV4_PASS_FORWARD, threads, &work[DCNV4_PASS_FORWARD]);
-    if (status == DCNV4_SUCCESS && !program->problem.asked.forward_only)
+    if (status == DCNV4_SUCCESS && !program->problem.params.forward_only)
         status = dcnv4i_work_cut(&program->layer, DCNV4_PASS_BACKWARD, threads, &work[DCNV4_PASS_BACKWARD]);
     return status;
 }
@@ -189,7 +190,7 @@ static dcnv4_status program_create(void *device, const dcnv4i_problem *problem, 
     if (!made)
         return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a program of %zu bytes", sizeof *made);
     made->device = device;
-    made->problem = *problem;
+    made->problem = *(const dcnv4i_deform_conv *)problem;
     made->layer.problem = &made->problem;
     choose_kernels(made);
     dcnv4_status status = make_cuts(made);
@@ -251,19 +252,19 @@ static char *begin_of(const cpu_program *program, const dcnv4_buffer *buffer) {
     return buffer->handle ? dcnv4i_host_pointer(buffer) : program->grid;
 }
 
-static dcnv4_status run(const void *program, dcnv4_pass pass, const dcnv4_buffers *buffers, void *stream) {
+static dcnv4_status run(const void *program, dcnv4_pass pass, const dcnv4i_buffers *buffers, void *stream) {
     (void)stream;
     cpu_run state = {
         .program = program,
         .pass = pass,
         .tensors =
             {
-                .value = begin_of(program, &buffers->value),
-                .offset_mask = begin_of(program, &buffers->offset_mask),
-                .grad_output = begin_of(program, &buffers->grad_output),
-                .output = begin_of(program, &buffers->output),
-                .grad_value = begin_of(program, &buffers->grad_value),
-                .grad_offset_mask = begin_of(program, &buffers->grad_offset_mask),
+                .value = begin_of(program, &buffers->tensors[DCNV4I_VALUE]),
+                .offset_mask = begin_of(program, &buffers->tensors[DCNV4I_OFFSET_MASK]),
+                .grad_output = begin_of(program, &buffers->tensors[DCNV4I_GRAD_OUTPUT]),
+                .output = begin_of(program, &buffers->tensors[DCNV4I_OUTPUT]),
+                .grad_value = begin_of(program, &buffers->tensors[DCNV4I_GRAD_VALUE]),
+                .grad_offset_mask = begin_of(program, &buffers->tensors[DCNV4I_GRAD_OFFSET_MASK]),
             },
         .workspace = (char *)(((uintptr_t)dcnv4i_host_pointer(&buffers->workspace) + 63) & ~(uintptr_t)63),
     };

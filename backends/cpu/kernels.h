@@ -2,7 +2,7 @@
 #ifndef DCNV4I_CPU_KERNELS_H
 #define DCNV4I_CPU_KERNELS_H
 
-#include "../../core/problem.h"
+#include "../../core/deform_conv.h"
 
 #include <stdbool.h>
 
@@ -13,7 +13,7 @@ typedef void dcnv4i_copy_rows(const void *from, int64_t from_stride, void *to, i
 
 /* A problem as the kernels see it. */
 typedef struct dcnv4i_layer {
-    const dcnv4i_problem *problem;
+    const dcnv4i_deform_conv *problem;
     const void *grid_x, *grid_y; /* [K] real: the point's place in the kernel, measured from its middle */
     bool converts;               /* storage, but that of offset_mask, and arithmetic are not of one type */
     int64_t reach; /* rows of value above and below the kernel's middle that its grid touches, see work.h */

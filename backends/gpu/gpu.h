@@ -1,17 +1,10 @@
-/* What all backends for devices that compile share: the functions of core/backend.h, over a driver. */
+/* What all backends for devices that compile share: the functions of core/backend.h, over a driver. `gpu` is a dcnv4i_gpu,
+ * `program` a dcnv4i_gpu_program. */
 #ifndef DCNV4I_GPU_H
 #define DCNV4I_GPU_H
 
 #include "../../core/backend.h"
-#include "deform_conv/program.h"
-
-/* A device of a context. The functions below take it as `device`. */
-typedef struct dcnv4i_gpu {
-    const dcnv4i_driver *driver;
-    void *device; /* the driver's */
-    dcnv4i_limits limits;
-    dcnv4i_programs programs;
-} dcnv4i_gpu;
+#include "program.h"
 
 /* Takes over an open device of a driver's, also after a failure, when it has been closed. *identity lives as long as the
  * device. */
@@ -27,10 +20,11 @@ int64_t dcnv4i_gpu_kernel_count(const void *program);
 void dcnv4i_gpu_kernel_info(const void *program, int64_t index, dcnv4_kernel_info *info);
 int64_t dcnv4i_gpu_candidate_count(const void *program, dcnv4_part part);
 void dcnv4i_gpu_candidate_info(const void *program, dcnv4_part part, int64_t index, dcnv4_candidate_info *info);
-dcnv4_status dcnv4i_gpu_candidate_create(const void *program, dcnv4_part part, int64_t index, void **candidate);
+dcnv4_status dcnv4i_gpu_candidate_create(const void *program, const dcnv4i_problem *problem, dcnv4_part part,
+                                         int64_t index, void **candidate);
 dcnv4_status dcnv4i_gpu_candidate_keep(const void *program, dcnv4_part part, int64_t index);
-dcnv4_status dcnv4i_gpu_run(const void *program, dcnv4_pass pass, const dcnv4_buffers *buffers, void *stream);
-dcnv4_status dcnv4i_gpu_floor_run(const void *program, dcnv4_pass pass, dcnv4_floor floor, const dcnv4_buffers *buffers,
+dcnv4_status dcnv4i_gpu_run(const void *program, dcnv4_pass pass, const dcnv4i_buffers *buffers, void *stream);
+dcnv4_status dcnv4i_gpu_floor_run(const void *program, dcnv4_pass pass, dcnv4_floor floor, const dcnv4i_buffers *buffers,
                                   void *stream);
 dcnv4_status dcnv4i_gpu_buffer_create(void *gpu, size_t length, void **handle);
 void dcnv4i_gpu_buffer_destroy(void *gpu, void *handle);
@@ -47,18 +41,5 @@ dcnv4_status dcnv4i_gpu_download(void *gpu, const dcnv4_buffer *buffer, void *ta
     .kernel_info = dcnv4i_gpu_kernel_info, .run = dcnv4i_gpu_run, .floor_run = dcnv4i_gpu_floor_run, \
     .buffer_create = dcnv4i_gpu_buffer_create, .buffer_destroy = dcnv4i_gpu_buffer_destroy,          \
     .upload = dcnv4i_gpu_upload, .download = dcnv4i_gpu_download
-
-/* A part of a buffer, which begins at an offset of bytes and has elements of item bytes. */
-typedef struct dcnv4i_place {
-    void *handle;
-    size_t offset, item;
-} dcnv4i_place;
-
-/* Gives a launch the arguments of its kernel: what of these is in its list, in the list's order. A buffer is a handle, and the
- * number of the element where its part begins. A handle that is an address may be no multiple of item where its sum with the
- * offset is one: then the sum is given. */
-void dcnv4i_give_arguments(const dcnv4i_gpu *gpu, dcnv4i_signature_id signature,
-                           const dcnv4i_place buffers[DCNV4I_BUFFERS], const int64_t numbers[DCNV4I_NUMBERS],
-                           dcnv4i_launch *launch);
 
 #endif

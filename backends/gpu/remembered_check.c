@@ -109,20 +109,20 @@ dcnv4i_checked dcnv4i_check_look_up(const char *machine, const dcnv4i_limits *li
 
 dcnv4i_checked dcnv4i_gpu_check_recall(const void *gpu, char words[DCNV4I_CHECK_WORDS]) {
     const dcnv4i_gpu *g = gpu;
-    return look_up(g->programs.folder, g->programs.identity->machine, &g->limits, words);
+    return look_up(g->modules.folder, g->modules.identity->machine, &g->limits, words);
 }
 
 void dcnv4i_gpu_check_remember(const void *gpu, dcnv4i_checked outcome, const char *words) {
     const dcnv4i_gpu *g = gpu;
     char entry[sizeof wrong_entry + DCNV4I_CHECK_WORDS], found[DCNV4I_CHECK_WORDS];
-    char *const key = key_of(g->programs.identity->machine, &g->limits);
+    char *const key = key_of(g->modules.identity->machine, &g->limits);
     if (!key)
         return;
     const bool right = outcome == DCNV4I_CHECKED_RIGHT;
     snprintf(entry, sizeof entry, "%s%s", right ? right_entry : wrong_entry, right ? "" : words);
-    if (g->programs.folder)
-        dcnv4i_cache_write(g->programs.folder, DCNV4I_CACHE_CHECK, key, entry, strlen(entry));
-    if (!g->programs.folder || read_entry(g->programs.folder, key, found) != outcome)
+    if (g->modules.folder)
+        dcnv4i_cache_write(g->modules.folder, DCNV4I_CACHE_CHECK, key, entry, strlen(entry));
+    if (!g->modules.folder || read_entry(g->modules.folder, key, found) != outcome)
         keep_in_process(key, outcome, words);
     free(key);
 }

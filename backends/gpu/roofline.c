@@ -1,105 +1,146 @@
 #include "roofline.h"
-
-#include <inttypes.h>
+#include "../kernels/language/argument_lists.h"
+#include "../kernels/roofline_parameters.h"
+#include "runtime/kernel_text.h"
+#include "runtime/text.h"
 
 /* What the loads are taken from: less than any first-level cache. */
 enum { LOADED_BYTES = 16384 };
 
-/* The layer that the kernels are made for: one group as wide as an access. Its text is the same for all layers. */
-static dcnv4_status make_layer(const dcnv4i_problem *problem, const dcnv4i_limits *limits, dcnv4i_problem *layer) {
-    dcnv4_problem asked = DCNV4_PROBLEM_INIT;
-    asked.dtype = problem->asked.dtype;
-    asked.kernel_h = asked.kernel_w = 1;
-    asked.pad_h = asked.pad_w = 0;
-    asked.batch = asked.height = asked.width = 1;
-    asked.group_channels = limits->cpu ? 16 : 16 / (int64_t)problem->item;
-    return dcnv4i_problem_check(&asked, layer);
-}
+/* The buffers and numbers of the kernels' lists. */
+enum {
+    DCNV4I_BUFFER_FIRST,
+    DCNV4I_BUFFER_SECOND,
+    DCNV4I_BUFFER_THIRD,
+    DCNV4I_BUFFER_FIRST_WRITTEN,
+    DCNV4I_BUFFER_SECOND_WRITTEN,
+    TENSORS
+};
+enum {
+    DCNV4I_NUMBER_FIRST_COUNT, /* of the buffers, in their order */
+    DCNV4I_NUMBER_SECOND_COUNT,
+    DCNV4I_NUMBER_THIRD_COUNT,
+    DCNV4I_NUMBER_FIRST_WRITTEN_COUNT,
+    DCNV4I_NUMBER_SECOND_WRITTEN_COUNT,
+    DCNV4I_NUMBER_VECTORS,
+    DCNV4I_NUMBER_CELLS,
+    DCNV4I_NUMBER_ITEMS
+};
+enum { READ = 3, WRITTEN = 2 };
 
-/* What a kernel is given, and for how many work-items it is. */
-typedef struct gifts {
-    dcnv4i_place buffers[DCNV4I_BUFFERS];
-    int64_t numbers[DCNV4I_NUMBERS];
+enum { KERNEL_MEMORY, KERNEL_LOADS, KERNELS };
+
+static const unsigned char memory_list[] = DCNV4I_LIST_OF(ROOFLINE_MEMORY);
+static const unsigned char loads_list[] = DCNV4I_LIST_OF(ROOFLINE_LOADS);
+static const dcnv4i_signature signatures[KERNELS] = {
+    {"ROOFLINE_MEMORY", sizeof memory_list, memory_list},
+    {"ROOFLINE_LOADS", sizeof loads_list, loads_list},
+};
+
+/* What a kernel is passed, and for how many work-items it is. */
+typedef struct task {
+    const dcnv4i_gpu_program *program;
+    const dcnv4i_buffers *given;
+    size_t item; /* bytes of an element */
+    int64_t access; /* elements of one */
+    dcnv4i_span buffers[DCNV4I_MAX_BUFFERS];
+    int64_t numbers[DCNV4I_MAX_NUMBERS];
     int64_t items;
     uintptr_t begins; /* the bits of where its buffers begin */
-} gifts;
+} task;
 
-static void give(const dcnv4i_gpu *gpu, gifts *to, dcnv4i_given_buffer what, const dcnv4_buffer *buffer, size_t item) {
-    to->buffers[what] = (dcnv4i_place){buffer->handle, buffer->offset, item};
-    to->begins |= (gpu->driver->pointer_handles ? (uintptr_t)buffer->handle : 0) + buffer->offset;
+static void pass_tensor(task *t, int to, int tensor) {
+    const dcnv4_buffer *const buffer = &t->given->tensors[tensor];
+    t->buffers[to] = (dcnv4i_span){buffer->handle, buffer->offset, t->item};
+    t->begins |= (t->program->gpu->driver->pointer_handles ? (uintptr_t)buffer->handle : 0) + buffer->offset;
 }
 
-static int64_t vectors_of(const dcnv4i_problem *problem, dcnv4i_tensor_id tensor, const dcnv4i_problem *layer) {
-    return (int64_t)(problem->tensors[tensor].bytes / problem->item) / layer->channels;
+static int64_t vectors_of(const task *t, int tensor) {
+    return (int64_t)(t->program->problem->tensors[tensor].bytes / t->item) / t->access;
 }
 
-/* Three tensors to read and two to write; of forward's, each kind's last stands again for what there is not. */
-static void plan_memory(const dcnv4i_gpu *gpu, const dcnv4i_problem *problem, const dcnv4i_problem *layer,
-                        dcnv4_pass pass, const dcnv4_buffers *buffers, gifts *to) {
-    const bool back = pass == DCNV4_PASS_BACKWARD;
-    const struct {
-        dcnv4i_given_buffer what;
-        dcnv4i_given_number count;
-        const dcnv4_buffer *buffer;
-        dcnv4i_tensor_id id;
-        bool used;
-    } tensors[] = {
-        {DCNV4I_GIVE_FIRST, DCNV4I_PASS_FIRST_COUNT, &buffers->value, DCNV4I_VALUE, true},
-        {DCNV4I_GIVE_SECOND, DCNV4I_PASS_SECOND_COUNT, &buffers->offset_mask, DCNV4I_OFFSET_MASK, true},
-        {DCNV4I_GIVE_THIRD, DCNV4I_PASS_THIRD_COUNT, back ? &buffers->grad_output : &buffers->offset_mask,
-         DCNV4I_GRAD_OUTPUT, back},
-        {DCNV4I_GIVE_FIRST_WRITTEN, DCNV4I_PASS_FIRST_WRITTEN_COUNT, back ? &buffers->grad_value : &buffers->output,
-         back ? DCNV4I_GRAD_VALUE : DCNV4I_OUTPUT, true},
-        {DCNV4I_GIVE_SECOND_WRITTEN, DCNV4I_PASS_SECOND_WRITTEN_COUNT,
-         back ? &buffers->grad_offset_mask : &buffers->output, DCNV4I_GRAD_OFFSET_MASK, back},
-    };
-    for (size_t i = 0; i < sizeof tensors / sizeof *tensors; ++i) {
-        const int64_t vectors = tensors[i].used ? vectors_of(problem, tensors[i].id, layer) : 0;
-        give(gpu, to, tensors[i].what, tensors[i].buffer, problem->item);
-        to->numbers[tensors[i].count] = vectors;
-        to->items = to->items < vectors ? vectors : to->items;
+/* The tensors of a role, one after the other. Where a pass has fewer than the kernel, unused parameters repeat the last, with
+ * length 0. */
+static void pass_role(task *t, unsigned tensors, int first, int count) {
+    int last = 0;
+    for (int i = 0, tensor = 0; i < count; ++i, ++tensor) {
+        while (tensor < DCNV4I_MAX_TENSORS && !(tensors >> tensor & 1))
+            ++tensor;
+        const bool used = tensor < DCNV4I_MAX_TENSORS;
+        last = used ? tensor : last;
+        pass_tensor(t, first + i, last);
+        t->numbers[first + i] = used ? vectors_of(t, last) : 0;
+        t->items = t->items < t->numbers[first + i] ? t->numbers[first + i] : t->items;
     }
 }
 
 /* A work-item has as many loads as a lane of forward: the corners of a block's points. */
-static void plan_loads(const dcnv4i_gpu *gpu, const dcnv4i_problem *problem, const dcnv4i_problem *layer,
-                       dcnv4_pass pass, const dcnv4_buffers *buffers, gifts *to) {
-    const int64_t most = LOADED_BYTES / (int64_t)problem->item / layer->channels;
-    int64_t vectors = vectors_of(problem, DCNV4I_VALUE, layer);
-    to->items = vectors ? problem->tensors[DCNV4I_OUTPUT].pixels * problem->channels / layer->channels : 0;
+static void pass_loads(task *t, dcnv4_pass pass) {
+    const dcnv4i_loads loads = t->program->op->loads(t->program->problem, pass);
+    const int64_t most = LOADED_BYTES / (int64_t)t->item / t->access;
+    int64_t vectors = vectors_of(t, loads.from);
+    t->items = vectors ? loads.channels / t->access : 0;
     while (vectors > most || (vectors & (vectors - 1)))
         vectors = vectors > most ? most : vectors & (vectors - 1);
-    give(gpu, to, DCNV4I_GIVE_VALUE, &buffers->value, problem->item);
-    give(gpu, to, DCNV4I_GIVE_OUTPUT, pass == DCNV4_PASS_FORWARD ? &buffers->output : &buffers->grad_value,
-         problem->item);
-    to->numbers[DCNV4I_PASS_VECTORS] = vectors;
-    to->numbers[DCNV4I_PASS_CELLS] = problem->points;
-    to->numbers[DCNV4I_PASS_ITEMS] = to->items;
+    pass_tensor(t, DCNV4I_BUFFER_FIRST, loads.from);
+    pass_tensor(t, DCNV4I_BUFFER_FIRST_WRITTEN, loads.to);
+    t->numbers[DCNV4I_NUMBER_VECTORS] = vectors;
+    t->numbers[DCNV4I_NUMBER_CELLS] = loads.cells;
+    t->numbers[DCNV4I_NUMBER_ITEMS] = t->items;
 }
 
-dcnv4_status dcnv4i_floor_start(dcnv4i_gpu *gpu, const dcnv4i_problem *problem, dcnv4_pass pass, dcnv4_floor floor,
-                                const dcnv4_buffers *buffers, void *stream) {
-    const dcnv4i_limits *limits = &gpu->limits;
-    const dcnv4i_module *module;
-    dcnv4i_problem layer;
-    dcnv4i_launch launch = {.work_group = dcnv4i_flat_group(limits)};
-    gifts given = {.items = 0};
-    const bool memory = floor == DCNV4_FLOOR_MEMORY;
+/* The text is the same for all layers. */
+static dcnv4i_recipe make_recipe(const task *t, int32_t dtype) {
+    const dcnv4i_limits *const limits = &t->program->gpu->limits;
+    const struct {
+        const char *name;
+        int64_t number;
+    } constants[] = {
+        {"ROOFLINE", 1},
+        {"DTYPE", dtype},
+        {"OFFSET_DTYPE", dtype},
+        {"VECTOR", t->access},
+        {"RUN", 1},
+        {"WIDE", t->items >= INT32_MAX / t->access},
+        {"ALIGNED", !limits->cpu && t->begins % DCNV4I_ALIGNMENT == 0},
+        {"FLAT_GROUP", dcnv4i_flat_group(limits)},
+        {"ATOMICS", limits->atomics},
+        {"ATOMICS_EXTENSION", DCNV4I_ATOMICS_EXTENSION},
+        {"ATOMICS_PTX", DCNV4I_ATOMICS_PTX},
+    };
+    dcnv4i_text text = dcnv4i_text_empty();
+    for (size_t i = 0; i < sizeof constants / sizeof *constants; ++i)
+        dcnv4i_text_define(&text, constants[i].name, constants[i].number);
+    return (dcnv4i_recipe){
+        .constants = text.bytes,
+        .texts = {dcnv4i_argument_lists, dcnv4i_kernel_roofline_parameters, dcnv4i_kernel_roofline},
+        .kernels = {[KERNEL_MEMORY] = "dcn_roofline_memory", [KERNEL_LOADS] = "dcn_roofline_loads"},
+    };
+}
+
+dcnv4_status dcnv4i_roofline_start(const dcnv4i_gpu_program *program, dcnv4_pass pass, dcnv4_floor floor,
+                                   const dcnv4i_buffers *buffers, void *stream) {
+    dcnv4i_gpu *const gpu = program->gpu;
+    const dcnv4i_operator *const op = program->problem->op;
+    const int32_t dtype = program->op->dtype(program->problem);
+    const size_t item = dcnv4i_dtype_size(dtype);
+    const int kernel = floor == DCNV4_FLOOR_MEMORY ? KERNEL_MEMORY : KERNEL_LOADS;
+    task t = {.program = program, .given = buffers, .item = item, .access = gpu->limits.cpu ? 16 : 16 / (int64_t)item};
     dcnv4_status status = gpu->driver->usable(gpu->device);
-    if (status == DCNV4_SUCCESS)
-        status = make_layer(problem, limits, &layer);
     if (status != DCNV4_SUCCESS)
         return status;
-    (memory ? plan_memory : plan_loads)(gpu, problem, &layer, pass, buffers, &given);
-    dcnv4i_give_arguments(gpu, memory ? DCNV4I_SIGNATURE_FLOOR_MEMORY : DCNV4I_SIGNATURE_FLOOR_LOADS, given.buffers,
-                          given.numbers, &launch);
-    dcnv4i_geometry geometry = dcnv4i_geometry_of(limits, &layer, DCNV4I_PART_FORWARD,
-                                                  given.begins % DCNV4I_ALIGNMENT == 0);
-    geometry.wide = given.items >= INT32_MAX / layer.channels;
-    status = dcnv4i_programs_get(&gpu->programs, limits, &layer, 1u << DCNV4I_PART_FLOOR, &geometry, &module);
+    if (kernel == KERNEL_MEMORY) {
+        pass_role(&t, op->reads[pass], DCNV4I_BUFFER_FIRST, READ);
+        pass_role(&t, op->writes[pass], DCNV4I_BUFFER_FIRST_WRITTEN, WRITTEN);
+    } else
+        pass_loads(&t, pass);
+    dcnv4i_recipe recipe = make_recipe(&t, dtype);
+    const dcnv4i_module *module;
+    status = dcnv4i_module_get(&gpu->modules, &recipe, &module);
     if (status != DCNV4_SUCCESS)
         return status;
-    launch.kernel = module->kernels[memory ? DCNV4I_KERNEL_FLOOR_MEMORY : DCNV4I_KERNEL_FLOOR_LOADS];
-    launch.groups = given.items / launch.work_group + (given.items % launch.work_group != 0);
+    dcnv4i_launch launch = {.kernel = module->kernels[kernel], .work_group = dcnv4i_flat_group(&gpu->limits)};
+    launch.groups = t.items / launch.work_group + (t.items % launch.work_group != 0);
+    dcnv4i_push_arguments(gpu->driver->pointer_handles, &signatures[kernel], t.buffers, t.numbers, &launch);
     return gpu->driver->start(gpu->device, &launch, launch.groups > 0, stream);
 }

@@ -1,11 +1,11 @@
-/* Runs what bounds a pass instead of the pass. */
-#ifndef DCNV4I_GPU_FLOOR_H
-#define DCNV4I_GPU_FLOOR_H
+/* What bounds a pass on its device, to be timed beside it: kernels of their own that read or load as much, and compute nothing. */
+#ifndef DCNV4I_ROOFLINE_H
+#define DCNV4I_ROOFLINE_H
 
-#include "gpu.h"
+#include "program.h"
 
-/* As dcnv4_floor_run; the kernels, which depend on the dtype alone, are made ready by the first call. */
-dcnv4_status dcnv4i_floor_start(dcnv4i_gpu *gpu, const dcnv4i_problem *problem, dcnv4_pass pass, dcnv4_floor floor,
-                                const dcnv4_buffers *buffers, void *stream);
+/* Starts it on a program's buffers; the first call of a dtype on a device compiles. */
+dcnv4_status dcnv4i_roofline_start(const dcnv4i_gpu_program *program, dcnv4_pass pass, dcnv4_floor floor,
+                                   const dcnv4i_buffers *buffers, void *stream);
 
 #endif

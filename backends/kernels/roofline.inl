@@ -1,5 +1,5 @@
-/* What no implementation of a pass can do without, and nothing else, to be timed beside it. The program's layer is one
- * group of DCN_VECTOR channels: only the dtype and the width of an access matter here. */
+/* What no implementation of a pass can do without, and nothing else, to be timed beside it. Only the dtype and
+ * the width of an access matter here. */
 
 #define DCN_ITEM (DCN_GROUP_ID * DCN_FLAT_GROUP + DCN_LOCAL_ID)
 
@@ -11,8 +11,8 @@ DCN_INLINE void dcn_keep(dcn_vector sum, DCN_GLOBAL dcn_item *to) {
 
 /* Reads up to three tensors and writes up to two, each element once; a work-item has one vector of each. Counts are of
  * vectors. */
-DCN_KERNEL(dcn_floor_memory, DCN_FLAT_GROUP)
-(DCN_PARAMETERS(FLOOR_MEMORY)) {
+DCN_KERNEL(dcn_roofline_memory, DCN_FLAT_GROUP)
+(DCN_PARAMETERS(ROOFLINE_MEMORY)) {
     a += a_at, b += b_at, c += c_at, x += x_at, y += y_at;
     const dcn_index item = DCN_ITEM, at = item * DCN_VECTOR;
     dcn_vector sum = dcn_zero();
@@ -31,8 +31,8 @@ DCN_KERNEL(dcn_floor_memory, DCN_FLAT_GROUP)
 
 /* Each work-item loads `cells` times four vectors, with a multiply-add for each, from the first `vectors` (a power of two)
  * of value, which stay in the first-level cache; neighbouring work-items load neighbouring ones. */
-DCN_KERNEL(dcn_floor_loads, DCN_FLAT_GROUP)
-(DCN_PARAMETERS(FLOOR_LOADS)) {
+DCN_KERNEL(dcn_roofline_loads, DCN_FLAT_GROUP)
+(DCN_PARAMETERS(ROOFLINE_LOADS)) {
     value += value_at, output += output_at;
     if (DCN_ITEM >= items)
         return;

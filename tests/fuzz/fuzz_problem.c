@@ -1,5 +1,5 @@
 /* Any numbers as a problem: the library and the statement of legal_problem.h agree on what is legal and what follows. */
-#include "../../core/problem.h"
+#include "../../core/deform_conv.h"
 #include "../support/legal_problem.h"
 
 #include <stdlib.h>
@@ -36,23 +36,23 @@ static int64_t take_number(input *from) {
     return number;
 }
 
-static void check_sizes(const dcnv4i_problem *checked, const dcnv4_sizes *expected) {
+static void check_sizes(const dcnv4i_deform_conv *checked, const dcnv4_sizes *expected) {
     REQUIRE(checked->points == expected->points && checked->channels == expected->channels);
     REQUIRE(checked->output_height == expected->output_height && checked->output_width == expected->output_width);
-    REQUIRE(checked->asked.offset_mask_row == expected->offset_mask_row);
-    REQUIRE(checked->tensors[DCNV4I_VALUE].bytes == expected->value);
-    REQUIRE(checked->tensors[DCNV4I_OFFSET_MASK].bytes == expected->offset_mask);
-    REQUIRE(checked->tensors[DCNV4I_OUTPUT].bytes == expected->output);
-    REQUIRE(checked->tensors[DCNV4I_GRAD_OUTPUT].bytes == expected->grad_output);
-    REQUIRE(checked->tensors[DCNV4I_GRAD_VALUE].bytes == expected->grad_value);
-    REQUIRE(checked->tensors[DCNV4I_GRAD_OFFSET_MASK].bytes == expected->grad_offset_mask);
+    REQUIRE(checked->params.offset_mask_row == expected->offset_mask_row);
+    REQUIRE(checked->base.tensors[DCNV4I_VALUE].bytes == expected->value);
+    REQUIRE(checked->base.tensors[DCNV4I_OFFSET_MASK].bytes == expected->offset_mask);
+    REQUIRE(checked->base.tensors[DCNV4I_OUTPUT].bytes == expected->output);
+    REQUIRE(checked->base.tensors[DCNV4I_GRAD_OUTPUT].bytes == expected->grad_output);
+    REQUIRE(checked->base.tensors[DCNV4I_GRAD_VALUE].bytes == expected->grad_value);
+    REQUIRE(checked->base.tensors[DCNV4I_GRAD_OFFSET_MASK].bytes == expected->grad_offset_mask);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     input from = {data, size};
     dcnv4_problem problem = DCNV4_PROBLEM_INIT;
     dcnv4_sizes expected = DCNV4_SIZES_INIT;
-    dcnv4i_problem checked;
+    dcnv4i_deform_conv checked;
     int32_t *const small[] = {&problem.dtype,         &problem.remove_center, &problem.softmax,
                               &problem.deterministic, &problem.forward_only,  &problem.reserved};
     for (int i = 0; i < 6; ++i) {
@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     uint8_t other;
     take(&from, &other, 1);
     problem.offset_mask_dtype = other % 6 - 1; /* 0, what missing input reads as, is DCNV4_SAME_DTYPE */
-    const dcnv4_status status = dcnv4i_problem_check(&problem, &checked);
+    const dcnv4_status status = dcnv4i_deform_conv_check(&problem, &checked);
     if (legal_problem(&problem, &expected)) {
         REQUIRE(status == DCNV4_SUCCESS);
         check_sizes(&checked, &expected);

@@ -39,12 +39,12 @@ static dcnv4i_limits limits_of(const device *d) {
     return limits;
 }
 
-static int words_of(const device *d, int dtype, int depth, int group_count, dcnv4i_part part, char *words) {
+static int words_of(const device *d, int dtype, int depth, int group_count, dcnv4_part part, char *words) {
     const dcnv4i_limits limits = limits_of(d);
     dcnv4_problem asked = DCNV4_PROBLEM_INIT;
-    dcnv4i_problem problem;
+    dcnv4i_deform_conv problem;
     asked.dtype = dtype, asked.group_channels = depth, asked.groups = group_count;
-    if (dcnv4i_problem_check(&asked, &problem) != DCNV4_SUCCESS)
+    if (dcnv4i_deform_conv_check(&asked, &problem) != DCNV4_SUCCESS)
         return 1;
     const dcnv4i_geometry geometry = dcnv4i_geometry_of(&limits, &problem, part, true);
     dcnv4i_geometry_words(&geometry, part, words);
@@ -52,7 +52,7 @@ static int words_of(const device *d, int dtype, int depth, int group_count, dcnv
 }
 
 /* What is chosen, a line for each run of groups that it is the same for; without groups if there is one such line. */
-static int choice_of(const device *d, int dtype, int layer, dcnv4i_part part, char choice[CHOICE]) {
+static int choice_of(const device *d, int dtype, int layer, dcnv4_part part, char choice[CHOICE]) {
     char words[DCNV4I_GEOMETRY_WORDS], before[DCNV4I_GEOMETRY_WORDS] = "", list[256] = "";
     choice[0] = '\0';
     for (const int *group = layers[layer].groups; *group; ++group) {
@@ -69,7 +69,7 @@ static int choice_of(const device *d, int dtype, int layer, dcnv4i_part part, ch
     return 0;
 }
 
-static int print_layer(int dtype, int layer, dcnv4i_part part) {
+static int print_layer(int dtype, int layer, dcnv4_part part) {
     static char choices[DEVICES][CHOICE];
     for (int d = 0; d < DEVICES; ++d)
         if (choice_of(&devices[d], dtype, layer, part, choices[d]) != 0)
@@ -91,9 +91,9 @@ static int print_layer(int dtype, int layer, dcnv4i_part part) {
 
 int main(void) {
     int failed = 0;
-    for (int part = 0; part < DCNV4I_PARTS; ++part)
+    for (int part = 0; part < DCNV4I_DEFORM_CONV_PARTS; ++part)
         for (int layer = 0; layer < LAYERS; ++layer)
             for (int dtype = 0; dtype < 3; ++dtype)
-                failed |= print_layer(dtype, layer, (dcnv4i_part)part);
+                failed |= print_layer(dtype, layer, (dcnv4_part)part);
     return failed | (fflush(stdout) != 0);
 }

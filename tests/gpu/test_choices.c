@@ -14,13 +14,13 @@ static char folder[] = "/tmp/dcnv4_choices_XXXXXX";
 static const dcnv4i_identity here = {.own = "own", .machine = "a device\ndriver 1"};
 static const dcnv4i_limits limits = {.work_group = 1024, .local_memory = 49152, .units = 132};
 
-static dcnv4i_programs programs_on(const dcnv4i_identity *identity) {
-    return (dcnv4i_programs){.folder = folder, .identity = identity};
+static dcnv4i_module_store programs_on(const dcnv4i_identity *identity) {
+    return (dcnv4i_module_store){.folder = folder, .identity = identity};
 }
 
-static dcnv4i_problem checked(dcnv4_problem asked) {
-    dcnv4i_problem problem;
-    ASSERT_SUCCESS(dcnv4i_problem_check(&asked, &problem));
+static dcnv4i_deform_conv checked(dcnv4_problem asked) {
+    dcnv4i_deform_conv problem;
+    ASSERT_SUCCESS(dcnv4i_deform_conv_check(&asked, &problem));
     return problem;
 }
 
@@ -30,19 +30,19 @@ static dcnv4_problem layer(void) {
     return asked;
 }
 
-static dcnv4i_geometry candidate(const dcnv4i_problem *problem, dcnv4i_part part, int index) {
+static dcnv4i_geometry candidate(const dcnv4i_deform_conv *problem, dcnv4_part part, int index) {
     dcnv4i_geometry all[DCNV4I_MOST_CANDIDATES];
     assert_true(dcnv4i_candidates_of(&limits, problem, part, false, all) > index);
     return all[index];
 }
 
-static void keep(const dcnv4i_problem *problem, dcnv4i_part part, const dcnv4i_geometry *geometry) {
-    const dcnv4i_programs programs = programs_on(&here);
+static void keep(const dcnv4i_deform_conv *problem, dcnv4_part part, const dcnv4i_geometry *geometry) {
+    const dcnv4i_module_store programs = programs_on(&here);
     ASSERT_SUCCESS(dcnv4i_choices_keep(&programs, &limits, problem, part, geometry));
 }
 
-static dcnv4i_choices found(const dcnv4i_problem *problem) {
-    const dcnv4i_programs programs = programs_on(&here);
+static dcnv4i_choices found(const dcnv4i_deform_conv *problem) {
+    const dcnv4i_module_store programs = programs_on(&here);
     return dcnv4i_choices_read(&programs, &limits, problem);
 }
 
@@ -54,7 +54,7 @@ static int parts_of(const dcnv4i_choices *choices) {
     return parts;
 }
 
-static int parts_found(const dcnv4i_problem *problem) {
+static int parts_found(const dcnv4i_deform_conv *problem) {
     const dcnv4i_choices choices = found(problem);
     return parts_of(&choices);
 }
@@ -74,29 +74,29 @@ static const char *the_file(int expected) {
     return path;
 }
 
-static void forget(const dcnv4i_problem *problem) {
-    for (int part = 0; part < DCNV4I_PARTS; ++part)
-        keep(problem, (dcnv4i_part)part, NULL);
+static void forget(const dcnv4i_deform_conv *problem) {
+    for (int part = 0; part < DCNV4I_DEFORM_CONV_PARTS; ++part)
+        keep(problem, (dcnv4_part)part, NULL);
     the_file(0);
 }
 
 static void kept_part_by_part(void **state) {
     (void)state;
-    const dcnv4i_problem problem = checked(layer());
+    const dcnv4i_deform_conv problem = checked(layer());
     assert_int_equal(parts_found(&problem), 0);
-    for (int part = 0; part < DCNV4I_PARTS; ++part) {
-        const dcnv4i_geometry chosen = candidate(&problem, (dcnv4i_part)part, 1);
-        keep(&problem, (dcnv4i_part)part, &chosen);
+    for (int part = 0; part < DCNV4I_DEFORM_CONV_PARTS; ++part) {
+        const dcnv4i_geometry chosen = candidate(&problem, (dcnv4_part)part, 1);
+        keep(&problem, (dcnv4_part)part, &chosen);
         const dcnv4i_choices now = found(&problem);
         assert_int_equal(parts_of(&now), (2 << part) - 1);
         assert_true(dcnv4i_geometry_equal(&now.geometry[part], &chosen));
     }
-    const dcnv4i_geometry other = candidate(&problem, DCNV4I_PART_SCATTER, 2);
-    keep(&problem, DCNV4I_PART_SCATTER, &other);
+    const dcnv4i_geometry other = candidate(&problem, DCNV4_PART_GRAD_VALUE, 2);
+    keep(&problem, DCNV4_PART_GRAD_VALUE, &other);
     const dcnv4i_choices now = found(&problem);
-    assert_true(dcnv4i_geometry_equal(&now.geometry[DCNV4I_PART_SCATTER], &other));
+    assert_true(dcnv4i_geometry_equal(&now.geometry[DCNV4_PART_GRAD_VALUE], &other));
     the_file(1);
-    keep(&problem, DCNV4I_PART_POINTS, NULL);
+    keep(&problem, DCNV4_PART_GRAD_OFFSET_MASK, NULL);
     assert_int_equal(parts_found(&problem), 5);
     forget(&problem);
     assert_int_equal(parts_found(&problem), 0);
@@ -105,12 +105,12 @@ static void kept_part_by_part(void **state) {
 /* A layer's choice is that of every image, and of no other layer. */
 static void of_a_layer(void **state) {
     (void)state;
-    const dcnv4i_problem problem = checked(layer());
-    const dcnv4i_geometry chosen = candidate(&problem, DCNV4I_PART_FORWARD, 1);
-    keep(&problem, DCNV4I_PART_FORWARD, &chosen);
+    const dcnv4i_deform_conv problem = checked(layer());
+    const dcnv4i_geometry chosen = candidate(&problem, DCNV4_PART_OUTPUT, 1);
+    keep(&problem, DCNV4_PART_OUTPUT, &chosen);
     dcnv4_problem same = layer();
     same.batch = 7, same.height = 33, same.width = 2, same.deterministic = 1, same.forward_only = 1;
-    const dcnv4i_problem image = checked(same);
+    const dcnv4i_deform_conv image = checked(same);
     assert_int_equal(parts_found(&image), 1);
     dcnv4_problem others[8];
     for (int i = 0; i < 8; ++i)
@@ -118,7 +118,7 @@ static void of_a_layer(void **state) {
     others[0].dtype = DCNV4_BFLOAT16, others[1].groups = 5, others[2].group_channels = 16, others[3].kernel_w = 5;
     others[4].stride_h = 2, others[5].softmax = 1, others[6].value_stride = 256, others[7].offset_scale = 0.5;
     for (int i = 0; i < 8; ++i) {
-        const dcnv4i_problem another = checked(others[i]);
+        const dcnv4i_deform_conv another = checked(others[i]);
         assert_int_equal(parts_found(&another), 0);
     }
     forget(&problem);
@@ -126,20 +126,20 @@ static void of_a_layer(void **state) {
 
 static void of_a_device(void **state) {
     (void)state;
-    const dcnv4i_problem problem = checked(layer());
-    const dcnv4i_geometry chosen = candidate(&problem, DCNV4I_PART_FORWARD, 1);
-    keep(&problem, DCNV4I_PART_FORWARD, &chosen);
+    const dcnv4i_deform_conv problem = checked(layer());
+    const dcnv4i_geometry chosen = candidate(&problem, DCNV4_PART_OUTPUT, 1);
+    keep(&problem, DCNV4_PART_OUTPUT, &chosen);
     static const dcnv4i_identity others[] = {
         {.own = "own", .machine = "another device\ndriver 1"},
         {.own = "own", .machine = "a device\ndriver 2"},
         {.own = "own"},
     };
     for (int i = 0; i < 3; ++i) {
-        const dcnv4i_programs programs = programs_on(&others[i]);
+        const dcnv4i_module_store programs = programs_on(&others[i]);
         const dcnv4i_choices none = dcnv4i_choices_read(&programs, &limits, &problem);
         assert_int_equal(parts_of(&none), 0);
     }
-    const dcnv4i_programs programs = programs_on(&here);
+    const dcnv4i_module_store programs = programs_on(&here);
     dcnv4i_limits changed[5] = {limits, limits, limits, limits, limits};
     changed[0].cpu = true, changed[1].work_group = 512, changed[2].local_memory = 65536, changed[3].units = 108;
     changed[4].atomics = DCNV4I_ATOMICS_NATIVE;
@@ -168,10 +168,10 @@ static void write_back(const char *path, const unsigned char *bytes, size_t size
 
 static void damaged(void **state) {
     (void)state;
-    const dcnv4i_problem problem = checked(layer());
-    const dcnv4i_geometry chosen = candidate(&problem, DCNV4I_PART_POINTS, 1);
+    const dcnv4i_deform_conv problem = checked(layer());
+    const dcnv4i_geometry chosen = candidate(&problem, DCNV4_PART_GRAD_OFFSET_MASK, 1);
     unsigned char bytes[4097];
-    keep(&problem, DCNV4I_PART_POINTS, &chosen);
+    keep(&problem, DCNV4_PART_GRAD_OFFSET_MASK, &chosen);
     char path[512];
     snprintf(path, sizeof path, "%s", the_file(1));
     const size_t size = read_file(path, bytes);
@@ -192,7 +192,7 @@ static void damaged(void **state) {
     assert_int_equal(parts_found(&problem), 2);
     chmod(path, 0666); /* others may have written it */
     assert_int_equal(parts_found(&problem), 0);
-    keep(&problem, DCNV4I_PART_POINTS, &chosen); /* what is damaged is replaced */
+    keep(&problem, DCNV4_PART_GRAD_OFFSET_MASK, &chosen); /* what is damaged is replaced */
     assert_int_equal(parts_found(&problem), 2);
     forget(&problem);
 }
@@ -200,17 +200,17 @@ static void damaged(void **state) {
 /* Another layer's file under this one's name. */
 static void foreign(void **state) {
     (void)state;
-    const dcnv4i_problem problem = checked(layer());
-    const dcnv4i_geometry chosen = candidate(&problem, DCNV4I_PART_FORWARD, 1);
+    const dcnv4i_deform_conv problem = checked(layer());
+    const dcnv4i_geometry chosen = candidate(&problem, DCNV4_PART_OUTPUT, 1);
     dcnv4_problem asked = layer();
     asked.groups = 8;
-    const dcnv4i_problem another = checked(asked);
+    const dcnv4i_deform_conv another = checked(asked);
     unsigned char bytes[4096];
     char path[512];
-    keep(&another, DCNV4I_PART_FORWARD, &chosen);
+    keep(&another, DCNV4_PART_OUTPUT, &chosen);
     const size_t size = read_file(the_file(1), bytes);
     forget(&another);
-    keep(&problem, DCNV4I_PART_FORWARD, &chosen);
+    keep(&problem, DCNV4_PART_OUTPUT, &chosen);
     snprintf(path, sizeof path, "%s", the_file(1));
     write_back(path, bytes, size);
     assert_int_equal(parts_found(&problem), 0);
@@ -221,11 +221,11 @@ static void foreign(void **state) {
 static void hostile(void **state) {
     (void)state;
     static const int32_t numbers[] = {INT32_MIN, -1, 0, 1, 2, 3, 8, 64, 1000, 1 << 16, INT32_MAX};
-    const dcnv4i_problem problem = checked(layer());
+    const dcnv4i_deform_conv problem = checked(layer());
     uint64_t seed = 5;
     int refused = 0;
     for (int i = 0; i < 2000; ++i) {
-        const dcnv4i_part part = (dcnv4i_part)draw_integer(&seed, 0, DCNV4I_PARTS - 1);
+        const dcnv4_part part = (dcnv4_part)draw_integer(&seed, 0, DCNV4I_DEFORM_CONV_PARTS - 1);
         dcnv4i_geometry g = candidate(&problem, part, 0);
         int32_t *const fields[] = {&g.vector,      &g.lanes, &g.vectors, &g.tile_h,  &g.tile_w,
                                    &g.tile_groups, &g.taps,  &g.hits,    &g.chunk_h, &g.chunk_w};
@@ -245,21 +245,21 @@ static void hostile(void **state) {
 
 static void nowhere_to_keep(void **state) {
     (void)state;
-    const dcnv4i_problem problem = checked(layer());
-    const dcnv4i_geometry chosen = candidate(&problem, DCNV4I_PART_FORWARD, 1);
+    const dcnv4i_deform_conv problem = checked(layer());
+    const dcnv4i_geometry chosen = candidate(&problem, DCNV4_PART_OUTPUT, 1);
     static const dcnv4i_identity no_device = {.own = "own"};
-    dcnv4i_programs programs = programs_on(&no_device);
-    assert_refused(dcnv4i_choices_keep(&programs, &limits, &problem, DCNV4I_PART_FORWARD, &chosen), DCNV4_UNSUPPORTED,
+    dcnv4i_module_store programs = programs_on(&no_device);
+    assert_refused(dcnv4i_choices_keep(&programs, &limits, &problem, DCNV4_PART_OUTPUT, &chosen), DCNV4_UNSUPPORTED,
                    "only compiled");
     programs = programs_on(&here);
     programs.folder = NULL;
-    assert_refused(dcnv4i_choices_keep(&programs, &limits, &problem, DCNV4I_PART_FORWARD, &chosen), DCNV4_UNSUPPORTED,
+    assert_refused(dcnv4i_choices_keep(&programs, &limits, &problem, DCNV4_PART_OUTPUT, &chosen), DCNV4_UNSUPPORTED,
                    "DCNV4_CACHE_DIR is off");
     const dcnv4i_choices none = dcnv4i_choices_read(&programs, &limits, &problem);
     assert_int_equal(parts_of(&none), 0);
     char missing[] = "/tmp/dcnv4_choices_that_are_not_there";
     programs.folder = missing;
-    assert_refused(dcnv4i_choices_keep(&programs, &limits, &problem, DCNV4I_PART_FORWARD, &chosen), DCNV4_UNSUPPORTED,
+    assert_refused(dcnv4i_choices_keep(&programs, &limits, &problem, DCNV4_PART_OUTPUT, &chosen), DCNV4_UNSUPPORTED,
                    "could not be written");
 }
 

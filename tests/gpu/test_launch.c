@@ -4,10 +4,10 @@
 
 #include <string.h>
 
-static dcnv4i_problem draw(uint64_t *seed) {
+static dcnv4i_deform_conv draw(uint64_t *seed) {
     static const int64_t sizes[] = {1, 7, 56, 1000};
     dcnv4_problem p = DCNV4_PROBLEM_INIT;
-    dcnv4i_problem checked;
+    dcnv4i_deform_conv checked;
     p.dtype = (int32_t)draw_integer(seed, 0, 2);
     p.batch = draw_integer(seed, 1, 70);
     p.height = sizes[draw_integer(seed, 0, 3)], p.width = sizes[draw_integer(seed, 0, 3)];
@@ -22,7 +22,7 @@ static dcnv4i_problem draw(uint64_t *seed) {
         p.grad_output_stride = channels + draw_integer(seed, 0, 20);
         p.grad_value_stride = channels + draw_integer(seed, 0, 20);
     }
-    ASSERT_SUCCESS(dcnv4i_problem_check(&p, &checked));
+    ASSERT_SUCCESS(dcnv4i_deform_conv_check(&p, &checked));
     return checked;
 }
 
@@ -40,9 +40,9 @@ static int64_t blocks(int64_t total, int64_t each) {
     return (total + each - 1) / each;
 }
 
-static void check_geometry(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part,
+static void check_geometry(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part,
                            const dcnv4i_geometry g) {
-    const dcnv4_problem *p = &problem->asked;
+    const dcnv4_problem *p = &problem->params;
     const dcnv4i_cuts cuts = dcnv4i_cuts_of(limits, problem);
     const int64_t in_tile = (int64_t)g.tile_h * g.tile_w * g.tile_groups;
     assert_true(g.vector >= 1 && g.vector <= 16 && (g.vector & (g.vector - 1)) == 0);
@@ -53,22 +53,22 @@ static void check_geometry(const dcnv4i_limits *limits, const dcnv4i_problem *pr
     if (!limits->cpu) {
         assert_true(in_tile * g.lanes <= limits->work_group);
         assert_true(g.vector * (int64_t)problem->item <= 16);
-        const int64_t quads = part == DCNV4I_PART_POINTS ? g.lanes : 1, index = g.wide ? 8 : 4;
+        const int64_t quads = part == DCNV4_PART_GRAD_OFFSET_MASK ? g.lanes : 1, index = g.wide ? 8 : 4;
         assert_true(!g.staged || ((g.taps | 1) * 16 * quads + g.taps * index) * in_tile <= limits->local_memory);
-        assert_true(g.staged || g.lanes == 1 || part != DCNV4I_PART_POINTS);
+        assert_true(g.staged || g.lanes == 1 || part != DCNV4_PART_GRAD_OFFSET_MASK);
         if (g.scatter == DCNV4I_SCATTER_TILES) {
             assert_true(g.hits >= in_tile * g.lanes && g.hits < 1 << 15 && (g.tile_h + 1) * (g.tile_w + 1) < 1 << 16);
             assert_true(g.hits * (20 + 3 * index) + in_tile * g.lanes * (4 + 2 * index) <= limits->local_memory);
             assert_true(g.tile_groups == 1 && g.chunk_h >= 1 && g.chunk_w >= 1);
         }
-        assert_true(!g.aligned || part != DCNV4I_PART_FORWARD || problem->tensors[DCNV4I_VALUE].stride % g.vector == 0);
+        assert_true(!g.aligned || part != DCNV4_PART_OUTPUT || problem->base.tensors[DCNV4I_VALUE].stride % g.vector == 0);
         assert_true(g.scatter != DCNV4I_SCATTER_ATOMIC || !p->deterministic);
     }
-    assert_true(part == DCNV4I_PART_SCATTER || g.scatter == DCNV4I_SCATTER_BANDS);
+    assert_true(part == DCNV4_PART_GRAD_VALUE || g.scatter == DCNV4I_SCATTER_BANDS);
     assert_true(cuts.bands >= 1 && cuts.bands <= p->height && cuts.shares >= 1 && cuts.shares <= p->groups);
-    const bool tiles = part == DCNV4I_PART_SCATTER && g.scatter == DCNV4I_SCATTER_TILES;
-    const bool bands = part == DCNV4I_PART_SCATTER && g.scatter == DCNV4I_SCATTER_BANDS;
-    const int64_t parts = part == DCNV4I_PART_FORWARD || tiles
+    const bool tiles = part == DCNV4_PART_GRAD_VALUE && g.scatter == DCNV4I_SCATTER_TILES;
+    const bool bands = part == DCNV4_PART_GRAD_VALUE && g.scatter == DCNV4I_SCATTER_BANDS;
+    const int64_t parts = part == DCNV4_PART_OUTPUT || tiles
                               ? blocks(p->group_channels, (int64_t)g.vector * g.lanes * g.vectors)
                               : 1;
     const int64_t height = tiles ? p->height : problem->output_height;
@@ -80,7 +80,7 @@ static void check_geometry(const dcnv4i_limits *limits, const dcnv4i_problem *pr
     count_case();
 }
 
-static void check_part(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part, bool aligned) {
+static void check_part(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part, bool aligned) {
     const dcnv4i_geometry standard = dcnv4i_geometry_of(limits, problem, part, aligned);
     dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES];
     char words[DCNV4I_MOST_CANDIDATES][DCNV4I_GEOMETRY_WORDS];
@@ -99,7 +99,7 @@ static void check_part(const dcnv4i_limits *limits, const dcnv4i_problem *proble
 }
 
 /* A geometry with some of its numbers replaced: either it is refused, or it is as good as any. */
-static void check_hostile(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part, uint64_t *seed,
+static void check_hostile(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part, uint64_t *seed,
                           int64_t *accepted) {
     static const int32_t numbers[] = {INT32_MIN, -1, 0, 1, 2, 3, 4, 8, 16, 64, 1024, 1 << 15, 1 << 16, INT32_MAX};
     dcnv4i_geometry g = dcnv4i_geometry_of(limits, problem, part, true);
@@ -161,9 +161,9 @@ static void hostile(void **state) {
     int64_t accepted = 0;
     for (int i = 0; i < 20000; ++i) {
         const dcnv4i_limits limits = draw_limits(&seed);
-        const dcnv4i_problem problem = draw(&seed);
-        for (int part = 0; part < DCNV4I_PARTS; ++part)
-            check_hostile(&limits, &problem, (dcnv4i_part)part, &seed, &accepted);
+        const dcnv4i_deform_conv problem = draw(&seed);
+        for (int part = 0; part < DCNV4I_DEFORM_CONV_PARTS; ++part)
+            check_hostile(&limits, &problem, (dcnv4_part)part, &seed, &accepted);
     }
     assert_true(accepted > 100);
 }
@@ -173,9 +173,9 @@ static void every_problem(void **state) {
     uint64_t seed = 1;
     for (int i = 0; i < 3000; ++i) {
         const dcnv4i_limits limits = draw_limits(&seed);
-        const dcnv4i_problem problem = draw(&seed);
-        for (int part = 0; part < DCNV4I_PARTS; ++part)
-            check_part(&limits, &problem, (dcnv4i_part)part, i % 2);
+        const dcnv4i_deform_conv problem = draw(&seed);
+        for (int part = 0; part < DCNV4I_DEFORM_CONV_PARTS; ++part)
+            check_part(&limits, &problem, (dcnv4_part)part, i % 2);
     }
 }
 
@@ -185,13 +185,13 @@ static void sizes_change_nothing(void **state) {
     uint64_t seed = 2;
     for (int i = 0; i < 500; ++i) {
         const dcnv4i_limits limits = draw_limits(&seed);
-        dcnv4i_problem problem = draw(&seed), other;
-        dcnv4_problem asked = problem.asked;
+        dcnv4i_deform_conv problem = draw(&seed), other;
+        dcnv4_problem asked = problem.params;
         asked.batch = 3, asked.height = 11, asked.width = 13;
-        ASSERT_SUCCESS(dcnv4i_problem_check(&asked, &other));
-        for (int part = 0; part < DCNV4I_PARTS; ++part) {
-            dcnv4i_geometry a = dcnv4i_geometry_of(&limits, &problem, (dcnv4i_part)part, true);
-            const dcnv4i_geometry b = dcnv4i_geometry_of(&limits, &other, (dcnv4i_part)part, true);
+        ASSERT_SUCCESS(dcnv4i_deform_conv_check(&asked, &other));
+        for (int part = 0; part < DCNV4I_DEFORM_CONV_PARTS; ++part) {
+            dcnv4i_geometry a = dcnv4i_geometry_of(&limits, &problem, (dcnv4_part)part, true);
+            const dcnv4i_geometry b = dcnv4i_geometry_of(&limits, &other, (dcnv4_part)part, true);
             if (a.wide == b.wide)
                 assert_true(dcnv4i_geometry_equal(&a, &b));
             count_case();
@@ -212,11 +212,11 @@ static void wide(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
         dcnv4_problem p = DCNV4_PROBLEM_INIT;
-        dcnv4i_problem checked;
+        dcnv4i_deform_conv checked;
         p.batch = cases[i].batch, p.height = cases[i].height, p.width = 1, p.group_channels = 1;
         p.pad_h = cases[i].pad, p.dilation_h = cases[i].dilation, p.stride_h = cases[i].pad > 1 ? 1 << 28 : 1;
-        ASSERT_SUCCESS(dcnv4i_problem_check(&p, &checked));
-        assert_int_equal(dcnv4i_geometry_of(&limits, &checked, DCNV4I_PART_FORWARD, true).wide, cases[i].wide);
+        ASSERT_SUCCESS(dcnv4i_deform_conv_check(&p, &checked));
+        assert_int_equal(dcnv4i_geometry_of(&limits, &checked, DCNV4_PART_OUTPUT, true).wide, cases[i].wide);
         count_case();
     }
 }

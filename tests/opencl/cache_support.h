@@ -4,7 +4,7 @@
 #define TESTS_OPENCL_CACHE_SUPPORT_H
 
 #include "../support/harness.h"
-#include "../../backends/gpu/deform_conv/program.h"
+#include "../../backends/gpu/deform_conv/source.h"
 
 #include <sys/types.h>
 

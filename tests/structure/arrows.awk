@@ -39,7 +39,7 @@ function allowed(file) {
     if (file ~ /^backends\/gpu\/runtime\//)
         return "^(backends/gpu/runtime/.*|" core ")$"
     if (file ~ /^backends\/gpu\//)
-        return "^(backends/gpu/.*|backends/kernels/deform_conv/parameters[.]h|" core ")$"
+        return "^(backends/gpu/.*|backends/kernels/(language/argument_lists|deform_conv/parameters|roofline_parameters)[.]h|" core ")$"
     if (file ~ /^backends\/cpu\/simd\//)
         return "^(backends/cpu/(simd/.*|kernels[.]h)|" core ")$"
     if (file ~ /^backends\/cpu\/sampling\//)
@@ -57,7 +57,7 @@ function complain(text) {
 }
 
 BEGIN {
-    core = "core/(backend|problem|status|element|fork)[.]h"
+    core = "core/(backend|deform_conv|operator|operators|status|tensor|element|fork|checked_math)[.](h|def)"
     # The rooms of the command: each may include itself and those before it.
     rooms = split("output cli tensors devices plot check bench tune", room, " ")
     for (i = 1; i <= rooms; ++i)

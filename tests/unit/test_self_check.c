@@ -1,5 +1,6 @@
 /* The comparison of a device with the reference, on one that is right, or wrong where it is told to be. */
 #include "../support/harness.h"
+#include "../../core/deform_conv.h"
 #include "../../core/self_check.h"
 
 #include <string.h>
@@ -8,7 +9,7 @@ static dcnv4i_checked known;           /* what is remembered, */
 static char words[DCNV4I_CHECK_WORDS]; /* and what differed */
 static int runs;
 static int wrong_run; /* the number of the run that is wrong; 0 for none */
-static dcnv4i_tensor_id wrong_tensor;
+static dcnv4i_deform_conv_tensor wrong_tensor;
 static dcnv4_status failure; /* what the first run answers */
 
 static dcnv4i_checked recall(const void *device, char said[DCNV4I_CHECK_WORDS]) {
@@ -24,16 +25,13 @@ static void remember(const void *device, dcnv4i_checked outcome, const char *sai
 }
 
 /* The cpu's run, and then one element of a result is off by as little as can be. */
-static dcnv4_status run(const void *program, dcnv4_pass pass, const dcnv4_buffers *buffers, void *stream) {
-    const dcnv4_buffer *const tensors[] = {&buffers->value,       &buffers->offset_mask, &buffers->output,
-                                           &buffers->grad_output, &buffers->grad_value,  &buffers->grad_offset_mask};
+static dcnv4_status run(const void *program, dcnv4_pass pass, const dcnv4i_buffers *buffers, void *stream) {
+    const dcnv4_buffer *const tensor = &buffers->tensors[wrong_tensor];
     if (failure != DCNV4_SUCCESS)
         return dcnv4i_fail(failure, "as the test has it");
     const dcnv4_status status = dcnv4i_backend_cpu.run(program, pass, buffers, stream);
     if (++runs == wrong_run) {
-        unsigned char *const last = (unsigned char *)tensors[wrong_tensor]->handle + tensors[wrong_tensor]->offset +
-                                    tensors[wrong_tensor]->length / 2;
-        *last ^= 1;
+        ((unsigned char *)tensor->handle)[tensor->offset + tensor->length / 2] ^= 1;
     }
     return status;
 }
@@ -66,7 +64,7 @@ static void right(void **state) {
 /* One bit of one element, in each run. */
 static void wrong(void **state) {
     (void)state;
-    static const dcnv4i_tensor_id backward[] = {DCNV4I_GRAD_VALUE, DCNV4I_GRAD_OFFSET_MASK};
+    static const dcnv4i_deform_conv_tensor backward[] = {DCNV4I_GRAD_VALUE, DCNV4I_GRAD_OFFSET_MASK};
     known = DCNV4I_NOT_CHECKED, wrong_run = 0, failure = DCNV4_SUCCESS;
     ASSERT_SUCCESS(check());
     const int all = runs;
@@ -74,7 +72,7 @@ static void wrong(void **state) {
         for (wrong_run = 1; wrong_run <= all; ++wrong_run) { /* forward and backward by turns */
             wrong_tensor = wrong_run % 2 ? DCNV4I_OUTPUT : backward[i];
             known = DCNV4I_NOT_CHECKED;
-            assert_refused(check(), DCNV4_DEVICE_UNAVAILABLE, dcnv4i_tensor_name(wrong_tensor));
+            assert_refused(check(), DCNV4_DEVICE_UNAVAILABLE, dcnv4i_operator_deform_conv.tensor_names[wrong_tensor]);
             assert_non_null(strstr(dcnv4_last_message(), "in 1 of "));
             assert_non_null(strstr(dcnv4_last_message(), wrong_run <= all / 2 ? "float32" : "float16"));
             assert_int_equal(known, DCNV4I_CHECKED_WRONG);

@@ -6,7 +6,7 @@
 static NOINLINE void project_carefully(const backward_run *run, const place *at, const point_box *box,
                                        const point_chunk *chunk, int64_t point, real *by_x, real *by_y, real *by_m) {
     const dcnv4i_layer *layer = run->layer;
-    const dcnv4_problem *p = &layer->problem->asked;
+    const dcnv4_problem *p = &layer->problem->params;
     const int64_t item = (int64_t)layer->problem->item, block = point / box->points;
     const int64_t pixel = at->pixel + block % box->pixels, group = at->group + block / box->pixels;
     const int64_t channel = group * p->group_channels;
@@ -116,7 +116,7 @@ static void finish_carefully(const backward_run *run, const place *at, const poi
     for (int64_t i = 0; i < count; ++i) {
         real by_x, by_y;
         project_carefully(run, at, box, chunk, i, &by_x, &by_y, &dots->by_m[i]);
-        const bool counts = look(chunk, i, &run->layer->problem->asked).counts;
+        const bool counts = look(chunk, i, &run->layer->problem->params).counts;
         chunk->pairs[2 * i] = counts ? run->frame.scale * chunk->m[i] * by_x : 0;
         chunk->pairs[2 * i + 1] = counts ? run->frame.scale * chunk->m[i] * by_y : 0;
     }
@@ -126,7 +126,7 @@ static void finish_carefully(const backward_run *run, const place *at, const poi
 static void finish_dots(const backward_run *run, const place *at, const point_box *box, point_chunk *chunk,
                         corner_dots *dots) {
     const image_frame *frame = &run->frame;
-    const dcnv4_problem *p = &frame->layer->problem->asked;
+    const dcnv4_problem *p = &frame->layer->problem->params;
     const vec scale = vset(frame->scale), first = vset(frame->has_cells ? 0 : -1);
     const vec width = vset(frame->width), height = vset(frame->height);
     const vec first_middle_x = vset((real)chunk->first_middle_x), middle_y = vset((real)chunk->middle_y);
@@ -163,8 +163,8 @@ static void write_box(const backward_run *run, const place *at, const point_box 
                       const corner_dots *dots) {
     const dcnv4i_layer *layer = run->layer;
     const int64_t points = layer->problem->points, count = box->points;
-    const int64_t item = (int64_t)layer->problem->tensors[DCNV4I_GRAD_OFFSET_MASK].item;
-    const int64_t row = layer->problem->asked.grad_offset_mask_stride;
+    const int64_t item = (int64_t)layer->problem->base.tensors[DCNV4I_GRAD_OFFSET_MASK].item;
+    const int64_t row = layer->problem->params.grad_offset_mask_stride;
     const real *pairs = chunk->pairs, *by_m = dots->by_m;
     char *block = run->tensors->grad_offset_mask + (at->pixel * row + at->group * 3 * points) * item;
     for (int64_t g = 0; g < box->groups; ++g, block += 3 * points * item) {
@@ -231,11 +231,11 @@ static real mean_of_large_block(const backward_run *run, place at, point_chunk *
 
 static void backward_box(const backward_run *run, const place *at, const point_box *box, bool ours, real large_mean,
                          point_chunk *chunk, corner_dots *dots) {
-    const dcnv4i_problem *problem = run->layer->problem;
+    const dcnv4i_deform_conv *problem = run->layer->problem;
     if (!spread_box(run, at, box, ours, chunk, dots))
         return;
     const int64_t count = box->pixels * box->groups * box->points;
-    for (int64_t from = 0; problem->asked.softmax && from < count; from += box->points) {
+    for (int64_t from = 0; problem->params.softmax && from < count; from += box->points) {
         const bool whole = box->points == problem->points;
         const real mean = whole ? weighted_sum(chunk, dots, from, box->points) : large_mean;
         for (int64_t k = from; k < from + box->points; ++k)
@@ -246,20 +246,20 @@ static void backward_box(const backward_run *run, const place *at, const point_b
 
 /* Zeroes the padding of grad_offset_mask behind the last group, in the piece's output rows. */
 static void clear_padding(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, const dcnv4i_piece *piece) {
-    const dcnv4i_problem *problem = layer->problem;
-    const dcnv4_problem *p = &problem->asked;
+    const dcnv4i_deform_conv *problem = layer->problem;
+    const dcnv4_problem *p = &problem->params;
     const size_t used = (size_t)(3 * problem->points * p->groups), padding = (size_t)p->offset_mask_row - used;
     const int64_t row = problem->output_width, before = piece->image * problem->output_height;
     if (piece->last_group < p->groups || padding == 0)
         return;
-    const size_t item = problem->tensors[DCNV4I_GRAD_OFFSET_MASK].item;
+    const size_t item = problem->base.tensors[DCNV4I_GRAD_OFFSET_MASK].item;
     for (int64_t i = (before + piece->first_output) * row; i < (before + piece->last_output) * row; ++i)
         memset(tensors->grad_offset_mask + ((size_t)(i * p->grad_offset_mask_stride) + used) * item, 0, padding * item);
 }
 
 /* Goes through all output rows of the image for the rows of grad_value that are the piece's. */
 static void backward_rows(const backward_run *run, const dcnv4i_piece *piece) {
-    const dcnv4i_problem *problem = run->layer->problem;
+    const dcnv4i_deform_conv *problem = run->layer->problem;
     const int64_t width = problem->output_width, points = problem->points;
     const point_box largest = largest_box(width, piece->last_group - piece->first_group, points);
     const bool split = points > largest.points;
@@ -271,7 +271,7 @@ static void backward_rows(const backward_run *run, const dcnv4i_piece *piece) {
         for (int64_t ox = 0; ox < width; ox += largest.pixels)
             for (int64_t group = piece->first_group; group < piece->last_group; group += largest.groups) {
                 place at = {(piece->image * problem->output_height + oy) * width + ox, oy, ox, group, 0};
-                const real mean = split && ours && problem->asked.softmax ? mean_of_large_block(run, at, &chunk, &dots)
+                const real mean = split && ours && problem->params.softmax ? mean_of_large_block(run, at, &chunk, &dots)
                                                                           : 0;
                 do {
                     const point_box box = {smaller(largest.pixels, width - ox),
@@ -288,7 +288,7 @@ static void backward_rows(const backward_run *run, const dcnv4i_piece *piece) {
  * it depends on how the work is cut. That is rare enough to be looked for only where the processor says that something was
  * too small; and its flag is the caller's too. */
 static void backward_sums(const backward_run *run, const dcnv4i_piece *piece, int64_t channels) {
-    const int64_t width = run->layer->problem->asked.width, rows = run->last_own - run->first_own;
+    const int64_t width = run->layer->problem->params.width, rows = run->last_own - run->first_own;
     const bool before = fetestexcept(FE_UNDERFLOW) != 0;
     feclearexcept(FE_UNDERFLOW);
     backward_rows(run, piece);
@@ -306,7 +306,7 @@ static void backward_sums(const backward_run *run, const dcnv4i_piece *piece, in
  * pixel's lie side by side then, and a few rows of them in the first-level cache, where pixels of many groups would all
  * want the same few of its sets. */
 static void pack(const dcnv4i_layer *layer, const char *from, int64_t pixels, real *to) {
-    const dcnv4_problem *p = &layer->problem->asked;
+    const dcnv4_problem *p = &layer->problem->params;
     const int64_t depth = p->group_channels, stride = p->value_stride;
     layer->read(from, stride, to, 2 * depth, pixels, depth);
     for (int64_t i = 0; i < pixels; ++i, to += 2 * depth)
@@ -317,7 +317,7 @@ static void pack(const dcnv4i_layer *layer, const char *from, int64_t pixels, re
 /* A piece's groups one after the other, each on a copy of its channels. */
 static void backward_packed(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, const dcnv4i_piece *piece,
                             const char *image, char *rows) {
-    const dcnv4_problem *p = &layer->problem->asked;
+    const dcnv4_problem *p = &layer->problem->params;
     const int64_t item = (int64_t)layer->problem->item, depth = p->group_channels, stride = 2 * depth;
     const int64_t pixels = (piece->last_input - piece->first_input) * p->width;
     real *const packed = piece->scratch, *const grad = packed + depth;
@@ -346,7 +346,7 @@ static void backward_packed(const dcnv4i_layer *layer, const dcnv4i_tensors *ten
 /* A piece's groups at once, on the tensors themselves, which are of reals. */
 static void backward_in_place(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, const dcnv4i_piece *piece,
                               const char *image, char *rows) {
-    const dcnv4_problem *p = &layer->problem->asked;
+    const dcnv4_problem *p = &layer->problem->params;
     const int64_t first = piece->first_group * p->group_channels, stride = p->grad_value_stride;
     const int64_t channels = (piece->last_group - piece->first_group) * p->group_channels;
     const int64_t pixels = (piece->last_own - piece->first_own) * p->width;
@@ -365,7 +365,7 @@ static void backward_in_place(const dcnv4i_layer *layer, const dcnv4i_tensors *t
 }
 
 static void backward(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, const dcnv4i_piece *piece) {
-    const dcnv4_problem *p = &layer->problem->asked;
+    const dcnv4_problem *p = &layer->problem->params;
     const int64_t item = (int64_t)layer->problem->item, first_pixel = piece->image * p->height * p->width;
     const char *const image = tensors->value + first_pixel * p->value_stride * item;
     char *const rows = tensors->grad_value + (first_pixel + piece->first_own * p->width) * p->grad_value_stride * item;

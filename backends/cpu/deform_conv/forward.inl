@@ -6,7 +6,7 @@
 static void mix_slowly(const image_frame *frame, const view *value, const point_chunk *chunk, int64_t point, int64_t c,
                        int count, real *mixed) {
     const dcnv4i_layer *layer = frame->layer;
-    const dcnv4_problem *p = &layer->problem->asked;
+    const dcnv4_problem *p = &layer->problem->params;
     const cell at = look(chunk, point, p);
     for (int i = 0; i < count; ++i)
         mixed[i] = 0;
@@ -31,7 +31,7 @@ typedef struct lookup {
 
 static NOINLINE void look_up(const image_frame *frame, const view *value, const point_chunk *chunk, int64_t first,
                              int64_t points, int64_t c, lookup *found) {
-    const dcnv4_problem *p = &frame->layer->problem->asked;
+    const dcnv4_problem *p = &frame->layer->problem->params;
     int64_t plain = 0, slow = 0;
     for (int64_t point = first; point < first + points; ++point) {
         const cell at = look(chunk, point, p);
@@ -221,7 +221,7 @@ static void mix_group(const image_frame *frame, mixture *mix, int64_t pixels, in
 static void forward_box(const image_frame *frame, const view *value, char *output, const place *at,
                         const point_box *box, point_chunk *chunk, real *row) {
     const dcnv4i_layer *layer = frame->layer;
-    const dcnv4_problem *p = &layer->problem->asked;
+    const dcnv4_problem *p = &layer->problem->params;
     const int64_t item = (int64_t)layer->problem->item, depth = p->group_channels, stride = p->output_stride;
     const int64_t count = box->pixels * box->groups * box->points;
     mixture mix = {
@@ -251,7 +251,7 @@ static void forward_box(const image_frame *frame, const view *value, char *outpu
 /* Some of a piece's groups, whose channels are in the view. */
 static void forward_groups(const image_frame *frame, const view *value, char *output, const dcnv4i_piece *piece,
                            int64_t first, int64_t last, point_chunk *chunk) {
-    const dcnv4i_problem *problem = frame->layer->problem;
+    const dcnv4i_deform_conv *problem = frame->layer->problem;
     const int64_t width = problem->output_width, points = problem->points;
     const point_box largest = largest_box(width, last - first, points);
     for (int64_t oy = piece->first_output; oy < piece->last_output; ++oy)
@@ -268,8 +268,8 @@ static void forward_groups(const image_frame *frame, const view *value, char *ou
 }
 
 static void forward(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, const dcnv4i_piece *piece) {
-    const dcnv4i_problem *problem = layer->problem;
-    const dcnv4_problem *p = &problem->asked;
+    const dcnv4i_deform_conv *problem = layer->problem;
+    const dcnv4_problem *p = &problem->params;
     const int64_t depth = p->group_channels;
     const char *image = tensors->value + piece->image * p->height * p->width * p->value_stride * (int64_t)problem->item;
     real *const copy = piece->scratch ? (real *)piece->scratch + DCNV4I_BOX_PIXELS * depth : NULL;

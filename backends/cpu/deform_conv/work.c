@@ -21,7 +21,7 @@ static int64_t sum(int64_t a, int64_t b) {
 }
 
 /* Multiply-adds of a row of output: what a piece's length is measured by. */
-static int64_t row_cost(const dcnv4i_problem *problem) {
+static int64_t row_cost(const dcnv4i_deform_conv *problem) {
     return product(problem->output_width, product(problem->channels, most(4 * least(problem->points, 1 << 30), 1)));
 }
 
@@ -42,8 +42,8 @@ enum {
     CACHED_COPY_REALS = 1 << 12
 };
 
-int64_t dcnv4i_work_reach(const dcnv4i_problem *problem) {
-    const dcnv4_problem *p = &problem->asked;
+int64_t dcnv4i_work_reach(const dcnv4i_deform_conv *problem) {
+    const dcnv4_problem *p = &problem->params;
     const int64_t half = dcnv4i_half_span(p->kernel_h, p->dilation_h), rest = p->dilation_h * (p->kernel_h - 1) - half;
     const double reach = ceil(fabs(p->offset_scale) * (double)most(half, rest));
     return reach < 0x1p60 ? (int64_t)reach : isnan(reach) ? 0 : INT64_C(1) << 60;
@@ -58,7 +58,7 @@ static int64_t rows_around(const dcnv4i_layer *layer) {
 /* The rows of value that output rows first to last − 1 look at. A middle is from −2⁶² to the padded height. */
 static void input_rows(const dcnv4i_layer *layer, int64_t first, int64_t last, int64_t *first_input,
                        int64_t *last_input) {
-    const dcnv4_problem *p = &layer->problem->asked;
+    const dcnv4_problem *p = &layer->problem->params;
     const int64_t half = dcnv4i_half_span(p->kernel_h, p->dilation_h), around = rows_around(layer);
     const int64_t first_middle = first * p->stride_h - p->pad_h + half;
     const int64_t last_middle = (last - 1) * p->stride_h - p->pad_h + half;
@@ -69,13 +69,13 @@ static void input_rows(const dcnv4i_layer *layer, int64_t first, int64_t last, i
 
 /* The most of them that a band has. */
 static int64_t most_input_rows(const dcnv4i_layer *layer, const dcnv4i_work *work) {
-    const dcnv4_problem *p = &layer->problem->asked;
+    const dcnv4_problem *p = &layer->problem->params;
     const int64_t rows = sum(product(work->band_rows - 1, p->stride_h), 2 * rows_around(layer) + 2);
     return work->whole ? p->height : least(rows, p->height);
 }
 
-static dcnv4_status set_scratch(const dcnv4i_problem *problem, int64_t reals, dcnv4i_work *work) {
-    const size_t size = problem->asked.dtype == DCNV4_FLOAT64 ? sizeof(double) : sizeof(float);
+static dcnv4_status set_scratch(const dcnv4i_deform_conv *problem, int64_t reals, dcnv4i_work *work) {
+    const size_t size = problem->params.dtype == DCNV4_FLOAT64 ? sizeof(double) : sizeof(float);
     const int64_t limit = (int64_t)(PTRDIFF_MAX / (1024 * sizeof(double))) - 64;
     if (reals > limit)
         return dcnv4i_fail(DCNV4_UNSUPPORTED,
@@ -88,11 +88,11 @@ static dcnv4_status set_scratch(const dcnv4i_problem *problem, int64_t reals, dc
 /* Whether forward works on copies of value that it need not convert. Pixels of many groups that are a large power of two
  * apart all want the same few sets of the first-level cache. It does not pay where a copy does not stay there, where there
  * are few points for a pixel of value, or too few groups for the threads. */
-static bool forward_packs(const dcnv4i_problem *problem, int64_t copy, int workers) {
-    const dcnv4_problem *p = &problem->asked;
-    const int64_t points = product(problem->tensors[DCNV4I_OUTPUT].pixels, problem->points);
+static bool forward_packs(const dcnv4i_deform_conv *problem, int64_t copy, int workers) {
+    const dcnv4_problem *p = &problem->params;
+    const int64_t points = product(problem->base.tensors[DCNV4I_OUTPUT].pixels, problem->points);
     return p->groups > 1 && product(p->value_stride, (int64_t)problem->item) % 1024 == 0 && copy <= CACHED_COPY_REALS &&
-           points / 4 >= problem->tensors[DCNV4I_VALUE].pixels && product(p->batch, p->groups) >= workers;
+           points / 4 >= problem->base.tensors[DCNV4I_VALUE].pixels && product(p->batch, p->groups) >= workers;
 }
 
 /* How many threads are worth waking, the caller's counted in. */
@@ -101,8 +101,8 @@ static int workers_for(int64_t cost, int threads) {
 }
 
 static dcnv4_status cut_forward(const dcnv4i_layer *layer, int threads, dcnv4i_work *work) {
-    const dcnv4i_problem *problem = layer->problem;
-    const dcnv4_problem *p = &problem->asked;
+    const dcnv4i_deform_conv *problem = layer->problem;
+    const dcnv4_problem *p = &problem->params;
     const bool converts = layer->converts;
     const int64_t cost = most(row_cost(problem), 1), rows = problem->output_height;
     work->workers = workers_for(product(cost, product(p->batch, rows)), threads);
@@ -132,17 +132,17 @@ static dcnv4_status cut_forward(const dcnv4i_layer *layer, int threads, dcnv4i_w
 
 /* Whether backward works on copies of value and grad_value, a group at a time. Where there is one group they lie well as they
  * are. */
-static bool packs(const dcnv4i_problem *problem, bool converts) {
-    return converts || problem->asked.groups > 1;
+static bool packs(const dcnv4i_deform_conv *problem, bool converts) {
+    return converts || problem->params.groups > 1;
 }
 
 /* A copy of one group and its gradients is no larger than value. That takes bands where storage is of 16 bits and there are
  * fewer than four groups: then it has some rows of value on each side of the band's own, and points that look further have
  * them converted one at a time. Where value is small, copies may be larger; and they have one row at least. */
-static void limit_copy(const dcnv4i_problem *problem, dcnv4i_work *work) {
-    const dcnv4_problem *p = &problem->asked;
+static void limit_copy(const dcnv4i_deform_conv *problem, dcnv4i_work *work) {
+    const dcnv4_problem *p = &problem->params;
     const int64_t real = p->dtype == DCNV4_FLOAT64 ? sizeof(double) : sizeof(float);
-    const int64_t value = product(problem->tensors[DCNV4I_VALUE].pixels, problem->channels);
+    const int64_t value = product(problem->base.tensors[DCNV4I_VALUE].pixels, problem->channels);
     const int64_t allowed = most(product(value, (int64_t)problem->item) / real, COPY_REALS);
     const int64_t rows = most(1, allowed / most(1, product(product(2, p->width), p->group_channels)));
     if (rows >= p->height)
@@ -152,8 +152,8 @@ static void limit_copy(const dcnv4i_problem *problem, dcnv4i_work *work) {
 }
 
 static dcnv4_status cut_backward(const dcnv4i_layer *layer, int threads, dcnv4i_work *work) {
-    const dcnv4i_problem *problem = layer->problem;
-    const dcnv4_problem *p = &problem->asked;
+    const dcnv4i_deform_conv *problem = layer->problem;
+    const dcnv4_problem *p = &problem->params;
     const bool converts = layer->converts;
     const int64_t cost = product(product(most(problem->output_height, 1), most(row_cost(problem), 1)),
                                  most(p->batch, 1));
@@ -189,8 +189,8 @@ size_t dcnv4i_work_space(const dcnv4i_work *work) {
 }
 
 dcnv4i_piece dcnv4i_work_piece(const dcnv4i_layer *layer, dcnv4_pass pass, const dcnv4i_work *work, int64_t number) {
-    const dcnv4i_problem *problem = layer->problem;
-    const dcnv4_problem *p = &problem->asked;
+    const dcnv4i_deform_conv *problem = layer->problem;
+    const dcnv4_problem *p = &problem->params;
     const int64_t band = number % work->bands, chunk = number / work->bands % work->chunks;
     dcnv4i_piece piece = {
         .image = number / work->bands / work->chunks,

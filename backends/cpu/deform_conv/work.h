@@ -19,7 +19,7 @@ typedef struct dcnv4i_work {
 } dcnv4i_work;
 
 /* What layer->reach is to be; the one number here that is made of a float. Less than 2⁶¹. */
-int64_t dcnv4i_work_reach(const dcnv4i_problem *problem);
+int64_t dcnv4i_work_reach(const dcnv4i_deform_conv *problem);
 
 /* Fails with DCNV4_UNSUPPORTED where the scratch would be past what can be addressed, which depends on the layer alone. */
 dcnv4_status dcnv4i_work_cut(const dcnv4i_layer *layer, dcnv4_pass pass, int threads, dcnv4i_work *work);

@@ -53,7 +53,7 @@ typedef struct view {
 /* Makes a view of rows first to last − 1 of an image, with so many channels copied where there is scratch for them. */
 static view see(const dcnv4i_layer *layer, const char *image, int64_t first, int64_t last, int64_t channel,
                 int64_t channels, real *scratch) {
-    const dcnv4_problem *p = &layer->problem->asked;
+    const dcnv4_problem *p = &layer->problem->params;
     const int64_t item = (int64_t)layer->problem->item;
     const char *const storage = image + channel * item;
     const char *const pixel = storage + first * p->width * p->value_stride * item;
@@ -69,7 +69,7 @@ static const real zeros[BLOCK * LANES];
  * the image. */
 static inline const real *see_corner(const dcnv4i_layer *layer, const view *value, const cell *at, int corner,
                                      int64_t c, int count, real *room) {
-    const dcnv4_problem *p = &layer->problem->asked;
+    const dcnv4_problem *p = &layer->problem->params;
     const int64_t column = at->column + (corner & 1), row = at->row + (corner >> 1);
     if (!inside(at, corner, p))
         return zeros;

@@ -126,8 +126,8 @@ typedef struct image_frame {
  * backward, in grad_value. */
 static image_frame make_frame(const dcnv4i_layer *layer, const dcnv4i_tensors *tensors, int64_t first, int64_t last,
                               int64_t stride, int64_t grad_stride) {
-    const dcnv4_problem *p = &layer->problem->asked;
-    const dcnv4i_problem *problem = layer->problem;
+    const dcnv4_problem *p = &layer->problem->params;
+    const dcnv4i_deform_conv *problem = layer->problem;
     const int64_t first_x = middle_of(0, p->stride_w, p->pad_w, p->kernel_w, p->dilation_w),
                   first_y = middle_of(0, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h);
     const bool exact = axis_is_exact(first_x, problem->output_width, p->stride_w, p->width) &&
@@ -164,7 +164,7 @@ static image_frame make_frame(const dcnv4i_layer *layer, const dcnv4i_tensors *t
 
 /* m = exp(raw − largest) / sum over the K weights of a block, of which m has count now. */
 static NOINLINE void softmax(const dcnv4i_layer *layer, const char *block, real *m, int64_t count) {
-    const int64_t points = layer->problem->points, item = (int64_t)layer->problem->tensors[DCNV4I_OFFSET_MASK].item;
+    const int64_t points = layer->problem->points, item = (int64_t)layer->problem->base.tensors[DCNV4I_OFFSET_MASK].item;
     const char *weights = block + 2 * points * item;
     real staged[POINTS], largest = -INFINITY, sum = 0;
     for (int pass = 0; pass < 2; ++pass)
@@ -196,7 +196,7 @@ static void lay_grid(const dcnv4i_layer *layer, const place *at, const point_box
         for (int64_t k = 0; k < box->points; ++k, ++i) {
             chunk->grid_x[i] = grid_x[k];
             chunk->grid_y[i] = grid_y[k];
-            chunk->step_x[i] = (real)(block % box->pixels * layer->problem->asked.stride_w);
+            chunk->step_x[i] = (real)(block % box->pixels * layer->problem->params.stride_w);
         }
     for (int64_t i = count; i < POINTS_ROOM; ++i)
         chunk->grid_x[i] = chunk->grid_y[i] = chunk->step_x[i] = 0;
@@ -205,9 +205,9 @@ static void lay_grid(const dcnv4i_layer *layer, const place *at, const point_box
 /* Reads a box's points into chunk->pairs and m. */
 static void read_box(const image_frame *frame, const place *at, const point_box *box, point_chunk *chunk) {
     const dcnv4i_layer *const layer = frame->layer;
-    const dcnv4_problem *const p = &layer->problem->asked;
+    const dcnv4_problem *const p = &layer->problem->params;
     const int64_t points = layer->problem->points, count = box->points;
-    const int64_t item = (int64_t)layer->problem->tensors[DCNV4I_OFFSET_MASK].item;
+    const int64_t item = (int64_t)layer->problem->base.tensors[DCNV4I_OFFSET_MASK].item;
     const int64_t row = p->offset_mask_stride;
     const char *block = frame->offset_mask + (at->pixel * row + at->group * 3 * points) * item;
     real *pairs = chunk->pairs, *m = chunk->m;
@@ -233,7 +233,7 @@ static void read_box(const image_frame *frame, const place *at, const point_box 
 static inline int64_t index_origin(const image_frame *frame, int64_t first_row, int64_t stride) {
     if (!frame->has_cells)
         return 0;
-    return (((int64_t)frame->first_row - first_row - 1) * frame->layer->problem->asked.width - 1) * stride;
+    return (((int64_t)frame->first_row - first_row - 1) * frame->layer->problem->params.width - 1) * stride;
 }
 
 /* A position so near to the middle is there: their sum is the middle then even in float64. Else it could be told from a point
@@ -266,7 +266,7 @@ static void place_points(const image_frame *frame, int64_t count, point_chunk *c
         vstore(chunk->y + i, y);
     }
     /* Asked for once, with the largest middle. */
-    const int64_t last_step = (chunk->pixels - 1) * frame->layer->problem->asked.stride_w;
+    const int64_t last_step = (chunk->pixels - 1) * frame->layer->problem->params.stride_w;
     const real first = (real)chunk->first_middle_x, last = first + (real)last_step, y = (real)chunk->middle_y;
     const real largest = first * first + last * last + y * y;
     if (!vmask_full(vmask_not(vless(nearest, vset(NEAREST * NEAREST * largest)))))

@@ -40,7 +40,7 @@ typedef struct gradient_lookup {
 /* Looks up `channels` channels from c on. */
 static NOINLINE void look_up_gradients(const backward_run *run, const point_chunk *chunk, int64_t first, int64_t points,
                                        int64_t c, int channels, gradient_lookup *found) {
-    const dcnv4_problem *p = &run->layer->problem->asked;
+    const dcnv4_problem *p = &run->layer->problem->params;
     const target *grad = &run->grad;
     int64_t n = 0;
     for (int i = 0; i < BLOCK * LANES; ++i)
@@ -156,7 +156,7 @@ static ALWAYS_INLINE int64_t spread_pixels(const spreading *spread, const gradie
 static ALWAYS_INLINE int64_t spread_block(const spreading *spread, const gradient_lookup *found, int64_t c,
                                           const int vectors, const int part, const real *grad_output, bool more) {
     const backward_run *run = spread->run;
-    const int64_t width = run->layer->problem->asked.width;
+    const int64_t width = run->layer->problem->params.width;
     const int64_t stride = found ? 0 : run->value.stride, grad_stride = found ? 0 : run->grad.stride;
     ground on = {
         .value = run->value.pixels + (found ? 0 : index_origin(&run->frame, run->value.first_row, stride)) + c,
@@ -242,7 +242,7 @@ static void spread_group(const spreading *group, int64_t pixels, int64_t channel
 static void spread_cells(const backward_run *run, const place *at, const point_box *box, const point_chunk *chunk,
                          corner_dots *dots) {
     const dcnv4i_layer *layer = run->layer;
-    const dcnv4_problem *p = &layer->problem->asked;
+    const dcnv4_problem *p = &layer->problem->params;
     const int64_t item = (int64_t)layer->problem->item, depth = p->group_channels, stride = p->grad_output_stride;
     spreading spread = {run, chunk, NULL, 0, box->points, 0, layer->converts ? depth : stride, dots->corners};
     const int64_t count = box->pixels * box->groups * box->points;

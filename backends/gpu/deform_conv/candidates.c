@@ -17,31 +17,31 @@ static int64_t items_of(const dcnv4i_geometry *g) {
 }
 
 /* Each number by itself: none of the products below overflows. */
-static bool in_range(const dcnv4i_geometry *g, const dcnv4i_problem *problem) {
+static bool in_range(const dcnv4i_geometry *g, const dcnv4i_deform_conv *problem) {
     return is_power(g->vector) && is_power(g->lanes) && between(1, g->lanes, 64) && between(1, g->vectors, 8) &&
            between(1, g->tile_h, 1024) && between(1, g->tile_w, 1024) && between(1, g->tile_groups, 1024) &&
-           g->tile_groups <= problem->asked.groups && between(1, g->taps, 16) &&
-           (int64_t)g->lanes * g->vector <= problem->asked.group_channels;
+           g->tile_groups <= problem->params.groups && between(1, g->taps, 16) &&
+           (int64_t)g->lanes * g->vector <= problem->params.group_channels;
 }
 
 /* A hit's number and how many came before it share 32 bits with its cell's; so do the numbers of points. */
-static bool tiles_fit(const dcnv4i_geometry *g, const dcnv4i_problem *problem) {
+static bool tiles_fit(const dcnv4i_geometry *g, const dcnv4i_deform_conv *problem) {
     return g->tile_groups == 1 && between(items_of(g), g->hits, INT16_MAX) && between(1, g->chunk_h, 32) &&
            between(1, g->chunk_w, 32) && ((int64_t)g->tile_h + 1) * (g->tile_w + 1) < UINT16_MAX &&
            problem->points > 0 && problem->points <= INT32_MAX / (g->chunk_h * g->chunk_w * items_of(g));
 }
 
-static bool scatter_fits(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part,
+static bool scatter_fits(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part,
                          const dcnv4i_geometry *g) {
-    if (part == DCNV4I_PART_SCATTER && g->scatter == DCNV4I_SCATTER_TILES)
+    if (part == DCNV4_PART_GRAD_VALUE && g->scatter == DCNV4I_SCATTER_TILES)
         return !limits->cpu && tiles_fit(g, problem);
     if (g->hits != 0 || g->chunk_h != 0 || g->chunk_w != 0)
         return false;
-    return g->scatter == DCNV4I_SCATTER_BANDS || (part == DCNV4I_PART_SCATTER && g->scatter == DCNV4I_SCATTER_ATOMIC &&
-                                                  !limits->cpu && !problem->asked.deterministic);
+    return g->scatter == DCNV4I_SCATTER_BANDS || (part == DCNV4_PART_GRAD_VALUE && g->scatter == DCNV4I_SCATTER_ATOMIC &&
+                                                  !limits->cpu && !problem->params.deterministic);
 }
 
-bool dcnv4i_geometry_legal(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part,
+bool dcnv4i_geometry_legal(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part,
                            const dcnv4i_geometry *geometry) {
     const dcnv4i_geometry standard = dcnv4i_geometry_of(limits, problem, part, geometry->aligned);
     /* The default has the widest accesses that the rows allow, all widths being powers of two. */
@@ -54,10 +54,10 @@ bool dcnv4i_geometry_legal(const dcnv4i_limits *limits, const dcnv4i_problem *pr
         return false;
     if (limits->cpu)
         return geometry->lanes == 1 && !geometry->staged;
-    if (geometry->staged && (geometry->lanes == 1 || part == DCNV4I_PART_SCATTER))
+    if (geometry->staged && (geometry->lanes == 1 || part == DCNV4_PART_GRAD_VALUE))
         return false;
     /* Lanes add up what each has of a point in local memory. */
-    if (part == DCNV4I_PART_POINTS && !geometry->staged && geometry->lanes > 1)
+    if (part == DCNV4_PART_GRAD_OFFSET_MASK && !geometry->staged && geometry->lanes > 1)
         return false;
     return dcnv4i_geometry_local_memory(geometry, problem, part) <= limits->local_memory;
 }
@@ -66,8 +66,8 @@ bool dcnv4i_geometry_legal(const dcnv4i_limits *limits, const dcnv4i_problem *pr
 
 typedef struct list {
     const dcnv4i_limits *limits;
-    const dcnv4i_problem *problem;
-    dcnv4i_part part;
+    const dcnv4i_deform_conv *problem;
+    dcnv4_part part;
     dcnv4i_geometry *items;
     int count;
 } list;
@@ -102,7 +102,7 @@ static dcnv4i_geometry smaller(dcnv4i_geometry g) {
 
 /* Half as many lanes, each with twice the vectors: loads in flight for registers. The same pixels. */
 static dcnv4i_geometry fewer_lanes(const list *l, dcnv4i_geometry g) {
-    const int64_t vectors = l->problem->asked.group_channels / g.vector;
+    const int64_t vectors = l->problem->params.group_channels / g.vector;
     g.lanes /= 2;
     g.staged = g.staged && g.lanes > 1;
     while (g.lanes > 0 && g.vectors < 4 && (int64_t)g.vectors * g.lanes < vectors)
@@ -130,7 +130,7 @@ static dcnv4i_geometry with_chunks(dcnv4i_geometry g, int32_t height, int32_t wi
 static void add_for_gpu(list *l, const dcnv4i_geometry standard) {
     const dcnv4i_geometry fewer = fewer_lanes(l, standard);
     dcnv4i_geometry g = standard;
-    if (l->part == DCNV4I_PART_SCATTER && standard.scatter == DCNV4I_SCATTER_BANDS) { /* a band has no tile */
+    if (l->part == DCNV4_PART_GRAD_VALUE && standard.scatter == DCNV4I_SCATTER_BANDS) { /* a band has no tile */
         add(l, fewer);
         add(l, more_lanes(standard));
         return;
@@ -176,7 +176,7 @@ static void add_for_tiles(list *l, const dcnv4i_geometry standard) {
  * that lie together, those of many have whole rows; fewer points at a time leave registers for sums. */
 static void add_for_cpu(list *l, const dcnv4i_geometry standard) {
     /* Both parts of backward are one kernel while their geometries are the same; measured alone, they would not be. */
-    if (l->part != DCNV4I_PART_FORWARD && standard.run > 1)
+    if (l->part != DCNV4_PART_OUTPUT && standard.run > 1)
         return;
     dcnv4i_geometry g = standard;
     for (int halvings = 0; halvings < 2 && g.vector > 1; ++halvings) {
@@ -188,7 +188,7 @@ static void add_for_cpu(list *l, const dcnv4i_geometry standard) {
     g.taps = (g.taps + 1) / 2;
     if (g.run > 1)
         add(l, g);
-    if (l->part == DCNV4I_PART_SCATTER) /* a band has no tile */
+    if (l->part == DCNV4_PART_GRAD_VALUE) /* a band has no tile */
         return;
     g = standard;
     while (g.tile_groups > 1) {
@@ -203,7 +203,7 @@ static void add_for_cpu(list *l, const dcnv4i_geometry standard) {
     add(l, g);
 }
 
-int dcnv4i_candidates_of(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part, bool aligned,
+int dcnv4i_candidates_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part, bool aligned,
                          dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES]) {
     const dcnv4i_geometry standard = dcnv4i_geometry_of(limits, problem, part, aligned);
     list l = {limits, problem, part, candidates, 1};
@@ -219,11 +219,11 @@ int dcnv4i_candidates_of(const dcnv4i_limits *limits, const dcnv4i_problem *prob
 
 /* ---- In words ------------------------------------------------------------------------------------------------------- */
 
-void dcnv4i_geometry_words(const dcnv4i_geometry *g, dcnv4i_part part, char words[DCNV4I_GEOMETRY_WORDS]) {
+void dcnv4i_geometry_words(const dcnv4i_geometry *g, dcnv4_part part, char words[DCNV4I_GEOMETRY_WORDS]) {
     char lanes[32] = "", vectors[16] = "", groups[32] = "", rest[64] = "";
     if (g->lanes > 1)
         snprintf(lanes, sizeof lanes, "%d lanes × ", (int)g->lanes);
-    if (part != DCNV4I_PART_POINTS && g->scatter != DCNV4I_SCATTER_ATOMIC && g->vectors > 1)
+    if (part != DCNV4_PART_GRAD_OFFSET_MASK && g->scatter != DCNV4I_SCATTER_ATOMIC && g->vectors > 1)
         snprintf(vectors, sizeof vectors, "%d×", (int)g->vectors);
     if (g->tile_groups > 1)
         snprintf(groups, sizeof groups, " of %d groups", (int)g->tile_groups);
@@ -233,7 +233,7 @@ void dcnv4i_geometry_words(const dcnv4i_geometry *g, dcnv4i_part part, char word
         snprintf(rest, sizeof rest, ", atomic");
     else if (g->staged || g->run > 1)
         snprintf(rest, sizeof rest, ", %d points at a time", (int)g->taps);
-    if (part == DCNV4I_PART_SCATTER && g->scatter == DCNV4I_SCATTER_BANDS)
+    if (part == DCNV4_PART_GRAD_VALUE && g->scatter == DCNV4I_SCATTER_BANDS)
         snprintf(words, DCNV4I_GEOMETRY_WORDS, "%s%s%d channels, bands%s", lanes, vectors, (int)g->vector, rest);
     else
         snprintf(words, DCNV4I_GEOMETRY_WORDS, "%s%s%d channels, %d×%d pixels%s%s", lanes, vectors, (int)g->vector,

@@ -33,19 +33,19 @@ static dcnv4i_geometry unpack(const record *from) {
 /* ---- Keys ----------------------------------------------------------------------------------------------------------- */
 
 /* What the choice is made against: the layer, the kernels' texts, and the defaults. */
-static char *describe(const dcnv4i_limits *limits, const dcnv4i_problem *problem) {
+static char *describe(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem) {
     enum { ROOM = 512 };
-    char *const layer = dcnv4i_program_layer(problem);
+    char *const layer = dcnv4i_deform_conv_layer(problem);
     const size_t length = layer ? strlen(layer) : 0;
-    char *const text = layer ? realloc(layer, length + DCNV4I_PARTS * ROOM) : NULL;
+    char *const text = layer ? realloc(layer, length + DCNV4I_DEFORM_CONV_PARTS * ROOM) : NULL;
     if (!text) {
         free(layer);
         return NULL;
     }
     char *at = text + length;
     at += snprintf(at, ROOM / 2, "kernels %s\n", dcnv4i_kernel_fingerprint);
-    for (int part = 0; part < DCNV4I_PARTS; ++part) {
-        const dcnv4i_geometry standard = dcnv4i_geometry_of(limits, problem, (dcnv4i_part)part, false);
+    for (int part = 0; part < DCNV4I_DEFORM_CONV_PARTS; ++part) {
+        const dcnv4i_geometry standard = dcnv4i_geometry_of(limits, problem, (dcnv4_part)part, false);
         const record numbers = pack(&standard);
         for (int i = 0; i < NUMBERS; ++i)
             at += snprintf(at, 16, "%" PRId32 " ", numbers.number[i]);
@@ -54,8 +54,8 @@ static char *describe(const dcnv4i_limits *limits, const dcnv4i_problem *problem
 }
 
 /* NULL if there is no device, or no memory. */
-static char *key_of(const dcnv4i_programs *programs, const dcnv4i_limits *limits, const dcnv4i_problem *problem) {
-    const char *const machine = programs->identity->machine;
+static char *key_of(const dcnv4i_module_store *store, const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem) {
+    const char *const machine = store->identity->machine;
     char *const text = machine ? describe(limits, problem) : NULL;
     const size_t room = machine ? strlen(machine) + 256 : 0;
     char *const identity = text ? malloc(room) : NULL, *key = NULL;
@@ -73,29 +73,29 @@ static char *key_of(const dcnv4i_programs *programs, const dcnv4i_limits *limits
 /* ---- Files ---------------------------------------------------------------------------------------------------------- */
 
 /* What an entry says, legal or not; without an entry, of every right length, nothing. */
-static void read_records(const dcnv4i_programs *programs, const char *key, record records[DCNV4I_PARTS]) {
+static void read_records(const dcnv4i_module_store *store, const char *key, record records[DCNV4I_DEFORM_CONV_PARTS]) {
     size_t size = 0;
-    void *const bytes = dcnv4i_cache_read(programs->folder, DCNV4I_CACHE_CHOICE, key, &size);
-    memset(records, 0, DCNV4I_PARTS * sizeof *records);
-    if (bytes && size == DCNV4I_PARTS * sizeof *records)
+    void *const bytes = dcnv4i_cache_read(store->folder, DCNV4I_CACHE_CHOICE, key, &size);
+    memset(records, 0, DCNV4I_DEFORM_CONV_PARTS * sizeof *records);
+    if (bytes && size == DCNV4I_DEFORM_CONV_PARTS * sizeof *records)
         memcpy(records, bytes, size);
     free(bytes);
 }
 
-dcnv4i_choices dcnv4i_choices_read(const dcnv4i_programs *programs, const dcnv4i_limits *limits,
-                                   const dcnv4i_problem *problem) {
+dcnv4i_choices dcnv4i_choices_read(const dcnv4i_module_store *store, const dcnv4i_limits *limits,
+                                   const dcnv4i_deform_conv *problem) {
     dcnv4i_choices choices = {.any = false};
-    record records[DCNV4I_PARTS];
-    char *const key = programs->folder ? key_of(programs, limits, problem) : NULL;
+    record records[DCNV4I_DEFORM_CONV_PARTS];
+    char *const key = store->folder ? key_of(store, limits, problem) : NULL;
     if (!key)
         return choices;
-    read_records(programs, key, records);
-    for (int part = 0; part < DCNV4I_PARTS; ++part) {
+    read_records(store, key, records);
+    for (int part = 0; part < DCNV4I_DEFORM_CONV_PARTS; ++part) {
         dcnv4i_geometry *const g = &choices.geometry[part];
         *g = unpack(&records[part]);
-        const dcnv4i_geometry standard = dcnv4i_geometry_of(limits, problem, (dcnv4i_part)part, false);
+        const dcnv4i_geometry standard = dcnv4i_geometry_of(limits, problem, (dcnv4_part)part, false);
         g->run = standard.run, g->wide = standard.wide;
-        choices.has[part] = records[part].has == 1 && dcnv4i_geometry_legal(limits, problem, (dcnv4i_part)part, g);
+        choices.has[part] = records[part].has == 1 && dcnv4i_geometry_legal(limits, problem, (dcnv4_part)part, g);
         choices.any = choices.any || choices.has[part];
     }
     free(key);
@@ -103,38 +103,38 @@ dcnv4i_choices dcnv4i_choices_read(const dcnv4i_programs *programs, const dcnv4i
 }
 
 /* Whether the entry is now as it was meant to be. */
-static bool replace(const dcnv4i_programs *programs, const char *key, const record records[DCNV4I_PARTS]) {
-    record now[DCNV4I_PARTS];
+static bool replace(const dcnv4i_module_store *store, const char *key, const record records[DCNV4I_DEFORM_CONV_PARTS]) {
+    record now[DCNV4I_DEFORM_CONV_PARTS];
     bool any = false;
-    for (int part = 0; part < DCNV4I_PARTS; ++part)
+    for (int part = 0; part < DCNV4I_DEFORM_CONV_PARTS; ++part)
         any = any || records[part].has;
     if (any)
-        dcnv4i_cache_write(programs->folder, DCNV4I_CACHE_CHOICE, key, records, sizeof now);
+        dcnv4i_cache_write(store->folder, DCNV4I_CACHE_CHOICE, key, records, sizeof now);
     else
-        dcnv4i_cache_remove(programs->folder, DCNV4I_CACHE_CHOICE, key);
-    read_records(programs, key, now);
+        dcnv4i_cache_remove(store->folder, DCNV4I_CACHE_CHOICE, key);
+    read_records(store, key, now);
     return memcmp(now, records, sizeof now) == 0;
 }
 
-dcnv4_status dcnv4i_choices_keep(const dcnv4i_programs *programs, const dcnv4i_limits *limits,
-                                 const dcnv4i_problem *problem, dcnv4i_part part, const dcnv4i_geometry *geometry) {
-    record records[DCNV4I_PARTS];
-    if (!programs->folder)
+dcnv4_status dcnv4i_choices_keep(const dcnv4i_module_store *store, const dcnv4i_limits *limits,
+                                 const dcnv4i_deform_conv *problem, dcnv4_part part, const dcnv4i_geometry *geometry) {
+    record records[DCNV4I_DEFORM_CONV_PARTS];
+    if (!store->folder)
         return dcnv4i_fail(DCNV4_UNSUPPORTED,
                            "there is no folder to keep a choice in: DCNV4_CACHE_DIR is off, or the folder is not this "
                            "user's alone");
-    if (!programs->identity->machine)
+    if (!store->identity->machine)
         return dcnv4i_fail(DCNV4_UNSUPPORTED, "a choice is kept for a device, and here kernels are only compiled");
-    char *const key = key_of(programs, limits, problem);
+    char *const key = key_of(store, limits, problem);
     if (!key)
         return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for the key of a choice");
-    read_records(programs, key, records);
+    read_records(store, key, records);
     memset(&records[part], 0, sizeof records[part]);
     if (geometry)
         records[part] = pack(geometry);
-    const bool kept = replace(programs, key, records);
+    const bool kept = replace(store, key, records);
     free(key);
     return kept ? DCNV4_SUCCESS
                 : dcnv4i_fail(DCNV4_UNSUPPORTED, "%s: a choice of %zu bytes could not be written there",
-                              programs->folder, sizeof records);
+                              store->folder, sizeof records);
 }

@@ -22,11 +22,11 @@ static int64_t power_below(int64_t number) {
 
 /* Whether an element's number may not fit 32 bits, or a position before its offset, in pixels, not a float32. One bit is kept
  * free for the corner below and right of the last pixel, one for the sign. */
-static bool needs_64_bits(const dcnv4i_problem *problem) {
-    const dcnv4_problem *p = &problem->asked;
+static bool needs_64_bits(const dcnv4i_deform_conv *problem) {
+    const dcnv4_problem *p = &problem->params;
     const int64_t most = INT64_C(1) << 30, farthest = INT64_C(1) << 23;
-    for (int id = 0; id < DCNV4I_TENSORS; ++id) {
-        const dcnv4i_tensor *tensor = &problem->tensors[id];
+    for (int id = 0; id < DCNV4I_DEFORM_CONV_TENSORS; ++id) {
+        const dcnv4i_tensor *tensor = &problem->base.tensors[id];
         if (tensor->stride >= most || tensor->pixels >= most / at_least_1(tensor->stride))
             return true;
     }
@@ -44,50 +44,50 @@ static bool needs_64_bits(const dcnv4i_problem *problem) {
 }
 
 /* Whether every row that a part accesses in vectors begins at a multiple of width elements. */
-static bool rows_allow(const dcnv4i_problem *problem, dcnv4i_part part, int64_t width) {
+static bool rows_allow(const dcnv4i_deform_conv *problem, dcnv4_part part, int64_t width) {
     static const struct {
-        dcnv4i_part part;
-        dcnv4i_tensor_id tensor;
+        dcnv4_part part;
+        dcnv4i_deform_conv_tensor tensor;
     } accesses[] = {
-        {DCNV4I_PART_FORWARD, DCNV4I_VALUE},       {DCNV4I_PART_FORWARD, DCNV4I_OUTPUT},
-        {DCNV4I_PART_POINTS, DCNV4I_VALUE},        {DCNV4I_PART_POINTS, DCNV4I_GRAD_OUTPUT},
-        {DCNV4I_PART_SCATTER, DCNV4I_GRAD_OUTPUT}, {DCNV4I_PART_SCATTER, DCNV4I_GRAD_VALUE},
+        {DCNV4_PART_OUTPUT, DCNV4I_VALUE},       {DCNV4_PART_OUTPUT, DCNV4I_OUTPUT},
+        {DCNV4_PART_GRAD_OFFSET_MASK, DCNV4I_VALUE},        {DCNV4_PART_GRAD_OFFSET_MASK, DCNV4I_GRAD_OUTPUT},
+        {DCNV4_PART_GRAD_VALUE, DCNV4I_GRAD_OUTPUT}, {DCNV4_PART_GRAD_VALUE, DCNV4I_GRAD_VALUE},
     };
     for (size_t i = 0; i < sizeof accesses / sizeof *accesses; ++i)
-        if (accesses[i].part == part && problem->tensors[accesses[i].tensor].stride % width != 0)
+        if (accesses[i].part == part && problem->base.tensors[accesses[i].tensor].stride % width != 0)
             return false;
-    return problem->asked.group_channels % width == 0;
+    return problem->params.group_channels % width == 0;
 }
 
 /* A GPU's accesses are of 16 bytes, where the rows' alignment allows; a CPU's vectors need none. */
-static int32_t vector_of(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part) {
+static int32_t vector_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part) {
     int64_t width = limits->cpu ? 16 : 16 / (int64_t)problem->item;
-    while (limits->cpu ? problem->asked.group_channels % width != 0 : !rows_allow(problem, part, width))
+    while (limits->cpu ? problem->params.group_channels % width != 0 : !rows_allow(problem, part, width))
         width /= 2;
     return (int32_t)width;
 }
 
 /* A work-item has all channels of a tile's blocks, or, in forward, up to 64 of them: run by run, or, where there is none, a
  * block. */
-static void plan_for_cpu(dcnv4i_geometry *geometry, const dcnv4i_problem *problem) {
+static void plan_for_cpu(dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem) {
     enum { RUN = 8, MOST_TAPS = 16 };
-    const int64_t depth = problem->asked.group_channels, points = problem->points;
+    const int64_t depth = problem->params.group_channels, points = problem->points;
     geometry->lanes = 1;
     geometry->vectors = (int32_t)smaller(blocks_of(depth, geometry->vector), 4);
     geometry->run = geometry->wide || points == 0 ? 1 : RUN; /* vectors of points have 32 bits for a number */
     if (points > 0)
         geometry->taps = (int32_t)blocks_of(points, blocks_of(points, MOST_TAPS));
     const int64_t items = geometry->run > 1 ? 16 : 64;
-    geometry->tile_groups = (int32_t)smaller(problem->asked.groups, items);
+    geometry->tile_groups = (int32_t)smaller(problem->params.groups, items);
     geometry->tile_w = (int32_t)power_below(items / geometry->tile_groups) * geometry->run;
     geometry->tile_h = 1;
 }
 
 /* As many lanes as a block's vectors fill, up to a number, so that neighbouring lanes read neighbouring addresses; a tile of
  * one group's pixels, as square as the rest of the work-group allows, since neighbouring pixels read the same rows. */
-static void plan_for_gpu(dcnv4i_geometry *geometry, const dcnv4i_limits *limits, const dcnv4i_problem *problem,
+static void plan_for_gpu(dcnv4i_geometry *geometry, const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem,
                          int64_t most_lanes, int64_t most_items) {
-    const int64_t vectors = blocks_of(problem->asked.group_channels, geometry->vector);
+    const int64_t vectors = blocks_of(problem->params.group_channels, geometry->vector);
     const int64_t work_group = power_below(smaller(limits->work_group, most_items));
     geometry->lanes = (int32_t)smaller(power_below(vectors), smaller(work_group, most_lanes));
     geometry->vectors = (int32_t)smaller(blocks_of(vectors, geometry->lanes), 4);
@@ -116,7 +116,7 @@ static int64_t tile_hit(const dcnv4i_geometry *geometry) {
 
 /* Few lanes with several vectors make large tiles, which look through fewer points that are not theirs. Where the local
  * memory of a device serves several work-groups (64 KiB on AMD's) two should fit. Chunks are small, to be told apart. */
-static void plan_scatter(dcnv4i_geometry *geometry, const dcnv4i_limits *limits, const dcnv4i_problem *problem) {
+static void plan_scatter(dcnv4i_geometry *geometry, const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem) {
     enum { MOST_HITS = 1024, MOST_POINTS = 4096 };
     const int64_t items = (int64_t)geometry->tile_h * geometry->tile_w * geometry->lanes;
     const int64_t local = limits->local_memory >= 65536 ? limits->local_memory / 2 : limits->local_memory;
@@ -126,13 +126,13 @@ static void plan_scatter(dcnv4i_geometry *geometry, const dcnv4i_limits *limits,
         geometry->hits = (int32_t)hits;
         geometry->chunk_h = geometry->chunk_w = 4;
     } else
-        geometry->scatter = problem->asked.deterministic ? DCNV4I_SCATTER_BANDS : DCNV4I_SCATTER_ATOMIC;
+        geometry->scatter = problem->params.deterministic ? DCNV4I_SCATTER_BANDS : DCNV4I_SCATTER_ATOMIC;
 }
 
 /* Samples are staged where lanes share them: as many points at a time as half of the local memory holds, so that a second
  * work-group has the other half, and the rounds are alike. */
-static void plan_staging(dcnv4i_geometry *geometry, const dcnv4i_limits *limits, const dcnv4i_problem *problem,
-                         dcnv4i_part part) {
+static void plan_staging(dcnv4i_geometry *geometry, const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem,
+                         dcnv4_part part) {
     int64_t most = smaller(problem->points, 16);
     geometry->staged = geometry->lanes > 1;
     for (geometry->taps = (int32_t)most; most > 0; geometry->taps = (int32_t)--most)
@@ -142,44 +142,40 @@ static void plan_staging(dcnv4i_geometry *geometry, const dcnv4i_limits *limits,
     geometry->taps = most > 0 ? (int32_t)blocks_of(problem->points, blocks_of(problem->points, most)) : 1;
 }
 
-dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part,
+dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part,
                                    bool aligned) {
     dcnv4i_geometry geometry = {.vector = vector_of(limits, problem, part), .run = 1, .taps = 1};
     geometry.aligned = aligned && !limits->cpu;
     geometry.wide = needs_64_bits(problem);
     if (limits->cpu)
         plan_for_cpu(&geometry, problem);
-    else if (part == DCNV4I_PART_SCATTER) {
+    else if (part == DCNV4_PART_GRAD_VALUE) {
         plan_for_gpu(&geometry, limits, problem, 4, 256);
         plan_scatter(&geometry, limits, problem);
     } else {
-        plan_for_gpu(&geometry, limits, problem, 8, part == DCNV4I_PART_FORWARD ? 256 : 128);
+        plan_for_gpu(&geometry, limits, problem, 8, part == DCNV4_PART_OUTPUT ? 256 : 128);
         plan_staging(&geometry, limits, problem, part);
         /* Lanes add up what each has of a point in local memory: where there is too little, a block has one. */
-        if (part == DCNV4I_PART_POINTS && !geometry.staged)
+        if (part == DCNV4_PART_GRAD_OFFSET_MASK && !geometry.staged)
             plan_for_gpu(&geometry, limits, problem, 1, 128);
     }
     return geometry;
 }
 
-int64_t dcnv4i_geometry_local_memory(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem, dcnv4i_part part) {
+int64_t dcnv4i_geometry_local_memory(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem, dcnv4_part part) {
     const int64_t blocks = (int64_t)geometry->tile_h * geometry->tile_w * geometry->tile_groups;
     const int64_t staged = blocks * (geometry->taps | 1), plane = (staged + 7) / 8 * 8 + 8;
-    if (part == DCNV4I_PART_SCATTER)
+    if (part == DCNV4_PART_GRAD_VALUE)
         return geometry->scatter == DCNV4I_SCATTER_TILES ? tile_fixed(geometry) + geometry->hits * tile_hit(geometry)
                                                          : 0;
     if (!geometry->staged)
         return 0;
-    if (part == DCNV4I_PART_FORWARD) {
+    if (part == DCNV4_PART_OUTPUT) {
         const int64_t cells = geometry->lanes < 4 ? geometry->taps | 1 : 4 * (blocks_of(geometry->taps, 4) | 1);
         return staged * 16 + blocks * cells * index_size(geometry);
     }
     return staged * index_size(geometry) + 16 * geometry->lanes * plane + 16 +
-           (problem->asked.softmax ? 4 * blocks * geometry->lanes : 0);
-}
-
-int64_t dcnv4i_flat_group(const dcnv4i_limits *limits) {
-    return power_below(at_least_1(smaller(64, limits->work_group)));
+           (problem->params.softmax ? 4 * blocks * geometry->lanes : 0);
 }
 
 bool dcnv4i_geometry_equal(const dcnv4i_geometry *a, const dcnv4i_geometry *b) {
@@ -189,38 +185,38 @@ bool dcnv4i_geometry_equal(const dcnv4i_geometry *a, const dcnv4i_geometry *b) {
            a->run == b->run && a->wide == b->wide && a->aligned == b->aligned;
 }
 
-static bool owns_tiles(const dcnv4i_geometry *geometry, dcnv4i_part part) {
-    return part == DCNV4I_PART_SCATTER && geometry->scatter == DCNV4I_SCATTER_TILES;
+static bool owns_tiles(const dcnv4i_geometry *geometry, dcnv4_part part) {
+    return part == DCNV4_PART_GRAD_VALUE && geometry->scatter == DCNV4I_SCATTER_TILES;
 }
 
-dcnv4i_grid dcnv4i_geometry_tiles(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem, dcnv4i_part part) {
+dcnv4i_grid dcnv4i_geometry_tiles(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem, dcnv4_part part) {
     const bool of_value = owns_tiles(geometry, part);
     return (dcnv4i_grid){
-        blocks_of(of_value ? problem->asked.height : problem->output_height, geometry->tile_h),
-        blocks_of(of_value ? problem->asked.width : problem->output_width, geometry->tile_w),
+        blocks_of(of_value ? problem->params.height : problem->output_height, geometry->tile_h),
+        blocks_of(of_value ? problem->params.width : problem->output_width, geometry->tile_w),
     };
 }
 
 /* Tiles of all images, groups and channel parts. */
-static int64_t tiles_of(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem, dcnv4i_part part) {
-    const dcnv4_problem *p = &problem->asked;
+static int64_t tiles_of(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem, dcnv4_part part) {
+    const dcnv4_problem *p = &problem->params;
     const int64_t each = (int64_t)geometry->vector * geometry->lanes * geometry->vectors;
-    const bool parts = part == DCNV4I_PART_FORWARD || owns_tiles(geometry, part);
+    const bool parts = part == DCNV4_PART_OUTPUT || owns_tiles(geometry, part);
     const dcnv4i_grid grid = dcnv4i_geometry_tiles(geometry, problem, part);
     return p->batch * grid.rows * grid.columns * blocks_of(p->groups, geometry->tile_groups) *
            (parts ? blocks_of(p->group_channels, each) : 1);
 }
 
-int64_t dcnv4i_geometry_groups(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem, dcnv4i_part part,
+int64_t dcnv4i_geometry_groups(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem, dcnv4_part part,
                                dcnv4i_cuts cuts) {
-    const bool owned = part == DCNV4I_PART_SCATTER && geometry->scatter != DCNV4I_SCATTER_ATOMIC;
-    if (problem->tensors[owned ? DCNV4I_VALUE : DCNV4I_OUTPUT].pixels == 0)
+    const bool owned = part == DCNV4_PART_GRAD_VALUE && geometry->scatter != DCNV4I_SCATTER_ATOMIC;
+    if (problem->base.tensors[owned ? DCNV4I_VALUE : DCNV4I_OUTPUT].pixels == 0)
         return 0;
-    return owned && geometry->scatter == DCNV4I_SCATTER_BANDS ? problem->asked.batch * cuts.shares * cuts.bands
+    return owned && geometry->scatter == DCNV4I_SCATTER_BANDS ? problem->params.batch * cuts.shares * cuts.bands
                                                               : tiles_of(geometry, problem, part);
 }
 
-dcnv4i_grid dcnv4i_geometry_chunks(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem) {
+dcnv4i_grid dcnv4i_geometry_chunks(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem) {
     return (dcnv4i_grid){blocks_of(problem->output_height, geometry->chunk_h),
                          blocks_of(problem->output_width, geometry->chunk_w)};
 }
@@ -236,11 +232,11 @@ int64_t dcnv4i_reciprocal(int64_t divisor) {
 
 /* On a CPU each share works on a copy of its own, one group after the other: twice as many as keep all units busy even out
  * what disturbs some of them. On a GPU a work-group has one group's channels. */
-dcnv4i_cuts dcnv4i_cuts_of(const dcnv4i_limits *limits, const dcnv4i_problem *problem) {
-    const int64_t groups = problem->asked.groups;
-    if (problem->tensors[DCNV4I_VALUE].pixels == 0)
+dcnv4i_cuts dcnv4i_cuts_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem) {
+    const int64_t groups = problem->params.groups;
+    if (problem->base.tensors[DCNV4I_VALUE].pixels == 0)
         return (dcnv4i_cuts){1, 1};
-    const int64_t wanted = blocks_of(2 * at_least_1(limits->units), problem->asked.batch);
+    const int64_t wanted = blocks_of(2 * at_least_1(limits->units), problem->params.batch);
     const int64_t shares = limits->cpu ? smaller(2 * wanted, groups) : groups;
-    return (dcnv4i_cuts){smaller(blocks_of(wanted, shares), problem->asked.height), shares};
+    return (dcnv4i_cuts){smaller(blocks_of(wanted, shares), problem->params.height), shares};
 }

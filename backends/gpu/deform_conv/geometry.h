@@ -2,17 +2,11 @@
 #ifndef DCNV4I_LAUNCH_H
 #define DCNV4I_LAUNCH_H
 
-#include "../../../core/problem.h"
-#include "../runtime/driver.h"
+#include "../../../core/deform_conv.h"
+#include "../program.h"
 
-/* The parts of a problem's work. Each has a geometry of its own; those with the same one are compiled together. */
-typedef enum dcnv4i_part {
-    DCNV4I_PART_FORWARD, /* value, offset_mask → output */
-    DCNV4I_PART_POINTS,  /* value, offset_mask, grad_output → grad_offset_mask */
-    DCNV4I_PART_SCATTER, /* offset_mask, grad_output → grad_value */
-    DCNV4I_PARTS,
-    DCNV4I_PART_FLOOR = DCNV4I_PARTS, /* no part of the operator: what bounds it, for measuring */
-} dcnv4i_part;
+/* The parts of the operator (dcnv4_part). Each has a geometry of its own; those with the same one are compiled together. */
+enum { DCNV4I_DEFORM_CONV_PARTS = 3 };
 
 /* Who adds up grad_value. */
 typedef enum dcnv4i_scatter {
@@ -38,20 +32,14 @@ typedef struct dcnv4i_geometry {
     bool aligned;             /* every vector access is at a multiple of its size */
 } dcnv4i_geometry;
 
-/* Work-items of a work-group of the kernels that have no tile: a power of two. */
-int64_t dcnv4i_flat_group(const dcnv4i_limits *limits);
-
-/* Bytes: what the widest access needs, of 8 float32 sums. */
-enum { DCNV4I_ALIGNMENT = 32 };
-
 bool dcnv4i_geometry_equal(const dcnv4i_geometry *a, const dcnv4i_geometry *b);
 
 /* aligned says whether the buffers begin at multiples of DCNV4I_ALIGNMENT. On a CPU it makes no difference. */
-dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_problem *problem, dcnv4i_part part,
+dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part,
                                    bool aligned);
 
 /* Bytes of it that a work-group of the part's main kernel takes, at most. */
-int64_t dcnv4i_geometry_local_memory(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem, dcnv4i_part part);
+int64_t dcnv4i_geometry_local_memory(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem, dcnv4_part part);
 
 /* Into how many bands the rows of an image are cut, and into how many shares the groups, for owned scatter: as many as keep
  * all units busy. */
@@ -59,10 +47,10 @@ typedef struct dcnv4i_cuts {
     int64_t bands, shares;
 } dcnv4i_cuts;
 
-dcnv4i_cuts dcnv4i_cuts_of(const dcnv4i_limits *limits, const dcnv4i_problem *problem);
+dcnv4i_cuts dcnv4i_cuts_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem);
 
 /* Work-groups of a part's main kernel; 0 if there is nothing to do. */
-int64_t dcnv4i_geometry_groups(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem, dcnv4i_part part,
+int64_t dcnv4i_geometry_groups(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem, dcnv4_part part,
                                dcnv4i_cuts cuts);
 
 /* What covers an image of output, or with tiles one of value. */
@@ -70,10 +58,10 @@ typedef struct dcnv4i_grid {
     int64_t rows, columns;
 } dcnv4i_grid;
 
-dcnv4i_grid dcnv4i_geometry_tiles(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem, dcnv4i_part part);
+dcnv4i_grid dcnv4i_geometry_tiles(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem, dcnv4_part part);
 
 /* With tiles: chunks of output. */
-dcnv4i_grid dcnv4i_geometry_chunks(const dcnv4i_geometry *geometry, const dcnv4i_problem *problem);
+dcnv4i_grid dcnv4i_geometry_chunks(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem);
 
 /* By what kernels divide numbers from 0 to 2³¹ − 1: with s = ⌈log₂ divisor⌉, ⌈2^(31 + s) / divisor⌉ in the lower 32 bits and s
  * in the upper ones (Granlund and Montgomery, 1994). 0 where the divisor is not from 1 to 2³¹ − 1. */

@@ -2,7 +2,9 @@
 #ifndef DCNV4I_KERNEL_TEXT_H
 #define DCNV4I_KERNEL_TEXT_H
 
-extern const char dcnv4i_kernel_parameters[];
+extern const char dcnv4i_argument_lists[];
+extern const char dcnv4i_kernel_deform_conv_parameters[];
+extern const char dcnv4i_kernel_roofline_parameters[];
 extern const char dcnv4i_kernel_sample[];
 extern const char dcnv4i_kernel_points[];
 extern const char dcnv4i_kernel_runs[];
@@ -13,7 +15,7 @@ extern const char dcnv4i_kernel_backward_points[];
 extern const char dcnv4i_kernel_backward_scatter[];
 extern const char dcnv4i_kernel_backward_tiles[];
 extern const char dcnv4i_kernel_backward_both[];
-extern const char dcnv4i_kernel_floor[];
+extern const char dcnv4i_kernel_roofline[];
 extern const char dcnv4i_dialect_opencl[];
 extern const char dcnv4i_dialect_cuda[];
 extern const char dcnv4i_dialect_hip[];

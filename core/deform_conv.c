@@ -1,42 +1,8 @@
-#include "problem.h"
+#include "deform_conv.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <string.h>
-
-const char *dcnv4i_tensor_name(dcnv4i_tensor_id id) {
-    static const char *const names[DCNV4I_TENSORS] = {
-        "value", "offset_mask", "output", "grad_output", "grad_value", "grad_offset_mask",
-    };
-    return names[id];
-}
-
-size_t dcnv4i_dtype_size(int32_t dtype) {
-    switch (dtype) {
-    case DCNV4_FLOAT32: return 4;
-    case DCNV4_FLOAT16: return 2;
-    case DCNV4_BFLOAT16: return 2;
-    case DCNV4_FLOAT64: return 8;
-    }
-    return 0;
-}
-
-dcnv4_status dcnv4i_versioned_copy(const char *name, void *copy, size_t known, size_t oldest, const void *given) {
-    size_t size;
-    memcpy(&size, given, sizeof size);
-    if (size < oldest || (size < known && size % sizeof(int64_t) != 0)) /* every version ends with a whole one */
-        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s.size is %zu, at least %zu is needed; start from its _INIT macro",
-                           name, size, oldest);
-    for (size_t i = known; i < size; ++i)
-        if (((const unsigned char *)given)[i] != 0)
-            return dcnv4i_fail(DCNV4_UNSUPPORTED,
-                               "%s.size is %zu and a field after byte %zu is set; this library is %s", name, size,
-                               known, dcnv4_version());
-    memcpy(copy, given, size < known ? size : known);
-    memcpy(copy, &known, sizeof known);
-    return DCNV4_SUCCESS;
-}
 
 /* ---- Arithmetic on sizes: operands are ≥ 0, and false means that the result does not fit ------------------------- */
 
@@ -149,25 +115,25 @@ static dcnv4_status check_axis(const char *lines, const char *axis, int64_t inpu
 }
 
 /* Fills in tensor id of count[0]·count[1]·count[2] pixels; *stride is 0 for dense and becomes a number. */
-static dcnv4_status check_tensor(dcnv4i_problem *problem, dcnv4i_tensor_id id, int64_t height, int64_t width,
+static dcnv4_status check_tensor(dcnv4i_deform_conv *problem, dcnv4i_deform_conv_tensor id, int64_t height, int64_t width,
                                  int64_t row, int64_t *stride) {
-    const char *name = dcnv4i_tensor_name(id);
-    dcnv4i_tensor *tensor = &problem->tensors[id];
+    const char *name = dcnv4i_operator_deform_conv.tensor_names[id];
+    dcnv4i_tensor *tensor = &problem->base.tensors[id];
     if (*stride == 0)
         *stride = row;
     if (*stride < row)
         return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s_stride is %" PRId64 ", a pixel's row has %" PRId64 " elements",
                            name, *stride, row);
     const bool positions = id == DCNV4I_OFFSET_MASK || id == DCNV4I_GRAD_OFFSET_MASK;
-    tensor->item = positions ? dcnv4i_dtype_size(problem->asked.offset_mask_dtype) : problem->item;
+    tensor->item = positions ? dcnv4i_dtype_size(problem->params.offset_mask_dtype) : problem->item;
     int64_t image, elements, bytes, item = (int64_t)tensor->item;
     tensor->row = row;
     tensor->stride = *stride;
     /* Every product is checked also where another factor is 0, so that no later arithmetic on the factors overflows. */
     if (!multiply(height, width, &image))
         return too_large("an image", height, width);
-    if (!multiply(image, problem->asked.batch, &tensor->pixels))
-        return too_large("the batch", image, problem->asked.batch);
+    if (!multiply(image, problem->params.batch, &tensor->pixels))
+        return too_large("the batch", image, problem->params.batch);
     if (!multiply(image, *stride, &elements) || !multiply(tensor->pixels, *stride, &elements))
         return too_large(name, tensor->pixels, *stride);
     if (!multiply(elements, item, &bytes) || (uint64_t)bytes > PTRDIFF_MAX)
@@ -176,8 +142,8 @@ static dcnv4_status check_tensor(dcnv4i_problem *problem, dcnv4i_tensor_id id, i
     return DCNV4_SUCCESS;
 }
 
-static dcnv4_status check_rows(dcnv4i_problem *problem) {
-    dcnv4_problem *p = &problem->asked;
+static dcnv4_status check_rows(dcnv4i_deform_conv *problem) {
+    dcnv4_problem *p = &problem->params;
     int64_t needed;
     if (!multiply(p->groups, p->group_channels, &problem->channels))
         return too_large("groups·group_channels", p->groups, p->group_channels);
@@ -195,21 +161,22 @@ static dcnv4_status check_rows(dcnv4i_problem *problem) {
     return DCNV4_SUCCESS;
 }
 
-dcnv4_status dcnv4i_problem_check(const dcnv4_problem *asked, dcnv4i_problem *problem) {
-    *problem = (dcnv4i_problem){.asked = DCNV4_PROBLEM_INIT};
-    dcnv4_problem *p = &problem->asked;
+dcnv4_status dcnv4i_deform_conv_check(const dcnv4_problem *params, dcnv4i_deform_conv *problem) {
+    *problem = (dcnv4i_deform_conv){.base = {.op = &dcnv4i_operator_deform_conv}, .params = DCNV4_PROBLEM_INIT};
+    dcnv4_problem *p = &problem->params;
     dcnv4_status status = dcnv4i_versioned_copy("dcnv4_problem", p, sizeof *p,
-                                                offsetof(dcnv4_problem, offset_mask_dtype), asked);
+                                                offsetof(dcnv4_problem, offset_mask_dtype), params);
     if (status == DCNV4_SUCCESS)
         status = check_ranges(p);
     if (status == DCNV4_SUCCESS)
         status = check_offset_mask_dtype(p);
     if (status != DCNV4_SUCCESS)
         return status;
+    problem->base.forward_only = p->forward_only;
     problem->item = dcnv4i_dtype_size(p->dtype);
     int64_t *const out_h = &problem->output_height, *const out_w = &problem->output_width;
     const struct {
-        dcnv4i_tensor_id id;
+        dcnv4i_deform_conv_tensor id;
         int64_t *stride;
     } tensors[] = {
         {DCNV4I_VALUE, &p->value_stride},           {DCNV4I_OFFSET_MASK, &p->offset_mask_stride},
@@ -222,7 +189,7 @@ dcnv4_status dcnv4i_problem_check(const dcnv4_problem *asked, dcnv4i_problem *pr
     if (status == DCNV4_SUCCESS)
         status = check_axis("columns", "w", p->width, p->pad_w, p->kernel_w, p->dilation_w, p->stride_w, out_w);
     for (size_t i = 0; i < sizeof tensors / sizeof *tensors && status == DCNV4_SUCCESS; ++i) {
-        const dcnv4i_tensor_id id = tensors[i].id;
+        const dcnv4i_deform_conv_tensor id = tensors[i].id;
         const bool input_side = id == DCNV4I_VALUE || id == DCNV4I_GRAD_VALUE;
         const bool positions = id == DCNV4I_OFFSET_MASK || id == DCNV4I_GRAD_OFFSET_MASK;
         status = check_tensor(problem, id, input_side ? p->height : *out_h, input_side ? p->width : *out_w,
@@ -230,3 +197,47 @@ dcnv4_status dcnv4i_problem_check(const dcnv4_problem *asked, dcnv4i_problem *pr
     }
     return status;
 }
+
+static dcnv4_status check(const void *params, dcnv4i_problem *problem) {
+    return dcnv4i_deform_conv_check(params, (dcnv4i_deform_conv *)problem);
+}
+
+static void drop_empty_sizes(dcnv4i_problem *problem) {
+    dcnv4i_deform_conv *const conv = (dcnv4i_deform_conv *)problem;
+    const bool has_value = problem->tensors[DCNV4I_VALUE].pixels > 0;
+    const bool has_output = problem->tensors[DCNV4I_OUTPUT].pixels > 0;
+    if (!has_value)
+        conv->params.height = conv->params.width = 0;
+    if (!has_output)
+        conv->output_height = conv->output_width = 0;
+    if (!has_value && !has_output)
+        conv->params.batch = 0;
+}
+
+#define BIT(id) (1u << DCNV4I_##id)
+
+const dcnv4i_operator dcnv4i_operator_deform_conv = {
+    .name = "deform_conv",
+    .problem_size = sizeof(dcnv4i_deform_conv),
+    .tensor_count = DCNV4I_DEFORM_CONV_TENSORS,
+    .tensor_names =
+        {
+            [DCNV4I_VALUE] = "value",
+            [DCNV4I_OFFSET_MASK] = "offset_mask",
+            [DCNV4I_OUTPUT] = "output",
+            [DCNV4I_GRAD_OUTPUT] = "grad_output",
+            [DCNV4I_GRAD_VALUE] = "grad_value",
+            [DCNV4I_GRAD_OFFSET_MASK] = "grad_offset_mask",
+        },
+    .reads = {BIT(VALUE) | BIT(OFFSET_MASK), BIT(VALUE) | BIT(OFFSET_MASK) | BIT(GRAD_OUTPUT)},
+    .writes = {BIT(OUTPUT), BIT(GRAD_VALUE) | BIT(GRAD_OFFSET_MASK)},
+    .part_count = 3,
+    .part_pass =
+        {
+            [DCNV4_PART_OUTPUT] = DCNV4_PASS_FORWARD,
+            [DCNV4_PART_GRAD_OFFSET_MASK] = DCNV4_PASS_BACKWARD,
+            [DCNV4_PART_GRAD_VALUE] = DCNV4_PASS_BACKWARD,
+        },
+    .check = check,
+    .drop_empty_sizes = drop_empty_sizes,
+};

@@ -1,0 +1,9 @@
+/* DCNv4 on devices that compile. */
+#ifndef DCNV4I_GPU_DEFORM_CONV_H
+#define DCNV4I_GPU_DEFORM_CONV_H
+
+#include "../program.h"
+
+extern const dcnv4i_gpu_operator dcnv4i_gpu_deform_conv;
+
+#endif

@@ -1,0 +1,38 @@
+#include "program.h"
+
+#include <inttypes.h>
+
+int64_t dcnv4i_flat_group(const dcnv4i_limits *limits) {
+    const int64_t most = limits->work_group < 64 ? limits->work_group : 64;
+    int64_t power = 1;
+    while (power <= most / 2)
+        power *= 2;
+    return power;
+}
+
+void dcnv4i_program_add_workspace(dcnv4i_gpu_program *program, dcnv4_pass pass, const dcnv4i_steps *steps) {
+    size_t bytes = 0;
+    for (int i = 0; i < DCNV4I_MAX_SCRATCH; ++i)
+        bytes += steps->scratch[i].bytes;
+    if (bytes > 0 && program->workspace[pass] < bytes + DCNV4I_SCRATCH_ALIGNMENT - 1)
+        program->workspace[pass] = bytes + DCNV4I_SCRATCH_ALIGNMENT - 1;
+}
+
+/* A grid of work-groups has an end; what would not fit is refused here, not when it is launched. */
+static dcnv4_status check_steps(const dcnv4i_limits *limits, const dcnv4i_steps *all) {
+    for (const dcnv4i_step *s = all->step; s < all->step + DCNV4I_MAX_STEPS; ++s)
+        if ((limits->groups > 0 && s->groups > limits->groups) ||
+            (limits->items > 0 && s->groups > 0 && s->groups > limits->items / s->work_group))
+            return dcnv4i_fail(DCNV4_UNSUPPORTED,
+                               "a pass needs %" PRId64 " work-groups of %" PRId64 " work-items, more than a launch on "
+                               "this device can have; split the batch",
+                               s->groups, s->work_group);
+    return DCNV4_SUCCESS;
+}
+
+dcnv4_status dcnv4i_program_check_launches(const dcnv4i_gpu_program *program) {
+    dcnv4_status status = DCNV4_SUCCESS;
+    for (int i = 0; i < 2 * DCNV4I_PASSES && status == DCNV4_SUCCESS; ++i)
+        status = check_steps(&program->gpu->limits, &program->passes[i / 2][i % 2]);
+    return status;
+}
