@@ -131,16 +131,16 @@ dcnv4_status dcnv4_kernel_info_get(const dcnv4_plan *plan, int64_t index, dcnv4_
     return DCNV4_SUCCESS;
 }
 
-int64_t dcnv4_candidate_count(const dcnv4_plan *plan, dcnv4_part part) {
-    if (!plan || plan->part >= 0 || !plan->context->backend->candidate_count || (int)part < 0 ||
-        (int)part >= plan->problem->op->part_count || !dcnv4i_plan_has_pass(plan, plan->problem->op->part_pass[part]))
+int64_t dcnv4_candidate_count(const dcnv4_plan *plan, int32_t part) {
+    if (!plan || plan->part >= 0 || !plan->context->backend->candidate_count || part < 0 ||
+        part >= plan->problem->op->part_count || !dcnv4i_plan_has_pass(plan, plan->problem->op->part_pass[part]))
         return 0;
     int64_t count;
     DCNV4I_IN_DEFAULT_ENVIRONMENT(count = plan->context->backend->candidate_count(plan->program, part));
     return count;
 }
 
-static dcnv4_status check_candidate(const dcnv4_plan *plan, dcnv4_part part, int64_t index) {
+static dcnv4_status check_candidate(const dcnv4_plan *plan, int part, int64_t index) {
     const int64_t count = dcnv4_candidate_count(plan, part);
     if (index >= 0 && index < count)
         return DCNV4_SUCCESS;
@@ -149,7 +149,7 @@ static dcnv4_status check_candidate(const dcnv4_plan *plan, dcnv4_part part, int
                        count);
 }
 
-dcnv4_status dcnv4_candidate_info_get(const dcnv4_plan *plan, dcnv4_part part, int64_t index,
+dcnv4_status dcnv4_candidate_info_get(const dcnv4_plan *plan, int32_t part, int64_t index,
                                       dcnv4_candidate_info *info) {
     REQUIRE(plan);
     REQUIRE(info);
@@ -165,7 +165,7 @@ dcnv4_status dcnv4_candidate_info_get(const dcnv4_plan *plan, dcnv4_part part, i
     return DCNV4_SUCCESS;
 }
 
-dcnv4_status dcnv4_candidate_create(const dcnv4_plan *plan, dcnv4_part part, int64_t index, dcnv4_plan **candidate) {
+dcnv4_status dcnv4_candidate_create(const dcnv4_plan *plan, int32_t part, int64_t index, dcnv4_plan **candidate) {
     REQUIRE(candidate);
     *candidate = NULL;
     REQUIRE(plan);
@@ -175,7 +175,7 @@ dcnv4_status dcnv4_candidate_create(const dcnv4_plan *plan, dcnv4_part part, int
     return status;
 }
 
-dcnv4_status dcnv4_candidate_keep(const dcnv4_plan *plan, dcnv4_part part, int64_t index) {
+dcnv4_status dcnv4_candidate_keep(const dcnv4_plan *plan, int32_t part, int64_t index) {
     REQUIRE(plan);
     dcnv4_status status = check_candidate(plan, part, index);
     if (status == DCNV4_SUCCESS)

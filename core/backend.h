@@ -57,11 +57,11 @@ typedef struct dcnv4i_backend {
     /* (optional) How a part can be done, 0 being the default: how many ways, what one is (fills in *info), a program that
      * does this part alone in this way, and keeping the choice for later programs of this layer. part is one of the
      * operator's parts; problem is a copy of the program's that lives as long as the candidate. */
-    int64_t (*candidate_count)(const void *program, dcnv4_part part);
-    void (*candidate_info)(const void *program, dcnv4_part part, int64_t index, dcnv4_candidate_info *info);
-    dcnv4_status (*candidate_create)(const void *program, const dcnv4i_problem *problem, dcnv4_part part, int64_t index,
+    int64_t (*candidate_count)(const void *program, int part);
+    void (*candidate_info)(const void *program, int part, int64_t index, dcnv4_candidate_info *info);
+    dcnv4_status (*candidate_create)(const void *program, const dcnv4i_problem *problem, int part, int64_t index,
                                      void **candidate);
-    dcnv4_status (*candidate_keep)(const void *program, dcnv4_part part, int64_t index);
+    dcnv4_status (*candidate_keep)(const void *program, int part, int64_t index);
     /* Runs a pass; several threads may call it at once with one program. */
     dcnv4_status (*run)(const void *program, dcnv4_pass pass, const dcnv4i_buffers *buffers, void *stream);
 

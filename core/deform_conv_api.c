@@ -1,6 +1,6 @@
 /* The public functions of deform_conv.h. */
 #include "api.h"
-#include "deform_conv.h"
+#include "deform_conv_problem.h"
 
 dcnv4_status dcnv4_problem_sizes(const dcnv4_problem *problem, dcnv4_sizes *sizes) {
     REQUIRE(problem);

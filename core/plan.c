@@ -44,14 +44,14 @@ dcnv4_status dcnv4i_plan_open(dcnv4_context *context, const dcnv4i_operator *op,
     return hand_over(made, status, context, plan);
 }
 
-dcnv4_status dcnv4i_plan_open_candidate(const dcnv4_plan *plan, dcnv4_part part, int64_t index,
+dcnv4_status dcnv4i_plan_open_candidate(const dcnv4_plan *plan, int part, int64_t index,
                                         dcnv4_plan **candidate) {
     const dcnv4i_operator *const op = plan->problem->op;
     dcnv4_plan *const made = allocate(op);
     if (!made)
         return DCNV4_OUT_OF_MEMORY;
     memcpy(made->problem, plan->problem, op->problem_size);
-    made->part = (int)part;
+    made->part = part;
     return hand_over(
         made, plan->context->backend->candidate_create(plan->program, made->problem, part, index, &made->program),
         plan->context, candidate);

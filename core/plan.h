@@ -13,7 +13,7 @@ struct dcnv4_plan {
 
 /* params are those of the operator, as its caller gives them. */
 dcnv4_status dcnv4i_plan_open(dcnv4_context *context, const dcnv4i_operator *op, const void *params, dcnv4_plan **plan);
-dcnv4_status dcnv4i_plan_open_candidate(const dcnv4_plan *plan, dcnv4_part part, int64_t index, dcnv4_plan **candidate);
+dcnv4_status dcnv4i_plan_open_candidate(const dcnv4_plan *plan, int part, int64_t index, dcnv4_plan **candidate);
 void dcnv4i_plan_close(dcnv4_plan *plan);
 
 bool dcnv4i_plan_has_pass(const dcnv4_plan *plan, dcnv4_pass pass);

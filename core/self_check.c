@@ -1,5 +1,5 @@
 #include "self_check.h"
-#include "deform_conv.h"
+#include "deform_conv_problem.h"
 #include "element.h"
 
 #include <inttypes.h>

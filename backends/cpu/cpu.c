@@ -1,6 +1,6 @@
 /* The cpu backend: threads over the best kernels that the processor has. */
 #include "../../core/backend.h"
-#include "../../core/deform_conv.h"
+#include "../../core/deform_conv_problem.h"
 #include "kernels.h"
 #include "pool.h"
 #include "deform_conv/work.h"

@@ -2,7 +2,7 @@
 #ifndef DCNV4I_CPU_KERNELS_H
 #define DCNV4I_CPU_KERNELS_H
 
-#include "../../core/deform_conv.h"
+#include "../../core/deform_conv_problem.h"
 
 #include <stdbool.h>
 

@@ -102,17 +102,17 @@ void dcnv4i_gpu_kernel_info(const void *made, int64_t index, dcnv4_kernel_info *
 
 /* ---- Candidates ----------------------------------------------------------------------------------------------------- */
 
-int64_t dcnv4i_gpu_candidate_count(const void *made, dcnv4_part part) {
+int64_t dcnv4i_gpu_candidate_count(const void *made, int part) {
     const dcnv4i_gpu_program *p = made;
     return p->op->candidate_count ? p->op->candidate_count(p, part) : 0;
 }
 
-void dcnv4i_gpu_candidate_info(const void *made, dcnv4_part part, int64_t index, dcnv4_candidate_info *info) {
+void dcnv4i_gpu_candidate_info(const void *made, int part, int64_t index, dcnv4_candidate_info *info) {
     const dcnv4i_gpu_program *p = made;
     p->op->candidate_info(p, part, index, info);
 }
 
-dcnv4_status dcnv4i_gpu_candidate_create(const void *made, const dcnv4i_problem *problem, dcnv4_part part,
+dcnv4_status dcnv4i_gpu_candidate_create(const void *made, const dcnv4i_problem *problem, int part,
                                          int64_t index, void **candidate) {
     const dcnv4i_gpu_program *p = made;
     dcnv4i_gpu_program *program;
@@ -124,7 +124,7 @@ dcnv4_status dcnv4i_gpu_candidate_create(const void *made, const dcnv4i_problem 
     return status;
 }
 
-dcnv4_status dcnv4i_gpu_candidate_keep(const void *made, dcnv4_part part, int64_t index) {
+dcnv4_status dcnv4i_gpu_candidate_keep(const void *made, int part, int64_t index) {
     const dcnv4i_gpu_program *p = made;
     return p->op->candidate_keep(p, part, index);
 }

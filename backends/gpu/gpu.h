@@ -18,11 +18,11 @@ void dcnv4i_gpu_program_destroy(void *program);
 size_t dcnv4i_gpu_workspace_size(const void *program, dcnv4_pass pass);
 int64_t dcnv4i_gpu_kernel_count(const void *program);
 void dcnv4i_gpu_kernel_info(const void *program, int64_t index, dcnv4_kernel_info *info);
-int64_t dcnv4i_gpu_candidate_count(const void *program, dcnv4_part part);
-void dcnv4i_gpu_candidate_info(const void *program, dcnv4_part part, int64_t index, dcnv4_candidate_info *info);
-dcnv4_status dcnv4i_gpu_candidate_create(const void *program, const dcnv4i_problem *problem, dcnv4_part part,
+int64_t dcnv4i_gpu_candidate_count(const void *program, int part);
+void dcnv4i_gpu_candidate_info(const void *program, int part, int64_t index, dcnv4_candidate_info *info);
+dcnv4_status dcnv4i_gpu_candidate_create(const void *program, const dcnv4i_problem *problem, int part,
                                          int64_t index, void **candidate);
-dcnv4_status dcnv4i_gpu_candidate_keep(const void *program, dcnv4_part part, int64_t index);
+dcnv4_status dcnv4i_gpu_candidate_keep(const void *program, int part, int64_t index);
 dcnv4_status dcnv4i_gpu_run(const void *program, dcnv4_pass pass, const dcnv4i_buffers *buffers, void *stream);
 dcnv4_status dcnv4i_gpu_floor_run(const void *program, dcnv4_pass pass, dcnv4_floor floor, const dcnv4i_buffers *buffers,
                                   void *stream);

@@ -1,6 +1,6 @@
 /* The operator in scalar float64 arithmetic, to be read beside docs/operator.md: the measure of the other backends.
  * Whatever the storage, every element is read exactly and every result is rounded once. */
-#include "../../core/deform_conv.h"
+#include "../../core/deform_conv_problem.h"
 #include "../../core/element.h"
 #include "reference.h"
 

@@ -172,7 +172,7 @@ static void refuses(void **state) {
         assert_int_equal(dcnv4_candidate_count(NULL, output), 0);
         assert_int_equal(dcnv4_candidate_count(run.plan, DCNV4_PART_GRAD_VALUE), 0);
         assert_int_equal(dcnv4_candidate_count(run.plan, (dcnv4_part)3), 0);
-        assert_int_equal(dcnv4_candidate_count(run.plan, (dcnv4_part)-1), 0);
+        assert_int_equal(dcnv4_candidate_count(run.plan, -1), 0);
         for (int i = 0; i < 3; ++i) {
             assert_refused(dcnv4_candidate_info_get(run.plan, output, wrong[i], &info), DCNV4_INVALID_ARGUMENT,
                            "number");

@@ -1,5 +1,5 @@
 /* Any numbers as a problem: the library and the statement of legal_problem.h agree on what is legal and what follows. */
-#include "../../core/deform_conv.h"
+#include "../../core/deform_conv_problem.h"
 #include "../support/legal_problem.h"
 
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 #!/bin/sh
-# What the library exports is what the header declares, and what it is made of takes no other global names.
-#   check_symbols.sh NM HEADER LIBRARY OBJECT…
+# What the library exports is what the headers declare, and what it is made of takes no other global names.
+#   check_symbols.sh NM HEADERS LIBRARY OBJECT…
 set -eu
-nm=$1 header=$2 library=$3
+nm=$1 headers=$2 library=$3
 shift 3
 
-declared=$(sed -n 's/^DCNV4_API .*[ *]\(dcnv4_[a-z0-9_]*\)(.*/\1/p' "$header" | sort)
-[ "$(printf '%s\n' "$declared" | wc -l)" -ge 20 ] || { echo "the header's functions were not found"; exit 1; }
+declared=$(sed -n 's/^DCNV4_API .*[ *]\(dcnv4_[a-z0-9_]*\)(.*/\1/p' "$headers"/*.h | sort)
+[ "$(printf '%s\n' "$declared" | wc -l)" -ge 20 ] || { echo "the headers' functions were not found"; exit 1; }
 
 # What compilers and sanitizers add is not ours.
 foreign='^(_init|_fini|mangle_path|__bss_start|_edata|_end|_+(asan|hwasan|msan|tsan|ubsan|sanitizer|odr_asan|start|stop|gcov|llvm|sancov).*|_ZTI.*)$'

@@ -1,6 +1,6 @@
 /* The comparison of a device with the reference, on one that is right, or wrong where it is told to be. */
 #include "../support/harness.h"
-#include "../../core/deform_conv.h"
+#include "../../core/deform_conv_problem.h"
 #include "../../core/self_check.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef DCNV4I_LAUNCH_H
 #define DCNV4I_LAUNCH_H
 
-#include "../../../core/deform_conv.h"
+#include "../../../core/deform_conv_problem.h"
 #include "../program.h"
 
 /* The parts of the operator (dcnv4_part). Each has a geometry of its own; those with the same one are compiled together. */

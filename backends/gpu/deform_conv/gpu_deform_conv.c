@@ -72,26 +72,26 @@ static int32_t dtype(const dcnv4i_problem *base) {
 
 /* ---- Candidates ----------------------------------------------------------------------------------------------------- */
 
-static int list_candidates(const dcnv4i_gpu_program *base, dcnv4_part id,
+static int list_candidates(const dcnv4i_gpu_program *base, int id,
                            dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES]) {
     const dcnv4i_deform_conv_program *const p = (const dcnv4i_deform_conv_program *)base;
-    return dcnv4i_candidates_of(&base->gpu->limits, p->problem, id, false, candidates);
+    return dcnv4i_candidates_of(&base->gpu->limits, p->problem, (dcnv4_part)id, false, candidates);
 }
 
-static int64_t candidate_count(const dcnv4i_gpu_program *base, dcnv4_part id) {
+static int64_t candidate_count(const dcnv4i_gpu_program *base, int id) {
     dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES];
     return list_candidates(base, id, candidates);
 }
 
-static void candidate_info(const dcnv4i_gpu_program *base, dcnv4_part id, int64_t index, dcnv4_candidate_info *info) {
+static void candidate_info(const dcnv4i_gpu_program *base, int id, int64_t index, dcnv4_candidate_info *info) {
     dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES];
     list_candidates(base, id, candidates);
-    const dcnv4i_geometry used = dcnv4i_passes_geometry((const dcnv4i_deform_conv_program *)base, id, false);
-    dcnv4i_geometry_words(&candidates[index], id, info->words);
+    const dcnv4i_geometry used = dcnv4i_passes_geometry((const dcnv4i_deform_conv_program *)base, (dcnv4_part)id, false);
+    dcnv4i_geometry_words(&candidates[index], (dcnv4_part)id, info->words);
     info->in_use = dcnv4i_geometry_equal(&candidates[index], &used);
 }
 
-static dcnv4_status candidate_create(const dcnv4i_gpu_program *base, const dcnv4i_problem *problem, dcnv4_part id,
+static dcnv4_status candidate_create(const dcnv4i_gpu_program *base, const dcnv4i_problem *problem, int id,
                                      int64_t index, dcnv4i_gpu_program **result) {
     dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES];
     dcnv4i_choices choices = {.any = true};
@@ -103,15 +103,15 @@ static dcnv4_status candidate_create(const dcnv4i_gpu_program *base, const dcnv4
     if (status != DCNV4_SUCCESS)
         return status;
     return hand_over(candidate,
-                     dcnv4i_passes_make(candidate, base->gpu, (const dcnv4i_deform_conv *)problem, &choices, (int)id),
+                     dcnv4i_passes_make(candidate, base->gpu, (const dcnv4i_deform_conv *)problem, &choices, id),
                      result);
 }
 
-static dcnv4_status candidate_keep(const dcnv4i_gpu_program *base, dcnv4_part id, int64_t index) {
+static dcnv4_status candidate_keep(const dcnv4i_gpu_program *base, int id, int64_t index) {
     dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES];
     list_candidates(base, id, candidates);
     return dcnv4i_choices_keep(&base->gpu->modules, &base->gpu->limits,
-                               ((const dcnv4i_deform_conv_program *)base)->problem, id,
+                               ((const dcnv4i_deform_conv_program *)base)->problem, (dcnv4_part)id,
                                index > 0 ? &candidates[index] : NULL);
 }
 

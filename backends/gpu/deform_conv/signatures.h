@@ -2,7 +2,7 @@
 #ifndef DCNV4I_SIGNATURES_H
 #define DCNV4I_SIGNATURES_H
 
-#include "../../../core/deform_conv.h"
+#include "../../../core/deform_conv_problem.h"
 #include "../../kernels/language/argument_lists.h"
 #include "../../kernels/deform_conv/parameters.h"
 #include "../program.h"

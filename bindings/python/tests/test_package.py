@@ -36,7 +36,7 @@ def wheel(tmp_path_factory):
 
 
 def test_wheel(wheel):
-    header = (ROOT / "include" / "dcnv4" / "dcnv4.h").read_text()
+    header = (ROOT / "include" / "dcnv4" / "runtime.h").read_text()
     version = ".".join(re.search(rf"VERSION_{part} (\d+)", header).group(1) for part in ("MAJOR", "MINOR", "PATCH"))
     assert re.fullmatch(rf"dcnv4-{re.escape(version)}-py3-none-(?!any)\w+\.whl", wheel.name)
     names = zipfile.ZipFile(wheel).namelist()

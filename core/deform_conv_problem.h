@@ -1,6 +1,6 @@
 /* DCNv4 as an operator: every check of a problem, and the sizes that follow from it, none of which overflows. */
-#ifndef DCNV4I_DEFORM_CONV_H
-#define DCNV4I_DEFORM_CONV_H
+#ifndef DCNV4I_DEFORM_CONV_PROBLEM_H
+#define DCNV4I_DEFORM_CONV_PROBLEM_H
 
 #include "operator.h"
 

@@ -1,4 +1,4 @@
-#include "deform_conv.h"
+#include "deform_conv_problem.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
