@@ -2,12 +2,13 @@
 # intel-opencl-rt 2026.2.0 (PyPI), Intel's OpenCL for processors: installed by pip, it is no OpenCL platform.
 #
 # Programs find OpenCL drivers by .icd files, of one line with the library's path. Those of this wheel name a folder
-# /opt/anaconda1anaconda2anaconda3/lib, which is there before conda replaces it; pip does not. So an OpenCL loader that is
-# given the environment's folder etc/OpenCL/vendors finds no platform, and no error says why. Nor does the wheel require
-# intel-cmplr-lib-rt, without which its libraries, its own libOpenCL.so.1 among them, cannot be loaded. With that package
-# installed and the path in an .icd file put right, there is one platform.
+# /opt/anaconda1anaconda2anaconda3/lib, which is there before conda replaces it; pip does not. So an OpenCL loader
+# that is given the environment's folder etc/OpenCL/vendors finds no platform, and no error says why. Nor does the
+# wheel require intel-cmplr-lib-rt, without which its libraries, its own libOpenCL.so.1 among them, cannot be loaded.
+# With that package installed and the path in an .icd file put right, there is one platform.
 #
-# Expected: one platform after pip install. Seen: clGetPlatformIDs -1001 (no platform); with both put right, 1 platform.
+# Expected: one platform after pip install. Seen: clGetPlatformIDs -1001 (no platform); with both put right, 1
+# platform.
 # Downloads 300 MB.
 set -eu
 folder=$(mktemp -d)
