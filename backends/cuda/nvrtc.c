@@ -105,8 +105,10 @@ static dcnv4_status compile(const char *target, bool ahead, const char *source, 
                            known == 0 ? "an older" : "a newer");
     char architecture[48];
     snprintf(architecture, sizeof architecture, "--gpu-architecture=%s_%d", known == number ? "sm" : "compute", known);
-    const char *const options[] = {architecture, "--std=c++17", "--disable-warnings"};
-    const int count = sizeof options / sizeof *options;
+    /* From 12.9 on NVRTC has a cache of its own, for which it loads and initialises the driver. Older ones do not know the
+     * last option. */
+    const char *const options[] = {architecture, "--std=c++17", "--disable-warnings", "--no-cache"};
+    const int count = compiler.version >= 1209 ? 4 : 3;
     if (known == number)
         return dcnv4i_compiler_run(&compiler, target, source, count, options, binary, portable);
     return dcnv4i_compiler_run(&compiler, target, source, count, options, NULL, binary);

@@ -324,9 +324,13 @@ CUresult cuMemcpyDtoH_v2(void *to, CUdeviceptr from, size_t length) {
 
 /* ---- NVRTC ------------------------------------------------------------------------------------------------------------------ */
 
+static bool compiler_is_newer(void) {
+    return fake_asked("FAKE_NVRTC", "newer");
+}
+
 nvrtcResult nvrtcVersion(int *major, int *minor) {
     CALL();
-    *major = 12, *minor = 4;
+    *major = 12, *minor = compiler_is_newer() ? 9 : 4;
     return FAKE_OK;
 }
 
@@ -354,6 +358,11 @@ nvrtcResult nvrtcCreateProgram(nvrtcProgram *program, const char *source, const 
 
 nvrtcResult nvrtcCompileProgram(nvrtcProgram program, int count, const char *const *options) {
     const char *architecture = fake_option(count, options, "--gpu-architecture=");
+    const bool no_cache = fake_option(count, options, "--no-cache");
+    if (no_cache && !compiler_is_newer())
+        return FAKE_INVALID_OPTION;
+    if (!no_cache && compiler_is_newer())
+        fake_misuse("a compiler that has a cache of its own is let initialise the driver");
     return fake_program_compile(program, architecture ? architecture : fake_option(count, options, "-arch="));
 }
 
