@@ -3,8 +3,8 @@
 #
 # Programs ask it which of their kernels the processor can run. SSE2 is part of x86-64: the answer cannot be 0, and
 # CPUID says so in the same program. zig's own run-time library (lib/compiler_rt/fmv.zig) has the variables that the
-# answers are read from, zeroed, and a __cpu_indicator_init that does not fill them. It compiles and links without a warning, and what is chosen is the slowest kernel. gcc
-# answers rightly, and so did clang 19.
+# answers are read from, zeroed, and a __cpu_indicator_init that does not fill them. It compiles and links without a
+# warning, and what is chosen is the slowest kernel. gcc answers rightly, and so did clang 19.
 #
 # Expected: sse2 1. Seen: sse2 0 (with __builtin_cpu_init() before, too), CPUID's bit 1; gcc: 1. Needs gcc.
 set -eu
