@@ -1,24 +1,37 @@
-# The texts of backends/kernels as one C file of character arrays, made anew when one of them changes.
+# The texts of backends/kernels as one C file of character arrays, made again when one of them changes.
 set(dcnv4_kernel_texts
-  dcnv4i_argument_lists language/argument_lists.h
-  dcnv4i_kernel_deform_conv_parameters deform_conv/parameters.h
-  dcnv4i_kernel_roofline_parameters roofline_parameters.h
   dcnv4i_kernel_sample sampling/sample.inl
+  dcnv4i_kernel_cells sampling/cells.inl
+  dcnv4i_kernel_vector_cells sampling/vector_cells.inl
+  dcnv4i_kernel_channels sampling/channels.inl
+  dcnv4i_kernel_gather sampling/gather.inl
+  dcnv4i_kernel_scatter sampling/scatter.inl
+  dcnv4i_kernel_derivatives sampling/derivatives.inl
+  dcnv4i_kernel_deform_conv_parameters deform_conv/parameters.h
   dcnv4i_kernel_points deform_conv/points.inl
+  dcnv4i_kernel_tiles deform_conv/tiles.inl
   dcnv4i_kernel_runs deform_conv/runs.inl
-  dcnv4i_kernel_forward deform_conv/forward.inl
-  dcnv4i_kernel_slopes deform_conv/slopes.inl
-  dcnv4i_kernel_backward_run deform_conv/backward_run.inl
-  dcnv4i_kernel_backward_points deform_conv/backward_points.inl
-  dcnv4i_kernel_backward_scatter deform_conv/backward_scatter.inl
-  dcnv4i_kernel_backward_tiles deform_conv/backward_tiles.inl
+  dcnv4i_kernel_forward_exact deform_conv/forward_exact.inl
+  dcnv4i_kernel_forward_plain deform_conv/forward_plain.inl
+  dcnv4i_kernel_forward_staged deform_conv/forward_staged.inl
+  dcnv4i_kernel_forward_run deform_conv/forward_run.inl
+  dcnv4i_kernel_backward_exact deform_conv/backward_exact.inl
+  dcnv4i_kernel_backward_points_plain deform_conv/backward_points_plain.inl
+  dcnv4i_kernel_backward_points_staged deform_conv/backward_points_staged.inl
+  dcnv4i_kernel_backward_points_run deform_conv/backward_points_run.inl
+  dcnv4i_kernel_backward_scatter_bands deform_conv/backward_scatter_bands.inl
+  dcnv4i_kernel_backward_scatter_tiles deform_conv/backward_scatter_tiles.inl
+  dcnv4i_kernel_backward_scatter_atomic deform_conv/backward_scatter_atomic.inl
   dcnv4i_kernel_backward_both deform_conv/backward_both.inl
+  dcnv4i_kernel_roofline_parameters roofline_parameters.h
   dcnv4i_kernel_roofline roofline.inl
   dcnv4i_dialect_opencl language/dialect_opencl.h
   dcnv4i_dialect_cuda language/dialect_cuda.h
   dcnv4i_dialect_hip language/dialect_hip.h
   dcnv4i_dialect_cxx language/dialect_cxx.h
-  dcnv4i_vectors_plain language/vectors_plain.h)
+  dcnv4i_vectors_plain language/vectors_plain.h
+  dcnv4i_index_arithmetic language/index_arithmetic.h
+  dcnv4i_argument_lists language/argument_lists.h)
 
 set(kernel_text ${PROJECT_BINARY_DIR}/kernel_text.c)
 set(definitions "")
@@ -35,8 +48,9 @@ string(SHA256 fingerprint "${definitions}")
 string(PREPEND definitions "#include \"${PROJECT_SOURCE_DIR}/backends/gpu/runtime/kernel_text.h\"\n")
 string(APPEND definitions
   "const char dcnv4i_kernel_fingerprint[] = \"${fingerprint}\";\n"
-  "const char *const dcnv4i_words_opencl[] = {dcnv4i_dialect_opencl, 0};\n"
-  "const char *const dcnv4i_words_cuda[] = {dcnv4i_dialect_cuda, dcnv4i_dialect_cxx, dcnv4i_vectors_plain, 0};\n"
-  "const char *const dcnv4i_words_hip[] = {dcnv4i_dialect_hip, dcnv4i_dialect_cxx, dcnv4i_vectors_plain, 0};\n")
+  "#define IN_CXX dcnv4i_dialect_cxx, dcnv4i_vectors_plain, dcnv4i_index_arithmetic, dcnv4i_argument_lists, 0\n"
+  "const char *const dcnv4i_words_opencl[] = {dcnv4i_dialect_opencl, dcnv4i_index_arithmetic, dcnv4i_argument_lists, 0};\n"
+  "const char *const dcnv4i_words_cuda[] = {dcnv4i_dialect_cuda, IN_CXX};\n"
+  "const char *const dcnv4i_words_hip[] = {dcnv4i_dialect_hip, IN_CXX};\n")
 file(CONFIGURE OUTPUT ${kernel_text} CONTENT "${definitions}" @ONLY)
 target_sources(dcnv4_objects PRIVATE ${kernel_text})

@@ -113,7 +113,7 @@ static dcnv4i_recipe make_recipe(const task *t, int32_t dtype) {
         dcnv4i_text_define(&text, constants[i].name, constants[i].number);
     return (dcnv4i_recipe){
         .constants = text.bytes,
-        .texts = {dcnv4i_argument_lists, dcnv4i_kernel_roofline_parameters, dcnv4i_kernel_roofline},
+        .texts = {dcnv4i_kernel_roofline_parameters, dcnv4i_kernel_roofline},
         .kernels = {[KERNEL_MEMORY] = "dcn_roofline_memory", [KERNEL_LOADS] = "dcn_roofline_loads"},
     };
 }

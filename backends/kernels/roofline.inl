@@ -1,15 +1,15 @@
-/* What no implementation of a pass can do without, and nothing else, to be timed beside it. Only the dtype and
- * the width of an access matter here. */
+/* Kernels that do the least that any implementation of a pass must do, to be timed beside it. Only the dtype and the
+ * width of an access (DCN_VECTOR) matter. */
 
 #define DCN_ITEM (DCN_GROUP_ID * DCN_FLAT_GROUP + DCN_LOCAL_ID)
 
-/* Stores a sum that no input can have made impossible to leave out. */
-DCN_INLINE void dcn_keep(dcn_vector sum, DCN_GLOBAL dcn_item *to) {
+/* A store that practically never happens: it keeps the compiler from removing the computation of sum. */
+DCN_INLINE void dcn_keep(dcn_vector sum, DCN_GLOBAL dcn_element *to) {
     if (dcn_dot(sum, sum, 0.0f) == 1.2345678e-30f)
         dcn_store(to, 0, sum);
 }
 
-/* Reads up to three tensors and writes up to two, each element once; a work-item has one vector of each. Counts are of
+/* Reads up to three tensors and writes up to two, each element once; a work-item has one vector of each. Counts are in
  * vectors. */
 DCN_KERNEL(dcn_roofline_memory, DCN_FLAT_GROUP)
 (DCN_PARAMETERS(ROOFLINE_MEMORY)) {
@@ -29,8 +29,8 @@ DCN_KERNEL(dcn_roofline_memory, DCN_FLAT_GROUP)
     dcn_keep(sum, x);
 }
 
-/* Each work-item loads `cells` times four vectors, with a multiply-add for each, from the first `vectors` (a power of two)
- * of value, which stay in the first-level cache; neighbouring work-items load neighbouring ones. */
+/* Each work-item loads four vectors `cells` times, with a multiply-add for each, from the first `vectors` (a power
+ * of two) of value, which stay in the first-level cache; neighbouring work-items load neighbouring vectors. */
 DCN_KERNEL(dcn_roofline_loads, DCN_FLAT_GROUP)
 (DCN_PARAMETERS(ROOFLINE_LOADS)) {
     value += value_at, output += output_at;

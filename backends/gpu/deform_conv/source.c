@@ -69,7 +69,7 @@ static void define_geometry(dcnv4i_text *to, const dcnv4i_limits *limits, const 
         {"TILE_W", geometry->tile_w},
         {"TILE_GROUPS", geometry->tile_groups},
         {"RUN", geometry->run},
-        {"TAPS", geometry->taps},
+        {"ROUND_POINTS", geometry->taps},
         {"STAGED", geometry->staged},
         {"SCATTER", geometry->scatter},
         {"SCATTER_BANDS", DCNV4I_SCATTER_BANDS},
@@ -107,25 +107,57 @@ char *dcnv4i_deform_conv_layer(const dcnv4i_deform_conv *problem) {
 
 /* ---- Texts and kernels ----------------------------------------------------------------------------------------------- */
 
+static void add(const char ***next, const char *text) {
+    *(*next)++ = text;
+}
+
+/* Each way of a part is a text of its own, after what it shares with the others. */
+static void add_forward(const char ***next, const dcnv4i_geometry *geometry) {
+    add(next, dcnv4i_kernel_gather);
+    if (geometry->run > 1 || geometry->staged)
+        add(next, dcnv4i_kernel_forward_exact);
+    add(next, geometry->run > 1  ? dcnv4i_kernel_forward_run
+              : geometry->staged ? dcnv4i_kernel_forward_staged
+                                 : dcnv4i_kernel_forward_plain);
+}
+
+static void add_scatter(const char ***next, const dcnv4i_geometry *geometry) {
+    static const char *const ways[] = {
+        [DCNV4I_SCATTER_BANDS] = dcnv4i_kernel_backward_scatter_bands,
+        [DCNV4I_SCATTER_TILES] = dcnv4i_kernel_backward_scatter_tiles,
+        [DCNV4I_SCATTER_ATOMIC] = dcnv4i_kernel_backward_scatter_atomic,
+    };
+    add(next, dcnv4i_kernel_scatter);
+    add(next, ways[geometry->scatter]);
+}
+
+static void add_points(const char ***next, dcnv4i_part_set parts, const dcnv4i_geometry *geometry) {
+    add(next, dcnv4i_kernel_derivatives);
+    add(next, dcnv4i_kernel_backward_exact);
+    add(next, geometry->run > 1  ? dcnv4i_kernel_backward_points_run
+              : geometry->staged ? dcnv4i_kernel_backward_points_staged
+                                 : dcnv4i_kernel_backward_points_plain);
+    if (does_both(parts, geometry))
+        add(next, dcnv4i_kernel_backward_both);
+}
+
 static void choose_texts(const char **next, dcnv4i_part_set parts, const dcnv4i_geometry *geometry) {
-    const bool tiles = geometry->scatter == DCNV4I_SCATTER_TILES;
-    *next++ = dcnv4i_argument_lists;
-    *next++ = dcnv4i_kernel_deform_conv_parameters;
-    *next++ = dcnv4i_kernel_sample;
-    *next++ = dcnv4i_kernel_points;
+    add(&next, dcnv4i_kernel_sample);
+    add(&next, dcnv4i_kernel_cells);
+    add(&next, dcnv4i_kernel_channels);
     if (geometry->run > 1)
-        *next++ = dcnv4i_kernel_runs;
+        add(&next, dcnv4i_kernel_vector_cells);
+    add(&next, dcnv4i_kernel_deform_conv_parameters);
+    add(&next, dcnv4i_kernel_points);
+    add(&next, dcnv4i_kernel_tiles);
+    if (geometry->run > 1)
+        add(&next, dcnv4i_kernel_runs);
     if (has(parts, DCNV4_PART_OUTPUT))
-        *next++ = dcnv4i_kernel_forward;
+        add_forward(&next, geometry);
     if (has(parts, DCNV4_PART_GRAD_VALUE))
-        *next++ = tiles ? dcnv4i_kernel_backward_tiles : dcnv4i_kernel_backward_scatter;
-    if (has(parts, DCNV4_PART_GRAD_OFFSET_MASK)) {
-        *next++ = dcnv4i_kernel_slopes;
-        if (geometry->run > 1)
-            *next++ = dcnv4i_kernel_backward_run;
-        *next++ = does_both(parts, geometry) ? dcnv4i_kernel_backward_both : dcnv4i_kernel_backward_points;
-    }
-    *next = NULL;
+        add_scatter(&next, geometry);
+    if (has(parts, DCNV4_PART_GRAD_OFFSET_MASK))
+        add_points(&next, parts, geometry);
 }
 
 static void choose_kernels(const char *kernels[DCNV4I_KERNELS], const dcnv4i_deform_conv *problem,

@@ -1,37 +1,39 @@
-/* value, offset_mask, grad_output → grad_value and grad_offset_mask, on a CPU: what of its points a run's gradients need is
- * found once for both. README.md beside this file says who does what. */
+/* value, offset_mask, grad_output → grad_value and grad_offset_mask, on CPUs: the cells of a run's points are found
+ * once for both gradients. */
 
-/* Copies the channels of a share's first group, as float32s, with sums between them, which are zeroed. A pixel's lie side by
- * side then, and rows of them in the first-level cache, where pixels of many groups would all want the same few of its
- * sets. */
-DCN_INLINE void dcn_pack(const DCN_GLOBAL dcn_item *value, const DCN_PRIVATE dcn_share *own, DCN_GLOBAL float *packed) {
+/* Makes the packed copy of a share's first group (DCN_PACKED): values as float32, and sums of 0. The copy's rows fit
+ * the first-level cache; in the tensors, pixels are often a large power of two apart, so that those of one group
+ * would compete for few of its sets. */
+DCN_INLINE void dcn_pack(const DCN_GLOBAL dcn_element *value, const DCN_PRIVATE dcn_share *own,
+                         DCN_GLOBAL float *packed) {
     value += own->group * DCN_CHANNELS;
     for (dcn_index pixel = own->begin; pixel < own->end; ++pixel, packed += DCN_PACKED)
         DCN_UNROLL_VECTORS
-        for (int v = 0; v < DCN_LANE_VECTORS; ++v) {
-            dcn_store_sum(packed, v * DCN_VECTOR, dcn_load(value, pixel * DCN_VALUE_STRIDE + v * DCN_VECTOR));
-            dcn_store_sum(packed, DCN_CHANNELS + v * DCN_VECTOR, dcn_zero());
-        }
+    for (int v = 0; v < DCN_LANE_VECTORS; ++v) {
+        dcn_store_sum(packed, v * DCN_VECTOR, dcn_load(value, pixel * DCN_VALUE_STRIDE + v * DCN_VECTOR));
+        dcn_store_sum(packed, DCN_CHANNELS + v * DCN_VECTOR, dcn_zero());
+    }
 }
 
-/* Writes the sums out. */
+/* Writes the sums to grad_value. */
 DCN_INLINE void dcn_unpack(const DCN_GLOBAL float *packed, const DCN_PRIVATE dcn_share *own,
-                           DCN_GLOBAL dcn_item *grad_value) {
+                           DCN_GLOBAL dcn_element *grad_value) {
     grad_value += own->group * DCN_CHANNELS;
     for (dcn_index pixel = own->begin; pixel < own->end; ++pixel, packed += DCN_PACKED)
         DCN_UNROLL_VECTORS
-        for (int v = 0; v < DCN_LANE_VECTORS; ++v)
-            dcn_store(grad_value, pixel * DCN_GRAD_VALUE_STRIDE + v * DCN_VECTOR,
-                      dcn_load_sum(packed, DCN_CHANNELS + v * DCN_VECTOR));
+    for (int v = 0; v < DCN_LANE_VECTORS; ++v)
+        dcn_store(grad_value, pixel * DCN_GRAD_VALUE_STRIDE + v * DCN_VECTOR,
+                  dcn_load_sum(packed, DCN_CHANNELS + v * DCN_VECTOR));
 }
 
-/* Each work-group has a share of the groups of one image, and a band of its rows: of value's, to whose gradients nobody else
- * adds, and of output's, for whose points it writes the gradients. If it has all rows, it does both at once, on a copy of one
- * group's channels after the other in its part of the workspace; else the sums of 16-bit types are there. */
+/* Each work-group has some groups of one image and a band of its rows: it owns the band in grad_value, and writes
+ * the gradients of the points of the same band of output. If the band is the whole image it computes both at once,
+ * group after group, on a packed copy in the workspace. Else it scatters as dcn_backward_scatter does, and the
+ * workspace has the sums of 16-bit types. */
 DCN_KERNEL(dcn_backward, 1)
 (DCN_PARAMETERS(BOTH)) {
     value += value_at, offset_mask += offset_mask_at, grad_output += grad_output_at;
-    grad_offset_mask += grad_offset_mask_at, grad_value += grad_value_at, workspace += workspace_at, reach += reach_at;
+    grad_offset_mask += grad_offset_mask_at, grad_value += grad_value_at, workspace += workspace_at, bounds += bounds_at;
     dcn_sizes sizes;
     sizes.height = height, sizes.width = width;
     sizes.output_height = output_height, sizes.output_width = output_width;
@@ -51,11 +53,12 @@ DCN_KERNEL(dcn_backward, 1)
     }
     DCN_GLOBAL float *const sums = DCN_SUMS(grad_value, workspace);
     const dcn_long band = DCN_GROUP_ID % bands;
-    const dcn_index first = (dcn_index)(output_height * band / bands), end = (dcn_index)(output_height * (band + 1) / bands);
+    const dcn_index first = (dcn_index)(output_height * band / bands),
+                    end = (dcn_index)(output_height * (band + 1) / bands);
     dcn_clear_share(sums, &own, 0);
     for (dcn_index oy = 0; oy < sizes.output_height; ++oy) {
         const int ours = oy >= first && oy < end;
-        const int reached = dcn_reaches(reach, own.n * sizes.output_height + oy, &own, bands);
+        const int reached = dcn_touches(bounds, own.n * sizes.output_height + oy, &own, bands);
         for (dcn_index ox = 0; ox < sizes.output_width && (ours || reached); ox += DCN_RUN)
             for (dcn_index group = own.group; group < own.end_group; ++group) {
                 const dcn_run run = dcn_run_of(own.n, oy, ox, group, offset_mask, &sizes);

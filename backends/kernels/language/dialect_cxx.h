@@ -1,4 +1,4 @@
-/* What the dialects of CUDA and HIP have in common: C++ without address spaces or vectors. vectors_plain.h follows. */
+/* What the dialects of CUDA and HIP share: C++ without address spaces or vector types. vectors_plain.h follows. */
 
 #define DCN_GLOBAL
 #define DCN_LOCAL
@@ -25,25 +25,25 @@ typedef unsigned dcn_unsigned;
 #endif
 
 #if DCN_DTYPE == DCN_FLOAT32
-typedef float dcn_item;
+typedef float dcn_element;
 
-DCN_INLINE float dcn_decode(dcn_item item) {
+DCN_INLINE float dcn_decode(dcn_element item) {
     return item;
 }
 
-DCN_INLINE dcn_item dcn_encode(float number) {
+DCN_INLINE dcn_element dcn_encode(float number) {
     return number;
 }
 #elif DCN_DTYPE != DCN_FLOAT16
-typedef unsigned short dcn_item;
+typedef unsigned short dcn_element;
 
-DCN_INLINE float dcn_decode(dcn_item item) {
+DCN_INLINE float dcn_decode(dcn_element item) {
     return DCN_FLOAT_OF((unsigned)item << 16);
 }
 
-/* The upper half of a float32, rounded to nearest, ties to even; a NaN stays one. */
-DCN_INLINE dcn_item dcn_encode(float number) {
+/* The upper half of a float32, rounded to nearest, ties to even; NaN stays NaN. */
+DCN_INLINE dcn_element dcn_encode(float number) {
     const unsigned bits = DCN_BITS_OF(number);
-    return (dcn_item)((number != number ? bits | 0x400000u : bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+    return (dcn_element)((number != number ? bits | 0x400000u : bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 #endif

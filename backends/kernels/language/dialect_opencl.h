@@ -1,8 +1,8 @@
-/* The neutral vocabulary in OpenCL C 1.2. */
+/* The vocabulary in OpenCL C 1.2. */
 
 #define DCN_INLINE static inline
-/* What is compiled once, not in each of the copies that PoCL makes of a kernel. */
-#define DCN_APART static __attribute__((noinline))
+/* A function that is compiled once; PoCL compiles a kernel three times, with everything that is inlined. */
+#define DCN_NOINLINE static __attribute__((noinline))
 #define DCN_GLOBAL __global
 #define DCN_LOCAL __local
 #define DCN_LOCAL_ARRAY __local
@@ -10,17 +10,17 @@
 #define DCN_RESTRICT restrict
 #define DCN_ALIGN(bytes) __attribute__((aligned(bytes)))
 #define DCN_KERNEL(name, work_group) __kernel __attribute__((reqd_work_group_size(work_group, 1, 1))) void name
-#define DCN_KERNEL_OF(name, work_group, registers) DCN_KERNEL(name, work_group)
+#define DCN_KERNEL_WITH_REGISTERS(name, work_group, registers) DCN_KERNEL(name, work_group)
 #define DCN_BARRIER() barrier(CLK_LOCAL_MEM_FENCE)
 #define DCN_GROUP_ID ((dcn_index)get_group_id(0))
 #define DCN_LOCAL_ID ((int)get_local_id(0))
-#define DCN_GROUP_ID_AGAIN DCN_GROUP_ID
-#define DCN_LOCAL_ID_AGAIN DCN_LOCAL_ID
+#define DCN_GROUP_ID_RECOMPUTED DCN_GROUP_ID
+#define DCN_LOCAL_ID_RECOMPUTED DCN_LOCAL_ID
 #define DCN_UNROLL _Pragma("unroll")
 #if DCN_RUN > 1
-#define DCN_UNROLL_TAPS
+#define DCN_UNROLL_LOADS
 #else
-#define DCN_UNROLL_TAPS DCN_UNROLL
+#define DCN_UNROLL_LOADS DCN_UNROLL
 #endif
 #define DCN_UNROLL_BY_2 _Pragma("unroll 2")
 #define DCN_UNROLL_BY_4 _Pragma("unroll 4")
@@ -32,7 +32,7 @@
 #define DCN_FLOOR floor
 #define DCN_SATURATE(number) DCN_MIN(DCN_MAX(number, 0.0f), 1.0f)
 #define DCN_MIN_INDEX min
-#define DCN_KEEP(number) ((void)0)
+#define DCN_PIN(number) ((void)0)
 #define DCN_MULTIPLY_HIGH mul_hi
 #define DCN_MAX_INDEX max
 #define DCN_INFINITY INFINITY
@@ -50,7 +50,7 @@ typedef uint dcn_unsigned;
 #define DCN_INDEX_MAX INT_MAX
 #endif
 
-/* ---- Vectors: DCN_VECTOR is 1, 2, 4, 8 or 16 floats ---------------------------------------------------------------- */
+/* ---- Vectors: DCN_VECTOR is 1, 2, 4, 8 or 16 floats -------------------------------------------------------------- */
 
 #define DCN_PASTE_(a, b) a##b
 #define DCN_PASTE(a, b) DCN_PASTE_(a, b)
@@ -101,9 +101,9 @@ DCN_INLINE dcn_vector dcn_fma(float factor, dcn_vector a, dcn_vector b) {
     return factor * a + b;
 }
 
-#define dcn_unpaired(a) (a) /* vectors_plain.h says what for */
+#define dcn_unpaired(a) (a) /* see vectors_plain.h */
 
-/* Sums of products that are to be added up in the end: of the components of two vectors, no more than 8 of them. */
+/* Partial sums of a dot product, to be added up at the end: at most 8 of them. */
 #if DCN_VECTOR == 16
 typedef float8 dcn_partials;
 
@@ -143,7 +143,7 @@ DCN_INLINE int dcn_finite(dcn_vector a) {
 #endif
 }
 
-/* Whether all are 0, not NaN. */
+/* Whether all components are 0, and none NaN. */
 DCN_INLINE int dcn_are_zero8(float8 a) {
     return dot(a.lo * a.lo + a.hi * a.hi, (float4)(1.0f)) == 0.0f;
 }
@@ -156,7 +156,7 @@ DCN_INLINE int dcn_are_zero(dcn_partials a) {
 #endif
 }
 
-/* Two vectors in one: of each half, the first or the last two of both, by turns or one pair after the other. */
+/* From each half of a and b, the first or last two components of both: interleaved (zip), or as pairs (join). */
 DCN_INLINE float8 dcn_zip_firsts(float8 a, float8 b) {
     return (float8)(a.s0, b.s0, a.s1, b.s1, a.s4, b.s4, a.s5, b.s5);
 }
@@ -173,7 +173,7 @@ DCN_INLINE float8 dcn_join_lasts(float8 a, float8 b) {
     return (float8)(a.s2, a.s3, b.s2, b.s3, a.s6, a.s7, b.s6, b.s7);
 }
 
-/* Each of the four added up. */
+/* sum[i] = the sum of the components of a[i], i = 0 … 3. */
 DCN_INLINE void dcn_sum4(const DCN_PRIVATE dcn_partials *a, DCN_PRIVATE float *sum) {
 #if DCN_VECTOR >= 8
     const float8 p = dcn_zip_firsts(a[0], a[1]) + dcn_zip_lasts(a[0], a[1]);
@@ -194,16 +194,16 @@ DCN_INLINE void dcn_sum4(const DCN_PRIVATE dcn_partials *a, DCN_PRIVATE float *s
 #endif
 }
 
-/* ---- Elements: float32; float16 through the built-ins that need no extension; bfloat16 as bits ---------------------- */
+/* ---- Elements: float32; float16 through the built-ins that need no extension; bfloat16 as bits ------------------- */
 
 #if DCN_DTYPE == DCN_FLOAT32
-typedef float dcn_item;
+typedef float dcn_element;
 #elif DCN_DTYPE == DCN_FLOAT16
-typedef half dcn_item;
+typedef half dcn_element;
 #else
-typedef ushort dcn_item;
+typedef ushort dcn_element;
 
-/* The upper half of a float32, rounded to nearest, ties to even; a NaN stays one. */
+/* The upper half of a float32, rounded to nearest, ties to even; NaN stays NaN. */
 DCN_INLINE DCN_N(ushort) dcn_to_bfloat16(dcn_vector a) {
     const DCN_N(uint) bits = DCN_N(as_uint)(a);
     const DCN_N(uint) rounded = bits + 0x7fffu + (bits >> 16 & 1u);
@@ -223,7 +223,7 @@ DCN_INLINE ushort dcn_to_bfloat16_one(float a) {
 #endif
 
 /* One element. */
-DCN_INLINE float dcn_read(const DCN_GLOBAL dcn_item *tensor, dcn_index at) {
+DCN_INLINE float dcn_read(const DCN_GLOBAL dcn_element *tensor, dcn_index at) {
 #if DCN_DTYPE == DCN_FLOAT32
     return tensor[at];
 #elif DCN_DTYPE == DCN_FLOAT16
@@ -233,7 +233,7 @@ DCN_INLINE float dcn_read(const DCN_GLOBAL dcn_item *tensor, dcn_index at) {
 #endif
 }
 
-DCN_INLINE void dcn_write(DCN_GLOBAL dcn_item *tensor, dcn_index at, float number) {
+DCN_INLINE void dcn_write(DCN_GLOBAL dcn_element *tensor, dcn_index at, float number) {
 #if DCN_DTYPE == DCN_FLOAT32
     tensor[at] = number;
 #elif DCN_DTYPE == DCN_FLOAT16
@@ -243,13 +243,13 @@ DCN_INLINE void dcn_write(DCN_GLOBAL dcn_item *tensor, dcn_index at, float numbe
 #endif
 }
 
-/* A place is a number of bytes, of 32 bits unless DCN_WIDE. */
-#define DCN_PLACES (DCN_DTYPE == DCN_FLOAT32 ? 4u : 2u)
-#define DCN_AT_PLACE(row, place) ((const DCN_GLOBAL dcn_item *)((const DCN_GLOBAL char *)(row) + (place)))
-#define DCN_BEGIN_ROWS(upper, lower, own) ((void)0)
+/* The address of an element is given in units: here, bytes; 32 bits unless DCN_WIDE. */
+#define DCN_ELEMENT_UNITS (DCN_DTYPE == DCN_FLOAT32 ? 4u : 2u)
+#define DCN_AT_UNIT(row, place) ((const DCN_GLOBAL dcn_element *)((const DCN_GLOBAL char *)(row) + (place)))
+#define DCN_FOLD_INTO_ROWS(upper, lower, own) ((void)0)
 
 /* DCN_VECTOR elements. */
-DCN_INLINE dcn_vector dcn_load(const DCN_GLOBAL dcn_item *tensor, dcn_index at) {
+DCN_INLINE dcn_vector dcn_load(const DCN_GLOBAL dcn_element *tensor, dcn_index at) {
 #if DCN_DTYPE == DCN_FLOAT32
     return DCN_VLOAD(float, at, tensor);
 #elif DCN_DTYPE == DCN_FLOAT16
@@ -259,12 +259,12 @@ DCN_INLINE dcn_vector dcn_load(const DCN_GLOBAL dcn_item *tensor, dcn_index at) 
 #endif
 }
 
-/* What a dot product takes. */
+/* Operands of a dot product. */
 typedef dcn_vector dcn_factors;
 #define dcn_load_factors dcn_load
 #define dcn_dot_factors dcn_dot
 
-DCN_INLINE void dcn_store(DCN_GLOBAL dcn_item *tensor, dcn_index at, dcn_vector a) {
+DCN_INLINE void dcn_store(DCN_GLOBAL dcn_element *tensor, dcn_index at, dcn_vector a) {
 #if DCN_DTYPE == DCN_FLOAT32
     DCN_VSTORE(float, a, at, tensor);
 #elif DCN_DTYPE == DCN_FLOAT16
@@ -274,7 +274,7 @@ DCN_INLINE void dcn_store(DCN_GLOBAL dcn_item *tensor, dcn_index at, dcn_vector 
 #endif
 }
 
-/* The same of float32 sums. */
+/* The same for float32 sums. */
 DCN_INLINE dcn_vector dcn_load_sum(const DCN_GLOBAL float *sums, dcn_index at) {
     return DCN_VLOAD(float, at, sums);
 }
@@ -283,12 +283,12 @@ DCN_INLINE void dcn_store_sum(DCN_GLOBAL float *sums, dcn_index at, dcn_vector a
     DCN_VSTORE(float, a, at, sums);
 }
 
-/* Counts one more. Returns how many there were. */
-DCN_INLINE int dcn_count(DCN_LOCAL int *counter) {
+/* Increments a counter atomically. Returns its old value. */
+DCN_INLINE int dcn_increment(DCN_LOCAL int *counter) {
     return atomic_inc(counter);
 }
 
-/* ---- Atomic additions: the best that the device has ----------------------------------------------------------------- */
+/* ---- Atomic additions: the best that the device has -------------------------------------------------------------- */
 
 #if DCN_ATOMICS == DCN_ATOMICS_EXTENSION
 #pragma OPENCL EXTENSION cl_ext_float_atomics : enable
@@ -303,7 +303,7 @@ DCN_INLINE void dcn_atomic_add_one(DCN_GLOBAL float *target, float number) {
 #else
 DCN_INLINE void dcn_atomic_add_one(DCN_GLOBAL float *target, float number) {
     volatile DCN_GLOBAL uint *const bits = (volatile DCN_GLOBAL uint *)target;
-    uint seen = 0, before; /* a first guess; a plain read would race with the others' exchanges */
+    uint seen = 0, before; /* a guess; a plain read would be a data race */
     do {
         before = seen;
         seen = atomic_cmpxchg(bits, before, as_uint(as_float(before) + number));

@@ -1,5 +1,5 @@
-/* Vectors for dialects that have none: arrays of DCN_VECTOR floats, whose loops are unrolled. The dialect above says how one
- * element is converted: dcn_decode and dcn_encode, between a float and the bits of its storage. */
+/* Vectors for languages that have none: arrays of DCN_VECTOR floats with unrolled loops. The dialect above converts
+ * single elements: dcn_decode and dcn_encode, between float32 and the element as it is stored. */
 
 typedef struct dcn_vector {
     float part[DCN_VECTOR];
@@ -22,7 +22,7 @@ DCN_INLINE dcn_vector dcn_scale(float factor, dcn_vector a) {
 
 /* factor·a + b. */
 DCN_INLINE dcn_vector dcn_fma(float factor, dcn_vector a, dcn_vector b) {
-#if DCN_PAIRS && DCN_ALIGNED && DCN_VECTOR % 2 == 0 /* elements that come one at a time lie in no pairs of registers */
+#if DCN_PAIRS && DCN_ALIGNED && DCN_VECTOR % 2 == 0 /* elements loaded one by one are not in pairs of registers */
     DCN_UNROLL
     for (int i = 0; i < DCN_VECTOR; i += 2)
         dcn_fma_two(b.part + i, factor, a.part + i);
@@ -32,7 +32,7 @@ DCN_INLINE dcn_vector dcn_fma(float factor, dcn_vector a, dcn_vector b) {
     return b;
 }
 
-/* The same numbers, of which a compiler that would be slower for it cannot make pairs with others. */
+/* The same vector, hidden from a compiler that would otherwise pack its sums in pairs, which is slower. */
 DCN_INLINE dcn_vector dcn_unpaired(dcn_vector a) {
 #ifdef DCN_UNPAIRED
     DCN_EACH(i) DCN_UNPAIRED(a.part[i]);
@@ -40,7 +40,7 @@ DCN_INLINE dcn_vector dcn_unpaired(dcn_vector a) {
     return a;
 }
 
-/* Sums of products that are to be added up in the end. */
+/* Partial sums of a dot product, to be added up at the end. */
 typedef dcn_vector dcn_partials;
 
 DCN_INLINE dcn_partials dcn_add_products(dcn_vector a, dcn_vector b, dcn_partials sum) {
@@ -65,7 +65,7 @@ DCN_INLINE int dcn_finite(dcn_vector a) {
     return nothing == 0.0f;
 }
 
-/* Each of the four added up. */
+/* sum[i] = the sum of the components of a[i], i = 0 … 3. */
 DCN_INLINE void dcn_sum4(const dcn_partials *a, float *sum) {
     DCN_UNROLL
     for (int v = 0; v < 4; ++v) {
@@ -76,24 +76,25 @@ DCN_INLINE void dcn_sum4(const dcn_partials *a, float *sum) {
     }
 }
 
-/* ---- Elements ------------------------------------------------------------------------------------------------------- */
+/* ---- Elements ---------------------------------------------------------------------------------------------------- */
 
-/* One access of a vector's elements: as wide as the vector where the caller's buffers are aligned to it, up to 16 bytes. */
+/* How wide a vector is accessed: at once, up to 16 bytes, if the caller's buffers are aligned; else element by
+ * element. */
 #if DCN_ALIGNED
 #define DCN_ACCESS_BYTES(type) (DCN_VECTOR * sizeof(type) < 16 ? DCN_VECTOR * sizeof(type) : 16)
 #else
 #define DCN_ACCESS_BYTES(type) sizeof(type)
 #endif
 
-typedef struct DCN_ALIGN(DCN_ACCESS_BYTES(dcn_item)) dcn_items {
-    dcn_item part[DCN_VECTOR];
-} dcn_items;
+typedef struct DCN_ALIGN(DCN_ACCESS_BYTES(dcn_element)) dcn_elements {
+    dcn_element part[DCN_VECTOR];
+} dcn_elements;
 
 #define DCN_HAS_WORDS (DCN_DTYPE != DCN_FLOAT32 && DCN_DTYPE != DCN_FLOAT16 && DCN_ALIGNED && DCN_VECTOR % 2 == 0)
 #if DCN_HAS_WORDS
-/* Two bfloat16 each: a shift makes a float of the lower one and a mask of the upper one. Compilers that see two halves shift
- * the upper one down and up. */
-typedef struct DCN_ALIGN(DCN_ACCESS_BYTES(dcn_item)) dcn_words {
+/* Two bfloat16 in a word: a shift makes a float32 of the lower one, a mask of the upper one. From separate 16-bit
+ * elements compilers would shift the upper one down and up again. */
+typedef struct DCN_ALIGN(DCN_ACCESS_BYTES(dcn_element)) dcn_words {
     unsigned part[DCN_VECTOR / 2];
 } dcn_words;
 #endif
@@ -102,36 +103,36 @@ typedef struct DCN_ALIGN(DCN_ACCESS_BYTES(float)) dcn_sums {
     float part[DCN_VECTOR];
 } dcn_sums;
 
-DCN_INLINE float dcn_read(const dcn_item *tensor, dcn_index at) {
+DCN_INLINE float dcn_read(const dcn_element *tensor, dcn_index at) {
     return dcn_decode(tensor[at]);
 }
 
-DCN_INLINE void dcn_write(dcn_item *tensor, dcn_index at, float number) {
+DCN_INLINE void dcn_write(dcn_element *tensor, dcn_index at, float number) {
     tensor[at] = dcn_encode(number);
 }
 
-DCN_INLINE dcn_vector dcn_load(const dcn_item *tensor, dcn_index at) {
+DCN_INLINE dcn_vector dcn_load(const dcn_element *tensor, dcn_index at) {
     dcn_vector a;
 #if DCN_HAS_WORDS
     const dcn_words words = *(const dcn_words *)(tensor + at);
     DCN_EACH(i) a.part[i] = DCN_FLOAT_OF(i % 2 ? words.part[i / 2] & 0xffff0000u : words.part[i / 2] << 16);
 #else
-    const dcn_items items = *(const dcn_items *)(tensor + at);
+    const dcn_elements items = *(const dcn_elements *)(tensor + at);
     DCN_EACH(i) a.part[i] = dcn_decode(items.part[i]);
 #endif
     return a;
 }
 
-/* What a dot product takes: elements as they are stored, where the device multiplies these, or floats. */
-#if DCN_MULTIPLIES_ITEMS
-typedef dcn_items dcn_factors;
+/* Operands of a dot product: elements as they are stored if the device multiplies these, else float32. */
+#if DCN_MULTIPLIES_ELEMENTS
+typedef dcn_elements dcn_factors;
 
-DCN_INLINE dcn_factors dcn_load_factors(const dcn_item *tensor, dcn_index at) {
-    return *(const dcn_items *)(tensor + at);
+DCN_INLINE dcn_factors dcn_load_factors(const dcn_element *tensor, dcn_index at) {
+    return *(const dcn_elements *)(tensor + at);
 }
 
 DCN_INLINE float dcn_dot_factors(dcn_factors a, dcn_factors b, float sum) {
-    DCN_EACH(i) sum = dcn_fma_items(a.part[i], b.part[i], sum);
+    DCN_EACH(i) sum = dcn_fma_elements(a.part[i], b.part[i], sum);
     return sum;
 }
 #else
@@ -140,10 +141,10 @@ typedef dcn_vector dcn_factors;
 #define dcn_dot_factors dcn_dot
 #endif
 
-DCN_INLINE void dcn_store(dcn_item *tensor, dcn_index at, dcn_vector a) {
-    dcn_items items;
+DCN_INLINE void dcn_store(dcn_element *tensor, dcn_index at, dcn_vector a) {
+    dcn_elements items;
     DCN_EACH(i) items.part[i] = dcn_encode(a.part[i]);
-    *(dcn_items *)(tensor + at) = items;
+    *(dcn_elements *)(tensor + at) = items;
 }
 
 DCN_INLINE dcn_vector dcn_load_sum(const float *sums, dcn_index at) {

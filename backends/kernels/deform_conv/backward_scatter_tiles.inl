@@ -1,13 +1,14 @@
-/* offset_mask, grad_output → grad_value, where a work-group owns a tile of value. README.md beside this file says why.
+/* offset_mask, grad_output → grad_value, on GPUs: a work-group owns a tile of value in one group and gathers what
+ * belongs there, so there are no atomic additions to global memory. The README says how.
  *
- * A *chunk* is DCN_CHUNK_H × DCN_CHUNK_W output pixels. A *hit* is a point whose cell has a pixel in the tile. The cells that
- * have one begin up to one pixel above, or left of, the tile, and are numbered from there. */
+ * A *chunk* is DCN_CHUNK_H × DCN_CHUNK_W output pixels. A *hit* is a point whose cell has a pixel in the tile. Such
+ * cells begin at most one pixel above or left of the tile, and are numbered from there. */
 
 #define DCN_CELLS_W (DCN_TILE_W + 1)
 #define DCN_CELLS (DCN_CELLS_W * (DCN_TILE_H + 1))
 #define DCN_CHUNK_POINTS (DCN_CHUNK_H * DCN_CHUNK_W * DCN_POINTS)
 
-/* The value pixels that a chunk's points reach, all numbers included; none if last < first. */
+/* Bounds of the points of a chunk: the rows and columns of value that they touch, inclusive; none if last < first. */
 typedef struct dcn_bounds {
     dcn_index first_row, last_row, first_column, last_column;
 } dcn_bounds;
@@ -32,10 +33,10 @@ DCN_INLINE dcn_start dcn_chunk_start(dcn_index chunk, dcn_long by_chunk_columns,
     return start;
 }
 
-/* For each image, group and chunk: its bounds. A work-group has one of them. */
+/* The bounds of each chunk, in each image and group: one work-group each. A reduction in local memory. */
 DCN_KERNEL(dcn_backward_reach, DCN_FLAT_GROUP)
 (DCN_PARAMETERS(REACH_TILES)) {
-    offset_mask += offset_mask_at, reach += reach_at;
+    offset_mask += offset_mask_at, bounds += bounds_at;
     dcn_sizes sizes;
     sizes.height = height, sizes.width = width;
     sizes.output_height = output_height, sizes.output_width = output_width;
@@ -53,9 +54,10 @@ DCN_KERNEL(dcn_backward_reach, DCN_FLAT_GROUP)
         const dcn_index oy = start.oy + pixel / DCN_CHUNK_W, ox = start.ox + pixel % DCN_CHUNK_W;
         if (oy < sizes.output_height && ox < sizes.output_width) {
             const dcn_block b = dcn_block_of(n, oy, ox, group, &sizes);
-            const dcn_sample s = dcn_place(offset_mask, &b, p % DCN_POINTS, &sizes);
+            const dcn_sample s = dcn_locate_point(offset_mask, &b, p % DCN_POINTS, &sizes);
             if (s.inside) {
-                own.first_row = DCN_MIN_INDEX(own.first_row, s.row), own.last_row = DCN_MAX_INDEX(own.last_row, s.row + 1);
+                own.first_row = DCN_MIN_INDEX(own.first_row, s.row),
+                own.last_row = DCN_MAX_INDEX(own.last_row, s.row + 1);
                 own.first_column = DCN_MIN_INDEX(own.first_column, s.column);
                 own.last_column = DCN_MAX_INDEX(own.last_column, s.column + 1);
             }
@@ -75,52 +77,55 @@ DCN_KERNEL(dcn_backward_reach, DCN_FLAT_GROUP)
         DCN_BARRIER();
     }
     if (item == 0) {
-        reach += 4 * DCN_GROUP_ID;
-        reach[0] = own.first_row, reach[1] = own.last_row, reach[2] = own.first_column, reach[3] = own.last_column;
+        bounds += 4 * DCN_GROUP_ID;
+        bounds[0] = own.first_row, bounds[1] = own.last_row, bounds[2] = own.first_column, bounds[3] = own.last_column;
     }
 }
 
-/* What is added up: a hit's number, and the element of grad_output where its block begins. One access has both. */
+/* A hit in order: its index, and the element of grad_output where its block begins, in one access. */
 typedef struct DCN_ALIGN(2 * sizeof(dcn_index)) dcn_entry {
     dcn_index block, hit;
 } dcn_entry;
 
-/* What a work-group collects before it adds up: at most DCN_HITS hits, and the chunks that they come from. */
+/* What a work-group collects before it gathers: at most DCN_HITS hits, and the chunks that they come from. A hit's
+ * *key* is its index among the points of these chunks; it fixes the order of additions. */
 typedef struct dcn_hits {
     union {
-        int keys[2][DCN_HITS];       /* what hits are ordered by: of each; and by cells, in any order */
-        dcn_entry entries[DCN_HITS]; /* by cells, and in these by keys */
+        int keys[2][DCN_HITS];       /* each hit's key; and the keys by cell, unordered within a cell */
+        dcn_entry entries[DCN_HITS]; /* by cell, and by key within a cell */
     } order;
-    float weights[4][DCN_HITS];  /* of the cell's corners, times the mask; those of neighbours are in different banks */
+    float weights[4][DCN_HITS]; /* of the cell's corners, times the mask; neighbouring hits are in different banks */
     dcn_index block[DCN_HITS];
-    int cell[DCN_HITS];          /* its cell, and from bit 16 on how many of that came before; then its place in the order */
-    int in_row[DCN_TILE_H + 1];  /* hits by rows of cells */
-    int in_cell[DCN_CELLS];      /* hits by cells */
-    int begin[DCN_CELLS + 1];    /* where a cell begins in its order */
-    int count;                   /* of hits */
-    int found;                   /* chunks */
-    int chunk[DCN_WORK_GROUP];   /* those, counted in their span, in any order */
-    dcn_index oy[DCN_WORK_GROUP], ox[DCN_WORK_GROUP]; /* first pixels of them, in their order */
+    int cell[DCN_HITS];         /* bits 0–15: a hit's cell, bits 16–31: its rank there; later its position */
+    int in_row[DCN_TILE_H + 1]; /* number of hits in each row of cells */
+    int in_cell[DCN_CELLS];     /* number of hits in each cell */
+    int begin[DCN_CELLS + 1];   /* position of a cell's first hit */
+    int count;                  /* hits */
+    int found;                  /* chunks whose bounds touch the tile */
+    int chunk[DCN_WORK_GROUP];  /* these, within their span, in any order */
+    dcn_index oy[DCN_WORK_GROUP], ox[DCN_WORK_GROUP]; /* first output pixel of each, in order */
 } dcn_hits;
 
-/* The steps find a work-item's number out again: what they make of it would be kept in registers over all others. */
+/* Each step recomputes the work-item's index to shorten its live range: what is derived from it would stay in
+ * registers through all other steps. */
 
 /* Finds the chunks of a span, DCN_WORK_GROUP of them from `span` on, whose bounds touch the tile. Returns how many. */
-DCN_INLINE int dcn_find_chunks(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_index *reach, const DCN_PRIVATE dcn_tile *tile,
-                               dcn_index span, dcn_long by_chunk_columns, const DCN_PRIVATE dcn_sizes *sizes) {
-    const int item = DCN_LOCAL_ID_AGAIN;
+DCN_INLINE int dcn_find_chunks(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_index *bounds,
+                               const DCN_PRIVATE dcn_tile *tile, dcn_index span, dcn_long by_chunk_columns,
+                               const DCN_PRIVATE dcn_sizes *sizes) {
+    const int item = DCN_LOCAL_ID_RECOMPUTED;
     const dcn_index chunks = dcn_chunks(sizes), chunk = span + item;
     if (item == 0)
         hits->found = 0;
     DCN_BARRIER();
     int touches = 0;
     if (chunk < chunks) {
-        reach += 4 * ((tile->n * DCN_GROUPS + tile->group) * chunks + chunk);
-        touches = (reach[0] < tile->oy + DCN_TILE_H) & (reach[1] >= tile->oy) & (reach[2] < tile->ox + DCN_TILE_W) &
-                  (reach[3] >= tile->ox);
+        bounds += 4 * ((tile->n * DCN_GROUPS + tile->group) * chunks + chunk);
+        touches = (bounds[0] < tile->oy + DCN_TILE_H) & (bounds[1] >= tile->oy) & (bounds[2] < tile->ox + DCN_TILE_W) &
+                  (bounds[3] >= tile->ox);
     }
     if (touches)
-        hits->chunk[dcn_count(&hits->found)] = item;
+        hits->chunk[dcn_increment(&hits->found)] = item;
     DCN_BARRIER();
     const int found = hits->found;
     if (touches) {
@@ -134,23 +139,23 @@ DCN_INLINE int dcn_find_chunks(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_in
     return found;
 }
 
-/* Where a point lies among a tile's cells; in none of them unless `hits`. */
+/* Where a point lies among a tile's cells, if it is a hit. */
 typedef struct dcn_landing {
     int hits, row, column;
     float fx, fy; /* where in the cell */
 } dcn_landing;
 
-DCN_INLINE dcn_landing dcn_land(const DCN_GLOBAL dcn_offset_item *offset_mask, const DCN_PRIVATE dcn_block *b, int k,
+DCN_INLINE dcn_landing dcn_land(const DCN_GLOBAL dcn_offset_element *offset_mask, const DCN_PRIVATE dcn_block *b, int k,
                                 const DCN_PRIVATE dcn_tile *tile, const DCN_PRIVATE dcn_sizes *sizes) {
     dcn_landing landing;
 #if DCN_WIDE
-    const dcn_sample s = dcn_place(offset_mask, b, k, sizes);
+    const dcn_sample s = dcn_locate_point(offset_mask, b, k, sizes);
     const dcn_index row = s.row - tile->oy + 1, column = s.column - tile->ox + 1;
     landing.hits = s.inside && (row >= 0) & (row <= DCN_TILE_H) & (column >= 0) & (column <= DCN_TILE_W);
     landing.fx = s.fx, landing.fy = s.fy;
 #else
-    /* The same in float32, which is exact wherever it is near. What is left of the image, or above, has to be less than a pixel
-     * away. Hits on the other side are those of no pixel. */
+    /* The same in float32, which is exact near the tile. A point counts only if it is less than a pixel left of, or
+     * above, the image. Points right of it or below need no test: the cells they hit have no pixel that is written. */
     const dcn_index middle_x = DCN_MIDDLE_X(b), middle_y = DCN_MIDDLE_Y(b);
     float x, y;
     dcn_shift(offset_mask, b->offsets, k, &x, &y);
@@ -165,8 +170,8 @@ DCN_INLINE dcn_landing dcn_land(const DCN_GLOBAL dcn_offset_item *offset_mask, c
     return landing;
 }
 
-/* Looks at point number `key` of the chunks found, and adds it to the hits if it is one. */
-DCN_INLINE void dcn_try_point(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_offset_item *offset_mask, int key,
+/* Tests point `key` of the chunks found, and adds it to the hits if it is one. */
+DCN_INLINE void dcn_try_point(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_offset_element *offset_mask, int key,
                               const DCN_PRIVATE dcn_tile *tile, const DCN_PRIVATE dcn_sizes *sizes) {
     const int chunk = key / DCN_CHUNK_POINTS, pixel = key % DCN_CHUNK_POINTS / DCN_POINTS, k = key % DCN_POINTS;
     const dcn_index oy = hits->oy[chunk] + pixel / DCN_CHUNK_W, ox = hits->ox[chunk] + pixel % DCN_CHUNK_W;
@@ -176,7 +181,7 @@ DCN_INLINE void dcn_try_point(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_off
     const dcn_landing landing = dcn_land(offset_mask, &b, k, tile, sizes);
     if (landing.hits) {
         const int cell = landing.row * DCN_CELLS_W + landing.column;
-        const int hit = dcn_count(&hits->count), before = dcn_count(&hits->in_cell[cell]);
+        const int hit = dcn_increment(&hits->count), before = dcn_increment(&hits->in_cell[cell]);
         const dcn_softmax norm = dcn_softmax_of(offset_mask, b.offsets);
         float weight[4];
         dcn_weights(landing.fx, landing.fy, dcn_mask_of(offset_mask, &b, k, &norm), weight);
@@ -188,9 +193,11 @@ DCN_INLINE void dcn_try_point(DCN_LOCAL dcn_hits *hits, const DCN_GLOBAL dcn_off
     }
 }
 
-/* Puts hits in the order of their cells, and of their keys in these, so that sums have the same order every time. */
+/* Sorts the hits by cell, and by key within a cell, so that additions have the same order in every run. A counting
+ * sort: atomic counters gave positions within a cell in any order, so each hit then counts the smaller keys of its
+ * cell. */
 DCN_INLINE void dcn_order_hits(DCN_LOCAL dcn_hits *hits) {
-    const int item = DCN_LOCAL_ID_AGAIN, count = hits->count;
+    const int item = DCN_LOCAL_ID_RECOMPUTED, count = hits->count;
     for (int row = item; row <= DCN_TILE_H; row += DCN_WORK_GROUP) {
         int sum = 0;
         for (int c = 0; c < DCN_CELLS_W; ++c)
@@ -201,9 +208,8 @@ DCN_INLINE void dcn_order_hits(DCN_LOCAL dcn_hits *hits) {
     for (int cell = item; cell <= DCN_CELLS; cell += DCN_WORK_GROUP) {
         const int row = cell / DCN_CELLS_W, column = cell % DCN_CELLS_W;
         int begin = 0;
-        DCN_UNROLL /* to fixed ends, so that all loads are in flight */
-        for (int r = 0; r <= DCN_TILE_H; ++r)
-            begin += r < row ? hits->in_row[r] : 0;
+        DCN_UNROLL /* constant trip counts, so that all loads are in flight */
+            for (int r = 0; r <= DCN_TILE_H; ++r) begin += r < row ? hits->in_row[r] : 0;
         DCN_UNROLL
         for (int c = 0; c < DCN_CELLS_W; ++c)
             begin += c < column ? hits->in_cell[row * DCN_CELLS_W + c] : 0;
@@ -221,7 +227,7 @@ DCN_INLINE void dcn_order_hits(DCN_LOCAL dcn_hits *hits) {
             rank += hits->order.keys[1][i] < key;
         hits->cell[hit] = rank;
     }
-    DCN_BARRIER(); /* before keys are written over */
+    DCN_BARRIER(); /* before entries overwrite the keys */
     for (int hit = item; hit < count; hit += DCN_WORK_GROUP) {
         dcn_entry entry;
         entry.block = hits->block[hit], entry.hit = hit;
@@ -230,16 +236,17 @@ DCN_INLINE void dcn_order_hits(DCN_LOCAL dcn_hits *hits) {
     DCN_BARRIER();
 }
 
-/* So that four loads are in flight. */
+/* Unrolled so that four loads are in flight. */
 #if DCN_VECTORS > 1
 #define DCN_UNROLL_HITS DCN_UNROLL_BY_2
 #else
 #define DCN_UNROLL_HITS DCN_UNROLL_BY_4
 #endif
 
-/* Adds up what the hits give to pixel (y, x) of the tile: it is a corner of four cells, two of them next to each other. */
-DCN_INLINE void dcn_add_hits(DCN_PRIVATE dcn_vector *sum, const DCN_LOCAL dcn_hits *hits,
-                             const DCN_GLOBAL dcn_item *grad_output, int y, int x, dcn_index channel) {
+/* Adds weight·grad_output of all hits that have pixel (y, x) of the tile as a corner: the hits of four cells, which
+ * are two ranges since neighbouring cells of a row are neighbours in the order. */
+DCN_INLINE void dcn_gather_hits(DCN_PRIVATE dcn_vector *sum, const DCN_LOCAL dcn_hits *hits,
+                                const DCN_GLOBAL dcn_element *grad_output, int y, int x, dcn_index channel) {
     DCN_UNROLL
     for (int lower = 0; lower < 2; ++lower) {
         const int cell = (y + lower) * DCN_CELLS_W + x;
@@ -247,7 +254,7 @@ DCN_INLINE void dcn_add_hits(DCN_PRIVATE dcn_vector *sum, const DCN_LOCAL dcn_hi
         DCN_UNROLL_HITS
         for (int i = hits->begin[cell]; i < end; ++i) {
             const dcn_entry entry = hits->order.entries[i];
-            const DCN_GLOBAL dcn_item *const grad = grad_output + entry.block + channel;
+            const DCN_GLOBAL dcn_element *const grad = grad_output + entry.block + channel;
             const float weight = hits->weights[(lower ? 0 : 2) + (i < middle)][entry.hit];
             DCN_UNROLL
             for (int v = 0; v < DCN_VECTORS; ++v)
@@ -257,15 +264,16 @@ DCN_INLINE void dcn_add_hits(DCN_PRIVATE dcn_vector *sum, const DCN_LOCAL dcn_hi
     }
 }
 
-/* Each work-group owns a tile of an image of value in one group, and nobody else writes there: it looks through the chunks
- * that can reach the tile, collects the hits, and each work-item adds up those of its pixel. */
+/* A work-group goes through the chunks whose bounds touch its tile, DCN_WORK_GROUP chunks (a span) at a time: it
+ * collects hits, sorts them, and each work-item gathers those of its pixel. If the hits do not fit, this is
+ * repeated. */
 #if DCN_VECTORS > 1
-DCN_KERNEL_OF(dcn_backward_scatter, DCN_WORK_GROUP, DCN_VECTORS > 2 ? 80 : 64)
+DCN_KERNEL_WITH_REGISTERS(dcn_backward_scatter, DCN_WORK_GROUP, DCN_VECTORS > 2 ? 80 : 64)
 #else
 DCN_KERNEL(dcn_backward_scatter, DCN_WORK_GROUP)
 #endif
 (DCN_PARAMETERS(SCATTER_TILES)) {
-    offset_mask += offset_mask_at, grad_output += grad_output_at, grad_value += grad_value_at, reach += reach_at;
+    offset_mask += offset_mask_at, grad_output += grad_output_at, grad_value += grad_value_at, bounds += bounds_at;
     DCN_LOCAL_ARRAY dcn_hits hits;
     dcn_sizes sizes, grid;
     sizes.height = height, sizes.width = width;
@@ -281,7 +289,7 @@ DCN_KERNEL(dcn_backward_scatter, DCN_WORK_GROUP)
         sum[v] = dcn_zero();
 
     for (dcn_index span = 0; span < dcn_chunks(&sizes); span += DCN_WORK_GROUP) {
-        const int points = DCN_CHUNK_POINTS * dcn_find_chunks(&hits, reach, &tile, span, by_chunk_columns, &sizes);
+        const int points = DCN_CHUNK_POINTS * dcn_find_chunks(&hits, bounds, &tile, span, by_chunk_columns, &sizes);
         for (int next = 0; next < points;) {
             for (int cell = item; cell < DCN_CELLS; cell += DCN_WORK_GROUP)
                 hits.in_cell[cell] = 0;
@@ -297,7 +305,7 @@ DCN_KERNEL(dcn_backward_scatter, DCN_WORK_GROUP)
                 DCN_BARRIER(); /* before the next points are counted */
             }
             dcn_order_hits(&hits);
-            dcn_add_hits(sum, &hits, grad_output, y, x, channel);
+            dcn_gather_hits(sum, &hits, grad_output, y, x, channel);
             DCN_BARRIER(); /* before hits are cleared */
         }
     }
