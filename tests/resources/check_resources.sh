@@ -1,12 +1,13 @@
 #!/bin/sh
-# check_resources.sh PRINT_SOURCE DCNV4 DIALECT COMPILER [BUDGETS]: compiles all kernels of the models' layers, which `dcnv4
-# bench` lists, in every dtype, for aligned buffers and others, for all targets that the compiler knows; and holds them
-# against the budgets: registers at most, and 16-byte accesses of global memory at least where buffers are aligned.
-# measure_program.sh says what else is looked at. Without BUDGETS it prints the lines of that file instead.
+# check_resources.sh PRINT_SOURCE DCNV4 DIALECT COMPILER [BUDGETS]: compiles the kernels of the models' layers, which `dcnv4
+# bench` lists, in every dtype, for aligned buffers and others, for all targets that the compiler knows; and compares them
+# with the budgets: registers at most, and 16-byte accesses of global memory at least where buffers are aligned.
+# measure_program.sh says what else is checked, programs.sh which programs are compiled. Without BUDGETS it compiles all and
+# prints the lines of that file instead.
 set -eu
-export LC_ALL=C
+. "$(dirname "$0")/programs.sh"
 print_source=$1 dcnv4=$2 dialect=$3 compiler=$4 budgets=${5:-}
-measure=$(dirname "$0")/measure_program.sh
+measure=$here/measure_program.sh record=$here/recorded_$dialect.txt
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
@@ -38,6 +39,26 @@ programs() {
 $one $part f32 2 3 1 5 0 1
 $one $part f16 3 24 1 1 1 0"
     done
+}
+
+# What else decides what becomes of a program's text, but for its budgets.
+print_conditions() {
+    "$compiler" --version | grep -iE 'version|release'
+    echo "$every $one"
+    grep -v '^ *#' "$measure"
+}
+
+# A digest in front of each line of $folder/programs, without its targets, which print_conditions has.
+print_digests() {
+    print_conditions >"$folder/conditions"
+    while read -r targets part dtype groups channels rest; do
+        # shellcheck disable=SC2086
+        print_program "$print_source" "$dialect" "$part" "$dtype" "$groups" "$channels" $rest >"$folder/text"
+        without_comments <"$folder/text" >"$folder/tokens"
+        awk -v dtype="$dtype" -v channels="$channels" '$2 == dtype && $3 == channels' "$budgets" >"$folder/own_budgets"
+        echo "$(digest "$folder/conditions" "$folder/own_budgets" "$folder/tokens")" \
+            "$targets $part $dtype $groups $channels $rest"
+    done <"$folder/programs"
 }
 
 # PTX is made once for all architectures below 100, and once for the others that are known: is it the same for the oldest and
@@ -80,12 +101,17 @@ case $dialect in
 cuda) one=sm_90 ;;
 hip) one=gfx942,gfx1100 ;;
 esac
-sh "$(dirname "$0")/list_layers.sh" "$dcnv4" >"$folder/layers"
+sh "$here/list_layers.sh" "$dcnv4" >"$folder/layers"
 test "$(wc -l <"$folder/layers")" -ge 18
 [ "$dialect" = hip ] || check_portable
 check_atomic
 programs >"$folder/programs"
-xargs -P "$(nproc)" -L 1 sh "$measure" "$print_source" "$dialect" "$compiler" <"$folder/programs" >"$folder/measured" ||
+cp "$folder/programs" "$folder/chosen"
+if [ "$budgets" ]; then
+    print_digests >"$folder/digests"
+    choose_programs "$record" "$folder/digests" >"$folder/chosen"
+fi
+xargs -P "$(nproc)" -L 1 sh "$measure" "$print_source" "$dialect" "$compiler" <"$folder/chosen" >"$folder/measured" ||
     fail "not all kernels are as they should be"
 
 # The most registers where buffers are aligned and where not, and the fewest accesses where they are.
@@ -107,5 +133,6 @@ awk '{ kernel = $1 " " $2 " " $3 " " $4 }
     !($6 <= other[kernel]) { print $0 ": more than " other[kernel] " registers where not aligned"; bad = 1 }
     !($7 >= wide[kernel]) { print $0 ": fewer than " wide[kernel] " accesses of 16 bytes"; bad = 1 }
     END { exit bad }' "$budgets" "$folder/kernels"
-echo "$(wc -l <"$folder/programs") programs, $(wc -l <"$folder/measured") kernels, for $every"
+echo "$(wc -l <"$folder/chosen") of $(wc -l <"$folder/programs") programs compiled, $(wc -l <"$folder/measured") kernels, for $every"
 test "$(wc -l <"$folder/kernels")" -ge 24
+keep_record "$record" "$folder/digests"

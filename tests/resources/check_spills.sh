@@ -1,33 +1,55 @@
 #!/bin/sh
-# check_spills.sh PRINT_SOURCE DCNV4 [all]: compiles layers of the models with NVRTC, whose assembler may be another than
+# check_spills.sh PRINT_SOURCE DCNV4 NVRTC [all]: compiles layers of the models with NVRTC, whose assembler may be another than
 # nvcc's, as plans do, in every dtype, for all of NVIDIA's targets; nothing may spill. The layers are those with the fewest and
-# the most groups of each number of channels, or all of them, which takes a quarter of an hour of two processors.
+# the most groups of each number of channels, or all of them, which takes a quarter of an hour of two processors. programs.sh
+# says which of them are compiled.
 set -eu
-export LC_ALL=C
-print_source=$1 dcnv4=$2 which=${3:-some}
+. "$(dirname "$0")/programs.sh"
+print_source=$1 dcnv4=$2 nvrtc=$3 which=${4:-some}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
 targets=$("$print_source" cuda targets | paste -s -d , -)
-sh "$(dirname "$0")/list_layers.sh" "$dcnv4" >"$folder/layers"
+sh "$here/list_layers.sh" "$dcnv4" >"$folder/layers"
 test "$(wc -l <"$folder/layers")" -ge 18
 [ "$which" = all ] || awk '!($2 in fewest) { fewest[$2] = $1 } { most[$2] = $1 }
     END { for (channels in fewest) print fewest[channels], channels "\n" most[channels], channels }' \
     "$folder/layers" >"$folder/some"
 while read -r groups channels; do
     for dtype in f32 f16 bf16; do
-        echo "$groups $channels $dtype"
+        echo "$targets $groups $channels $dtype"
     done
 done <"$folder/$([ "$which" = all ] && echo layers || echo some)" >"$folder/programs"
 
+# What else decides what becomes of a program's text: NVRTC, and how it is called.
+print_conditions() {
+    "$print_source" cuda targets
+    sha256sum <"$nvrtc"
+    without_comments <"$here/../../backends/cuda/nvrtc.c"
+    grep -v '^ *#' "$0"
+}
+print_conditions >"$folder/conditions"
+while read -r _ groups channels dtype; do
+    for part in 0 1 2; do
+        for aligned in 0 1; do
+            print_program "$print_source" cuda "$part" "$dtype" "$groups" "$channels" "$aligned" >"$folder/text"
+            without_comments <"$folder/text"
+        done
+    done >"$folder/tokens"
+    echo "$(digest "$folder/conditions" "$folder/tokens") $targets $groups $channels $dtype"
+done <"$folder/programs" >"$folder/digests"
+record=$here/recorded_nvrtc.txt
+choose_programs "$record" "$folder/digests" >"$folder/chosen"
+
 # Targets that this NVRTC does not know are said to be so, and left out.
-compile='"$0" compile --target "$1" --groups "$3" --group-channels "$4" --dtype "$5" --output "$2/kernels-$3-$4-$5" \
-    --format json 2>"$2/errors-$3-$4-$5" | sed "s/^{/$3 groups of $4, $5: /" || true'
-xargs -P "$(nproc)" -L 1 sh -c "$compile" "$dcnv4" "$targets" "$folder" <"$folder/programs" >"$folder/kernels"
+compile='"$0" compile --target "$2" --groups "$3" --group-channels "$4" --dtype "$5" --output "$1/kernels-$3-$4-$5" \
+    --format json 2>"$1/errors-$3-$4-$5" | sed "s/^{/$3 groups of $4, $5: /" || true'
+xargs -P "$(nproc)" -L 1 sh -c "$compile" "$dcnv4" "$folder" <"$folder/chosen" >"$folder/kernels"
 ! grep '"spill_bytes": [^0]' "$folder/kernels" || exit 1
-programs=$(wc -l <"$folder/programs") kernels=$(grep -c '"spill_bytes": 0,' "$folder/kernels")
-echo "$programs layers and dtypes, $kernels kernels without spills"
+programs=$(wc -l <"$folder/chosen") kernels=$(grep -c '"spill_bytes": 0,' "$folder/kernels")
+echo "$programs of $(wc -l <"$folder/programs") layers and dtypes compiled, $kernels kernels without spills"
 [ "$kernels" -ge $((programs * 8 * 5)) ] || {
     cat "$folder"/errors-*
     exit 1
 }
+keep_record "$record" "$folder/digests"

@@ -4,7 +4,7 @@
 # registers, 16-byte accesses of global memory, and whether buffers are aligned. Nothing may spill, lie in scratch memory,
 # add atomically, load from a generic address, or loop over a wave's lanes where an index differs.
 set -eu
-export LC_ALL=C
+. "$(dirname "$0")/programs.sh"
 print_source=$1 dialect=$2 compiler=$3 targets=$4 part=$5 dtype=$6 groups=$7 channels=$8 aligned=$9
 shift 9
 kernel=${1:-3} softmax=${2:-0} deterministic=${3:-0}
@@ -61,13 +61,8 @@ measure_hip() {
          END { exit seen == 0 }' "$folder/kernel.s"
 }
 
-case $dtype in
-f32) number=0 ;;
-f16) number=1 ;;
-bf16) number=2 ;;
-esac
-"$print_source" "$dialect" "$part" "$number" "$groups" "$channels" "$kernel" "$softmax" "$deterministic" "$aligned" \
-    >"$folder/kernel.cu"
+print_program "$print_source" "$dialect" "$part" "$dtype" "$groups" "$channels" "$aligned" "$kernel" "$softmax" \
+    "$deterministic" >"$folder/kernel.cu"
 for target in $(echo "$targets" | tr , ' '); do
     "measure_$dialect" "$target" >"$folder/measured"
     while read -r name registers wide spilled; do
