@@ -1,0 +1,40 @@
+# The tier of each test, as a CTest label: short, medium or long. All short ones together take less than two minutes on two
+# cores and are what one runs while editing; `ci/test short` does. A test is short if no pattern here matches its name.
+
+# Minutes: each golden case's kernels through the host's compiler, every program for every GPU, another build of the library.
+set(dcnv4_long_tests
+  "^resources\\."
+  "^cpu_emulation\\."
+  "^golden\\.(fake_|opencl)"
+  "^opencl\\.self_check\\.gpu$")
+
+# Seconds to a minute: other kernels that run on the host, simulators, Python, other projects' builds, many threads.
+set(dcnv4_medium_tests
+  "^(contract|gradients)\\..*\\.(fake_|opencl)"
+  "^fakes\\.(callers|deploy|atomic|refused|kernels)"
+  "^opencl\\.(oclgrind|members|self_check|adopt)"
+  "^gpu\\.(ahead|compile_ahead|tune)"
+  "^command\\.(results|tune)"
+  "^contract\\.(threads|environment|guards)\\."
+  "^instructions\\."
+  "^locale\\.(opencl|cuda|hip)"
+  "^consumers\\."
+  "^docs\\.readme\\.sh$"
+  "^python\\.")
+
+# add_test, and the label: so that no test is without one, and folders need not know of tiers.
+function(add_test)
+  _add_test(${ARGV})
+  list(FIND ARGV NAME at)
+  math(EXPR at "${at} + 1")
+  list(GET ARGV ${at} name)
+  set(tier short)
+  foreach(each IN ITEMS medium long)
+    foreach(pattern IN LISTS dcnv4_${each}_tests)
+      if(name MATCHES "${pattern}")
+        set(tier ${each})
+      endif()
+    endforeach()
+  endforeach()
+  set_tests_properties(${name} PROPERTIES LABELS ${tier})
+endfunction()
