@@ -237,7 +237,8 @@ static void structs_are_versioned(void **state) {
         if (size == offsetof(dcnv4_problem, offset_mask_dtype)) /* the first version */
             ASSERT_SUCCESS(dcnv4_problem_sizes(&later.known, &sizes));
         else
-            assert_refused(dcnv4_problem_sizes(&later.known, &sizes), DCNV4_INVALID_ARGUMENT, "start from its _INIT macro");
+            assert_refused(dcnv4_problem_sizes(&later.known, &sizes), DCNV4_INVALID_ARGUMENT,
+                           "start from its _INIT macro");
     }
     union {
         dcnv4_sizes known;

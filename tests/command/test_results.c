@@ -51,7 +51,8 @@ static void write_inputs(const test_layer *layer) {
 static void assert_file(const char *name, const test_layer *layer, int tensor) {
     int64_t shape[4];
     shape_of(layer, tensor, shape);
-    double *numbers = read_tensor(name, descr_of(layer_dtype(layer, tensor)), shape), *expected = layer_read(layer, tensor);
+    double *numbers = read_tensor(name, descr_of(layer_dtype(layer, tensor)), shape),
+           *expected = layer_read(layer, tensor);
     assert_close(numbers, expected, layer_pixels(layer, tensor) * layer_row(layer, tensor), 0, name);
     free(numbers);
     free(expected);

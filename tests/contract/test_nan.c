@@ -346,10 +346,17 @@ static void padding(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(offsets),          cmocka_unit_test(offset_scales),    cmocka_unit_test(weights),
-        cmocka_unit_test(values),           cmocka_unit_test(output_gradients), cmocka_unit_test(corners_outside),
-        cmocka_unit_test(padding),          cmocka_unit_test(whole_positions),  cmocka_unit_test(just_outside),
-        cmocka_unit_test(infinite_weights), cmocka_unit_test(offsets_too_small_to_tell),
+        cmocka_unit_test(offsets),
+        cmocka_unit_test(offset_scales),
+        cmocka_unit_test(weights),
+        cmocka_unit_test(values),
+        cmocka_unit_test(output_gradients),
+        cmocka_unit_test(corners_outside),
+        cmocka_unit_test(padding),
+        cmocka_unit_test(whole_positions),
+        cmocka_unit_test(just_outside),
+        cmocka_unit_test(infinite_weights),
+        cmocka_unit_test(offsets_too_small_to_tell),
     };
     return HARNESS_RUN(argc, argv, tests);
 }

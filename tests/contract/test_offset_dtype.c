@@ -50,7 +50,8 @@ static void like_the_reference(void **state) {
                 layer_both(&layer, *device);
                 for (int tensor = OUTPUT; tensor < TENSORS; ++tensor)
                     if (tensor != GRAD_OUTPUT)
-                        assert_tensor_close(&layer, &expected, tensor, dtype_bound(layer_dtype(&layer, tensor)), *device);
+                        assert_tensor_close(&layer, &expected, tensor, dtype_bound(layer_dtype(&layer, tensor)),
+                                            *device);
                 count_case();
                 layer_free(&layer);
                 layer_free(&expected);

@@ -66,8 +66,7 @@ bool legal_problem(const dcnv4_problem *p, dcnv4_sizes *sizes) {
         if (least_1[i] < 1)
             return false;
     if (p->dtype < DCNV4_FLOAT32 || p->dtype > DCNV4_FLOAT64 || p->reserved != 0 || p->reserved_2 != 0 ||
-        !is_flag(p->remove_center) ||
-        !is_flag(p->softmax) || !is_flag(p->deterministic) || !is_flag(p->forward_only))
+        !is_flag(p->remove_center) || !is_flag(p->softmax) || !is_flag(p->deterministic) || !is_flag(p->forward_only))
         return false;
     if (p->offset_mask_dtype != DCNV4_SAME_DTYPE && p->offset_mask_dtype != p->dtype &&
         (p->offset_mask_dtype != DCNV4_FLOAT32 || (p->dtype != DCNV4_FLOAT16 && p->dtype != DCNV4_BFLOAT16)))
@@ -79,8 +78,7 @@ bool legal_problem(const dcnv4_problem *p, dcnv4_sizes *sizes) {
     const wide out_w = output_size(p->width, p->pad_w, p->kernel_w, p->dilation_w, p->stride_w);
     if (!fits(points) || !fits(channels) || !fits(needed + 7) || row < needed || out_h < 0 || out_w < 0)
         return false;
-    const wide n = p->batch, h = p->height, w = p->width,
-               item = bytes_of(p->dtype),
+    const wide n = p->batch, h = p->height, w = p->width, item = bytes_of(p->dtype),
                position = p->offset_mask_dtype == DCNV4_SAME_DTYPE ? item : bytes_of(p->offset_mask_dtype);
     const wide bytes[] = {
         tensor_bytes(n, h, w, channels, p->value_stride, item),

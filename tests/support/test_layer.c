@@ -101,14 +101,14 @@ static char *element_at(const test_layer *layer, int tensor, int64_t pixel, int6
 
 double layer_get(const test_layer *layer, int tensor, int64_t pixel, int64_t element) {
     double number = 0;
-    ASSERT_SUCCESS(
-        dcnv4_convert(layer_dtype(layer, tensor), element_at(layer, tensor, pixel, element), DCNV4_FLOAT64, &number, 1));
+    ASSERT_SUCCESS(dcnv4_convert(layer_dtype(layer, tensor), element_at(layer, tensor, pixel, element), DCNV4_FLOAT64,
+                                 &number, 1));
     return number;
 }
 
 void layer_set(test_layer *layer, int tensor, int64_t pixel, int64_t element, double number) {
-    ASSERT_SUCCESS(
-        dcnv4_convert(DCNV4_FLOAT64, &number, layer_dtype(layer, tensor), element_at(layer, tensor, pixel, element), 1));
+    ASSERT_SUCCESS(dcnv4_convert(DCNV4_FLOAT64, &number, layer_dtype(layer, tensor),
+                                 element_at(layer, tensor, pixel, element), 1));
 }
 
 void layer_fill(test_layer *layer, uint64_t seed, double reach) {

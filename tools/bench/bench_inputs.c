@@ -55,8 +55,8 @@ static dcnv4i_view part(const dcnv4i_inputs *in, dcnv4i_tensor_number tensor, dc
     const bool positions = tensor == DCNV4I_OFFSET_MASK_TENSOR || tensor == DCNV4I_GRAD_OFFSET_MASK_TENSOR;
     const int64_t block = positions ? 3 * in->sizes.points : in->problem->group_channels;
     const int64_t first = in->image * shape[1] * shape[2] * shape[3] + in->group * block;
-    return (dcnv4i_view){(char *)whole.memory + (size_t)first * dcnv4i_dtype_bytes(dcnv4i_tensor_dtype(in->problem, tensor)),
-                         shape[3]};
+    return (dcnv4i_view){
+        (char *)whole.memory + (size_t)first * dcnv4i_dtype_bytes(dcnv4i_tensor_dtype(in->problem, tensor)), shape[3]};
 }
 
 static dcnv4i_exit ask_reference(dcnv4i_inputs *in) {

@@ -115,7 +115,8 @@ dcnv4i_exit dcnv4i_oracle_compare(const dcnv4i_oracle *oracle, dcnv4i_tensor_num
     if (!wide)
         return dcnv4i_verdict(DCNV4I_BROKEN, "no memory for a float64 copy of %s", dcnv4i_tensor_word(tensor));
     for (int64_t i = 0; i < shape[0] * shape[1] * shape[2] * shape[3]; ++i)
-        dcnv4i_compare(comparison, dcnv4i_tensor_dtype(&oracle->problem, tensor), i, wide[i], oracle->expected[tensor][i], bounds[i]);
+        dcnv4i_compare(comparison, dcnv4i_tensor_dtype(&oracle->problem, tensor), i, wide[i],
+                       oracle->expected[tensor][i], bounds[i]);
     free(wide);
     return DCNV4I_DONE;
 }

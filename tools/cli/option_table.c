@@ -118,10 +118,11 @@ const dcnv4i_option dcnv4i_option_table[] = {
            .help = "f16, bf16, f32 or f64"),
     OPTION(CHOICE, dtype, "--dtype", "T", .commands = COMPILE | TUNE, .choices = dcnv4i_dtype_choices,
            .standard = "f32", .help = "f16, bf16 or f32"),
-    OPTION(CHOICE, offset_mask_dtype, "--offset-mask-dtype", "T", .commands = PASSES | CHECK | TIMES | COMPILE,
-           .choices = offset_mask_dtypes, .standard = "same",
-           .help = "f32: offset_mask and its gradient are float32 beside f16 or bf16, so that offsets are not rounded to "
-                   "16 bits; same: they have the dtype of the others"),
+    OPTION(
+        CHOICE, offset_mask_dtype, "--offset-mask-dtype", "T", .commands = PASSES | CHECK | TIMES | COMPILE,
+        .choices = offset_mask_dtypes, .standard = "same",
+        .help = "f32: offset_mask and its gradient are float32 beside f16 or bf16, so that offsets are not rounded to "
+                "16 bits; same: they have the dtype of the others"),
     OPTION(NUMBER, threads, "--threads", "N", .commands = PASSES | CHECK | BENCH, .least = 1, .most = 1024,
            .help = "threads of the cpu, 1 to 1024; as many as there are if left out"),
     OPTION(NUMBER, cases, "--cases", "N", .commands = CHECK, .standard = "100", .least = 1, .most = 100000000,

@@ -238,8 +238,8 @@ static dcnv4i_exit read_help(int count, char *const *arguments, dcnv4i_settings 
 }
 
 dcnv4i_exit dcnv4i_options_parse(int count, char *const *arguments, dcnv4i_wish *wish, dcnv4i_settings *settings) {
-    *settings = (dcnv4i_settings){.command = DCNV4I_COMMANDS, .dtype = DCNV4I_NO_DTYPE,
-                                  .offset_mask_dtype = DCNV4_SAME_DTYPE};
+    *settings = (dcnv4i_settings){
+        .command = DCNV4I_COMMANDS, .dtype = DCNV4I_NO_DTYPE, .offset_mask_dtype = DCNV4_SAME_DTYPE};
     *wish = DCNV4I_RUN;
     if (count < 2)
         return dcnv4i_verdict(DCNV4I_REFUSED, "a command is needed");

@@ -40,9 +40,9 @@ typedef struct dcnv4i_settings {
     int64_t kernel[2], stride[2], pad[2], dilation[2]; /* height, width */
     double offset_scale, spread;
     bool remove_center, softmax, json, list, dry_run;
-    int64_t dtype;   /* a dcnv4_dtype or DCNV4I_NO_DTYPE */
+    int64_t dtype;             /* a dcnv4_dtype or DCNV4I_NO_DTYPE */
     int64_t offset_mask_dtype; /* DCNV4_FLOAT32 or DCNV4_SAME_DTYPE */
-    int64_t threads; /* 0: as many as there are */
+    int64_t threads;           /* 0: as many as there are */
     int64_t cases, seed, runs;
     int64_t pass;       /* a dcnv4_pass or DCNV4I_BOTH_PASSES */
     int64_t format;     /* a dcnv4i_format */

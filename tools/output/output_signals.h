@@ -2,8 +2,8 @@
 #ifndef DCNV4I_OUTPUT_SIGNALS_H
 #define DCNV4I_OUTPUT_SIGNALS_H
 
-/* From now on a signal that would end this process calls clean_up before, which does what a handler may do. */
-void dcnv4i_signals_watch(void (*clean_up)(void));
+/* From now on a signal that would end this process calls function first, which does what a handler may do. */
+void dcnv4i_signals_watch(void (*function)(void));
 
 /* Between these two a signal waits, whichever thread it comes to. */
 void dcnv4i_signals_wait(void);

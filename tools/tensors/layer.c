@@ -160,7 +160,8 @@ dcnv4i_exit dcnv4i_layer_open(const dcnv4i_settings *settings, dcnv4i_layer *lay
         verdict = check_sources(settings, sources, layer);
     for (int i = 0; i < SOURCES && verdict == DCNV4I_DONE; ++i)
         if (sources[i].file)
-            verdict = load(&sources[i], i == OFFSET_MASK ? dcnv4i_offset_mask_dtype(&layer->problem) : layer->problem.dtype,
+            verdict = load(&sources[i],
+                           i == OFFSET_MASK ? dcnv4i_offset_mask_dtype(&layer->problem) : layer->problem.dtype,
                            data[i]);
     for (int i = 0; i < SOURCES; ++i)
         if (sources[i].file)

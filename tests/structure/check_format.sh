@@ -1,0 +1,7 @@
+#!/bin/sh
+# check_format.sh CLANG_FORMAT ROOT: every .c and .h file is as .clang-format wants it, but for those of .clang-format-ignore.
+# To mend it: the same command with -i in place of --dry-run -Werror.
+set -eu
+format=$1
+cd "$2"
+find include core backends tools tests examples -name '*.[ch]' -exec "$format" --dry-run -Werror {} +
