@@ -33,16 +33,21 @@ set(dcnv4_kernel_texts
   dcnv4i_index_arithmetic language/index_arithmetic.h
   dcnv4i_argument_lists language/argument_lists.h)
 
-set(kernel_text ${PROJECT_BINARY_DIR}/kernel_text.c)
-set(definitions "")
-while(dcnv4_kernel_texts)
-  list(POP_FRONT dcnv4_kernel_texts symbol file)
-  set(path ${PROJECT_SOURCE_DIR}/backends/kernels/${file})
+# dcnv4_text_as_c(symbol path result): sets result to the C definition of a text, which is made again when the file changes.
+function(dcnv4_text_as_c symbol path result)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
   file(READ ${path} bytes HEX)
   string(REGEX REPLACE "(..)" "'\\\\x\\1'," bytes "${bytes}")
   string(REPLACE "'\\x0a'," "'\\x0a',\n" bytes "${bytes}") # a line of text, a line of C
-  string(APPEND definitions "const char ${symbol}[] = {${bytes}0};\n")
+  set(${result} "const char ${symbol}[] = {${bytes}0};\n" PARENT_SCOPE)
+endfunction()
+
+set(kernel_text ${PROJECT_BINARY_DIR}/kernel_text.c)
+set(definitions "")
+while(dcnv4_kernel_texts)
+  list(POP_FRONT dcnv4_kernel_texts symbol file)
+  dcnv4_text_as_c(${symbol} ${PROJECT_SOURCE_DIR}/backends/kernels/${file} definition)
+  string(APPEND definitions "${definition}")
 endwhile()
 string(SHA256 fingerprint "${definitions}")
 string(PREPEND definitions "#include \"${PROJECT_SOURCE_DIR}/backends/gpu/runtime/kernel_text.h\"\n")

@@ -1,0 +1,2 @@
+/* On the cpu. */
+#include "resize.h"
