@@ -16,11 +16,11 @@
 
 typedef struct worker {
     dcnv4i_pool *pool;
-    pthread_t thread; /* but of number 0, which is the caller */
+    pthread_t thread; /* unused in worker 0, which is the caller */
     int number;
     pthread_cond_t begun;
-    bool called; /* to a job that it has not begun; under the pool's lock */
-    /* Its share of the job: the next task of it, and the end. */
+    bool called; /* to a job that it has not begun yet; under the pool's lock */
+    /* Its share of the job: the next task, and one past the last. */
     atomic_int_fast64_t next;
     int64_t end;
 } worker;
@@ -39,7 +39,7 @@ struct dcnv4i_pool {
     /* The job, constant while it runs: */
     dcnv4i_task *task;
     void *argument;
-    int shares; /* at most as many as tasks, since there may be scratch for so many alone */
+    int shares; /* no more than tasks, since there may be no scratch for more workers */
 };
 
 int dcnv4i_pool_processors(void) {
@@ -52,8 +52,8 @@ int dcnv4i_pool_processors(void) {
     return online < 1 ? 1 : online > 1024 ? 1024 : (int)online;
 }
 
-/* A worker does its own share in order, since neighbouring tasks use the same memory and the next job's are alike, and then
- * what the others have left of theirs. */
+/* A worker does its own share in order, since neighbouring tasks use the same memory and the next job's are alike,
+ * and then what the others have left of theirs. */
 static void do_tasks(dcnv4i_pool *pool, int number) {
     for (int i = 0; i < pool->shares; ++i) {
         worker *const from = &pool->workers[(number + i) % pool->shares];
@@ -74,10 +74,10 @@ static void share_out(dcnv4i_pool *pool, int64_t tasks, int shares) {
     pool->shares = shares;
 }
 
-static void *work(void *argument) {
+static void *worker_main(void *argument) {
     worker *self = argument;
     dcnv4i_pool *pool = self->pool;
-    fesetenv(FE_DFL_ENV); /* a thread inherits its maker's */
+    fesetenv(FE_DFL_ENV); /* a thread inherits its creator's */
     pthread_mutex_lock(&pool->lock);
     for (;;) {
         while (!self->called && !pool->closing)
@@ -95,8 +95,8 @@ static void *work(void *argument) {
     return NULL;
 }
 
-/* A thread inherits its maker's mask: signals of the process are for the caller's own threads, which may wait for them. What
- * a worker does to itself, and a profiler's clock, are its own. */
+/* A thread inherits its creator's mask. Signals to the process are left to the caller's own threads, which may wait for
+ * them; workers keep those that they cause themselves, such as SIGSEGV, and the profiler's timer. */
 static void block_signals(sigset_t *callers) {
     static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, SIGPROF};
     sigset_t others;
@@ -106,14 +106,14 @@ static void block_signals(sigset_t *callers) {
     pthread_sigmask(SIG_BLOCK, &others, callers);
 }
 
-/* Whether the next worker could be started. */
+/* Starts one more worker; returns whether it could be. */
 static bool start_next(dcnv4i_pool *pool) {
     worker *next = &pool->workers[pool->started + 1];
     next->pool = pool;
     next->number = pool->started + 1;
     next->called = false;
     pthread_cond_init(&next->begun, NULL);
-    if (pthread_create(&next->thread, NULL, work, next) == 0) {
+    if (pthread_create(&next->thread, NULL, worker_main, next) == 0) {
         ++pool->started;
         return true;
     }
@@ -137,12 +137,13 @@ static bool start(dcnv4i_pool *pool) {
     return all;
 }
 
-/* This process, as an owner. */
+/* What pool->owner is when this process has the workers. */
 static long self(void) {
     return (long)dcnv4i_fork_count();
 }
 
-/* Ends the workers, if there are any. Those of another process are not ours to join: after a fork() they are not there. */
+/* Ends the workers, if there are any. After a fork() those of the parent do not exist in this process, and must not be
+ * joined. */
 static void stop(dcnv4i_pool *pool) {
     if (atomic_exchange(&pool->owner, 0) != self())
         return;
@@ -206,8 +207,9 @@ int dcnv4i_pool_threads(const dcnv4i_pool *pool) {
     return pool->threads;
 }
 
-/* Takes the workers for one caller. In a child that was forked they are first started anew, whatever state the fork left
- * the locks in, by the one caller that changes the owner; the child does with as many as start. */
+/* Takes the workers for one caller; false if another has them. After a fork(), the child's first caller, the one that
+ * changes the owner, starts them again, whatever state the fork left the locks in. If not all can be started, the child
+ * works with those that were. */
 static bool take(dcnv4i_pool *pool) {
     const long here = self(), starting = -here;
     long owner = atomic_load(&pool->owner);

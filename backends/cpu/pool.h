@@ -1,5 +1,5 @@
-/* A fixed set of threads that share out numbered tasks. OpenMP's and pthreadpool's do not survive a fork(), which data
- * loaders do with every process; this one notices, and starts its threads anew in the child. */
+/* A fixed set of threads that share out numbered tasks. Those of OpenMP and pthreadpool do not survive a fork(),
+ * with which data loaders start their processes; this one notices, and starts its threads again in the child. */
 #ifndef DCNV4I_CPU_POOL_H
 #define DCNV4I_CPU_POOL_H
 
@@ -7,8 +7,8 @@
 
 typedef struct dcnv4i_pool dcnv4i_pool;
 
-/* Does task number `task`; worker is a number that no other task has at the same time, below the number of tasks, that of
- * the workers asked for, and the pool's threads. */
+/* Does task number `task`; worker is a number that no other task has at the same time, below the number of tasks,
+ * that of the workers asked for, and the pool's threads. */
 typedef void dcnv4i_task(void *argument, int64_t task, int worker);
 
 /* Makes a pool of this many threads, the calling one counted in; 0 for as many as the process may run on.
@@ -17,7 +17,7 @@ dcnv4_status dcnv4i_pool_create(int threads, dcnv4i_pool **pool);
 
 void dcnv4i_pool_destroy(dcnv4i_pool *pool);
 
-/* Changes the number of threads of a pool that nobody uses. After DCNV4_OUT_OF_MEMORY it has one. */
+/* Changes the number of threads of a pool that is not in use. After DCNV4_OUT_OF_MEMORY it has one. */
 dcnv4_status dcnv4i_pool_resize(dcnv4i_pool *pool, int threads);
 
 /* How many threads this process may run on at a time. */
@@ -25,8 +25,8 @@ int dcnv4i_pool_processors(void);
 
 int dcnv4i_pool_threads(const dcnv4i_pool *pool);
 
-/* Does tasks 0 to tasks − 1 with at most so many workers, and returns when all are done. The calling thread takes part as
- * worker 0. While another caller has the threads, it does the tasks alone. */
+/* Does tasks 0 to tasks − 1 with at most so many workers, and returns when all are done. The calling thread takes
+ * part as worker 0. While another caller has the threads, it does the tasks alone. */
 void dcnv4i_pool_run(dcnv4i_pool *pool, dcnv4i_task *task, void *argument, int64_t tasks, int workers);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include "../devices/stopwatch.h"
 
+#include <dcnv4/dcnv4.h>
+
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -69,13 +71,27 @@ DEFINE_LOADER(load_widest, , float, 0, PORTABLE_LOAD, PORTABLE_FMA, PORTABLE_LAN
 static const char widest_words[] = "portable, 32 bits";
 #endif
 
+#if defined(__x86_64__) && defined(__GNUC__)
+/* Whether the library lists this instruction set. Not __builtin_cpu_supports, which denies everything where zig cc is the
+ * compiler. */
+static bool has(const char *instruction_set) {
+    bool found = false;
+    for (int64_t i = 0; i < dcnv4_device_count() && !found; ++i) {
+        dcnv4_device_info info = DCNV4_DEVICE_INFO_INIT;
+        found = dcnv4_device_info_get(i, &info) == DCNV4_SUCCESS && strcmp(info.backend, "cpu") == 0 &&
+                strstr(info.features, instruction_set);
+    }
+    return found;
+}
+#endif
+
 static loader *choose(const char **words) {
 #if defined(__x86_64__) && defined(__GNUC__)
-    if (__builtin_cpu_supports("avx512f")) {
+    if (has("avx512")) {
         *words = "avx512, 512 bits";
         return load_avx512;
     }
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    if (has("avx2")) {
         *words = "avx2, 256 bits";
         return load_avx2;
     }

@@ -1,7 +1,8 @@
-/* The vector vocabulary (see vector_scalar.h) for AVX2 with FMA and F16C: eight floats. */
+/* The vector operations of vector_scalar.h for AVX2 with FMA and F16C: eight floats. */
 #ifndef DCNV4I_CPU_VECTOR_AVX2_H
 #define DCNV4I_CPU_VECTOR_AVX2_H
 
+#define INSTRUCTION_SET avx2
 #include "real.h"
 
 #include <immintrin.h>
@@ -12,7 +13,7 @@ enum { LANES = 8, BLOCK = 4, HALF_BLOCK = 2 };
 
 typedef __m256 vec;
 typedef int32_t point_index;
-typedef __m256 quad; /* twice, once in each half */
+typedef __m256 quad; /* in both halves */
 
 static inline vec vload(const float *from) { return _mm256_loadu_ps(from); }
 static inline void vstore(float *to, vec a) { _mm256_storeu_ps(to, a); }
@@ -68,7 +69,7 @@ static inline void vload_quads(const float *from, vec *a, vec *b, vec *c, vec *d
     *d = _mm256_shuffle_ps(cd_low, cd_high, 0xee);
 }
 
-/* Numbers are spread to the lanes from a register: a load for each would take the place of a load of value. */
+/* Broadcasts come from a register by shuffles: loads would compete with those of value for the load ports. */
 static inline quad quad_load(const float *from) { return _mm256_broadcast_ps((const __m128 *)from); }
 static inline vec quad_0(quad q) { return _mm256_permute_ps(q, 0x00); }
 static inline vec quad_1(quad q) { return _mm256_permute_ps(q, 0x55); }
@@ -82,12 +83,12 @@ static inline vdots vdots_add_part(vdots sum, vec a, const float *from, int coun
     return vfma(a, vload_part(from, count), sum);
 }
 
-static inline void quad_store_sums(float *to, vdots a, vdots b, vdots c, vdots d, int more) {
+static inline void quad_store_sums(float *to, vdots a, vdots b, vdots c, vdots d, int accumulate) {
     const vec ab = vadd(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
     const vec cd = vadd(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
     const vec abcd = vadd(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
     const __m128 sums = _mm_add_ps(_mm256_castps256_ps128(abcd), _mm256_extractf128_ps(abcd, 1));
-    _mm_storeu_ps(to, more ? _mm_add_ps(sums, _mm_loadu_ps(to)) : sums);
+    _mm_storeu_ps(to, accumulate ? _mm_add_ps(sums, _mm_loadu_ps(to)) : sums);
 }
 
 typedef __m256 vmask;
@@ -110,7 +111,7 @@ static inline void vstore_index(point_index *to, vec column, vec row, int64_t by
     _mm256_storeu_si256((__m256i *)to, _mm256_add_epi32(rows, columns));
 }
 
-static inline void vforget_index(point_index *to, vmask known) {
+static inline void vclear_index(point_index *to, vmask known) {
     const __m256i index = _mm256_loadu_si256((const __m256i *)to);
     _mm256_storeu_si256((__m256i *)to, _mm256_or_si256(index, _mm256_castps_si256(vmask_not(known))));
 }
@@ -140,8 +141,8 @@ static inline vec vfrom_bfloat16(vec16 a) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(a), 16));
 }
 
-/* To nearest, ties to even, by adding just under half of what is cut off, or half if what stays is odd. A NaN is made
- * quiet instead, since the sum could carry it into an infinity. */
+/* Rounds to nearest, ties to even: adds just under half of the dropped bits' unit, or half if the kept bits are odd.
+ * A NaN is made quiet instead, since the addition could turn it into an infinity. */
 static inline vec16 vto_bfloat16(vec a) {
     const __m256i bits = _mm256_castps_si256(a), top = _mm256_srli_epi32(bits, 16);
     const __m256i odd = _mm256_and_si256(top, _mm256_set1_epi32(1));

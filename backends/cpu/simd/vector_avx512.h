@@ -1,7 +1,8 @@
-/* The vector vocabulary (see vector_scalar.h) for AVX-512 with its F, BW, DQ and VL parts: sixteen floats. */
+/* The vector operations of vector_scalar.h for AVX-512 with its F, BW, DQ and VL parts: sixteen floats. */
 #ifndef DCNV4I_CPU_VECTOR_AVX512_H
 #define DCNV4I_CPU_VECTOR_AVX512_H
 
+#define INSTRUCTION_SET avx512
 #include "real.h"
 
 #include <immintrin.h>
@@ -11,7 +12,7 @@ enum { LANES = 16, BLOCK = 4, HALF_BLOCK = 2 };
 
 typedef __m512 vec;
 typedef int32_t point_index;
-typedef __m512 quad; /* four times, once in each quarter */
+typedef __m512 quad; /* in all four quarters */
 
 static inline vec vload(const float *from) { return _mm512_loadu_ps(from); }
 static inline void vstore(float *to, vec a) { _mm512_storeu_ps(to, a); }
@@ -69,7 +70,7 @@ static inline vec quad_1(quad q) { return _mm512_permute_ps(q, 0x55); }
 static inline vec quad_2(quad q) { return _mm512_permute_ps(q, 0xaa); }
 static inline vec quad_3(quad q) { return _mm512_permute_ps(q, 0xff); }
 
-/* Half as wide as a vector: adding up across costs less, and loads of half a vector as much in sum as those of a whole. */
+/* Half a vector: the sum across lanes costs less, and two half loads cost no more than a whole one. */
 typedef __m256 vdots;
 static inline vdots low_half(vec a) { return _mm512_castps512_ps256(a); }
 static inline vdots high_half(vec a) { return _mm512_extractf32x8_ps(a, 1); }
@@ -84,12 +85,12 @@ static inline vdots vdots_add_part(vdots sum, vec a, const float *from, int coun
     return _mm256_fmadd_ps(high_half(a), high_half(b), sum);
 }
 
-static inline void quad_store_sums(float *to, vdots a, vdots b, vdots c, vdots d, int more) {
+static inline void quad_store_sums(float *to, vdots a, vdots b, vdots c, vdots d, int accumulate) {
     const vdots ab = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
     const vdots cd = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
     const vdots abcd = _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
     const __m128 sums = _mm_add_ps(_mm256_castps256_ps128(abcd), _mm256_extractf128_ps(abcd, 1));
-    _mm_storeu_ps(to, more ? _mm_add_ps(sums, _mm_loadu_ps(to)) : sums);
+    _mm_storeu_ps(to, accumulate ? _mm_add_ps(sums, _mm_loadu_ps(to)) : sums);
 }
 
 typedef __mmask16 vmask;
@@ -112,7 +113,7 @@ static inline void vstore_index(point_index *to, vec column, vec row, int64_t by
     _mm512_storeu_si512(to, _mm512_add_epi32(rows, columns));
 }
 
-static inline void vforget_index(point_index *to, vmask known) {
+static inline void vclear_index(point_index *to, vmask known) {
     _mm512_storeu_si512(to, _mm512_mask_mov_epi32(_mm512_set1_epi32(-1), known, _mm512_loadu_si512(to)));
 }
 
@@ -135,7 +136,7 @@ static inline vec vfrom_bfloat16(vec16 a) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(a), 16));
 }
 
-/* As vector_avx2.h does it. The instructions of AVX512-BF16 are not for us: they take subnormals for zeros. */
+/* As in vector_avx2.h. The AVX512-BF16 instructions cannot be used: they flush subnormals to zero. */
 static inline vec16 vto_bfloat16(vec a) {
     const __m512i bits = _mm512_castps_si512(a), top = _mm512_srli_epi32(bits, 16);
     const __m512i odd = _mm512_and_si512(top, _mm512_set1_epi32(1));

@@ -1,7 +1,8 @@
-/* The vector vocabulary (see vector_scalar.h) for AArch64's NEON: four floats. */
+/* The vector operations of vector_scalar.h for AArch64's NEON: four floats. */
 #ifndef DCNV4I_CPU_VECTOR_NEON_H
 #define DCNV4I_CPU_VECTOR_NEON_H
 
+#define INSTRUCTION_SET neon
 #include "real.h"
 
 #include <arm_neon.h>
@@ -64,9 +65,9 @@ static inline vdots vdots_add_part(vdots sum, vec a, const float *from, int coun
     return vfma(a, vload_part(from, count), sum);
 }
 
-static inline void quad_store_sums(float *to, vdots a, vdots b, vdots c, vdots d, int more) {
+static inline void quad_store_sums(float *to, vdots a, vdots b, vdots c, vdots d, int accumulate) {
     const vec sums = vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d));
-    vstore(to, more ? vadd(sums, vload(to)) : sums);
+    vstore(to, accumulate ? vadd(sums, vload(to)) : sums);
 }
 
 typedef uint32x4_t vmask;
@@ -88,7 +89,7 @@ static inline void vstore_index(point_index *to, vec column, vec row, int64_t by
     vst1q_s32(to, vmlaq_n_s32(columns, vcvtq_s32_f32(row), (int32_t)by_row));
 }
 
-static inline void vforget_index(point_index *to, vmask known) {
+static inline void vclear_index(point_index *to, vmask known) {
     vst1q_s32(to, vornq_s32(vld1q_s32(to), vreinterpretq_s32_u32(known))); /* all bits set is −1 */
 }
 
@@ -115,7 +116,7 @@ static inline vec vfrom_float16(vec16 a) { return vcvt_f32_f16(vreinterpret_f16_
 static inline vec16 vto_float16(vec a) { return vreinterpret_u16_f16(vcvt_f16_f32(a)); }
 static inline vec vfrom_bfloat16(vec16 a) { return vreinterpretq_f32_u32(vshll_n_u16(a, 16)); }
 
-/* As vector_avx2.h does it. */
+/* As in vector_avx2.h. */
 static inline vec16 vto_bfloat16(vec a) {
     const uint32x4_t bits = vreinterpretq_u32_f32(a), top = vshrq_n_u32(bits, 16);
     const uint32x4_t odd = vandq_u32(top, vdupq_n_u32(1));

@@ -1,22 +1,23 @@
-/* The vector vocabulary of the kernels, in plain C: a vector of one lane. What each word means is said here; the other
- * vector_*.h say the same in an instruction set's words.
+/* The vector operations that the kernels are written in, in plain C with vectors of one lane. They are documented here;
+ * the other vector_*.h implement the same ones with the instructions of one set.
  *
- * A `quad` holds four numbers that belong to one point, one for each corner of its cell. */
+ * A `quad` holds four numbers of one point, one for each corner of its cell. */
 #ifndef DCNV4I_CPU_VECTOR_SCALAR_H
 #define DCNV4I_CPU_VECTOR_SCALAR_H
 
+#define INSTRUCTION_SET portable
 #include "real.h"
 
 #include <stdint.h>
 
 enum {
     LANES = 1,       /* reals in a vector */
-    BLOCK = 16,      /* vectors of channels that are worked on at a time */
-    HALF_BLOCK = 4   /* … and in what a block leaves over */
+    BLOCK = 16,      /* vectors of channels that are processed together, in registers */
+    HALF_BLOCK = 4   /* the same for the channels that whole blocks leave over */
 };
 
 typedef real vec;
-typedef int64_t point_index; /* of a pixel in an image, counted in reals */
+typedef int64_t point_index; /* where a point's cell is in an image, see image_frame; −1 for none */
 typedef const real *quad;
 
 static inline vec vload(const real *from) { return *from; }
@@ -28,28 +29,28 @@ static inline vec vmul(vec a, vec b) { return a * b; }
 static inline vec vfloor(vec a) { return real_floor(a); }
 static inline vec vfma(vec a, vec b, vec c) { return real_fma(a, b, c); }
 
-/* The first count < LANES lanes; the others are 0 and not read, or not written. */
+/* The first count < LANES lanes: a load makes the others 0 and does not read them, a store does not write them. */
 static inline vec vload_part(const real *from, int count) { return count ? *from : 0; }
 static inline void vstore_part(real *to, vec a, int count) { if (count) *to = a; }
 
-/* LANES numbers of 16-bit storage; vfrom_ and vto_float16 and _bfloat16 convert them. */
+/* LANES numbers of 16 bits; vfrom_float16, vto_float16, vfrom_bfloat16 and vto_bfloat16 convert them. */
 typedef uint16_t vec16;
 static inline vec16 vload16(const uint16_t *from) { return *from; }
 static inline void vstore16(uint16_t *to, vec16 a) { *to = a; }
 static inline vec16 vload16_part(const uint16_t *from, int count) { return count ? *from : 0; }
 static inline void vstore16_part(uint16_t *to, vec16 a, int count) { if (count) *to = a; }
 
-/* LANES pairs (even, odd) that lie one after the other. */
+/* LANES consecutive pairs (even, odd). */
 static inline void vload_pairs(const real *from, vec *even, vec *odd) { *even = from[0], *odd = from[1]; }
 static inline void vstore_pairs(real *to, vec even, vec odd) { to[0] = even, to[1] = odd; }
 
-/* LANES quads that lie one after the other: a has the first number of each, d the last. */
+/* LANES consecutive quads: a has the first number of each, d the last. */
 static inline void vstore_quads(real *to, vec a, vec b, vec c, vec d) { to[0] = a, to[1] = b, to[2] = c, to[3] = d; }
 static inline void vload_quads(const real *from, vec *a, vec *b, vec *c, vec *d) {
     *a = from[0], *b = from[1], *c = from[2], *d = from[3];
 }
 
-/* Which lanes something is so for; comparisons with a NaN are not so. */
+/* A mask of lanes. Comparisons with a NaN are false. */
 typedef int vmask;
 static inline vmask vless(vec a, vec b) { return a < b; }
 static inline vmask vequal(vec a, vec b) { return a == b; }
@@ -59,30 +60,30 @@ static inline vmask vmask_or(vmask a, vmask b) { return a | b; }
 static inline vmask vmask_not(vmask a) { return !a; }
 static inline int vmask_full(vmask a) { return a; }
 
-/* a where the mask is set, else b; a or 0; 0 or a. */
+/* Where the mask is set, and where it is not: a and b; a and 0; 0 and a. */
 static inline vec vselect(vmask mask, vec a, vec b) { return mask ? a : b; }
 static inline vec vkeep(vmask mask, vec a) { return mask ? a : 0; }
 static inline vec vdrop(vmask mask, vec a) { return mask ? 0 : a; }
 
-/* b where a is NaN, which b is not. */
+/* b where a is NaN; b must not be. */
 static inline vec vmin(vec a, vec b) { return a < b ? a : b; }
 static inline vec vmax(vec a, vec b) { return a > b ? a : b; }
 
-/* column·by_column + row·by_row, of whole numbers; and −1 instead where the mask is not set. */
+/* Stores column·by_column + row·by_row, all whole numbers; makes it −1 where the mask is not set. */
 static inline void vstore_index(point_index *to, vec column, vec row, int64_t by_column, int64_t by_row) {
     *to = (int64_t)column * by_column + (int64_t)row * by_row;
 }
-static inline void vforget_index(point_index *to, vmask known) { *to = known ? *to : -1; }
+static inline void vclear_index(point_index *to, vmask known) { *to = known ? *to : -1; }
 
-/* One quad, and one of its numbers in every lane. */
+/* Loads a quad; broadcasts one of its numbers to every lane. */
 static inline quad quad_load(const real *from) { return from; }
 static inline vec quad_0(quad q) { return q[0]; }
 static inline vec quad_1(quad q) { return q[1]; }
 static inline vec quad_2(quad q) { return q[2]; }
 static inline vec quad_3(quad q) { return q[3]; }
 
-/* Dot products of a with LANES numbers, or with the first count, added to `sum`: partial sums in as many lanes as are added up
- * best, which may be fewer than LANES. */
+/* Adds the products of a and LANES numbers, or the first count of them, to `sum`. A vdots holds partial sums in
+ * however many lanes are the fastest to add up at the end, perhaps fewer than LANES. */
 typedef real vdots;
 static inline vdots vdots_zero(void) { return 0; }
 static inline vdots vdots_add(vdots sum, vec a, const real *from) { return real_fma(a, *from, sum); }
@@ -90,9 +91,9 @@ static inline vdots vdots_add_part(vdots sum, vec a, const real *from, int count
     return count ? real_fma(a, *from, sum) : sum;
 }
 
-/* The quad of the sums over the lanes of a, b, c and d; added to the one that is there where `more` says so. */
-static inline void quad_store_sums(real *to, vdots a, vdots b, vdots c, vdots d, int more) {
-    if (more)
+/* Stores the quad of the sums over the lanes of a, b, c and d, or adds it to the quad that is there. */
+static inline void quad_store_sums(real *to, vdots a, vdots b, vdots c, vdots d, int accumulate) {
+    if (accumulate)
         vstore_quads(to, to[0] + a, to[1] + b, to[2] + c, to[3] + d);
     else
         vstore_quads(to, a, b, c, d);

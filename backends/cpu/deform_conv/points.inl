@@ -1,0 +1,143 @@
+/* Where DCNv4's points are: from rows of offset_mask to a chunk of positions and weights. The points of several
+ * pixels form one chunk, so that whole vectors of them are processed whatever K is. */
+
+/* A chunk with what its points are made of. */
+typedef struct conv_chunk {
+    _Alignas(64) real pairs[2 * POINTS_ROOM];      /* offsets (dx, dy); their gradients when these are known */
+    real grid_x[POINTS_ROOM], grid_y[POINTS_ROOM]; /* the point's place in the kernel, measured from its middle */
+    int64_t grid_from; /* the kernel's point that the grid begins with; −1 before anything is laid out */
+    point_chunk sampled;
+} conv_chunk;
+
+/* Where a box begins. */
+typedef struct place {
+    int64_t pixel; /* row number in offset_mask and output */
+    int64_t oy, ox;
+    int64_t group, point;
+} place;
+
+/* What points are read from. */
+typedef struct point_source {
+    const dcnv4i_conv_layer *layer;
+    const char *offset_mask;
+    real scale;
+} point_source;
+
+static inline int64_t points_in(const point_box *box) {
+    return box->pixels * box->groups * box->points;
+}
+
+static point_source source_of(const dcnv4i_conv_layer *layer, const dcnv4i_conv_tensors *tensors) {
+    return (point_source){layer, tensors->offset_mask, real_of(layer->params.offset_scale)};
+}
+
+/* The largest box that fits a chunk: pixels of a row first, then groups. A kernel that does not fit has boxes of a
+ * part of its points. */
+static point_box largest_box(int64_t pixels, int64_t groups, int64_t points) {
+    point_box box = {1, 1, dcnv4i_min64(points, POINTS)};
+    const int64_t blocks = points <= POINTS ? POINTS / (points ? points : 1) : 1;
+    box.pixels = dcnv4i_min64(pixels, dcnv4i_min64(blocks, DCNV4I_BOX_PIXELS));
+    if (box.pixels == pixels && pixels > 0)
+        box.groups = dcnv4i_min64(groups, blocks / pixels);
+    return box;
+}
+
+/* Where the middle of the kernel is along one axis, for output place o. */
+static inline int64_t middle_of(int64_t o, int64_t stride, int64_t pad, int64_t kernel, int64_t dilation) {
+    return o * stride - pad + dcnv4i_half_span(kernel, dilation);
+}
+
+/* The frame of rows first to last − 1 of value, whose pixels are `stride` reals apart, and grad_stride in
+ * grad_value. */
+static image_frame NAME(conv_frame)(const dcnv4i_conv_layer *layer, int64_t first, int64_t last, int64_t stride,
+                                    int64_t grad_stride) {
+    const dcnv4_problem *p = &layer->params;
+    const int64_t columns = layer->output_width, rows = layer->output_height;
+    const bool exact_x = axis_is_exact(middle_of(0, p->stride_w, p->pad_w, p->kernel_w, p->dilation_w),
+                                       columns > 1 ? (columns - 1) * p->stride_w : 0, p->stride_w, p->width);
+    const bool exact_y = axis_is_exact(middle_of(0, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h),
+                                       rows > 1 ? (rows - 1) * p->stride_h : 0, p->stride_h, p->height);
+    return NAME(make_frame)(&layer->image, exact_x && exact_y, first, last, stride, grad_stride);
+}
+
+/* weight = exp(raw − largest) / sum, over the K raw weights of a pixel and group, of which `weight` has count. */
+static NOINLINE void NAME(softmax)(const dcnv4i_conv_layer *layer, const char *block, real *weight, int64_t count) {
+    const int64_t points = layer->points, item = layer->offset_item;
+    const char *weights = block + 2 * points * item;
+    real staged[POINTS], largest = -INFINITY, sum = 0;
+    for (int pass = 0; pass < 2; ++pass)
+        for (int64_t k = 0; k < points; k += POINTS) {
+            const int64_t part = dcnv4i_min64(points - k, POINTS);
+            const real *raw = count == points ? weight : staged;
+            if (raw == staged)
+                layer->read_offsets(weights + k * item, 0, staged, 0, 1, part);
+            for (int64_t i = 0; i < part; ++i)
+                if (pass == 0)
+                    largest = raw[i] > largest ? raw[i] : largest;
+                else
+                    sum += real_exp(raw[i] - largest);
+        }
+    for (int64_t i = 0; i < count; ++i)
+        weight[i] = real_exp(weight[i] - largest) / sum;
+}
+
+/* Lays out the kernel's grid, which all boxes share that begin at the same point of the kernel. The first of them is
+ * the largest: a smaller box, at the end of a row or of the groups, uses the beginning. */
+static void lay_grid(const dcnv4i_conv_layer *layer, int64_t first_point, const point_box *box, conv_chunk *chunk) {
+    const int64_t count = points_in(box);
+    const real *const grid_x = (const real *)layer->grid_x + first_point;
+    const real *const grid_y = (const real *)layer->grid_y + first_point;
+    if (chunk->grid_from == first_point)
+        return;
+    chunk->grid_from = first_point;
+    for (int64_t i = 0, block = 0; i < count; ++block)
+        for (int64_t k = 0; k < box->points; ++k, ++i) {
+            chunk->grid_x[i] = grid_x[k];
+            chunk->grid_y[i] = grid_y[k];
+            chunk->sampled.middle_x[i] = (real)(block % box->pixels * layer->params.stride_w);
+        }
+    for (int64_t i = count; i < POINTS_ROOM; ++i)
+        chunk->grid_x[i] = chunk->grid_y[i] = chunk->sampled.middle_x[i] = 0;
+}
+
+/* Reads a box of offset_mask: offsets, weights and middles. */
+static void NAME(read_box)(const point_source *source, const place *at, const point_box *box, conv_chunk *chunk) {
+    const dcnv4i_conv_layer *const layer = source->layer;
+    const dcnv4_problem *const p = &layer->params;
+    const int64_t points = layer->points, count = box->points, item = layer->offset_item, row = p->offset_mask_stride;
+    const char *block = source->offset_mask + (at->pixel * row + at->group * 3 * points) * item;
+    point_chunk *const to = &chunk->sampled;
+    real *pairs = chunk->pairs, *weight = to->weight;
+    lay_grid(layer, at->point, box, chunk);
+    to->first_middle_x = middle_of(at->ox, p->stride_w, p->pad_w, p->kernel_w, p->dilation_w);
+    to->middle_y = middle_of(at->oy, p->stride_h, p->pad_h, p->kernel_h, p->dilation_h);
+    to->middle_step = p->stride_w;
+    to->box = *box;
+    for (int64_t g = 0; g < box->groups; ++g, block += 3 * points * item) {
+        layer->read_offsets(block + 2 * at->point * item, row, pairs, 2 * count, box->pixels, 2 * count);
+        layer->read_offsets(block + (2 * points + at->point) * item, row, weight, count, box->pixels, count);
+        if (p->softmax)
+            for (int64_t i = 0; i < box->pixels; ++i)
+                NAME(softmax)(layer, block + i * row * item, weight + i * count, count);
+        pairs += 2 * count * box->pixels, weight += count * box->pixels;
+    }
+    /* Whole vectors are processed, so the lanes behind the last point need numbers: any that are not settled. */
+    for (int64_t i = 0; i < LANES - 1; ++i)
+        pairs[2 * i] = pairs[2 * i + 1] = (real)0.5, weight[i] = 0;
+}
+
+/* Places the points of a chunk: x = scale·(grid + dx), settled. */
+static void NAME(place_points)(const point_source *source, int64_t count, conv_chunk *chunk) {
+    const vec scale = vset(source->scale);
+    vec nearest = vset(INFINITY); /* squares */
+    for (int64_t i = 0; i < count; i += LANES) {
+        vec dx, dy;
+        vload_pairs(chunk->pairs + 2 * i, &dx, &dy);
+        const vec x = vmul(scale, vadd(vload(chunk->grid_x + i), dx));
+        const vec y = vmul(scale, vadd(vload(chunk->grid_y + i), dy));
+        nearest = vmin(vmin(vmul(x, x), vmul(y, y)), nearest);
+        vstore(chunk->sampled.x + i, x);
+        vstore(chunk->sampled.y + i, y);
+    }
+    settle_if_near(count, nearest, &chunk->sampled);
+}

@@ -1,0 +1,178 @@
+/* The gradients of points: from the dots of the scatter, derivatives of Σ grad_output · result by each point's
+ * position and weight. */
+
+/* grad_output of a chunk, in the image's storage type: of its first pixel, from the first group's first channel on,
+ * which is channel `channel` of the view. */
+typedef struct output_gradient {
+    const char *storage;
+    int64_t stride; /* elements from one pixel to the next */
+    int64_t channel;
+} output_gradient;
+
+/* A chunk whose gradients were scattered, and what its points' gradients are computed from. */
+typedef struct scattered_chunk {
+    const scatter_image *image;
+    const point_chunk *chunk;
+    output_gradient out;
+    point_sums *sums;
+} scattered_chunk;
+
+/* The derivatives by one point's position and weight, summed in the order of the formula, which dots do not keep.
+ * That matters where a number is not finite: the sum of dots may be NaN where the formula's is not, and the other
+ * way round. */
+static NOINLINE void NAME(exact_derivatives)(const scattered_chunk *s, int64_t point, real *by_x, real *by_y,
+                                             real *by_weight) {
+    const dcnv4i_image *image = &s->image->frame.image;
+    const point_box *box = &s->chunk->box;
+    const int64_t pixel = point / box->points % box->pixels, group = point / box->points / box->pixels;
+    const int64_t first_channel = group * image->depth;
+    const char *row = s->out.storage + (pixel * s->out.stride + first_channel) * image->item;
+    const exact_cell cell = locate_point(s->chunk, point, image);
+    *by_x = *by_y = *by_weight = 0;
+    if (!cell.counts)
+        return;
+    const real right = cell.right, lower = cell.lower;
+    for (int64_t d = 0; d < image->depth; ++d) {
+        real out, derivative_x = 0, derivative_y = 0, sampled = 0;
+        image->read(row + d * image->item, 0, &out, 0, 1, 1);
+        for (int i = 0; i < 4; ++i) {
+            const real wx = i & 1 ? right : 1 - right, wy = i >> 1 ? lower : 1 - lower;
+            if (!corner_inside(&cell, i, image))
+                continue;
+            real room;
+            const real *const corner = corner_channels(image, &s->image->value, &cell, i,
+                                                       s->out.channel + first_channel + d, 1, &room);
+            sampled += cell.weight[i] * *corner;
+            derivative_x += i & 1 ? wy * *corner : -wy * *corner;
+            derivative_y += i >> 1 ? wx * *corner : -wx * *corner;
+        }
+        *by_x += out * derivative_x;
+        *by_y += out * derivative_y;
+        *by_weight += out * sampled;
+    }
+}
+
+/* For LANES points: the derivatives by position, but for the factor of the point's weight; and the derivative by the
+ * weight. */
+typedef struct derivatives {
+    vec by_x, by_y, by_weight;
+} derivatives;
+
+/* For points whose cells are inside the image, at these distances from the cell's first pixel, from the dots of the
+ * cell's four pixels. */
+static inline derivatives inner_derivatives(vec right, vec below, vec a, vec b, vec c, vec d) {
+    const vec left = vsub(vset(1), right), above = vsub(vset(1), below);
+    return (derivatives){
+        vfma(below, vsub(d, c), vmul(above, vsub(b, a))),
+        vfma(right, vsub(d, b), vmul(left, vsub(c, a))),
+        vfma(below, vfma(right, d, vmul(left, c)), vmul(above, vfma(right, b, vmul(left, a)))),
+    };
+}
+
+/* Mask of the positions along one axis that count: −1 < middle + position < size. */
+static inline vmask vcounts(vec position, vec middle, vec size) {
+    return vmask_and(vless(vsub(vset(-1), middle), position), vless(position, vsub(size, middle)));
+}
+
+/* Along one axis: the first pixel of a cell, the linear weights of its two pixels, and which points lie before it or
+ * behind it. For a point before the image's first cell, that cell's first pixel is the second one of its own; behind
+ * the last cell it is the other way round. */
+typedef struct axis_cell {
+    vec low, near, far;
+    vmask before, behind;
+} axis_cell;
+
+/* The cell from `first` to `last` for a position `rest` past the whole number `whole`. */
+static inline axis_cell vlocate(vec whole, vec rest, vec first, vec last) {
+    const vec low = vmin(vmax(whole, first), last), other = vsub(vset(1), rest);
+    const vmask before = vless(whole, low), behind = vless(low, whole);
+    return (axis_cell){low, vdrop(behind, vselect(before, rest, other)), vdrop(before, vselect(behind, other, rest)),
+                       before, behind};
+}
+
+/* The derivatives of the two linear weights: −1 and 1 where both pixels are the point's own. */
+static inline void vlinear_derivatives(const axis_cell *axis, vec *near, vec *far) {
+    *near = vselect(axis->before, vset(1), vdrop(axis->behind, vset(-1)));
+    *far = vselect(axis->behind, vset(-1), vdrop(axis->before, vset(1)));
+}
+
+/* Makes 0 of dots with pixels that are not the point's own: they must not decide whether a point is recomputed,
+ * since which pixels these are depends on the partition. */
+static inline void clear_other_pixels(const axis_cell *h, const axis_cell *v, vec *a, vec *b, vec *c, vec *d) {
+    *a = vdrop(vmask_or(v->behind, h->behind), *a), *b = vdrop(vmask_or(v->behind, h->before), *b);
+    *c = vdrop(vmask_or(v->before, h->behind), *c), *d = vdrop(vmask_or(v->before, h->before), *d);
+}
+
+/* For points anywhere. */
+static inline derivatives edge_derivatives(const axis_cell *h, const axis_cell *v, vec a, vec b, vec c, vec d) {
+    vec left, right, up, down;
+    vlinear_derivatives(h, &left, &right);
+    vlinear_derivatives(v, &up, &down);
+    return (derivatives){
+        vfma(v->far, vfma(right, d, vmul(left, c)), vmul(v->near, vfma(right, b, vmul(left, a)))),
+        vfma(h->far, vfma(down, d, vmul(up, b)), vmul(h->near, vfma(down, c, vmul(up, a)))),
+        vfma(v->far, vfma(h->far, d, vmul(h->near, c)), vmul(v->near, vfma(h->far, b, vmul(h->near, a)))),
+    };
+}
+
+/* Recomputes those of LANES points, from number `first` of the chunk on, whose dots have a sum that is not finite. */
+static NOINLINE void NAME(recompute_derivatives)(const scattered_chunk *s, int64_t first, int64_t count,
+                                                 derivatives *result) {
+    real by_x[LANES], by_y[LANES], by_weight[LANES];
+    vstore(by_x, result->by_x), vstore(by_y, result->by_y), vstore(by_weight, result->by_weight);
+    for (int64_t lane = 0; lane < count; ++lane) {
+        const real *const dot = s->sums->corners + 4 * (first + lane), sum = dot[0] + dot[1] + (dot[2] + dot[3]);
+        if (sum - sum != 0)
+            NAME(exact_derivatives)(s, first + lane, &by_x[lane], &by_y[lane], &by_weight[lane]);
+    }
+    *result = (derivatives){vload(by_x), vload(by_y), vload(by_weight)};
+}
+
+/* What finish_derivatives does, one point after the other, for a frame that is not exact. */
+static void NAME(finish_exactly)(const scattered_chunk *s, int64_t count, real scale_x, real scale_y, real *pairs) {
+    for (int64_t i = 0; i < count; ++i) {
+        real by_x, by_y;
+        NAME(exact_derivatives)(s, i, &by_x, &by_y, &s->sums->by_weight[i]);
+        const bool counts = locate_point(s->chunk, i, &s->image->frame.image).counts;
+        pairs[2 * i] = counts ? scale_x * s->chunk->weight[i] * by_x : 0;
+        pairs[2 * i + 1] = counts ? scale_y * s->chunk->weight[i] * by_y : 0;
+    }
+}
+
+/* The gradients of a chunk's `count` points: sums->by_weight, and pairs by x and y, times what a position is scaled
+ * by. */
+static ALWAYS_INLINE void finish_derivatives(const scattered_chunk *s, int64_t count, real scale_x, real scale_y,
+                                             real *pairs) {
+    const image_frame *frame = &s->image->frame;
+    const point_chunk *chunk = s->chunk;
+    point_sums *sums = s->sums;
+    const vec first = vset(frame->has_cells ? 0 : -1), width = vset(frame->width), height = vset(frame->height);
+    const vec first_middle_x = vset((real)chunk->first_middle_x), middle_y = vset((real)chunk->middle_y);
+    const vec last_column = vset(frame->has_cells ? frame->last_column : frame->width);
+    const vec last_row = vset(frame->has_cells ? (real)(frame->image.height - 2) : frame->height);
+    for (int64_t i = 0; i < count; i += LANES) {
+        const vec x = vload(chunk->x + i), y = vload(chunk->y + i), whole_x = vfloor(x), whole_y = vfloor(y);
+        const vec weight = vload(chunk->weight + i);
+        vec a, b, c, d, weight_x = vmul(vset(scale_x), weight), weight_y = vmul(vset(scale_y), weight);
+        vload_quads(sums->corners + 4 * i, &a, &b, &c, &d);
+        derivatives by;
+        if (chunk->inner[i / LANES]) {
+            by = inner_derivatives(vsub(x, whole_x), vsub(y, whole_y), a, b, c, d);
+        } else {
+            const vec middle_x = vadd(first_middle_x, vload(chunk->middle_x + i));
+            const vmask counts = vmask_and(vcounts(x, middle_x, width), vcounts(y, middle_y, height));
+            const axis_cell h = vlocate(vadd(middle_x, whole_x), vsub(x, whole_x), first, last_column);
+            const axis_cell v = vlocate(vadd(middle_y, whole_y), vsub(y, whole_y), first, last_row);
+            clear_other_pixels(&h, &v, &a, &b, &c, &d);
+            by = edge_derivatives(&h, &v, a, b, c, d);
+            by = (derivatives){vkeep(counts, by.by_x), vkeep(counts, by.by_y), vkeep(counts, by.by_weight)};
+            weight_x = vkeep(counts, weight_x), weight_y = vkeep(counts, weight_y);
+        }
+        if (!vmask_full(vfinite(vadd(vadd(a, b), vadd(c, d))))) {
+            vstore_quads(sums->corners + 4 * i, a, b, c, d);
+            NAME(recompute_derivatives)(s, i, dcnv4i_min64(LANES, count - i), &by);
+        }
+        vstore_pairs(pairs + 2 * i, vmul(weight_x, by.by_x), vmul(weight_y, by.by_y));
+        vstore(sums->by_weight + i, by.by_weight);
+    }
+}

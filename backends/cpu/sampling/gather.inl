@@ -1,0 +1,207 @@
+/* The gather: results = Σ over a pixel's points of weight · the image at the point. The D channels of one pixel are
+ * summed in registers over all points of the chunk, and stored once. */
+
+/* A gather of one group: the points of `pixels` neighbouring pixels, from number `first` of the chunk on. */
+typedef struct gather {
+    const image_frame *frame;
+    const view *from;
+    const point_chunk *chunk;
+    int64_t first, pixels;
+    int64_t out_stride; /* reals from one pixel of the result to the next */
+    bool partial;       /* pixels have more points than the chunk has of them … */
+    bool accumulate;    /* … and these are not the first: add to the result */
+    const real *ahead;  /* what of the image to prefetch while the first pixel is computed … */
+    int64_t ahead_step; /* … and reals from there to what to prefetch with the next */
+} gather;
+
+/* The points of one pixel and group, located by the exact path: `plain` ones whose corners can be read where they
+ * are, and from the end of `number` on `slow` ones, each of which takes a sum of its own. Points outside the image
+ * are left out. */
+typedef struct exact_points {
+    int64_t plain, slow;
+    int64_t number[POINTS]; /* in the chunk, of slow ones */
+    const real *corner[POINTS][4];
+    real weights[4 * POINTS];
+} exact_points;
+
+/* A point is slow if its cell is not in the view, or if its weight is not finite: such a weight must be multiplied
+ * last. */
+static NOINLINE void NAME(locate_points)(const gather *g, int64_t c, exact_points *found) {
+    const dcnv4i_image *image = &g->frame->image;
+    int64_t plain = 0, slow = 0;
+    for (int64_t point = g->first; point < g->first + g->chunk->box.points; ++point) {
+        const exact_cell cell = locate_point(g->chunk, point, image);
+        const real weight = g->chunk->weight[point];
+        if (!cell.counts)
+            continue;
+        if (weight - weight != 0 || !cell_in_view(g->from, &cell, image)) {
+            found->number[POINTS - ++slow] = point;
+            continue;
+        }
+        for (int i = 0; i < 4; ++i)
+            found->corner[plain][i] = corner_channels(image, g->from, &cell, i, c, 0, NULL);
+        for (int i = 0; i < 4; ++i)
+            found->weights[4 * plain + i] = corner_weight(&cell, i, weight);
+        ++plain;
+    }
+    found->plain = plain;
+    found->slow = slow;
+}
+
+/* Adds a slow point to `count` channels of the result, from channel c of the view on. */
+static void NAME(gather_slow_point)(const gather *g, int64_t point, int64_t c, int count, real *out) {
+    const dcnv4i_image *image = &g->frame->image;
+    const exact_cell cell = locate_point(g->chunk, point, image);
+    real sampled[BLOCK * LANES];
+    for (int i = 0; i < count; ++i)
+        sampled[i] = 0;
+    for (int corner = 0; corner < 4; ++corner) {
+        if (!corner_inside(&cell, corner, image))
+            continue;
+        real converted[BLOCK * LANES];
+        const real *const from = corner_channels(image, g->from, &cell, corner, c, count, converted);
+        for (int i = 0; i < count; ++i)
+            sampled[i] = real_fma(cell.weight[corner], from[i], sampled[i]);
+    }
+    for (int i = 0; i < count; ++i)
+        out[i] = real_fma(g->chunk->weight[point], sampled[i], out[i]);
+}
+
+/* Where the corners of a pixel's points are: `origin` is where index 0 is. */
+typedef struct gather_source {
+    const real *origin;
+    int64_t unit;          /* reals that an index counts */
+    int64_t stride, below; /* reals to the next pixel of the image, and to the one below */
+} gather_source;
+
+/* The sums of one pixel over count points, for `vectors` vectors of channels or `part` channels. There are enough
+ * independent sums that no multiply-add waits for the one before. */
+static ALWAYS_INLINE void gather_points(const exact_points *found, const gather_source *from, const point_index *index,
+                                        const real *weights, const int64_t count, const int vectors, const int part,
+                                        vec *total) {
+    enum { LARGEST = 4 * BLOCK };
+    const int chains = 4 * vectors <= 8 ? 4 : 2 * vectors <= 8 ? 2 : 1;
+    vec sum[LARGEST];
+    for (int i = 0; i < chains * vectors; ++i)
+        sum[i] = vset(0);
+    UNROLL(9)
+    for (int64_t k = 0; k < count; ++k) {
+        const real *const upper = from->origin + index[k] * from->unit, *const lower = upper + from->below;
+        const real *const inner[4] = {upper, upper + from->stride, lower, lower + from->stride};
+        const quad four = quad_load(weights + 4 * k);
+        const vec weight[4] = {quad_0(four), quad_1(four), quad_2(four), quad_3(four)};
+        for (int i = 0; i < 4; ++i)
+            for (int v = 0; v < vectors; ++v) {
+                const real *const corner = found ? found->corner[k][i] : inner[i];
+                vec *const to = &sum[i % chains * vectors + v];
+                *to = vfma(weight[i], part ? vload_part(corner, part) : vload(corner + v * LANES), *to);
+            }
+    }
+    for (int v = 0; v < vectors; ++v) {
+        total[v] = sum[v];
+        for (int i = 1; i < chains; ++i)
+            total[v] = vadd(total[v], sum[i * vectors + v]);
+    }
+}
+
+/* Gathers one block of channels, from channel c of the view on. Returns whether all results are finite. Its loops
+ * call nothing, so that the sums stay in registers. */
+static ALWAYS_INLINE bool gather_block(const gather *g, const exact_points *found, int64_t c, const int vectors,
+                                       const int part, real *out) {
+    enum { OUTPUT_AHEAD = 6 }; /* pixels */
+    /* Copies, since for all that the compiler knows stores to the result change the originals. */
+    const int64_t count = found ? found->plain : g->chunk->box.points, pixels = g->pixels, out_stride = g->out_stride;
+    const int64_t stride = g->from->stride, ahead_step = g->ahead_step;
+    const gather_source from = {
+        .origin = g->from->pixels + (found ? 0 : index_origin(g->frame, g->from->first_row, stride)) + c,
+        .unit = found ? 0 : g->frame->unit,
+        .stride = found ? 0 : stride,
+        .below = found ? 0 : g->frame->image.width * stride,
+    };
+    gather_source by_real = from;
+    by_real.unit = 1;
+    const real *weights = found ? found->weights : g->chunk->corners + 4 * g->first;
+    const point_index *index = g->chunk->at + g->first;
+    const bool accumulate = found && g->accumulate;
+    const real *const ahead = g->ahead + c;
+    vec zero_or_nan = vset(0);
+    for (int64_t pixel = 0; pixel < pixels; ++pixel, weights += 4 * count, index += count, out += out_stride) {
+        vec total[BLOCK];
+        prefetch_reals(ahead, pixel, ahead_step, vectors * LANES);
+        prefetch_reals(out, OUTPUT_AHEAD, out_stride, vectors * LANES);
+        if (!found && count == 9 && from.unit == 1)
+            gather_points(NULL, &by_real, index, weights, 9, vectors, part, total);
+        else
+            gather_points(found, &from, index, weights, count, vectors, part, total);
+        for (int v = 0; v < vectors; ++v) {
+            zero_or_nan = vfma(total[v], vset(0), zero_or_nan);
+            if (accumulate)
+                total[v] = vadd(total[v], part ? vload_part(out, part) : vload(out + v * LANES));
+            if (part)
+                vstore_part(out, total[v], part);
+            else
+                vstore(out + v * LANES, total[v]);
+        }
+    }
+    return vmask_full(vfinite(zero_or_nan));
+}
+
+/* gather_block as one function for each number of vectors, so that the compiler gives each the registers it needs. */
+#define GATHER(size, vectors, part_)                                                                                \
+    static NOINLINE bool NAME(gather_cells_##size)(const gather *g, int64_t c, int part, real *out) {               \
+        (void)part;                                                                                                 \
+        return gather_block(g, NULL, c, vectors, part_, out);                                                       \
+    }                                                                                                               \
+    static NOINLINE void NAME(gather_exact_##size)(const gather *g, const exact_points *found, int64_t c, int part, \
+                                                   real *out) {                                                     \
+        (void)part;                                                                                                 \
+        gather_block(g, found, c, vectors, part_, out);                                                             \
+    }
+GATHER(block, BLOCK, 0)
+GATHER(half, HALF_BLOCK, 0)
+GATHER(vector, 1, 0)
+GATHER(part, 1, part)
+#undef GATHER
+
+/* Gathers `depth` channels, from `channel` of the view on. Returns whether all results are finite. */
+static bool gather_cells(const gather *g, int64_t channel, int64_t depth, real *out) {
+    bool finite = true;
+    for (channel_block b = block_at(0, depth); b.channels > 0; b = block_at(b.first + b.channels, depth))
+        finite &= CHOOSE(gather_cells_, b)(g, channel + b.first, b.part, out + b.first);
+    return finite;
+}
+
+/* Gathers pixel number `pixel` of g by the exact path. */
+static void NAME(gather_exact)(const gather *g, int64_t pixel, int64_t channel, int64_t depth, real *out) {
+    exact_points found;
+    gather one = *g;
+    one.first += pixel * g->chunk->box.points;
+    one.pixels = 1;
+    for (channel_block b = block_at(0, depth); b.channels > 0; b = block_at(b.first + b.channels, depth)) {
+        NAME(locate_points)(&one, channel + b.first, &found);
+        CHOOSE(gather_exact_, b)(&one, &found, channel + b.first, b.part, out + b.first);
+        for (int64_t i = 1; i <= found.slow; ++i)
+            NAME(gather_slow_point)(&one, found.number[POINTS - i], channel + b.first, b.channels, out + b.first);
+    }
+}
+
+static bool all_finite(const real *numbers, int64_t count) {
+    real zero_or_nan = 0;
+    for (int64_t i = 0; i < count; ++i)
+        zero_or_nan += 0 * numbers[i];
+    return zero_or_nan == 0;
+}
+
+/* Gathers one group of `pixels` pixels. Results that are not finite are recomputed by the exact path; partial sums
+ * take it in the first place, since once added to the result they could not be recomputed. */
+static void gather_group(gather *g, int64_t pixels, int64_t channel, int64_t depth, real *out) {
+    const int64_t points = g->chunk->box.points;
+    for (int64_t i = 0, done; i < pixels; i += done, out += done * g->out_stride, g->first += done * points) {
+        g->pixels = g->partial ? 0 : complete_pixels(g->chunk, g->first, pixels - i);
+        const bool gathered = g->pixels > 0, finite = gathered && gather_cells(g, channel, depth, out);
+        done = gathered ? g->pixels : 1;
+        for (int64_t k = 0; !finite && k < done; ++k)
+            if (!gathered || !all_finite(out + k * g->out_stride, depth))
+                NAME(gather_exact)(g, k, channel, depth, out + k * g->out_stride);
+    }
+}

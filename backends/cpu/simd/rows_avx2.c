@@ -1,0 +1,2 @@
+#include "vector_avx2.h"
+#include "rows.inl"

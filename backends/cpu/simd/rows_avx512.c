@@ -1,0 +1,2 @@
+#include "vector_avx512.h"
+#include "rows.inl"

@@ -1,0 +1,2 @@
+#include "vector_neon.h"
+#include "rows.inl"

@@ -1,0 +1,30 @@
+/* Whole numbers: the smaller and the larger, division rounded up, and sums and products that stop at INT64_MAX. */
+#ifndef DCNV4I_CHECKED_MATH_H
+#define DCNV4I_CHECKED_MATH_H
+
+#include <stdint.h>
+
+static inline int64_t dcnv4i_min64(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+static inline int64_t dcnv4i_max64(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+/* a / b, rounded up; a ≥ 0, b ≥ 1. */
+static inline int64_t dcnv4i_ceil_div64(int64_t a, int64_t b) {
+    return a == 0 ? 0 : (a - 1) / b + 1;
+}
+
+/* a · b, or INT64_MAX if that is less; a, b ≥ 0. */
+static inline int64_t dcnv4i_saturating_mul64(int64_t a, int64_t b) {
+    return b != 0 && a > INT64_MAX / b ? INT64_MAX : a * b;
+}
+
+/* a + b, or INT64_MAX if that is less; a, b ≥ 0. */
+static inline int64_t dcnv4i_saturating_add64(int64_t a, int64_t b) {
+    return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
+#endif
