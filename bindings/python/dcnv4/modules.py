@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ._formats import image_like, pixels_of
 from ._grid import Middle, convolution_padding, image_size, may_be_symbol
 from ._problem import Pair, make_layer
 from .functional import dcnv4
@@ -307,8 +308,8 @@ class DCNv4Conv2d(DCNv4):
     - padding=None keeps the size at stride 1 with an odd kernel, as "same" does with any kernel; "valid" is 0.
     - group, which is 4 if in_channels can be divided by 4, else 2 or 1, is how many groups of channels have offsets and
       weights of their own; channels are mixed among all groups, as with a convolution's groups=1.
-    - the output is channels-last in memory, whatever the input is: no copy is made of a channels-last input, and
-      .flatten(1) or .reshape() do where .view() needs .contiguous() first.
+    - the output has the input's memory format in every dtype. A channels-last input is not copied; of a contiguous one
+      both input and output are.
 
     As made, each output pixel is the average over the kernel's points: offsets are 0, and the bias of each of the K
     weights is 1/K. (Were they 0, as in DCNv4, the output would be a constant, and so would that of any layers in a row;
@@ -382,15 +383,15 @@ class DCNv4Conv2d(DCNv4):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         if not isinstance(input, torch.Tensor):  # a proxy of torch.fx: a batch
-            return self.aggregate(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+            return image_like(input, self.aggregate(pixels_of(input)))
         if input.dim() not in (3, 4) or input.shape[-3] != self.channels:
             raise ValueError(
                 f"{type(self).__name__}: input has shape {list(input.shape)}, [N, {self.channels}, H, W] or "
                 f"[{self.channels}, H, W] is needed (in_channels is {self.channels})"
             )
-        if input.dim() == 3:
-            return self.aggregate(input.permute(1, 2, 0).unsqueeze(0)).squeeze(0).permute(2, 0, 1)
-        return self.aggregate(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        batch = input if input.dim() == 4 else input.unsqueeze(0)
+        output = image_like(batch, self.aggregate(pixels_of(batch)))
+        return output if input.dim() == 4 else output.squeeze(0)
 
     def _sizes(self) -> str:
         return f"{self.in_channels}, {self.out_channels}"

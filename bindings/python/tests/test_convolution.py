@@ -51,15 +51,6 @@ def test_without_a_batch():
     assert torch.equal(layer(x), layer(x[None])[0]) and layer(x).shape == (12, 5, 6)
 
 
-@pytest.mark.parametrize("arguments", [{}, dict(stride=2), dict(kernel_size=2, padding="same"), dict(dw_kernel_size=3)])
-def test_output_is_channels_last(arguments):
-    layer = filled(dcnv4.DCNv4Conv2d(8, 12, center_feature_scale=True, **arguments))
-    x = torch.randn(2, 8, 6, 7)
-    outputs = [layer(x), layer(x.to(memory_format=torch.channels_last))]
-    assert all(y.is_contiguous(memory_format=torch.channels_last) for y in outputs)
-    close(outputs[1], outputs[0], 1e-6)
-
-
 @pytest.mark.parametrize("make", [lambda **k: dcnv4.DCNv4Conv2d(8, 8, **k), lambda **k: dcnv4.DCNv4(8, **k)])
 def test_device_and_dtype(make):
     arguments = dict(dw_kernel_size=3, center_feature_scale=True)

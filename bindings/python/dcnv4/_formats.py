@@ -1,0 +1,36 @@
+"""Memory formats of images [N, C, H, W], which DCNv4Conv2d hands on as torch.nn.Conv2d does."""
+
+from __future__ import annotations
+
+import torch
+from torch.overrides import handle_torch_function, has_torch_function
+
+
+def is_channels_last(x: torch.Tensor) -> bool:
+    """Whether PyTorch's convolutions take x for channels-last. Its own rule (suggest_memory_format in C++), slices
+    included, where is_contiguous would say yes to both formats or to none. The batch's size is not asked for, so that
+    an exported program may have it from its data."""
+    (_, channels, height, width), (by_batch, by_channel, by_row, by_column) = x.shape, x.stride()
+    return (
+        by_column >= by_channel * channels
+        and by_row >= by_column * width
+        and by_batch >= by_row * height
+        and 0 != by_channel != by_row * height  # the same in contiguous images of one pixel, or one channel and column
+    )
+
+
+def pixels_of(x: torch.Tensor) -> torch.Tensor:
+    """x as [N, H, W, C]. What has to be copied for linear layers is copied once, and not by each of them."""
+    if has_torch_function((x,)):  # a proxy of torch.fx, in whose graph this stands as one node
+        return handle_torch_function(pixels_of, (x,), x)
+    pixels = x.permute(0, 2, 3, 1)
+    return pixels if is_channels_last(x) else pixels.contiguous()
+
+
+def image_like(x: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
+    """Contiguous pixels [N, H, W, C] as [N, C, H, W], in x's memory format."""
+    if has_torch_function((x, pixels)):
+        return handle_torch_function(image_like, (x, pixels), x, pixels)
+    image = pixels.permute(0, 3, 1, 2)
+    # Not .contiguous(), which leaves the strides of an image of one channel as they are.
+    return image if is_channels_last(x) else image.clone(memory_format=torch.contiguous_format)
