@@ -1,9 +1,12 @@
-"""Memory formats of images [N, C, H, W], which DCNv4Conv2d hands on as torch.nn.Conv2d does."""
+"""Memory formats of images [N, C, H, W], which DCNv4Conv2d hands on as torch.nn.Conv2d does; and a float32 layer's input
+among layers of 16 bits."""
 
 from __future__ import annotations
 
 import torch
 from torch.overrides import handle_torch_function, has_torch_function
+
+from ._problem import HALVES
 
 
 def is_channels_last(x: torch.Tensor) -> bool:
@@ -34,3 +37,24 @@ def image_like(x: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
     image = pixels.permute(0, 3, 1, 2)
     # Not .contiguous(), which leaves the strides of an image of one channel as they are.
     return image if is_channels_last(x) else image.clone(memory_format=torch.contiguous_format)
+
+
+def _autocasts(device: torch.device) -> bool:
+    try:
+        return torch.is_autocast_enabled(device.type)
+    except TypeError:  # PyTorch before 2.4 has one function for CUDA and one for the CPU
+        return torch.is_autocast_cpu_enabled() if device.type == "cpu" else torch.is_autocast_enabled()
+
+
+def for_layer(layer: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """x as this layer takes it: 16 bits go to a float32 layer as float32. Autocast does its own, and so do layers whose
+    weight is no tensor, such as quantized ones."""
+    weight = getattr(layer, "weight", None)
+    return _for_weight(weight, x) if isinstance(weight, torch.Tensor) or has_torch_function((weight,)) else x
+
+
+def _for_weight(weight: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    if has_torch_function((weight, x)):
+        return handle_torch_function(_for_weight, (weight, x), weight, x)
+    widen = weight.dtype == torch.float32 and x.dtype in HALVES and not _autocasts(x.device)
+    return x.float() if widen else x

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ._formats import for_layer
 from ._problem import make_layer
 from .functional import dcnv4
 from .layouts import pack_offset_mask
@@ -90,9 +91,8 @@ class DCNv3(nn.Module):
         layer = self.layer
         value = self.input_proj(input)
         features = self.dw_conv(input.permute(0, 3, 1, 2))
-        offset_mask = pack_offset_mask(
-            self.offset(features), self.mask(features), layer.group, layer.kernel_size, "dcnv3", layer.remove_center
-        )
+        offset, mask = (linear(for_layer(linear, features)) for linear in (self.offset, self.mask))
+        offset_mask = pack_offset_mask(offset, mask, layer.group, layer.kernel_size, "dcnv3", layer.remove_center)
         y = self.operator(value, offset_mask, *layer)
         if self.center_feature_scale:
             scale = F.linear(features, self.center_feature_scale_proj_weight, self.center_feature_scale_proj_bias)

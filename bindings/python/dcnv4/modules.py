@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ._formats import image_like, pixels_of
+from ._formats import for_layer, image_like, pixels_of
 from ._grid import Middle, convolution_padding, image_size, may_be_symbol
 from ._problem import Pair, make_layer
 from .functional import dcnv4
@@ -30,8 +30,7 @@ class DCNv4(nn.Module):
 
     offset_mask predicts on the output's grid: from the input pixel (or with dw_kernel_size, from the pixels around it)
     in the middle of the kernel, zeros beyond the border. Any kernel size, stride, pad, dilation, and number of channels
-    per group. softmax puts each group's K weights through one, as DCNv3
-    does. Other arguments are ignored, as the
+    per group. softmax puts each group's K weights through one, as DCNv3 does. Other arguments are ignored, as the
     original does, with a warning.
 
     `operator` is what computes: dcnv4.reference.dcnv4 may be put in its place, for exporters that know grid_sample.
@@ -188,10 +187,13 @@ class DCNv4(nn.Module):
     def _predict(self, x: torch.Tensor) -> torch.Tensor:
         """offset_mask [N, Ho, Wo, P] from the input [N, H, W, C]."""
         if self.dw_kernel_size is None:
-            return self.offset_mask(self._at_middles(x))
-        if self.depthwise_padding is None:
-            x = self._fit(x, (self.dw_kernel_size - 1) // 2, self.dw_kernel_size // 2)
-        return self.offset_mask(self.offset_mask_dw(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
+            x = self._at_middles(x)
+        else:
+            if self.depthwise_padding is None:
+                x = self._fit(x, (self.dw_kernel_size - 1) // 2, self.dw_kernel_size // 2)
+            x = for_layer(self.offset_mask_dw, x)
+            x = self.offset_mask_dw(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return self.offset_mask(for_layer(self.offset_mask, x))
 
     def _check_image(self, x: torch.Tensor) -> None:
         """That the kernel fits in, before something else complains of it. torch.fx's proxies have no numbers to check."""

@@ -1,11 +1,14 @@
 """Half and bfloat16, autocast, and dtypes that differ."""
 
+import textwrap
+
 import pytest
 import torch
-from conftest import close, random_layer
+from conftest import ROOT, close, random_layer
 
 import dcnv4
-from dcnv4 import functional, reference
+import dcnv4.dcnv3
+from dcnv4 import _formats, _operators, functional, reference
 
 ROUNDING = {torch.float32: 2**-20, torch.float16: 2**-9, torch.bfloat16: 2**-6, torch.float64: 2**-40}
 
@@ -53,7 +56,8 @@ def test_float32_offsets(dtype, softmax):
     wide = [tensor.detach().double().requires_grad_() for tensor in tensors]
     expected = reference.dcnv4(*wide, **arguments)
     grad_output = torch.ones_like(expected)
-    for call in (functional.dcnv4, torch.compile(functional.dcnv4, backend="eager")):
+    compiled = [torch.compile(functional.dcnv4, backend="eager")] if hasattr(torch, "compile") else []
+    for call in (functional.dcnv4, *compiled):
         output = call(*tensors, **arguments)
         assert output.dtype == dtype
         found = torch.autograd.grad(output, tensors, grad_output.to(dtype))
@@ -109,3 +113,74 @@ def test_half_module():
     torch.nn.init.normal_(layer.offset_mask.weight, std=0.3)
     layer(torch.randn(2, 36, 8, dtype=torch.bfloat16)).sum().backward()
     assert layer.value_proj.weight.grad.dtype == torch.bfloat16
+
+
+def offsets_in_float32(network, dtype):
+    """The README's recipe, run as it stands there."""
+    text = (ROOT / "bindings" / "python" / "README.md").read_text()
+    code = textwrap.dedent(text.split("**A 16-bit module with float32 offsets:**")[1].split("```python\n")[1].split("```")[0])
+    exec(code if dtype == torch.bfloat16 else code.replace("bfloat16", "half"), {"network": network, "dcnv4": dcnv4})
+    return network
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: dcnv4.DCNv4Conv2d(8, 8, group=2, stride=2),
+        lambda: dcnv4.DCNv4Conv2d(8, 8, group=2, dw_kernel_size=3, center_feature_scale=True),
+    ],
+    ids=["plain", "all"],
+)
+def test_a_module_with_float32_offsets(make, dtype):
+    """Offsets of 40 and more pixels, which 16 bits round by up to 0.125 of one."""
+    if dtype == torch.float16 and not hasattr(torch, "compile"):
+        pytest.skip(f"PyTorch {torch.__version__} has no linear layers in float16 on the CPU")
+    layer = make()
+    offsets = 40 + torch.rand(18)
+    with torch.no_grad():
+        layer.offset_mask.weight.zero_()
+        layer.offset_mask.bias[:18] = offsets
+    given, operator = [], layer.operator
+    layer.operator = lambda *arguments: given.extend(arguments) or operator(*arguments)
+    y = offsets_in_float32(torch.nn.Sequential(layer), dtype)(torch.randn(2, 8, 61, 61).to(dtype))
+    assert (given[0].dtype, given[1].dtype, y.dtype) == (dtype, torch.float32, dtype)
+    assert torch.equal(given[1][..., :18], offsets.expand(*given[1].shape[:3], 18))
+    y.sum().backward()
+    assert {name: p.grad.dtype for name, p in layer.named_parameters() if p.grad.dtype != dtype} == {
+        "offset_mask.weight": torch.float32, "offset_mask.bias": torch.float32
+    }  # fmt: skip
+
+
+def test_dcnv3_with_float32_offsets():
+    layer = dcnv4.dcnv3.DCNv3(8, group=2, center_feature_scale=True).bfloat16()
+    layer.offset.float(), layer.mask.float()
+    torch.nn.init.constant_(layer.offset.bias, 40.07)
+    given, operator = [], layer.operator
+    layer.operator = lambda *arguments: given.extend(arguments) or operator(*arguments)
+    assert layer(torch.randn(2, 6, 7, 8).bfloat16()).dtype == torch.bfloat16
+    assert given[1].dtype == torch.float32 and given[1][..., :18].eq(layer.offset.bias[0]).all()
+
+
+def test_float32_offsets_traced_compiled_and_under_autocast():
+    network = offsets_in_float32(torch.nn.Sequential(dcnv4.DCNv4Conv2d(8, 8, group=2, dw_kernel_size=3)), torch.bfloat16)
+    x = torch.randn(2, 8, 6, 7).bfloat16()
+    expected = network(x)
+    assert torch.equal(torch.fx.symbolic_trace(network)(x), expected)
+    if hasattr(torch, "compile"):
+        torch._dynamo.reset()
+        assert torch.equal(torch.compile(network, backend="eager", fullgraph=_operators.available)(x), expected)
+    seen = []
+    network[0].offset_mask.register_forward_hook(lambda layer, given, output: seen.append((given[0].dtype, output.dtype)))
+    with torch.autocast("cpu", torch.bfloat16):
+        network(x)
+    assert seen == [(torch.bfloat16, torch.bfloat16)]  # not to float32 and back
+
+
+def test_layers_whose_weight_is_no_tensor():
+    """PyTorch's quantized ones have a method of that name."""
+    layer = torch.nn.Linear(8, 8)
+    layer.weight = None
+    layer.__dict__["weight"] = lambda: None
+    x = torch.randn(2, 8).bfloat16()
+    assert _formats.for_layer(layer, x) is x and _formats.for_layer(torch.nn.Identity(), x) is x
