@@ -152,9 +152,10 @@ def _points_tangent(value, offset_mask, offset_mask_t, layer: Layer) -> torch.Te
     there."""
     points = find_points(offset_mask, layer, value.shape[1], value.shape[2])
     used = 3 * layer.group * layer.points
-    blocks_t = offset_mask_t[..., :used].reshape(points.blocks.shape)
+    # Not offset_mask_t[..., :used]: of the whole row that is an alias, for which PyTorch's older vmap has no rule.
+    blocks_t = offset_mask_t.narrow(-1, 0, used).reshape(points.blocks.shape)
     split = 2 * layer.points
-    weights_t = blocks_t[..., split:]
+    offsets_t, weights_t = blocks_t.narrow(-1, 0, split), blocks_t.narrow(-1, split, layer.points)
     if layer.softmax:
         weights_t = points.weights * (weights_t - (points.weights * weights_t).sum(-1, keepdim=True))
     plain = layer._replace(softmax=False)
@@ -172,7 +173,7 @@ def _points_tangent(value, offset_mask, offset_mask_t, layer: Layer) -> torch.Te
     output_t = run(offsets, weights_t, plain)
     counts, zero = points.counts, torch.zeros_like(points.weights)
     weights = torch.where(counts, points.weights, zero)
-    offsets_t = layer.offset_scale * blocks_t[..., :split].reshape(*points.x.shape, 2)
+    offsets_t = layer.offset_scale * offsets_t.reshape(*points.x.shape, 2)
     by_x, by_y = (weights * torch.where(counts, offset_t, zero) for offset_t in offsets_t.unbind(-1))
     x, y = points.x, points.y
     left, top = x.detach().floor(), y.detach().floor()

@@ -243,8 +243,10 @@ def test_batched_gradients(layer):
 
 
 @pytest.mark.parametrize("strategy", ["reverse-mode", "forward-mode"])
-def test_vectorized_jacobian(strategy):
-    value, offset_mask, arguments = random_layer(**{**SMALL, "batch": 1})
+@pytest.mark.parametrize("row", [54, 56])
+def test_vectorized_jacobian(strategy, row):
+    """Rows with and without padding: what takes a whole tensor makes an alias, which is not batched."""
+    value, offset_mask, arguments = random_layer(**{**SMALL, "batch": 1, "row": row})
     jacobian = torch.autograd.functional.jacobian
     same(
         lambda run: lambda v, o: jacobian(run, (v, o), vectorize=True, strategy=strategy),
@@ -252,12 +254,26 @@ def test_vectorized_jacobian(strategy):
     )  # fmt: skip
 
 
-def test_vectorized_hessian():
+@pytest.mark.parametrize("strategy", ["reverse-mode", "forward-mode"])
+@pytest.mark.parametrize("row", [6, 8])
+def test_vectorized_hessian(strategy, row):
     value, offset_mask, arguments = random_layer(
-        batch=1, height=2, width=2, group=1, channels=1, kernel_size=(1, 2), padding=(0, 1), dtype=torch.float64
+        batch=1, height=2, width=2, group=1, channels=1, kernel_size=(1, 2), padding=(0, 1), row=row, dtype=torch.float64
     )
     hessian = torch.autograd.functional.hessian
-    same(lambda run: lambda v, o: hessian(curved(run), (v, o), vectorize=True), arguments, value, offset_mask)
+    same(
+        lambda run: lambda v, o: hessian(curved(run), (v, o), vectorize=True, outer_jacobian_strategy=strategy),
+        arguments, value, offset_mask,
+    )  # fmt: skip
+
+
+def test_batched_gradcheck():
+    value, offset_mask, arguments = random_layer(
+        batch=1, height=2, width=3, group=1, channels=2, kernel_size=(1, 2), padding=0, row=6, dtype=torch.float64
+    )
+    inputs = value.requires_grad_(), offset_mask.requires_grad_()
+    every = dict(check_forward_ad=True, check_batched_grad=True, check_batched_forward_grad=True)
+    assert torch.autograd.gradcheck(lambda v, o: functional.dcnv4(v, o, **arguments), inputs, **every)
 
 
 @pytest.mark.parametrize("moving", ["value", "offset_mask", "both"])
