@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from .modules import DCNv4
@@ -30,6 +31,27 @@ class _OwnGroups:
         return DTensor.from_local(y, self.mesh, [Shard(3)], run_check=False)
 
 
+class _OwnShares:
+    """DCNv4._scale_center on channels of which each process has those of its groups. The shares look at all channels:
+    each process adds up its own part of them, and of the sum takes its groups' back."""
+
+    def __init__(self, layer: DCNv4, mesh):
+        self.layer, self.mesh = layer, mesh
+
+    def __call__(self, y, value):
+        from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
+
+        layer, mesh = self.layer, self.mesh
+        groups = layer.group // mesh.size()
+        first = groups * mesh.get_local_rank()
+        y, value = (tensor.to_local(grad_placements=[Shard(3)]) for tensor in (y, value))
+        part = F.linear(y, layer.center_feature_scale_proj_weight.to_local())
+        whole = DTensor.from_local(part, mesh, [Partial()], run_check=False).redistribute(mesh, [Replicate()])
+        share = (whole + layer.center_feature_scale_proj_bias).to_local(grad_placements=[Partial()])
+        y = layer._mix(y, value, share[..., first : first + groups].sigmoid())
+        return DTensor.from_local(y, mesh, [Shard(3)], run_check=False)
+
+
 def _check(name: str, layer: DCNv4, mesh) -> None:
     what = f"dcnv4.distributed.parallelize: {type(layer).__name__}" + (f" {name!r}" if name else "")
     if isinstance(layer.operator, _OwnGroups):
@@ -38,8 +60,6 @@ def _check(name: str, layer: DCNv4, mesh) -> None:
         raise ValueError(f"{what} has group {layer.group}, which {mesh.size()} processes (mesh) do not divide")
     if layer.without_pointwise:
         raise ValueError(f"{what} has without_pointwise=True: it has no projections to split")
-    if layer.center_feature_scale:
-        raise ValueError(f"{what} has center_feature_scale=True, which looks at all channels and cannot be split")
     if any(layer.behind):
         raise ValueError(f"{what} has padding='same' with a kernel of even span, which cannot be split; give numbers")
 
@@ -50,13 +70,14 @@ def parallelize(module: nn.Module, mesh) -> nn.Module:
 
     Each process computes group / processes of the groups. It keeps value_proj's rows and output_proj's columns for
     them, as DTensors, and the whole of offset_mask, of which it takes its groups' columns: P has padding at its end,
-    and the groups are arguments, so that ColwiseParallel on offset_mask would not split it between groups. Inputs and
-    outputs stay plain tensors that are the same in all processes; parameters become those of the first process.
+    and the groups are arguments, so that ColwiseParallel on offset_mask would not split it between groups. With
+    center_feature_scale it adds its channels' part to every group's share. Inputs and outputs stay plain tensors that are
+    the same in all processes; parameters become those of the first process.
 
     A ValueError names a layer that cannot be split; then none is.
     """
     try:
-        from torch.distributed.tensor import Replicate, distribute_module
+        from torch.distributed.tensor import Replicate, Shard, distribute_module, distribute_tensor
         from torch.distributed.tensor.parallel import (
             ColwiseParallel, PrepareModuleInput, RowwiseParallel, parallelize_module,
         )  # fmt: skip
@@ -86,4 +107,11 @@ def parallelize(module: nn.Module, mesh) -> nn.Module:
         }
         parallelize_module(layer, mesh, plan)
         layer.operator = _OwnGroups(layer.operator, mesh)
+        if layer.center_feature_scale:
+            for name, placement in ("weight", Shard(1)), ("bias", Replicate()):
+                name = f"center_feature_scale_proj_{name}"
+                given = getattr(layer, name)
+                split = distribute_tensor(given.detach(), mesh, [placement])
+                setattr(layer, name, nn.Parameter(split, requires_grad=given.requires_grad))
+            layer._scale_center = _OwnShares(layer, mesh)
     return module

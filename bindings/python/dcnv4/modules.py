@@ -225,15 +225,19 @@ class DCNv4(nn.Module):
             layer.group, layer.offset_scale, layer.remove_center, layer.softmax,
         )  # fmt: skip
         if self.center_feature_scale:
-            y = self._scale_center(y, self._at_middles(value))
+            y = self._scale_center(y, value)
         return y if self.without_pointwise else self.output_proj(y)
 
     def _scale_center(self, y: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        """y, and value in its place by a share that is one number for each of y's pixels and groups."""
+        """y, and value in the middle in its place by a share that is one number for each of y's pixels and groups."""
         share = F.linear(y, self.center_feature_scale_proj_weight, self.center_feature_scale_proj_bias).sigmoid()
+        return self._mix(y, value, share)
+
+    def _mix(self, y: torch.Tensor, value: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+        """share [N, Ho, Wo, groups] of value, and the rest of y."""
         # Not repeat_interleave: PyTorch's older ONNX exporter makes something else of it.
         share = share.unsqueeze(-1).expand(-1, -1, -1, -1, self.group_channels).flatten(-2)
-        return y * (1 - share) + value * share
+        return y * (1 - share) + self._at_middles(value) * share
 
     def __setstate__(self, state):
         """A pickle of the original's module (dcnv4.compat) has its attributes and parameters; the rest follows."""

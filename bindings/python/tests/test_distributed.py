@@ -70,6 +70,8 @@ SPLIT = {
     "row with padding": dict(channels=32, group=4),
     "row without padding": dict(channels=32, group=8),
     "all but one point": dict(channels=16, group=2, remove_center=True, stride=2, dw_kernel_size=3, offset_scale=2.0),
+    "scale": dict(channels=16, group=4, center_feature_scale=True),
+    "scale in the middle": dict(channels=16, group=2, center_feature_scale=True, stride=2, pad=0, kernel_size=(3, 1)),
     "softmax": dict(channels=16, group=4, kernel_size=(1, 3), pad=(0, 1), softmax=True, output_bias=False),
 }
 
@@ -128,7 +130,6 @@ def refusals(rank):
         layer(torch.randn(1, 16, 32))
     for message, arguments in {
         "DCNv4 '1' has group 1, which 2 processes": dict(group=1),
-        "DCNv4 '1' has center_feature_scale=True": dict(center_feature_scale=True),
         "DCNv4 '1' has without_pointwise=True": dict(without_pointwise=True),
     }.items():
         net = nn.Sequential(dcnv4.DCNv4(8), dcnv4.DCNv4(8, **arguments))
