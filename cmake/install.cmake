@@ -25,7 +25,7 @@ set(dcnv4_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/dcnv4)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/dcnv4Config.cmake.in
   ${PROJECT_BINARY_DIR}/cmake/dcnv4Config.cmake INSTALL_DESTINATION ${dcnv4_package_dir}
   NO_SET_AND_CHECK_MACRO)
-write_basic_package_version_file(${PROJECT_BINARY_DIR}/cmake/dcnv4ConfigVersion.cmake COMPATIBILITY SameMajorVersion)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/cmake/dcnv4ConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(EXPORT dcnv4Targets NAMESPACE dcnv4:: DESTINATION ${dcnv4_package_dir})
 install(FILES ${PROJECT_BINARY_DIR}/cmake/dcnv4Config.cmake ${PROJECT_BINARY_DIR}/cmake/dcnv4ConfigVersion.cmake
   DESTINATION ${dcnv4_package_dir})

@@ -57,11 +57,17 @@ case $how in
 find_package)
     quietly cmake --install "$build" --prefix "$work/prefix"
     configure_and_run -DCMAKE_PREFIX_PATH="$work/prefix" -DDCNV4_WANTED="$version"
-    # A version that is not there is not found.
-    if cmake -S "$project" -B wrong -DCMAKE_PREFIX_PATH="$work/prefix" -DDCNV4_WANTED=9.9 >log 2>&1; then
-        echo "find_package(dcnv4 9.9) found something"
-        exit 1
-    fi
+    # Neither a later version nor another minor one is found, since until 1.0 these differ.
+    for wanted in 9.9 0.0; do
+        if cmake -S "$project" -B wrong -DCMAKE_PREFIX_PATH="$work/prefix" -DDCNV4_WANTED=$wanted >log 2>&1; then
+            echo "find_package(dcnv4 $wanted) found something"
+            exit 1
+        fi
+    done
+    # And a program asks the loader for this minor version.
+    name=libdcnv4.so.${version%.*}
+    [ -z "$(find "$work/prefix" -name 'libdcnv4.so')" ] || readelf -d stranger/in_c | grep -F "[$name]" ||
+        { echo "the program does not ask for $name"; exit 1; }
     ;;
 pkg_config)
     quietly cmake --install "$build" --prefix "$work/prefix"
