@@ -1,12 +1,12 @@
 #!/bin/sh
-# Who may include what: prints every include that breaks the rules of the house, and every file name that stands twice.
-#   check_arrows.sh ROOT
+# Who may include what: prints every include that breaks the rules of the layout, and every file name that stands twice.
+#   check_includes.sh ROOT
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$1"
 status=0
 find include core tools backends -type f \( -name '*.[ch]' -o -name '*.inl' -o -name '*.def' \) | sort |
-    xargs awk -f "$here/arrows.awk" || status=1
+    xargs awk -f "$here/includes.awk" || status=1
 twice=$(find include core tools backends tests -type f -name '*.[ch]' | sed 's:.*/::' | sort | uniq -d)
 if [ -n "$twice" ]; then
     echo "these names stand twice: $twice"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# check_arrows.sh must find each of these mistakes in a copy of the tree.
-#   check_arrows_catches.sh ROOT WORK
+# check_includes.sh must find each of these mistakes in a copy of the tree.
+#   check_includes_catches.sh ROOT WORK
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 rm -rf "$2"
@@ -10,7 +10,7 @@ cd "$1"
 find include core tools backends tests -name '*.[ch]' -o -name '*.inl' -o -name '*.def' | tar -cf - -T - | tar -xf - -C "$work"
 cd "$work"
 mkdir -p tools/some
-if ! sh "$here/check_arrows.sh" .; then
+if ! sh "$here/check_includes.sh" .; then
     echo "the tree itself is not clean"
     exit 1
 fi
@@ -23,7 +23,7 @@ plant() {
     [ $existed = no ] || cp "$1" "$1.kept"
     printf '%s\n' "$2" >>"$1"
     tried=$((tried + 1))
-    if sh "$here/check_arrows.sh" . >/dev/null; then
+    if sh "$here/check_includes.sh" . >/dev/null; then
         echo "not found: $2 in $1"
         missed=$((missed + 1))
     fi

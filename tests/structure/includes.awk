@@ -69,7 +69,7 @@ BEGIN {
 /^[ \t]*#[ \t]*include[ \t]*"/ {
     split($0, quoted, "\"")
     path = normal(folder(FILENAME) "/" quoted[2])
-    ++arrows
+    ++includes
     if (!(path in there))
         complain(FILENAME " includes " path ", which is not there")
     if (path !~ allowed(FILENAME))
@@ -77,7 +77,7 @@ BEGIN {
 }
 
 /^[ \t]*#[ \t]*include[ \t]*</ {
-    ++arrows
+    ++includes
     if (FILENAME ~ /^backends\/kernels\//)
         complain(FILENAME " may not include anything: " $0)
     if ($0 ~ /<dcnv4/ && $0 !~ /<dcnv4\/(dcnv4|runtime|deform_conv)[.]h>/)
@@ -90,6 +90,6 @@ FILENAME ~ /^backends\/cpu\/sampling\// && /offset_mask|kernel_|stride_[hw]|pad_
 }
 
 END {
-    print arrows + 0 " includes in " ARGC - 1 " files, " complaints + 0 " complaints"
-    exit complaints > 0 || arrows == 0
+    print includes + 0 " includes in " ARGC - 1 " files, " complaints + 0 " complaints"
+    exit complaints > 0 || includes == 0
 }
