@@ -54,8 +54,8 @@ string(PREPEND definitions "#include \"${PROJECT_SOURCE_DIR}/backends/gpu/runtim
 string(APPEND definitions
   "const char dcnv4i_kernel_fingerprint[] = \"${fingerprint}\";\n"
   "#define IN_CXX dcnv4i_dialect_cxx, dcnv4i_vectors_plain, dcnv4i_index_arithmetic, dcnv4i_argument_lists, 0\n"
-  "const char *const dcnv4i_words_opencl[] = {dcnv4i_dialect_opencl, dcnv4i_index_arithmetic, dcnv4i_argument_lists, 0};\n"
-  "const char *const dcnv4i_words_cuda[] = {dcnv4i_dialect_cuda, IN_CXX};\n"
-  "const char *const dcnv4i_words_hip[] = {dcnv4i_dialect_hip, IN_CXX};\n")
+  "const char *const dcnv4i_vocabulary_opencl[] = {dcnv4i_dialect_opencl, dcnv4i_index_arithmetic, dcnv4i_argument_lists, 0};\n"
+  "const char *const dcnv4i_vocabulary_cuda[] = {dcnv4i_dialect_cuda, IN_CXX};\n"
+  "const char *const dcnv4i_vocabulary_hip[] = {dcnv4i_dialect_hip, IN_CXX};\n")
 file(CONFIGURE OUTPUT ${kernel_text} CONTENT "${definitions}" @ONLY)
 target_sources(dcnv4_objects PRIVATE ${kernel_text})

@@ -131,55 +131,55 @@ dcnv4_status dcnv4_kernel_info_get(const dcnv4_plan *plan, int64_t index, dcnv4_
     return DCNV4_SUCCESS;
 }
 
-int64_t dcnv4_candidate_count(const dcnv4_plan *plan, int32_t part) {
-    if (!plan || plan->part >= 0 || !plan->context->backend->candidate_count || part < 0 ||
+int64_t dcnv4_tactic_count(const dcnv4_plan *plan, int32_t part) {
+    if (!plan || plan->part >= 0 || !plan->context->backend->tactic_count || part < 0 ||
         part >= plan->problem->op->part_count || !dcnv4i_plan_has_pass(plan, plan->problem->op->part_pass[part]))
         return 0;
     int64_t count;
-    DCNV4I_IN_DEFAULT_ENVIRONMENT(count = plan->context->backend->candidate_count(plan->program, part));
+    DCNV4I_IN_DEFAULT_ENVIRONMENT(count = plan->context->backend->tactic_count(plan->program, part));
     return count;
 }
 
-static dcnv4_status check_candidate(const dcnv4_plan *plan, int part, int64_t index) {
-    const int64_t count = dcnv4_candidate_count(plan, part);
+static dcnv4_status check_tactic(const dcnv4_plan *plan, int part, int64_t index) {
+    const int64_t count = dcnv4_tactic_count(plan, part);
     if (index >= 0 && index < count)
         return DCNV4_SUCCESS;
     return dcnv4i_fail(DCNV4_INVALID_ARGUMENT,
-                       "there is no candidate number %" PRId64 " for part %d, the plan has %" PRId64, index, (int)part,
+                       "there is no tactic number %" PRId64 " for part %d, the plan has %" PRId64, index, (int)part,
                        count);
 }
 
-dcnv4_status dcnv4_candidate_info_get(const dcnv4_plan *plan, int32_t part, int64_t index,
-                                      dcnv4_candidate_info *info) {
+dcnv4_status dcnv4_tactic_info_get(const dcnv4_plan *plan, int32_t part, int64_t index,
+                                      dcnv4_tactic_info *info) {
     REQUIRE(plan);
     REQUIRE(info);
-    dcnv4_candidate_info found = DCNV4_CANDIDATE_INFO_INIT;
-    dcnv4_status status = dcnv4i_check_size("dcnv4_candidate_info", info->size, sizeof found);
+    dcnv4_tactic_info found = DCNV4_TACTIC_INFO_INIT;
+    dcnv4_status status = dcnv4i_check_size("dcnv4_tactic_info", info->size, sizeof found);
     if (status == DCNV4_SUCCESS)
-        status = check_candidate(plan, part, index);
+        status = check_tactic(plan, part, index);
     if (status != DCNV4_SUCCESS)
         return status;
-    DCNV4I_IN_DEFAULT_ENVIRONMENT(plan->context->backend->candidate_info(plan->program, part, index, &found));
+    DCNV4I_IN_DEFAULT_ENVIRONMENT(plan->context->backend->tactic_info(plan->program, part, index, &found));
     found.size = info->size;
     memcpy(info, &found, sizeof found);
     return DCNV4_SUCCESS;
 }
 
-dcnv4_status dcnv4_candidate_create(const dcnv4_plan *plan, int32_t part, int64_t index, dcnv4_plan **candidate) {
-    REQUIRE(candidate);
-    *candidate = NULL;
+dcnv4_status dcnv4_tactic_create(const dcnv4_plan *plan, int32_t part, int64_t index, dcnv4_plan **tactic) {
+    REQUIRE(tactic);
+    *tactic = NULL;
     REQUIRE(plan);
-    dcnv4_status status = check_candidate(plan, part, index);
+    dcnv4_status status = check_tactic(plan, part, index);
     if (status == DCNV4_SUCCESS)
-        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = dcnv4i_plan_open_candidate(plan, part, index, candidate));
+        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = dcnv4i_plan_open_tactic(plan, part, index, tactic));
     return status;
 }
 
-dcnv4_status dcnv4_candidate_keep(const dcnv4_plan *plan, int32_t part, int64_t index) {
+dcnv4_status dcnv4_tactic_save(const dcnv4_plan *plan, int32_t part, int64_t index) {
     REQUIRE(plan);
-    dcnv4_status status = check_candidate(plan, part, index);
+    dcnv4_status status = check_tactic(plan, part, index);
     if (status == DCNV4_SUCCESS)
-        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = plan->context->backend->candidate_keep(plan->program, part, index));
+        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = plan->context->backend->tactic_save(plan->program, part, index));
     return status;
 }
 

@@ -16,7 +16,7 @@ typedef enum dcnv4i_checked {
 
 /* The number of the comparison, which goes up when self_check.c compares anything else; and the longest sentence about what
  * differed, its end counted in. */
-enum { DCNV4I_CHECK_NUMBER = 1, DCNV4I_CHECK_WORDS = 224 };
+enum { DCNV4I_CHECK_NUMBER = 1, DCNV4I_CHECK_MESSAGE = 224 };
 
 typedef struct dcnv4i_backend {
     const char *name;
@@ -42,8 +42,8 @@ typedef struct dcnv4i_backend {
     void (*device_describe)(const void *device, dcnv4_device_info *info);
     /* (optional) For drivers of many makers: each device is compared with the reference before it is used (self_check.h).
      * What is remembered of that for this device, driver and library, with what differed; and remembers it, if it can. */
-    dcnv4i_checked (*check_recall)(const void *device, char words[DCNV4I_CHECK_WORDS]);
-    void (*check_remember)(const void *device, dcnv4i_checked outcome, const char *words);
+    dcnv4i_checked (*check_recall)(const void *device, char message[DCNV4I_CHECK_MESSAGE]);
+    void (*check_remember)(const void *device, dcnv4i_checked outcome, const char *message);
     dcnv4_status (*device_set_threads)(void *device, int32_t threads); /* (optional) */
     dcnv4_status (*device_synchronize)(void *device);                  /* (optional) */
 
@@ -56,17 +56,17 @@ typedef struct dcnv4i_backend {
     void (*kernel_info)(const void *program, int64_t index, dcnv4_kernel_info *info);
     /* (optional) How a part can be done, 0 being the default: how many ways, what one is (fills in *info), a program that
      * does this part alone in this way, and keeping the choice for later programs of this layer. part is one of the
-     * operator's parts; problem is a copy of the program's that lives as long as the candidate. */
-    int64_t (*candidate_count)(const void *program, int part);
-    void (*candidate_info)(const void *program, int part, int64_t index, dcnv4_candidate_info *info);
-    dcnv4_status (*candidate_create)(const void *program, const dcnv4i_problem *problem, int part, int64_t index,
-                                     void **candidate);
-    dcnv4_status (*candidate_keep)(const void *program, int part, int64_t index);
+     * operator's parts; problem is a copy of the program's that lives as long as the tactic. */
+    int64_t (*tactic_count)(const void *program, int part);
+    void (*tactic_info)(const void *program, int part, int64_t index, dcnv4_tactic_info *info);
+    dcnv4_status (*tactic_create)(const void *program, const dcnv4i_problem *problem, int part, int64_t index,
+                                     void **tactic);
+    dcnv4_status (*tactic_save)(const void *program, int part, int64_t index);
     /* Runs a pass; several threads may call it at once with one program. */
     dcnv4_status (*run)(const void *program, dcnv4_pass pass, const dcnv4i_buffers *buffers, void *stream);
 
     /* (optional, for backends that are not on_host) Runs what bounds the pass. */
-    dcnv4_status (*floor_run)(const void *program, dcnv4_pass pass, dcnv4_floor floor, const dcnv4i_buffers *buffers,
+    dcnv4_status (*roofline_run)(const void *program, dcnv4_pass pass, dcnv4_roofline floor, const dcnv4i_buffers *buffers,
                               void *stream);
 
     /* Memory, for backends that are not on_host. buffer_create sets *handle for length ≥ 1 bytes. */

@@ -63,7 +63,7 @@ dcnv4_status dcnv4_forward(const dcnv4_plan *plan, const dcnv4_buffers *buffers,
     REQUIRE(buffers);
     dcnv4i_buffers checked;
     if (!dcnv4i_plan_has_pass(plan, DCNV4_PASS_FORWARD))
-        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_forward: the plan is a candidate for part %d, of backward",
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_forward: the plan is a tactic for part %d, of backward",
                            plan->part);
     const dcnv4_status status = take_buffers(__func__, plan, buffers, &checked);
     return status == DCNV4_SUCCESS ? dcnv4i_plan_run(plan, DCNV4_PASS_FORWARD, &checked, stream) : status;
@@ -74,18 +74,18 @@ dcnv4_status dcnv4_backward(const dcnv4_plan *plan, const dcnv4_buffers *buffers
     REQUIRE(buffers);
     dcnv4i_buffers checked;
     if (plan->part == DCNV4_PART_OUTPUT)
-        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_backward: the plan is a candidate for part 0, of forward");
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_backward: the plan is a tactic for part 0, of forward");
     if (!dcnv4i_plan_has_pass(plan, DCNV4_PASS_BACKWARD))
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_backward: the plan was made with forward_only 1");
     const dcnv4_status status = take_buffers(__func__, plan, buffers, &checked);
     return status == DCNV4_SUCCESS ? dcnv4i_plan_run(plan, DCNV4_PASS_BACKWARD, &checked, stream) : status;
 }
 
-dcnv4_status dcnv4_floor_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_floor floor, const dcnv4_buffers *buffers,
+dcnv4_status dcnv4_roofline_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_roofline floor, const dcnv4_buffers *buffers,
                              void *stream) {
     REQUIRE(plan);
     REQUIRE(buffers);
     dcnv4i_buffers checked;
     const dcnv4_status status = take_buffers(__func__, plan, buffers, &checked);
-    return status == DCNV4_SUCCESS ? dcnv4i_plan_run_floor(plan, pass, floor, &checked, stream) : status;
+    return status == DCNV4_SUCCESS ? dcnv4i_plan_run_roofline(plan, pass, floor, &checked, stream) : status;
 }

@@ -44,8 +44,8 @@ dcnv4_status dcnv4i_plan_open(dcnv4_context *context, const dcnv4i_operator *op,
     return hand_over(made, status, context, plan);
 }
 
-dcnv4_status dcnv4i_plan_open_candidate(const dcnv4_plan *plan, int part, int64_t index,
-                                        dcnv4_plan **candidate) {
+dcnv4_status dcnv4i_plan_open_tactic(const dcnv4_plan *plan, int part, int64_t index,
+                                        dcnv4_plan **tactic) {
     const dcnv4i_operator *const op = plan->problem->op;
     dcnv4_plan *const made = allocate(op);
     if (!made)
@@ -53,8 +53,8 @@ dcnv4_status dcnv4i_plan_open_candidate(const dcnv4_plan *plan, int part, int64_
     memcpy(made->problem, plan->problem, op->problem_size);
     made->part = part;
     return hand_over(
-        made, plan->context->backend->candidate_create(plan->program, made->problem, part, index, &made->program),
-        plan->context, candidate);
+        made, plan->context->backend->tactic_create(plan->program, made->problem, part, index, &made->program),
+        plan->context, tactic);
 }
 
 void dcnv4i_plan_close(dcnv4_plan *plan) {
@@ -77,17 +77,17 @@ dcnv4_status dcnv4i_plan_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4i_buf
     return status;
 }
 
-dcnv4_status dcnv4i_plan_run_floor(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_floor floor, dcnv4i_buffers *buffers,
+dcnv4_status dcnv4i_plan_run_roofline(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_roofline floor, dcnv4i_buffers *buffers,
                                    void *stream) {
     const dcnv4i_backend *backend = plan->context->backend;
     if (!dcnv4i_plan_has_pass(plan, pass))
-        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_floor_run: the plan has no pass %d", (int)pass);
-    if (floor != DCNV4_FLOOR_MEMORY && floor != DCNV4_FLOOR_LOADS)
-        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_floor_run: there is no floor %d", (int)floor);
-    if (!backend->floor_run)
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_roofline_run: the plan has no pass %d", (int)pass);
+    if (floor != DCNV4_ROOFLINE_MEMORY && floor != DCNV4_ROOFLINE_LOADS)
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_roofline_run: there is no floor %d", (int)floor);
+    if (!backend->roofline_run)
         return dcnv4i_fail(DCNV4_UNSUPPORTED, "%s has no kernels that measure a floor", backend->name);
     dcnv4_status status = dcnv4i_buffers_check(plan, pass, buffers);
     if (status == DCNV4_SUCCESS)
-        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = backend->floor_run(plan->program, pass, floor, buffers, stream));
+        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = backend->roofline_run(plan->program, pass, floor, buffers, stream));
     return status;
 }

@@ -13,7 +13,7 @@ struct dcnv4_plan {
 
 /* params are those of the operator, as its caller gives them. */
 dcnv4_status dcnv4i_plan_open(dcnv4_context *context, const dcnv4i_operator *op, const void *params, dcnv4_plan **plan);
-dcnv4_status dcnv4i_plan_open_candidate(const dcnv4_plan *plan, int part, int64_t index, dcnv4_plan **candidate);
+dcnv4_status dcnv4i_plan_open_tactic(const dcnv4_plan *plan, int part, int64_t index, dcnv4_plan **tactic);
 void dcnv4i_plan_close(dcnv4_plan *plan);
 
 bool dcnv4i_plan_has_pass(const dcnv4_plan *plan, dcnv4_pass pass);
@@ -22,7 +22,7 @@ bool dcnv4i_plan_has_pass(const dcnv4_plan *plan, dcnv4_pass pass);
 dcnv4_status dcnv4i_plan_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4i_buffers *buffers, void *stream);
 
 /* Likewise, but runs what bounds the pass. DCNV4_INVALID_ARGUMENT if the plan has no such pass or there is no such bound. */
-dcnv4_status dcnv4i_plan_run_floor(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_floor floor, dcnv4i_buffers *buffers,
+dcnv4_status dcnv4i_plan_run_roofline(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_roofline floor, dcnv4i_buffers *buffers,
                                    void *stream);
 
 #endif

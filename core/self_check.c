@@ -124,20 +124,20 @@ static dcnv4_status run(dcnv4_context *context, const comparison *c, char *const
 /* ---- Comparing ------------------------------------------------------------------------------------------------------ */
 
 /* A number in decimal, by digits alone: printf would take the caller's decimal point. */
-static void say_number(double number, char words[32]) {
+static void say_number(double number, char message[32]) {
     if (number != number)
-        snprintf(words, 32, "NaN");
+        snprintf(message, 32, "NaN");
     else if (!(number > -1e6 && number < 1e6))
-        snprintf(words, 32, "%s 1000000", number < 0 ? "less than minus" : "more than");
+        snprintf(message, 32, "%s 1000000", number < 0 ? "less than minus" : "more than");
     else {
         const int64_t parts = (int64_t)((number < 0 ? -number : number) * 1e6 + 0.5);
-        snprintf(words, 32, "%s%" PRId64 ".%06" PRId64, number < 0 ? "-" : "", parts / 1000000, parts % 1000000);
+        snprintf(message, 32, "%s%" PRId64 ".%06" PRId64, number < 0 ? "-" : "", parts / 1000000, parts % 1000000);
     }
 }
 
-/* Whether a result is the reference's; if not, in which words. */
+/* Whether a result is the reference's; if not, says so in message. */
 static bool agree(const comparison *c, dcnv4i_deform_conv_tensor id, const char *got, const char *expected,
-                  char words[DCNV4I_CHECK_WORDS]) {
+                  char message[DCNV4I_CHECK_MESSAGE]) {
     const int64_t count = c->checked.base.tensors[id].pixels * c->checked.base.tensors[id].row;
     const int32_t dtype = c->problem.dtype;
     int64_t wrong = 0, first = 0;
@@ -149,7 +149,7 @@ static bool agree(const comparison *c, dcnv4i_deform_conv_tensor id, const char 
     char is[32], should_be[32];
     say_number(dcnv4i_element_read(dtype, got, first), is);
     say_number(dcnv4i_element_read(dtype, expected, first), should_be);
-    snprintf(words, DCNV4I_CHECK_WORDS,
+    snprintf(message, DCNV4I_CHECK_MESSAGE,
              "%s of a %s layer differs from the reference in %" PRId64 " of %" PRId64 " elements, element %" PRId64
              " is %s instead of %s",
              dcnv4i_operator_deform_conv.tensor_names[id], dtype == DCNV4_FLOAT32 ? "float32" : "float16", wrong, count, first, is,
@@ -159,7 +159,7 @@ static bool agree(const comparison *c, dcnv4i_deform_conv_tensor id, const char 
 
 /* Runs a comparison on both. *right is set on success alone. */
 static dcnv4_status compare(dcnv4_context *context, dcnv4_context *reference, const comparison *c, bool *right,
-                            char words[DCNV4I_CHECK_WORDS]) {
+                            char message[DCNV4I_CHECK_MESSAGE]) {
     char *got[DCNV4I_DEFORM_CONV_TENSORS], *expected[DCNV4I_DEFORM_CONV_TENSORS];
     char *const got_memory = make_tensors(c, got), *const expected_memory = make_tensors(c, expected);
     dcnv4_status status = got_memory && expected_memory ? run(context, c, got) : DCNV4_OUT_OF_MEMORY;
@@ -167,14 +167,14 @@ static dcnv4_status compare(dcnv4_context *context, dcnv4_context *reference, co
         status = run(reference, c, expected);
     bool all = true;
     for (int i = 0; i < RESULTS && status == DCNV4_SUCCESS && all; ++i)
-        all = agree(c, results[i], got[results[i]], expected[results[i]], words);
+        all = agree(c, results[i], got[results[i]], expected[results[i]], message);
     free(got_memory);
     free(expected_memory);
     *right = all;
     return status;
 }
 
-static dcnv4_status compare_all(dcnv4_context *context, bool *right, char words[DCNV4I_CHECK_WORDS]) {
+static dcnv4_status compare_all(dcnv4_context *context, bool *right, char message[DCNV4I_CHECK_MESSAGE]) {
     static const int32_t dtypes[] = {DCNV4_FLOAT32, DCNV4_FLOAT16};
     dcnv4_device_info info = DCNV4_DEVICE_INFO_INIT;
     dcnv4_context *reference;
@@ -188,7 +188,7 @@ static dcnv4_status compare_all(dcnv4_context *context, bool *right, char words[
         comparison c;
         status = make_comparison(dtypes[i / 2], i % 2 ? many : 1, i % 2 ? 1 : 0, &c);
         if (status == DCNV4_SUCCESS)
-            status = compare(context, reference, &c, right, words);
+            status = compare(context, reference, &c, right, message);
     }
     dcnv4i_context_release(reference);
     return status;
@@ -196,25 +196,25 @@ static dcnv4_status compare_all(dcnv4_context *context, bool *right, char words[
 
 /* ---- Asking once ---------------------------------------------------------------------------------------------------- */
 
-static dcnv4_status refuse(const dcnv4_context *context, const char *words) {
+static dcnv4_status refuse(const dcnv4_context *context, const char *message) {
     dcnv4_device_info info = DCNV4_DEVICE_INFO_INIT;
     context->backend->device_describe(context->device, &info);
     return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,
                        "%s (%s) computes wrongly: %s; DCNV4_SELF_CHECK=off uses it all the same", info.name,
-                       info.description, words);
+                       info.description, message);
 }
 
 dcnv4_status dcnv4i_self_check(dcnv4_context *context) {
     const dcnv4i_backend *backend = context->backend;
-    char words[DCNV4I_CHECK_WORDS] = "";
-    dcnv4i_checked known = backend->check_recall ? backend->check_recall(context->device, words) : DCNV4I_CHECK_OFF;
+    char message[DCNV4I_CHECK_MESSAGE] = "";
+    dcnv4i_checked known = backend->check_recall ? backend->check_recall(context->device, message) : DCNV4I_CHECK_OFF;
     if (known == DCNV4I_NOT_CHECKED) {
         bool right;
-        const dcnv4_status status = compare_all(context, &right, words);
+        const dcnv4_status status = compare_all(context, &right, message);
         if (status != DCNV4_SUCCESS)
             return status == DCNV4_COMPILER_UNAVAILABLE ? DCNV4_SUCCESS : status;
         known = right ? DCNV4I_CHECKED_RIGHT : DCNV4I_CHECKED_WRONG;
-        backend->check_remember(context->device, known, words);
+        backend->check_remember(context->device, known, message);
     }
-    return known == DCNV4I_CHECKED_WRONG ? refuse(context, words) : DCNV4_SUCCESS;
+    return known == DCNV4I_CHECKED_WRONG ? refuse(context, message) : DCNV4_SUCCESS;
 }

@@ -117,7 +117,7 @@ static int allocate(void **pointer, size_t length) {
     return error;
 }
 
-static int give_back(void *pointer) {
+static int deallocate(void *pointer) {
     return dcnv4i_cuda.cuMemFree_v2((CUdeviceptr)(uintptr_t)pointer);
 }
 
@@ -132,14 +132,14 @@ static int to_host(void *target, const void *source, size_t length) {
 /* ---- Targets --------------------------------------------------------------------------------------------------------- */
 
 /* A cubin serves devices of its major number whose minor one is not lower; PTX serves all newer devices. */
-static void relatives(const char *target, dcnv4i_relatives *found) {
+static void compatible_targets(const char *target, dcnv4i_compatible_targets *found) {
     const int number = (int)strtol(target + strlen("sm_"), NULL, 10);
     found->count = 0;
     snprintf(found->portable, sizeof found->portable, "compute_%d", number);
     for (int portable = 0; portable < 2; ++portable)
         for (int back = portable ? number : number - 1; back >= (portable ? 0 : number / 10 * 10); --back)
             for (const dcnv4i_target *t = NULL; (t = dcnv4i_target_next("cuda", t));)
-                if (t->number == back && found->count < DCNV4I_MOST_RELATIVES)
+                if (t->number == back && found->count < DCNV4I_MAX_COMPATIBLE)
                     snprintf(found->others[found->count++], DCNV4I_TARGET_NAME, "%s_%d", portable ? "compute" : "sm",
                              back);
 }
@@ -157,7 +157,7 @@ static dcnv4i_probe probe = {.what = "CUDA", .in_use = dcnv4i_cuda_in_use, .look
 static const dcnv4i_cuda_hip_api api = {
     .backend = "cuda",
     .what = "CUDA",
-    .words = dcnv4i_words_cuda,
+    .vocabulary = dcnv4i_vocabulary_cuda,
     .probe = &probe,
     .load = dcnv4i_cuda_load,
     .error_name = error_name,
@@ -174,12 +174,12 @@ static const dcnv4i_cuda_hip_api api = {
     .launch = launch,
     .stream_synchronize = stream_synchronize,
     .allocate = allocate,
-    .give_back = give_back,
+    .deallocate = deallocate,
     .to_device = to_device,
     .to_host = to_host,
     .compile = dcnv4i_cuda_compile,
     .compiler = dcnv4i_cuda_compiler,
-    .relatives = relatives,
+    .compatible_targets = compatible_targets,
 };
 
 DCNV4I_CUDA_HIP_BACKEND(cuda)

@@ -54,18 +54,18 @@ typedef struct dcnv4i_cuda_hip_facts {
     size_t memory;                       /* bytes */
 } dcnv4i_cuda_hip_facts;
 
-enum { DCNV4I_MOST_RELATIVES = 32, DCNV4I_TARGET_NAME = 32 };
+enum { DCNV4I_MAX_COMPATIBLE = 32, DCNV4I_TARGET_NAME = 32 };
 
-typedef struct dcnv4i_relatives {
+typedef struct dcnv4i_compatible_targets {
     char portable[DCNV4I_TARGET_NAME];                      /* the form for it and all newer targets; "" for none */
-    char others[DCNV4I_MOST_RELATIVES][DCNV4I_TARGET_NAME]; /* that it takes too, best first */
+    char others[DCNV4I_MAX_COMPATIBLE][DCNV4I_TARGET_NAME]; /* that it takes too, best first */
     int count;
-} dcnv4i_relatives;
+} dcnv4i_compatible_targets;
 
 typedef struct dcnv4i_cuda_hip_api {
     const char *backend; /* "cuda", "hip": in names of devices */
     const char *what;    /* "CUDA", "HIP": in sentences */
-    const char *const *words;
+    const char *const *vocabulary;
     dcnv4i_probe *probe;
 
     /* Loads and initialises the driver, once in the life of the process. */
@@ -91,7 +91,7 @@ typedef struct dcnv4i_cuda_hip_api {
     int (*launch)(void *function, unsigned groups, unsigned items, void *stream, void **arguments);
     int (*stream_synchronize)(void *stream);
     int (*allocate)(void **pointer, size_t length);
-    int (*give_back)(void *pointer);
+    int (*deallocate)(void *pointer);
     int (*to_device)(void *target, const void *source, size_t length);
     int (*to_host)(void *target, const void *source, size_t length);
 
@@ -102,7 +102,7 @@ typedef struct dcnv4i_cuda_hip_api {
     /* The compiler for its devices, with its version; "" if there is none here. It is loaded to find out. */
     const char *(*compiler)(void);
     /* (optional) Which kernels serve a target beside its own. */
-    void (*relatives)(const char *target, dcnv4i_relatives *found);
+    void (*compatible_targets)(const char *target, dcnv4i_compatible_targets *found);
 } dcnv4i_cuda_hip_api;
 
 #endif

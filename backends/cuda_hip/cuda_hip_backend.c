@@ -44,7 +44,7 @@ void dcnv4i_cuda_hip_look(const dcnv4i_cuda_hip_api *api, dcnv4i_view *view) {
         dcnv4i_view_none(view, dcnv4_last_message());
         return;
     }
-    for (int i = 0; i < count && i < DCNV4I_MOST_DEVICES; ++i) {
+    for (int i = 0; i < count && i < DCNV4I_MAX_DEVICES; ++i) {
         dcnv4i_cuda_hip_facts facts;
         if (describe(api, i, &facts) == DCNV4_SUCCESS) {
             view->info[i] = dcnv4i_cuda_hip_describe(api, i, &facts);
@@ -114,7 +114,7 @@ dcnv4_status dcnv4i_cuda_hip_device_open(const dcnv4i_cuda_hip_api *api, const c
     if (*selector && strspn(selector, "0123456789") != strlen(selector))
         return unknown(api, selector);
     const dcnv4i_view *view = dcnv4i_probe_look(api->probe);
-    if (view->deadly)
+    if (view->probe_crashed)
         return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "%s", view->reason);
     int count;
     const dcnv4_status status = count_devices(api, &count);

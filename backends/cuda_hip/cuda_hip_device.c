@@ -81,9 +81,9 @@ static void name_identity(const dcnv4i_cuda_hip_device *d, const char *target, c
 
 /* A binary depends on its target alone: it is the same whichever driver loads it, and whoever compiled it. */
 static void identify(dcnv4i_cuda_hip_device *d, bool ahead) {
-    dcnv4i_relatives found = {.count = 0};
-    if (d->api->relatives)
-        d->api->relatives(d->target, &found);
+    dcnv4i_compatible_targets found = {.count = 0};
+    if (d->api->compatible_targets)
+        d->api->compatible_targets(d->target, &found);
     name_identity(d, d->target, d->own);
     d->identity = (dcnv4i_identity){
         .own = d->own, .others = d->others, .target = dcnv4i_target_find(d->api->backend, d->target)};
@@ -105,7 +105,7 @@ static dcnv4i_cuda_hip_device *make(const dcnv4i_cuda_hip_api *api, int ordinal,
     }
     d->api = api;
     d->driver = dcnv4i_cuda_hip_driver;
-    d->driver.words = api->words;
+    d->driver.vocabulary = api->vocabulary;
     d->ordinal = ordinal;
     d->made = dcnv4i_fork_count();
     d->limits = dcnv4i_target_limits(api->backend);

@@ -22,8 +22,8 @@ typedef struct dcnv4i_cuda_hip_device {
     dcnv4_device_info info;
     dcnv4i_identity identity;
     char own[DCNV4I_CUDA_HIP_IDENTITY], portable[DCNV4I_CUDA_HIP_IDENTITY],
-        other[DCNV4I_MOST_RELATIVES][DCNV4I_CUDA_HIP_IDENTITY];
-    const char *others[DCNV4I_MOST_RELATIVES + 1];
+        other[DCNV4I_MAX_COMPATIBLE][DCNV4I_CUDA_HIP_IDENTITY];
+    const char *others[DCNV4I_MAX_COMPATIBLE + 1];
     char machine[DCNV4I_CUDA_HIP_IDENTITY + 160];
 } dcnv4i_cuda_hip_device;
 

@@ -45,8 +45,8 @@ static dcnv4_status leave(dcnv4i_cuda_hip_device *d, int before, dcnv4_status st
 
 /* ---- Modules ---------------------------------------------------------------------------------------------------------------- */
 
-/* Gives a module or memory back; there is nobody to tell of a failure. */
-static void give_back(void *device, int (*how)(void *), void *what) {
+/* Frees a module or memory; a failure cannot be reported to anyone. */
+static void free_object(void *device, int (*how)(void *), void *what) {
     dcnv4i_cuda_hip_device *d = device;
     int before;
     if (d->ordinal < 0 || !dcnv4i_cuda_hip_is_owner(d))
@@ -60,7 +60,7 @@ static void give_back(void *device, int (*how)(void *), void *what) {
 }
 
 static void unload(void *device, void *module) {
-    give_back(device, ((dcnv4i_cuda_hip_device *)device)->api->module_unload, module);
+    free_object(device, ((dcnv4i_cuda_hip_device *)device)->api->module_unload, module);
 }
 
 /* Without a device any binary that was kept for this target will do; it is only looked at. */
@@ -185,7 +185,7 @@ static dcnv4_status synchronize(void *device) {
 /* ---- Memory ----------------------------------------------------------------------------------------------------------------- */
 
 static void buffer_destroy(void *device, void *handle) {
-    give_back(device, ((dcnv4i_cuda_hip_device *)device)->api->give_back, handle);
+    free_object(device, ((dcnv4i_cuda_hip_device *)device)->api->deallocate, handle);
 }
 
 static dcnv4_status buffer_create(void *device, size_t length, void **handle) {

@@ -100,33 +100,33 @@ void dcnv4i_gpu_kernel_info(const void *made, int64_t index, dcnv4_kernel_info *
                                          : -1;
 }
 
-/* ---- Candidates ----------------------------------------------------------------------------------------------------- */
+/* ---- Tactics ----------------------------------------------------------------------------------------------------- */
 
-int64_t dcnv4i_gpu_candidate_count(const void *made, int part) {
+int64_t dcnv4i_gpu_tactic_count(const void *made, int part) {
     const dcnv4i_gpu_program *p = made;
-    return p->op->candidate_count ? p->op->candidate_count(p, part) : 0;
+    return p->op->tactic_count ? p->op->tactic_count(p, part) : 0;
 }
 
-void dcnv4i_gpu_candidate_info(const void *made, int part, int64_t index, dcnv4_candidate_info *info) {
+void dcnv4i_gpu_tactic_info(const void *made, int part, int64_t index, dcnv4_tactic_info *info) {
     const dcnv4i_gpu_program *p = made;
-    p->op->candidate_info(p, part, index, info);
+    p->op->tactic_info(p, part, index, info);
 }
 
-dcnv4_status dcnv4i_gpu_candidate_create(const void *made, const dcnv4i_problem *problem, int part,
-                                         int64_t index, void **candidate) {
+dcnv4_status dcnv4i_gpu_tactic_create(const void *made, const dcnv4i_problem *problem, int part,
+                                         int64_t index, void **tactic) {
     const dcnv4i_gpu_program *p = made;
     dcnv4i_gpu_program *program;
     dcnv4_status status = p->gpu->driver->usable(p->gpu->device);
     if (status == DCNV4_SUCCESS)
-        status = p->op->candidate_create(p, problem, part, index, &program);
+        status = p->op->tactic_create(p, problem, part, index, &program);
     if (status == DCNV4_SUCCESS)
-        *candidate = program;
+        *tactic = program;
     return status;
 }
 
-dcnv4_status dcnv4i_gpu_candidate_keep(const void *made, int part, int64_t index) {
+dcnv4_status dcnv4i_gpu_tactic_save(const void *made, int part, int64_t index) {
     const dcnv4i_gpu_program *p = made;
-    return p->op->candidate_keep(p, part, index);
+    return p->op->tactic_save(p, part, index);
 }
 
 /* ---- Runs ----------------------------------------------------------------------------------------------------------- */
@@ -181,12 +181,12 @@ dcnv4_status dcnv4i_gpu_run(const void *made, dcnv4_pass pass, const dcnv4i_buff
         }
     const dcnv4_status status = p->gpu->driver->usable(p->gpu->device);
     if (status == DCNV4_SUCCESS && !p->has[aligned])
-        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "a candidate's tensors begin at multiples of %d bytes",
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "a tactic's tensors begin at multiples of %d bytes",
                            DCNV4I_ALIGNMENT);
     return status == DCNV4_SUCCESS ? p->gpu->driver->start(p->gpu->device, launches, count, stream) : status;
 }
 
-dcnv4_status dcnv4i_gpu_floor_run(const void *made, dcnv4_pass pass, dcnv4_floor floor, const dcnv4i_buffers *buffers,
+dcnv4_status dcnv4i_gpu_roofline_run(const void *made, dcnv4_pass pass, dcnv4_roofline floor, const dcnv4i_buffers *buffers,
                                   void *stream) {
     return dcnv4i_roofline_start(made, pass, floor, buffers, stream);
 }

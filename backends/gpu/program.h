@@ -82,11 +82,11 @@ typedef struct dcnv4i_gpu_operator {
     int32_t (*dtype)(const dcnv4i_problem *problem); /* of the tensors that loads names */
 
     /* (optional) The ways to do a part, see core/backend.h. */
-    int64_t (*candidate_count)(const dcnv4i_gpu_program *program, int part);
-    void (*candidate_info)(const dcnv4i_gpu_program *program, int part, int64_t index, dcnv4_candidate_info *info);
-    dcnv4_status (*candidate_create)(const dcnv4i_gpu_program *program, const dcnv4i_problem *problem, int part,
-                                     int64_t index, dcnv4i_gpu_program **candidate);
-    dcnv4_status (*candidate_keep)(const dcnv4i_gpu_program *program, int part, int64_t index);
+    int64_t (*tactic_count)(const dcnv4i_gpu_program *program, int part);
+    void (*tactic_info)(const dcnv4i_gpu_program *program, int part, int64_t index, dcnv4_tactic_info *info);
+    dcnv4_status (*tactic_create)(const dcnv4i_gpu_program *program, const dcnv4i_problem *problem, int part,
+                                     int64_t index, dcnv4i_gpu_program **tactic);
+    dcnv4_status (*tactic_save)(const dcnv4i_gpu_program *program, int part, int64_t index);
 } dcnv4i_gpu_operator;
 
 /* Work-items of a work-group of the kernels that have no tile: a power of two. */

@@ -27,21 +27,21 @@ static char *key_of(const char *machine, const dcnv4i_limits *limits) {
     return key;
 }
 
-static dcnv4i_checked parse(const char *entry, size_t size, char words[DCNV4I_CHECK_WORDS]) {
+static dcnv4i_checked parse(const char *entry, size_t size, char message[DCNV4I_CHECK_MESSAGE]) {
     const size_t begin = sizeof wrong_entry - 1;
     if (size == sizeof right_entry - 1 && memcmp(entry, right_entry, size) == 0)
         return DCNV4I_CHECKED_RIGHT;
-    if (size <= begin || size - begin >= DCNV4I_CHECK_WORDS || memcmp(entry, wrong_entry, begin) != 0)
+    if (size <= begin || size - begin >= DCNV4I_CHECK_MESSAGE || memcmp(entry, wrong_entry, begin) != 0)
         return DCNV4I_NOT_CHECKED;
-    memcpy(words, entry + begin, size - begin);
-    words[size - begin] = '\0';
+    memcpy(message, entry + begin, size - begin);
+    message[size - begin] = '\0';
     return DCNV4I_CHECKED_WRONG;
 }
 
-static dcnv4i_checked read_entry(const char *folder, const char *key, char words[DCNV4I_CHECK_WORDS]) {
+static dcnv4i_checked read_entry(const char *folder, const char *key, char message[DCNV4I_CHECK_MESSAGE]) {
     size_t size = 0;
     void *const entry = dcnv4i_cache_read(folder, DCNV4I_CACHE_CHECK, key, &size);
-    const dcnv4i_checked outcome = entry ? parse(entry, size, words) : DCNV4I_NOT_CHECKED;
+    const dcnv4i_checked outcome = entry ? parse(entry, size, message) : DCNV4I_NOT_CHECKED;
     free(entry);
     return outcome;
 }
@@ -54,27 +54,27 @@ enum { PLACES = 16 };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int next_place;
 static struct {
-    char key[512], words[DCNV4I_CHECK_WORDS];
+    char key[512], message[DCNV4I_CHECK_MESSAGE];
     dcnv4i_checked outcome;
 } places[PLACES];
 
-static void keep_in_process(const char *key, dcnv4i_checked outcome, const char *words) {
+static void keep_in_process(const char *key, dcnv4i_checked outcome, const char *message) {
     pthread_mutex_lock(&lock);
     snprintf(places[next_place].key, sizeof places->key, "%s", key);
-    snprintf(places[next_place].words, sizeof places->words, "%s", words);
+    snprintf(places[next_place].message, sizeof places->message, "%s", message);
     places[next_place].outcome = outcome;
     next_place = (next_place + 1) % PLACES;
     pthread_mutex_unlock(&lock);
 }
 
-static dcnv4i_checked find_in_process(const char *key, char words[DCNV4I_CHECK_WORDS]) {
+static dcnv4i_checked find_in_process(const char *key, char message[DCNV4I_CHECK_MESSAGE]) {
     dcnv4i_checked outcome = DCNV4I_NOT_CHECKED;
     pthread_mutex_lock(&lock);
     for (int back = 1; back <= PLACES && outcome == DCNV4I_NOT_CHECKED; ++back) { /* the latest first */
         const int i = (next_place + PLACES - back) % PLACES;
         if (strcmp(places[i].key, key) == 0) {
             outcome = places[i].outcome;
-            memcpy(words, places[i].words, DCNV4I_CHECK_WORDS);
+            memcpy(message, places[i].message, DCNV4I_CHECK_MESSAGE);
         }
     }
     pthread_mutex_unlock(&lock);
@@ -84,7 +84,7 @@ static dcnv4i_checked find_in_process(const char *key, char words[DCNV4I_CHECK_W
 /* ---- Both ----------------------------------------------------------------------------------------------------------- */
 
 static dcnv4i_checked look_up(const char *folder, const char *machine, const dcnv4i_limits *limits,
-                              char words[DCNV4I_CHECK_WORDS]) {
+                              char message[DCNV4I_CHECK_MESSAGE]) {
     const char *const asked = getenv("DCNV4_SELF_CHECK");
     if (asked && strcmp(asked, "off") == 0)
         return DCNV4I_CHECK_OFF;
@@ -93,36 +93,36 @@ static dcnv4i_checked look_up(const char *folder, const char *machine, const dcn
     char *const key = key_of(machine, limits);
     dcnv4i_checked outcome = DCNV4I_NOT_CHECKED;
     if (key && folder)
-        outcome = read_entry(folder, key, words);
+        outcome = read_entry(folder, key, message);
     if (key && outcome == DCNV4I_NOT_CHECKED)
-        outcome = find_in_process(key, words);
+        outcome = find_in_process(key, message);
     free(key);
     return outcome;
 }
 
-dcnv4i_checked dcnv4i_check_look_up(const char *machine, const dcnv4i_limits *limits, char words[DCNV4I_CHECK_WORDS]) {
+dcnv4i_checked dcnv4i_check_look_up(const char *machine, const dcnv4i_limits *limits, char message[DCNV4I_CHECK_MESSAGE]) {
     char *const folder = dcnv4i_cache_folder();
-    const dcnv4i_checked outcome = look_up(folder, machine, limits, words);
+    const dcnv4i_checked outcome = look_up(folder, machine, limits, message);
     free(folder);
     return outcome;
 }
 
-dcnv4i_checked dcnv4i_gpu_check_recall(const void *gpu, char words[DCNV4I_CHECK_WORDS]) {
+dcnv4i_checked dcnv4i_gpu_check_recall(const void *gpu, char message[DCNV4I_CHECK_MESSAGE]) {
     const dcnv4i_gpu *g = gpu;
-    return look_up(g->modules.folder, g->modules.identity->machine, &g->limits, words);
+    return look_up(g->modules.folder, g->modules.identity->machine, &g->limits, message);
 }
 
-void dcnv4i_gpu_check_remember(const void *gpu, dcnv4i_checked outcome, const char *words) {
+void dcnv4i_gpu_check_remember(const void *gpu, dcnv4i_checked outcome, const char *message) {
     const dcnv4i_gpu *g = gpu;
-    char entry[sizeof wrong_entry + DCNV4I_CHECK_WORDS], found[DCNV4I_CHECK_WORDS];
+    char entry[sizeof wrong_entry + DCNV4I_CHECK_MESSAGE], found[DCNV4I_CHECK_MESSAGE];
     char *const key = key_of(g->modules.identity->machine, &g->limits);
     if (!key)
         return;
     const bool right = outcome == DCNV4I_CHECKED_RIGHT;
-    snprintf(entry, sizeof entry, "%s%s", right ? right_entry : wrong_entry, right ? "" : words);
+    snprintf(entry, sizeof entry, "%s%s", right ? right_entry : wrong_entry, right ? "" : message);
     if (g->modules.folder)
         dcnv4i_cache_write(g->modules.folder, DCNV4I_CACHE_CHECK, key, entry, strlen(entry));
     if (!g->modules.folder || read_entry(g->modules.folder, key, found) != outcome)
-        keep_in_process(key, outcome, words);
+        keep_in_process(key, outcome, message);
     free(key);
 }

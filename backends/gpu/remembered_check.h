@@ -5,12 +5,12 @@
 
 #include "gpu.h"
 
-/* Of a device that need not be open: `machine` is that of its dcnv4i_identity. *words is set if the outcome was wrong. With
+/* Of a device that need not be open: `machine` is that of its dcnv4i_identity. *message is set if the outcome was wrong. With
  * DCNV4_SELF_CHECK=again nothing is remembered of what was before. */
-dcnv4i_checked dcnv4i_check_look_up(const char *machine, const dcnv4i_limits *limits, char words[DCNV4I_CHECK_WORDS]);
+dcnv4i_checked dcnv4i_check_look_up(const char *machine, const dcnv4i_limits *limits, char message[DCNV4I_CHECK_MESSAGE]);
 
 /* The functions of core/backend.h, for a backend whose devices are to be checked. */
-dcnv4i_checked dcnv4i_gpu_check_recall(const void *gpu, char words[DCNV4I_CHECK_WORDS]);
-void dcnv4i_gpu_check_remember(const void *gpu, dcnv4i_checked outcome, const char *words);
+dcnv4i_checked dcnv4i_gpu_check_recall(const void *gpu, char message[DCNV4I_CHECK_MESSAGE]);
+void dcnv4i_gpu_check_remember(const void *gpu, dcnv4i_checked outcome, const char *message);
 
 #endif

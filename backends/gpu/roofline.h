@@ -5,7 +5,7 @@
 #include "program.h"
 
 /* Starts it on a program's buffers; the first call of a dtype on a device compiles. */
-dcnv4_status dcnv4i_roofline_start(const dcnv4i_gpu_program *program, dcnv4_pass pass, dcnv4_floor floor,
+dcnv4_status dcnv4i_roofline_start(const dcnv4i_gpu_program *program, dcnv4_pass pass, dcnv4_roofline floor,
                                    const dcnv4i_buffers *buffers, void *stream);
 
 #endif

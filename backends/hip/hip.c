@@ -108,7 +108,7 @@ static int allocate(void **pointer, size_t length) {
     return dcnv4i_hip.hipMalloc(pointer, length);
 }
 
-static int give_back(void *pointer) {
+static int deallocate(void *pointer) {
     return dcnv4i_hip.hipFree(pointer);
 }
 
@@ -133,7 +133,7 @@ static dcnv4i_probe probe = {.what = "HIP", .in_use = dcnv4i_hip_in_use, .look =
 static const dcnv4i_cuda_hip_api api = {
     .backend = "hip",
     .what = "HIP",
-    .words = dcnv4i_words_hip,
+    .vocabulary = dcnv4i_vocabulary_hip,
     .probe = &probe,
     .load = dcnv4i_hip_load,
     .error_name = error_name,
@@ -149,7 +149,7 @@ static const dcnv4i_cuda_hip_api api = {
     .launch = launch,
     .stream_synchronize = stream_synchronize,
     .allocate = allocate,
-    .give_back = give_back,
+    .deallocate = deallocate,
     .to_device = to_device,
     .to_host = to_host,
     .compile = dcnv4i_hip_compile,

@@ -15,20 +15,20 @@ static void say_checked(dcnv4i_opencl_facts *facts) {
         [DCNV4I_CHECKED_RIGHT] = "checked against the reference",
         [DCNV4I_CHECK_OFF] = "not checked, DCNV4_SELF_CHECK is off",
     };
-    char words[DCNV4I_CHECK_WORDS];
-    const dcnv4i_checked outcome = dcnv4i_check_look_up(facts->identity, &facts->limits, words);
+    char message[DCNV4I_CHECK_MESSAGE];
+    const dcnv4i_checked outcome = dcnv4i_check_look_up(facts->identity, &facts->limits, message);
     dcnv4_device_info *const info = &facts->info;
     const size_t used = strlen(info->features);
     if (outcome == DCNV4I_CHECKED_WRONG) {
         info->available = 0;
-        snprintf(info->reason, sizeof info->reason, "computes wrongly: %s", words);
+        snprintf(info->reason, sizeof info->reason, "computes wrongly: %s", message);
     } else
         snprintf(info->features + used, sizeof info->features - used, ", %s", outcomes[outcome]);
 }
 
 static void look(dcnv4i_view *view) {
     const dcnv4i_opencl_api *api;
-    cl_device_id devices[DCNV4I_MOST_DEVICES];
+    cl_device_id devices[DCNV4I_MAX_DEVICES];
     int count = 0;
     if (dcnv4i_opencl_load(&api) != DCNV4_SUCCESS || dcnv4i_opencl_list(api, devices, &count) != DCNV4_SUCCESS) {
         dcnv4i_view_none(view, dcnv4_last_message());
@@ -71,7 +71,7 @@ static bool parse(const char *selector, int *index, bool *forced, bool *cpu) {
     if (*selector < '0' || *selector > '9')
         return false;
     const long number = strtol(selector, &end, 10);
-    *index = number < DCNV4I_MOST_DEVICES ? (int)number : DCNV4I_MOST_DEVICES;
+    *index = number < DCNV4I_MAX_DEVICES ? (int)number : DCNV4I_MAX_DEVICES;
     *cpu = strcmp(end, ":cpu") == 0;
     *forced = *cpu || strcmp(end, ":gpu") == 0;
     return *forced || *end == '\0';
@@ -100,14 +100,14 @@ static dcnv4_status open_with(const dcnv4i_opencl_api *api, cl_device_id id, cl_
 
 static dcnv4_status device_open(const char *selector, void **device) {
     const dcnv4i_opencl_api *api;
-    cl_device_id devices[DCNV4I_MOST_DEVICES];
+    cl_device_id devices[DCNV4I_MAX_DEVICES];
     dcnv4i_opencl_facts facts;
     int index = -1, count;
     bool forced = false, cpu = false;
     if (*selector && !parse(selector, &index, &forced, &cpu))
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT,
                            "there is no device \"opencl:%.64s\"; devices have numbers, as opencl:0", selector);
-    if (dcnv4i_probe_look(&probe)->deadly)
+    if (dcnv4i_probe_look(&probe)->probe_crashed)
         return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "%s", dcnv4i_probe_look(&probe)->reason);
     dcnv4_status status = dcnv4i_opencl_load(&api);
     if (status == DCNV4_SUCCESS)
@@ -127,7 +127,7 @@ static dcnv4_status device_open(const char *selector, void **device) {
 
 /* The caller's context must have that device. */
 static dcnv4_status check_device(const dcnv4i_opencl_api *api, cl_context context, cl_device_id id) {
-    cl_device_id devices[DCNV4I_MOST_DEVICES];
+    cl_device_id devices[DCNV4I_MAX_DEVICES];
     size_t size = 0;
     const cl_int error = api->clGetContextInfo(context, DCNV4I_CL_CONTEXT_DEVICES, sizeof devices, devices, &size);
     if (error != DCNV4I_CL_SUCCESS)

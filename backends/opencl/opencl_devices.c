@@ -31,8 +31,8 @@ dcnv4_status dcnv4i_opencl_list(const dcnv4i_opencl_api *api, cl_device_id *devi
     if (platform_count > most)
         platform_count = most;
     *count = 0;
-    for (cl_uint p = 0; p < platform_count && *count < DCNV4I_MOST_DEVICES; ++p) {
-        const cl_uint room = (cl_uint)(DCNV4I_MOST_DEVICES - *count);
+    for (cl_uint p = 0; p < platform_count && *count < DCNV4I_MAX_DEVICES; ++p) {
+        const cl_uint room = (cl_uint)(DCNV4I_MAX_DEVICES - *count);
         /* A platform that fails or has no device does not stand in the way of the others. */
         if (api->clGetDeviceIDs(platforms[p], DCNV4I_CL_DEVICE_TYPE_ALL, room, devices + *count, &found) ==
             DCNV4I_CL_SUCCESS)

@@ -17,7 +17,7 @@ typedef struct dcnv4i_opencl_facts {
     char identity[DCNV4I_OPENCL_IDENTITY]; /* the versions that compiled kernels depend on */
 } dcnv4i_opencl_facts;
 
-/* Finds all devices, at most DCNV4I_MOST_DEVICES. DCNV4_DEVICE_UNAVAILABLE if there is none. */
+/* Finds all devices, at most DCNV4I_MAX_DEVICES. DCNV4_DEVICE_UNAVAILABLE if there is none. */
 dcnv4_status dcnv4i_opencl_list(const dcnv4i_opencl_api *api, cl_device_id *devices, int *count);
 
 /* Asks a device about itself. index is its number, or −1 if it came from a caller. */

@@ -353,7 +353,7 @@ static dcnv4_status download(void *device, void *handle, size_t offset, void *ta
 }
 
 const dcnv4i_driver dcnv4i_opencl_driver = {
-    .words = dcnv4i_words_opencl,
+    .vocabulary = dcnv4i_vocabulary_opencl,
     .usable = usable,
     .compile = compile,
     .load = load,

@@ -91,7 +91,7 @@ DCNV4_API dcnv4_status dcnv4_problem_sizes(const dcnv4_problem *problem, dcnv4_s
  * Such a device compiles a layer once: N, H and W do not matter. Its context keeps the kernels, and so does a folder, for
  * later programs: $DCNV4_CACHE_DIR, or dcnv4 in $XDG_CACHE_HOME or ~/.cache; "off" for none. It must be this user's, and
  * nobody else may write to it. With DCNV4_COMPILER=off only kernels of that folder are used. Both are read when a context
- * is made. A choice that was kept there for the layer (dcnv4_candidate_keep) is read here. */
+ * is made. A choice that was kept there for the layer (dcnv4_tactic_save) is read here. */
 DCNV4_API dcnv4_status dcnv4_plan_create(dcnv4_context *context, const dcnv4_problem *problem, dcnv4_plan **plan);
 
 /* The parts of the passes, named after what they write. */
@@ -128,7 +128,7 @@ DCNV4_API dcnv4_status dcnv4_backward(const dcnv4_plan *plan, const dcnv4_buffer
 /* Runs that instead of the pass, so that a caller can time it beside the pass, as `dcnv4 bench` does. It overwrites the
  * pass's outputs, also between their rows, with numbers that mean nothing. The first run of a dtype on a context compiles.
  * Otherwise as the pass. DCNV4_UNSUPPORTED on the reference and the cpu, whose floor a caller's own loops can find. */
-DCNV4_API dcnv4_status dcnv4_floor_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_floor floor,
+DCNV4_API dcnv4_status dcnv4_roofline_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_roofline floor,
                                        const dcnv4_buffers *buffers, void *stream);
 
 #ifdef __cplusplus

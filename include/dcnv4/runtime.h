@@ -196,44 +196,44 @@ DCNV4_API dcnv4_status dcnv4_kernel_info_get(const dcnv4_plan *plan, int64_t ind
 
 /* One of the ways in which a device that compiles can do a part of a plan (in deform_conv.h a dcnv4_part): other work-groups, the
  * same result but for rounding. */
-typedef struct dcnv4_candidate_info {
-    size_t size;       /* sizeof(dcnv4_candidate_info) */
-    char words[128];   /* "4 lanes × 8 channels, 8×8 pixels, 9 points at a time" */
+typedef struct dcnv4_tactic_info {
+    size_t size;       /* sizeof(dcnv4_tactic_info) */
+    char description[128]; /* "4 lanes × 8 channels, 8×8 pixels, 9 points at a time" */
     int32_t in_use;    /* 1: the plan does the part in this way */
     int32_t reserved;  /* 0 */
-} dcnv4_candidate_info;
+} dcnv4_tactic_info;
 
-#define DCNV4_CANDIDATE_INFO_INIT { sizeof(dcnv4_candidate_info), "", 0, 0 }
+#define DCNV4_TACTIC_INFO_INIT { sizeof(dcnv4_tactic_info), "", 0, 0 }
 
 /* How many ways there are for a part of a plan, to be compared as `dcnv4 tune` does; they depend on the layer, not on N, H
  * and W. Number 0 is the default. 0 for NULL, a part that the plan has not, and on devices that do not compile. */
-DCNV4_API int64_t dcnv4_candidate_count(const dcnv4_plan *plan, int32_t part);
+DCNV4_API int64_t dcnv4_tactic_count(const dcnv4_plan *plan, int32_t part);
 
-/* Fills *info for candidate number index, 0 ≤ index < dcnv4_candidate_count(plan, part). */
-DCNV4_API dcnv4_status dcnv4_candidate_info_get(const dcnv4_plan *plan, int32_t part, int64_t index,
-                                                dcnv4_candidate_info *info);
+/* Fills *info for tactic number index, 0 ≤ index < dcnv4_tactic_count(plan, part). */
+DCNV4_API dcnv4_status dcnv4_tactic_info_get(const dcnv4_plan *plan, int32_t part, int64_t index,
+                                                dcnv4_tactic_info *info);
 
 /* Makes a plan of the same problem whose one pass, dcnv4_forward or dcnv4_backward, does this part alone, in this way: it is
  * given the same buffers, of which the tensors begin at multiples of 32 bytes, and writes output, grad_offset_mask or
- * grad_value. It has a workspace size of its own. *candidate is NULL after a failure; those of dcnv4_plan_create. */
-DCNV4_API dcnv4_status dcnv4_candidate_create(const dcnv4_plan *plan, int32_t part, int64_t index,
-                                              dcnv4_plan **candidate);
+ * grad_value. It has a workspace size of its own. *tactic is NULL after a failure; those of dcnv4_plan_create. */
+DCNV4_API dcnv4_status dcnv4_tactic_create(const dcnv4_plan *plan, int32_t part, int64_t index,
+                                              dcnv4_plan **tactic);
 
 /* Keeps the choice in the folder of the kernels: plans that are made from now on, by any program, of the same layer on the
  * same device with the same driver and version of this library, do the part in this way. What is damaged, or not possible,
  * is not taken; and where kernels of a choice cannot be had, since there is no compiler, the defaults are. Keeping number 0
  * forgets the choice. DCNV4_UNSUPPORTED if there is no such folder, or it cannot be written to. */
-DCNV4_API dcnv4_status dcnv4_candidate_keep(const dcnv4_plan *plan, int32_t part, int64_t index);
+DCNV4_API dcnv4_status dcnv4_tactic_save(const dcnv4_plan *plan, int32_t part, int64_t index);
 
 /* Gives a plan back. NULL is allowed. */
 DCNV4_API void dcnv4_plan_destroy(dcnv4_plan *plan);
 
 /* What no implementation of a pass can be faster than on its device. */
-typedef enum dcnv4_floor {
-    DCNV4_FLOOR_MEMORY = 0, /* reading each input of the pass once, and writing each output once */
-    DCNV4_FLOOR_LOADS = 1   /* the loads of value that the points' four corners are, all of them from a few KiB in the
+typedef enum dcnv4_roofline {
+    DCNV4_ROOFLINE_MEMORY = 0, /* reading each input of the pass once, and writing each output once */
+    DCNV4_ROOFLINE_LOADS = 1   /* the loads of value that the points' four corners are, all of them from a few KiB in the
                                first-level cache, 16 bytes each, with their multiply-adds */
-} dcnv4_floor;
+} dcnv4_roofline;
 
 /* ---- Buffers and streams ---------------------------------------------------------------------------------------- */
 

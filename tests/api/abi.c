@@ -109,11 +109,11 @@ VALUE(DCNV4_PART_OUTPUT, 0);
 VALUE(DCNV4_PART_GRAD_OFFSET_MASK, 1);
 VALUE(DCNV4_PART_GRAD_VALUE, 2);
 
-SIZE(dcnv4_candidate_info, 144);
-MEMBER(dcnv4_candidate_info, size, 0);
-MEMBER(dcnv4_candidate_info, words, 8);
-MEMBER(dcnv4_candidate_info, in_use, 136);
-MEMBER(dcnv4_candidate_info, reserved, 140);
+SIZE(dcnv4_tactic_info, 144);
+MEMBER(dcnv4_tactic_info, size, 0);
+MEMBER(dcnv4_tactic_info, description, 8);
+MEMBER(dcnv4_tactic_info, in_use, 136);
+MEMBER(dcnv4_tactic_info, reserved, 140);
 
 SIZE(dcnv4_buffer, 24);
 MEMBER(dcnv4_buffer, handle, 0);
@@ -137,6 +137,6 @@ MEMBER(dcnv4_opencl_stream, wait_count, 16);
 MEMBER(dcnv4_opencl_stream, wait_list, 24);
 MEMBER(dcnv4_opencl_stream, event, 32);
 
-SIZE(dcnv4_floor, 4);
-VALUE(DCNV4_FLOOR_MEMORY, 0);
-VALUE(DCNV4_FLOOR_LOADS, 1);
+SIZE(dcnv4_roofline, 4);
+VALUE(DCNV4_ROOFLINE_MEMORY, 0);
+VALUE(DCNV4_ROOFLINE_LOADS, 1);

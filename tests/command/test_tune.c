@@ -89,10 +89,10 @@ static int64_t used(const char *device, dcnv4_part part) {
     test_layer tensors = layer_make(&problem);
     device_run run = device_run_make(&tensors, device);
     int64_t way = -1;
-    ways_there = dcnv4_candidate_count(run.plan, part);
+    ways_there = dcnv4_tactic_count(run.plan, part);
     for (int64_t i = 0; i < ways_there; ++i) {
-        dcnv4_candidate_info info = DCNV4_CANDIDATE_INFO_INIT;
-        ASSERT_SUCCESS(dcnv4_candidate_info_get(run.plan, part, i, &info));
+        dcnv4_tactic_info info = DCNV4_TACTIC_INFO_INIT;
+        ASSERT_SUCCESS(dcnv4_tactic_info_get(run.plan, part, i, &info));
         if (info.in_use)
             way = i;
     }
@@ -110,7 +110,7 @@ static void forget(const char *device) {
     test_layer tensors = layer_make(&problem);
     device_run run = device_run_make(&tensors, device);
     for (int part = 0; part < DCNV4I_PARTS_COUNT; ++part)
-        ASSERT_SUCCESS(dcnv4_candidate_keep(run.plan, (dcnv4_part)part, 0));
+        ASSERT_SUCCESS(dcnv4_tactic_save(run.plan, (dcnv4_part)part, 0));
     device_run_free(&run);
     layer_free(&tensors);
 }

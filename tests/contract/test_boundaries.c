@@ -52,7 +52,7 @@ static bool run_on_host(test_layer *layer, dcnv4_context *context, const char *w
         free(buffers.workspace.handle);
     }
     for (int part = DCNV4_PART_OUTPUT; part <= DCNV4_PART_GRAD_VALUE; ++part)
-        assert_int_equal(dcnv4_candidate_count(plan, (dcnv4_part)part), 0);
+        assert_int_equal(dcnv4_tactic_count(plan, (dcnv4_part)part), 0);
     dcnv4_plan_destroy(plan);
     count_case();
     return true;

@@ -141,11 +141,11 @@ static void fill_extremes(test_layer *layer) {
 typedef struct answers {
     dcnv4_status status[40];
     int calls;
-    int64_t devices, kernels, candidates;
+    int64_t devices, kernels, tactics;
     size_t workspace[2];
     dcnv4_device_info device, context;
     dcnv4_kernel_info kernel;
-    dcnv4_candidate_info candidate;
+    dcnv4_tactic_info tactic;
     uint16_t halves[4];
     char message[512];
 } answers;
@@ -173,14 +173,14 @@ static void run_everything(const dcnv4_plan *plan, dcnv4_context *context, test_
 }
 
 static void ask_plan(const dcnv4_plan *plan, answers *a) {
-    dcnv4_plan *candidate = NULL;
+    dcnv4_plan *tactic = NULL;
     ASK(a->kernels = dcnv4_kernel_count(plan));
     CALL(dcnv4_kernel_info_get(plan, 0, &a->kernel));
-    ASK(a->candidates = dcnv4_candidate_count(plan, DCNV4_PART_OUTPUT));
-    CALL(dcnv4_candidate_info_get(plan, DCNV4_PART_OUTPUT, 0, &a->candidate));
-    CALL(dcnv4_candidate_create(plan, DCNV4_PART_OUTPUT, 0, &candidate));
-    CALL(dcnv4_candidate_keep(plan, DCNV4_PART_OUTPUT, 0));
-    ASK(dcnv4_plan_destroy(candidate));
+    ASK(a->tactics = dcnv4_tactic_count(plan, DCNV4_PART_OUTPUT));
+    CALL(dcnv4_tactic_info_get(plan, DCNV4_PART_OUTPUT, 0, &a->tactic));
+    CALL(dcnv4_tactic_create(plan, DCNV4_PART_OUTPUT, 0, &tactic));
+    CALL(dcnv4_tactic_save(plan, DCNV4_PART_OUTPUT, 0));
+    ASK(dcnv4_plan_destroy(tactic));
 }
 
 static void call_everything(test_layer *layer, const char *device, answers *a) {
@@ -191,7 +191,7 @@ static void call_everything(test_layer *layer, const char *device, answers *a) {
     dcnv4_sizes sizes = DCNV4_SIZES_INIT;
     memset(a, 0, sizeof *a);
     a->device.size = a->context.size = sizeof a->device;
-    a->kernel.size = sizeof a->kernel, a->candidate.size = sizeof a->candidate;
+    a->kernel.size = sizeof a->kernel, a->tactic.size = sizeof a->tactic;
     ASK(a->devices = dcnv4_device_count());
     CALL(dcnv4_device_info_get(a->devices - 1, &a->device));
     CALL(dcnv4_context_create(device, &context));
@@ -201,7 +201,7 @@ static void call_everything(test_layer *layer, const char *device, answers *a) {
     CALL(dcnv4_plan_create(context, &layer->problem, &plan));
     run_everything(plan, context, layer, on_host(device), a);
     ask_plan(plan, a);
-    CALL(dcnv4_floor_run(plan, DCNV4_PASS_FORWARD, DCNV4_FLOOR_LOADS, &none, NULL)); /* refused: buffers are missing */
+    CALL(dcnv4_roofline_run(plan, DCNV4_PASS_FORWARD, DCNV4_ROOFLINE_LOADS, &none, NULL)); /* refused: buffers are missing */
     CALL(dcnv4_convert(DCNV4_FLOAT64, numbers, DCNV4_FLOAT16, a->halves, 4));
     CALL(dcnv4_context_create("nonsense", &(dcnv4_context *){NULL}));
     ASK(snprintf(a->message, sizeof a->message, "%s", dcnv4_last_message()));

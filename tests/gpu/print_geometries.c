@@ -1,6 +1,6 @@
 /* Prints the geometries that kernels have by default, for the models' layers: for each dtype, D and part what is chosen, and
  * on which devices; by groups, where these make a difference. */
-#include "../../backends/gpu/deform_conv/candidates.h"
+#include "../../backends/gpu/deform_conv/tactics.h"
 #include "../../backends/gpu/runtime/target.h"
 
 #include <stdio.h>
@@ -47,13 +47,13 @@ static int words_of(const device *d, int dtype, int depth, int group_count, dcnv
     if (dcnv4i_deform_conv_check(&asked, &problem) != DCNV4_SUCCESS)
         return 1;
     const dcnv4i_geometry geometry = dcnv4i_geometry_of(&limits, &problem, part, true);
-    dcnv4i_geometry_words(&geometry, part, words);
+    dcnv4i_geometry_describe(&geometry, part, words);
     return 0;
 }
 
 /* What is chosen, a line for each run of groups that it is the same for; without groups if there is one such line. */
 static int choice_of(const device *d, int dtype, int layer, dcnv4_part part, char choice[CHOICE]) {
-    char words[DCNV4I_GEOMETRY_WORDS], before[DCNV4I_GEOMETRY_WORDS] = "", list[256] = "";
+    char words[DCNV4I_GEOMETRY_DESCRIPTION], before[DCNV4I_GEOMETRY_DESCRIPTION] = "", list[256] = "";
     choice[0] = '\0';
     for (const int *group = layers[layer].groups; *group; ++group) {
         if (words_of(d, dtype, layers[layer].channels, *group, part, words) != 0)

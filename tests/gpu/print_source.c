@@ -37,7 +37,7 @@ int main(int argc, char **argv) {
     const bool cuda = strcmp(argv[1], "cuda") == 0, aligned = argc < 10 || atoi(argv[9]) != 0;
     const dcnv4i_geometry geometry = dcnv4i_geometry_of(&limits, &problem, part, aligned);
     dcnv4i_recipe recipe = dcnv4i_deform_conv_recipe(&limits, &problem, 1u << part, &geometry);
-    char *source = dcnv4i_recipe_source(&recipe, cuda ? dcnv4i_words_cuda : dcnv4i_words_hip);
+    char *source = dcnv4i_recipe_source(&recipe, cuda ? dcnv4i_vocabulary_cuda : dcnv4i_vocabulary_hip);
     free(recipe.constants);
     const int result = source && puts(source) >= 0 ? 0 : 1;
     free(source);

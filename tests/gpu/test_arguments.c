@@ -44,7 +44,7 @@ static void close_device(void *device) {
 }
 
 static const dcnv4i_driver driver = {
-    .words = dcnv4i_words_opencl,
+    .vocabulary = dcnv4i_vocabulary_opencl,
     .usable = usable,
     .compile = compile,
     .unload = give_back,
@@ -71,7 +71,7 @@ static void list_of(const kernel *k, char list[64]) {
         bool by_scatter;
     } lists[] = {
         {"dcn_forward", "FORWARD", false},      {"dcn_backward_points", "POINTS", false},
-        {"dcn_backward_reach", "REACH", true},  {"dcn_backward_scatter", "SCATTER", true},
+        {"dcn_backward_bounds", "BOUNDS", true},  {"dcn_backward_scatter", "SCATTER", true},
         {"dcn_backward_clear", "CLEAR", false}, {"dcn_backward_convert", "CONVERT", false},
         {"dcn_backward", "BOTH", false},
     };

@@ -1,6 +1,6 @@
 /* Choices on disk: what is kept is found, for that layer on that device alone, and nothing else is ever believed. */
 #include "../support/harness.h"
-#include "../../backends/gpu/deform_conv/candidates.h"
+#include "../../backends/gpu/deform_conv/tactics.h"
 #include "../../backends/gpu/deform_conv/choices.h"
 
 #include <dirent.h>
@@ -30,9 +30,9 @@ static dcnv4_problem layer(void) {
     return asked;
 }
 
-static dcnv4i_geometry candidate(const dcnv4i_deform_conv *problem, dcnv4_part part, int index) {
-    dcnv4i_geometry all[DCNV4I_MOST_CANDIDATES];
-    assert_true(dcnv4i_candidates_of(&limits, problem, part, false, all) > index);
+static dcnv4i_geometry tactic(const dcnv4i_deform_conv *problem, dcnv4_part part, int index) {
+    dcnv4i_geometry all[DCNV4I_MAX_TACTICS];
+    assert_true(dcnv4i_tactics_of(&limits, problem, part, false, all) > index);
     return all[index];
 }
 
@@ -85,13 +85,13 @@ static void kept_part_by_part(void **state) {
     const dcnv4i_deform_conv problem = checked(layer());
     assert_int_equal(parts_found(&problem), 0);
     for (int part = 0; part < DCNV4I_DEFORM_CONV_PARTS; ++part) {
-        const dcnv4i_geometry chosen = candidate(&problem, (dcnv4_part)part, 1);
+        const dcnv4i_geometry chosen = tactic(&problem, (dcnv4_part)part, 1);
         keep(&problem, (dcnv4_part)part, &chosen);
         const dcnv4i_choices now = found(&problem);
         assert_int_equal(parts_of(&now), (2 << part) - 1);
         assert_true(dcnv4i_geometry_equal(&now.geometry[part], &chosen));
     }
-    const dcnv4i_geometry other = candidate(&problem, DCNV4_PART_GRAD_VALUE, 2);
+    const dcnv4i_geometry other = tactic(&problem, DCNV4_PART_GRAD_VALUE, 2);
     keep(&problem, DCNV4_PART_GRAD_VALUE, &other);
     const dcnv4i_choices now = found(&problem);
     assert_true(dcnv4i_geometry_equal(&now.geometry[DCNV4_PART_GRAD_VALUE], &other));
@@ -106,7 +106,7 @@ static void kept_part_by_part(void **state) {
 static void of_a_layer(void **state) {
     (void)state;
     const dcnv4i_deform_conv problem = checked(layer());
-    const dcnv4i_geometry chosen = candidate(&problem, DCNV4_PART_OUTPUT, 1);
+    const dcnv4i_geometry chosen = tactic(&problem, DCNV4_PART_OUTPUT, 1);
     keep(&problem, DCNV4_PART_OUTPUT, &chosen);
     dcnv4_problem same = layer();
     same.batch = 7, same.height = 33, same.width = 2, same.deterministic = 1, same.forward_only = 1;
@@ -127,7 +127,7 @@ static void of_a_layer(void **state) {
 static void of_a_device(void **state) {
     (void)state;
     const dcnv4i_deform_conv problem = checked(layer());
-    const dcnv4i_geometry chosen = candidate(&problem, DCNV4_PART_OUTPUT, 1);
+    const dcnv4i_geometry chosen = tactic(&problem, DCNV4_PART_OUTPUT, 1);
     keep(&problem, DCNV4_PART_OUTPUT, &chosen);
     static const dcnv4i_identity others[] = {
         {.own = "own", .machine = "another device\ndriver 1"},
@@ -169,7 +169,7 @@ static void write_back(const char *path, const unsigned char *bytes, size_t size
 static void damaged(void **state) {
     (void)state;
     const dcnv4i_deform_conv problem = checked(layer());
-    const dcnv4i_geometry chosen = candidate(&problem, DCNV4_PART_GRAD_OFFSET_MASK, 1);
+    const dcnv4i_geometry chosen = tactic(&problem, DCNV4_PART_GRAD_OFFSET_MASK, 1);
     unsigned char bytes[4097];
     keep(&problem, DCNV4_PART_GRAD_OFFSET_MASK, &chosen);
     char path[512];
@@ -201,7 +201,7 @@ static void damaged(void **state) {
 static void foreign(void **state) {
     (void)state;
     const dcnv4i_deform_conv problem = checked(layer());
-    const dcnv4i_geometry chosen = candidate(&problem, DCNV4_PART_OUTPUT, 1);
+    const dcnv4i_geometry chosen = tactic(&problem, DCNV4_PART_OUTPUT, 1);
     dcnv4_problem asked = layer();
     asked.groups = 8;
     const dcnv4i_deform_conv another = checked(asked);
@@ -226,9 +226,9 @@ static void hostile(void **state) {
     int refused = 0;
     for (int i = 0; i < 2000; ++i) {
         const dcnv4_part part = (dcnv4_part)draw_integer(&seed, 0, DCNV4I_DEFORM_CONV_PARTS - 1);
-        dcnv4i_geometry g = candidate(&problem, part, 0);
+        dcnv4i_geometry g = tactic(&problem, part, 0);
         int32_t *const fields[] = {&g.vector,      &g.lanes, &g.vectors, &g.tile_h,  &g.tile_w,
-                                   &g.tile_groups, &g.taps,  &g.hits,    &g.chunk_h, &g.chunk_w};
+                                   &g.tile_groups, &g.round_points,  &g.hits,    &g.chunk_h, &g.chunk_w};
         *fields[draw_integer(&seed, 0, 9)] = numbers[draw_integer(&seed, 0, 10)];
         if (draw_integer(&seed, 0, 3) == 0)
             g.scatter = (dcnv4i_scatter)numbers[draw_integer(&seed, 1, 6)];
@@ -246,7 +246,7 @@ static void hostile(void **state) {
 static void nowhere_to_keep(void **state) {
     (void)state;
     const dcnv4i_deform_conv problem = checked(layer());
-    const dcnv4i_geometry chosen = candidate(&problem, DCNV4_PART_OUTPUT, 1);
+    const dcnv4i_geometry chosen = tactic(&problem, DCNV4_PART_OUTPUT, 1);
     static const dcnv4i_identity no_device = {.own = "own"};
     dcnv4i_module_store programs = programs_on(&no_device);
     assert_refused(dcnv4i_choices_keep(&programs, &limits, &problem, DCNV4_PART_OUTPUT, &chosen), DCNV4_UNSUPPORTED,

@@ -1,6 +1,6 @@
 /* The geometry of launches: what must hold for every problem on every device. */
 #include "../support/harness.h"
-#include "../../backends/gpu/deform_conv/candidates.h"
+#include "../../backends/gpu/deform_conv/tactics.h"
 
 #include <string.h>
 
@@ -48,13 +48,13 @@ static void check_geometry(const dcnv4i_limits *limits, const dcnv4i_deform_conv
     assert_true(g.vector >= 1 && g.vector <= 16 && (g.vector & (g.vector - 1)) == 0);
     assert_int_equal(p->group_channels % g.vector, 0);
     assert_true(g.lanes * g.vector <= p->group_channels);
-    assert_true(in_tile >= 1 && g.lanes >= 1 && g.vectors >= 1 && g.taps >= 1);
+    assert_true(in_tile >= 1 && g.lanes >= 1 && g.vectors >= 1 && g.round_points >= 1);
     assert_true(g.run >= 1 && g.tile_w % g.run == 0 && (g.run == 1 || (limits->cpu && !g.wide && problem->points > 0)));
     if (!limits->cpu) {
         assert_true(in_tile * g.lanes <= limits->work_group);
         assert_true(g.vector * (int64_t)problem->item <= 16);
         const int64_t quads = part == DCNV4_PART_GRAD_OFFSET_MASK ? g.lanes : 1, index = g.wide ? 8 : 4;
-        assert_true(!g.staged || ((g.taps | 1) * 16 * quads + g.taps * index) * in_tile <= limits->local_memory);
+        assert_true(!g.staged || ((g.round_points | 1) * 16 * quads + g.round_points * index) * in_tile <= limits->local_memory);
         assert_true(g.staged || g.lanes == 1 || part != DCNV4_PART_GRAD_OFFSET_MASK);
         if (g.scatter == DCNV4I_SCATTER_TILES) {
             assert_true(g.hits >= in_tile * g.lanes && g.hits < 1 << 15 && (g.tile_h + 1) * (g.tile_w + 1) < 1 << 16);
@@ -82,17 +82,17 @@ static void check_geometry(const dcnv4i_limits *limits, const dcnv4i_deform_conv
 
 static void check_part(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part, bool aligned) {
     const dcnv4i_geometry standard = dcnv4i_geometry_of(limits, problem, part, aligned);
-    dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES];
-    char words[DCNV4I_MOST_CANDIDATES][DCNV4I_GEOMETRY_WORDS];
-    const int count = dcnv4i_candidates_of(limits, problem, part, aligned, candidates);
-    assert_true(count >= 1 && count <= DCNV4I_MOST_CANDIDATES);
-    assert_true(dcnv4i_geometry_equal(&candidates[0], &standard));
+    dcnv4i_geometry tactics[DCNV4I_MAX_TACTICS];
+    char words[DCNV4I_MAX_TACTICS][DCNV4I_GEOMETRY_DESCRIPTION];
+    const int count = dcnv4i_tactics_of(limits, problem, part, aligned, tactics);
+    assert_true(count >= 1 && count <= DCNV4I_MAX_TACTICS);
+    assert_true(dcnv4i_geometry_equal(&tactics[0], &standard));
     for (int i = 0; i < count; ++i) {
-        check_geometry(limits, problem, part, candidates[i]);
-        assert_true(dcnv4i_geometry_legal(limits, problem, part, &candidates[i]));
-        dcnv4i_geometry_words(&candidates[i], part, words[i]);
+        check_geometry(limits, problem, part, tactics[i]);
+        assert_true(dcnv4i_geometry_legal(limits, problem, part, &tactics[i]));
+        dcnv4i_geometry_describe(&tactics[i], part, words[i]);
         for (int j = 0; j < i; ++j) {
-            assert_false(dcnv4i_geometry_equal(&candidates[i], &candidates[j]));
+            assert_false(dcnv4i_geometry_equal(&tactics[i], &tactics[j]));
             assert_string_not_equal(words[i], words[j]);
         }
     }
@@ -104,7 +104,7 @@ static void check_hostile(const dcnv4i_limits *limits, const dcnv4i_deform_conv 
     static const int32_t numbers[] = {INT32_MIN, -1, 0, 1, 2, 3, 4, 8, 16, 64, 1024, 1 << 15, 1 << 16, INT32_MAX};
     dcnv4i_geometry g = dcnv4i_geometry_of(limits, problem, part, true);
     int32_t *const fields[] = {&g.vector,      &g.lanes, &g.vectors, &g.tile_h,  &g.tile_w,
-                               &g.tile_groups, &g.taps,  &g.hits,    &g.chunk_h, &g.chunk_w};
+                               &g.tile_groups, &g.round_points,  &g.hits,    &g.chunk_h, &g.chunk_w};
     for (int64_t n = draw_integer(seed, 1, 3); n > 0; --n)
         *fields[draw_integer(seed, 0, 9)] = numbers[draw_integer(seed, 0, 13)];
     if (draw_integer(seed, 0, 3) == 0)

@@ -16,9 +16,9 @@ tune() {
 DCNV4_CACHE_DIR=$folder/cache tune >"$folder/first"
 grep -q '"in_use": true' "$folder/first"
 DCNV4_CACHE_DIR=$folder/cache tune --dry-run >"$folder/second"
-# The number of the candidate that was the fastest, and of the one that is in use now.
-fastest=$(sed -n 's/.*"candidate": \([0-9]*\),.*"fastest": true, "kept": true.*/\1/p' "$folder/first")
-in_use=$(sed -n 's/.*"candidate": \([0-9]*\),.*"in_use": true.*/\1/p' "$folder/second")
+# The number of the tactic that was the fastest, and of the one that is in use now.
+fastest=$(sed -n 's/.*"tactic": \([0-9]*\),.*"fastest": true, "kept": true.*/\1/p' "$folder/first")
+in_use=$(sed -n 's/.*"tactic": \([0-9]*\),.*"in_use": true.*/\1/p' "$folder/second")
 echo "fastest $fastest, in use $in_use"
 [ -n "$fastest" ] && [ "$fastest" = "$in_use" ]
 grep -q '"not_kept_since": "--dry-run"' "$folder/second"

@@ -129,14 +129,14 @@ static void compiler_forbidden(void **state) {
     unsetenv("DCNV4_COMPILER");
 }
 
-/* Keeps a candidate of the layer's output; 0 forgets it. */
+/* Keeps a tactic of the layer's output; 0 forgets it. */
 static void choose(int64_t index) {
     const dcnv4_problem problem = layer(5, 6);
     dcnv4_context *context = NULL;
     dcnv4_plan *plan = NULL;
     ASSERT_SUCCESS(dcnv4_context_create("opencl:0", &context));
     ASSERT_SUCCESS(dcnv4_plan_create(context, &problem, &plan));
-    ASSERT_SUCCESS(dcnv4_candidate_keep(plan, DCNV4_PART_OUTPUT, index));
+    ASSERT_SUCCESS(dcnv4_tactic_save(plan, DCNV4_PART_OUTPUT, index));
     dcnv4_plan_destroy(plan);
     dcnv4_context_destroy(context);
 }

@@ -6,13 +6,13 @@
 #include <string.h>
 
 static dcnv4i_checked known;           /* what is remembered, */
-static char words[DCNV4I_CHECK_WORDS]; /* and what differed */
+static char words[DCNV4I_CHECK_MESSAGE]; /* and what differed */
 static int runs;
 static int wrong_run; /* the number of the run that is wrong; 0 for none */
 static dcnv4i_deform_conv_tensor wrong_tensor;
 static dcnv4_status failure; /* what the first run answers */
 
-static dcnv4i_checked recall(const void *device, char said[DCNV4I_CHECK_WORDS]) {
+static dcnv4i_checked recall(const void *device, char said[DCNV4I_CHECK_MESSAGE]) {
     (void)device;
     strcpy(said, words);
     return known;

@@ -14,22 +14,22 @@ enum { ROUNDS_LEAST = 5, ROUNDS_MOST = 100 };
 static const double budget_ms = 500, sample_ms = 0.2, device_sample_ms = 2;
 
 /* A device in the race. */
-typedef struct candidate {
+typedef struct tactic {
     const char *device;
     dcnv4_device_info info;
     dcnv4i_runner runner;
     int64_t threads;              /* 0 for a device that measures its own floor */
     int64_t repeats;              /* runs of one sample */
     dcnv4i_floor floor;           /* the processor's, where it has threads */
-    const struct candidate *like; /* an earlier one with as many threads, whose floor is taken, or itself */
+    const struct tactic *like; /* an earlier one with as many threads, whose floor is taken, or itself */
     double *times, *load_times, *memory_times; /* by round */
-} candidate;
+} tactic;
 
 typedef struct bench {
     const dcnv4i_settings *settings;
     const dcnv4_problem *problem;
     dcnv4i_inputs inputs;
-    candidate *candidates;
+    tactic *tactics;
     int64_t count;
 } bench;
 
@@ -45,7 +45,7 @@ const char *dcnv4i_pass_word(dcnv4_pass pass) {
 
 /* ---- What is right -------------------------------------------------------------------------------------------------- */
 
-static dcnv4i_exit judge_pass(const bench *b, candidate *c, dcnv4_pass pass, dcnv4i_comparison *comparison) {
+static dcnv4i_exit judge_pass(const bench *b, tactic *c, dcnv4_pass pass, dcnv4i_comparison *comparison) {
     const dcnv4i_inputs *inputs = &b->inputs;
     if (pass == DCNV4_PASS_FORWARD)
         return dcnv4i_inputs_judge(inputs, &c->runner, DCNV4I_OUTPUT_TENSOR, comparison);
@@ -75,26 +75,26 @@ static double gathered_bytes(const bench *b) {
 }
 
 /* What of a pass is run: itself, or what bounds it. */
-typedef enum what { THE_PASS = -1, ITS_MEMORY = DCNV4_FLOOR_MEMORY, ITS_LOADS = DCNV4_FLOOR_LOADS } what;
+typedef enum what { THE_PASS = -1, ITS_MEMORY = DCNV4_ROOFLINE_MEMORY, ITS_LOADS = DCNV4_ROOFLINE_LOADS } what;
 
 /* One sample: so many runs that the clock can tell, and the wait for their end. */
-static dcnv4i_exit sample(candidate *c, dcnv4_pass pass, what run, double *ms) {
+static dcnv4i_exit sample(tactic *c, dcnv4_pass pass, what run, double *ms) {
     const double start = dcnv4i_now_ms();
     dcnv4i_exit verdict = DCNV4I_DONE;
     for (int64_t i = 0; i < c->repeats && verdict == DCNV4I_DONE; ++i)
         verdict = run == THE_PASS ? dcnv4i_runner_start(&c->runner, pass)
-                                  : dcnv4i_runner_start_floor(&c->runner, pass, (dcnv4_floor)run);
+                                  : dcnv4i_runner_start_floor(&c->runner, pass, (dcnv4_roofline)run);
     if (verdict == DCNV4I_DONE)
         verdict = dcnv4i_runner_wait(&c->runner);
     *ms = (dcnv4i_now_ms() - start) / (double)c->repeats;
     return verdict;
 }
 
-static bool has_floor(const candidate *c) {
+static bool has_floor(const tactic *c) {
     return c->threads == 0 || c->floor.from != NULL;
 }
 
-static dcnv4i_exit sample_floor(candidate *c, dcnv4_pass pass, double *load_ms, double *memory_ms) {
+static dcnv4i_exit sample_floor(tactic *c, dcnv4_pass pass, double *load_ms, double *memory_ms) {
     if (c->threads == 0) {
         const dcnv4i_exit verdict = sample(c, pass, ITS_LOADS, load_ms);
         return verdict == DCNV4I_DONE ? sample(c, pass, ITS_MEMORY, memory_ms) : verdict;
@@ -109,7 +109,7 @@ static dcnv4i_exit warm_up(const bench *b, dcnv4_pass pass, int64_t *rounds) {
     double sum = 0;
     dcnv4i_exit verdict = DCNV4I_DONE;
     for (int64_t i = 0; i < b->count && verdict == DCNV4I_DONE; ++i) {
-        candidate *c = &b->candidates[i];
+        tactic *c = &b->tactics[i];
         double ms = 0;
         c->repeats = 1;
         for (int run = 0; run < 3 && verdict == DCNV4I_DONE; ++run)
@@ -133,7 +133,7 @@ static dcnv4i_exit warm_up(const bench *b, dcnv4_pass pass, int64_t *rounds) {
 static dcnv4i_exit run_round(const bench *b, dcnv4_pass pass, int64_t round) {
     dcnv4i_exit verdict = DCNV4I_DONE;
     for (int64_t i = 0; i < b->count && verdict == DCNV4I_DONE; ++i) {
-        candidate *c = &b->candidates[i];
+        tactic *c = &b->tactics[i];
         double before;
         if (has_floor(c))
             verdict = sample_floor(c, pass, &c->load_times[round], &c->memory_times[round]);
@@ -145,8 +145,8 @@ static dcnv4i_exit run_round(const bench *b, dcnv4_pass pass, int64_t round) {
     return verdict;
 }
 
-static bool prepare_candidate(const bench *b, candidate *c, dcnv4_pass pass, int64_t rounds) {
-    c->like = c->threads == 0 ? c : b->candidates;
+static bool prepare_tactic(const bench *b, tactic *c, dcnv4_pass pass, int64_t rounds) {
+    c->like = c->threads == 0 ? c : b->tactics;
     while (c->like->threads != c->threads)
         ++c->like;
     c->times = malloc((size_t)rounds * sizeof *c->times);
@@ -158,21 +158,21 @@ static bool prepare_candidate(const bench *b, candidate *c, dcnv4_pass pass, int
            dcnv4i_floor_create(c->threads, gathered_bytes(b), read_bytes(b, pass), write_bytes(b, pass), &c->floor);
 }
 
-static void forget_pass(candidate *c) {
+static void forget_pass(tactic *c) {
     free(c->times), free(c->load_times), free(c->memory_times);
     c->times = c->load_times = c->memory_times = NULL;
     dcnv4i_floor_free(&c->floor);
 }
 
 /* The larger of the two medians. */
-static double floor_of(const candidate *c, int64_t rounds, bool *memory_binds) {
+static double floor_of(const tactic *c, int64_t rounds, bool *memory_binds) {
     const double load = dcnv4i_spread_of(c->like->load_times, (size_t)rounds).median;
     const double memory = dcnv4i_spread_of(c->like->memory_times, (size_t)rounds).median;
     *memory_binds = memory > load;
     return fmax(load, memory);
 }
 
-static dcnv4i_exit append_record(const bench *b, candidate *c, dcnv4_pass pass, int64_t rounds,
+static dcnv4i_exit append_record(const bench *b, tactic *c, dcnv4_pass pass, int64_t rounds,
                                  dcnv4i_records *records) {
     dcnv4i_comparison comparison = {0};
     const dcnv4i_exit verdict = judge_pass(b, c, pass, &comparison);
@@ -203,16 +203,16 @@ static dcnv4i_exit run_pass(const bench *b, dcnv4_pass pass, dcnv4i_records *rec
     dcnv4i_problem_words(b->problem, words, sizeof words);
     dcnv4i_exit verdict = warm_up(b, pass, &rounds);
     for (int64_t i = 0; i < b->count && verdict == DCNV4I_DONE; ++i)
-        if (!prepare_candidate(b, &b->candidates[i], pass, rounds))
+        if (!prepare_tactic(b, &b->tactics[i], pass, rounds))
             verdict = dcnv4i_verdict(DCNV4I_BROKEN, "no memory to measure the floor with");
     for (int64_t round = 0; round < rounds && verdict == DCNV4I_DONE; ++round) {
         dcnv4i_progress("%s %s: round %" PRId64 " of %" PRId64, words, dcnv4i_pass_word(pass), round + 1, rounds);
         verdict = run_round(b, pass, round);
     }
     for (int64_t i = 0; i < b->count && verdict == DCNV4I_DONE; ++i)
-        verdict = append_record(b, &b->candidates[i], pass, rounds, records);
+        verdict = append_record(b, &b->tactics[i], pass, rounds, records);
     for (int64_t i = 0; i < b->count; ++i)
-        forget_pass(&b->candidates[i]);
+        forget_pass(&b->tactics[i]);
     dcnv4i_progress_end();
     return verdict;
 }
@@ -220,7 +220,7 @@ static dcnv4i_exit run_pass(const bench *b, dcnv4_pass pass, dcnv4i_records *rec
 /* ---- One problem ---------------------------------------------------------------------------------------------------- */
 
 /* The processor's floor is that of what runs on it. */
-static int64_t threads_of(const bench *b, const candidate *c) {
+static int64_t threads_of(const bench *b, const tactic *c) {
     if (strcmp(c->info.backend, "cpu") == 0)
         return b->settings->threads > 0 ? b->settings->threads : c->info.units;
     return strcmp(c->info.backend, "reference") == 0 ? 1 : 0;
@@ -228,8 +228,8 @@ static int64_t threads_of(const bench *b, const candidate *c) {
 
 /* Makes the problem ready on a device; one that has not this dtype is left out if it was not asked for by name. */
 static dcnv4i_exit enter(bench *b, const dcnv4i_device *device) {
-    candidate *c = &b->candidates[b->count];
-    *c = (candidate){.device = device->name, .info = DCNV4_DEVICE_INFO_INIT};
+    tactic *c = &b->tactics[b->count];
+    *c = (tactic){.device = device->name, .info = DCNV4_DEVICE_INFO_INIT};
     dcnv4i_exit verdict = dcnv4i_runner_open(device->name, b->settings->threads, b->problem, &c->runner);
     if (c->runner.status == DCNV4_UNSUPPORTED && !device->named)
         return DCNV4I_DONE;
@@ -260,13 +260,13 @@ dcnv4i_exit dcnv4i_bench_problem(const dcnv4i_settings *settings, const dcnv4i_d
     char words[96];
     dcnv4i_progress("%s: drawing the inputs", dcnv4i_problem_words(problem, words, sizeof words));
     bench b = {.settings = settings, .problem = problem};
-    b.candidates = malloc((size_t)devices->count * sizeof *b.candidates + 1);
-    const dcnv4i_exit verdict = b.candidates ? race(&b, devices, records)
+    b.tactics = malloc((size_t)devices->count * sizeof *b.tactics + 1);
+    const dcnv4i_exit verdict = b.tactics ? race(&b, devices, records)
                                              : dcnv4i_verdict(DCNV4I_BROKEN, "no memory for %" PRId64 " devices",
                                                               devices->count);
     for (int64_t i = 0; i < b.count; ++i)
-        dcnv4i_runner_close(&b.candidates[i].runner);
-    free(b.candidates);
+        dcnv4i_runner_close(&b.tactics[i].runner);
+    free(b.tactics);
     dcnv4i_inputs_free(&b.inputs);
     dcnv4i_progress_end();
     return verdict;

@@ -82,8 +82,8 @@ dcnv4i_exit dcnv4i_runner_start(dcnv4i_runner *runner, dcnv4_pass pass) {
                                   forward ? "forward" : "backward");
 }
 
-dcnv4i_exit dcnv4i_runner_start_floor(dcnv4i_runner *runner, dcnv4_pass pass, dcnv4_floor floor) {
-    return dcnv4i_verdict_library(dcnv4_floor_run(runner->plan, pass, floor, &runner->buffers, NULL), "the floor");
+dcnv4i_exit dcnv4i_runner_start_floor(dcnv4i_runner *runner, dcnv4_pass pass, dcnv4_roofline floor) {
+    return dcnv4i_verdict_library(dcnv4_roofline_run(runner->plan, pass, floor, &runner->buffers, NULL), "the floor");
 }
 
 dcnv4i_exit dcnv4i_runner_wait(dcnv4i_runner *runner) {

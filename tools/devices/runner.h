@@ -27,7 +27,7 @@ dcnv4i_exit dcnv4i_runner_upload(dcnv4i_runner *runner, const void *value, const
 /* Starts a pass; it may have ended only when dcnv4i_runner_wait returns, which says what broke meanwhile. */
 dcnv4i_exit dcnv4i_runner_start(dcnv4i_runner *runner, dcnv4_pass pass);
 /* Starts what bounds a pass, on a device that has kernels for that; it overwrites the pass's results. */
-dcnv4i_exit dcnv4i_runner_start_floor(dcnv4i_runner *runner, dcnv4_pass pass, dcnv4_floor floor);
+dcnv4i_exit dcnv4i_runner_start_floor(dcnv4i_runner *runner, dcnv4_pass pass, dcnv4_roofline floor);
 dcnv4i_exit dcnv4i_runner_wait(dcnv4i_runner *runner);
 
 /* Runs a pass and waits for its end. */

@@ -65,12 +65,12 @@ static dcnv4i_exit choose(const tuning *t, const dcnv4i_race *races, dcnv4i_choi
 static void try_to_keep(const dcnv4i_track *track, char *why, size_t size) {
     const dcnv4_part part = DCNV4_PART_OUTPUT;
     int64_t used = 0;
-    for (int64_t i = 0; i < dcnv4_candidate_count(track->runner.plan, part); ++i) {
-        dcnv4_candidate_info info = DCNV4_CANDIDATE_INFO_INIT;
-        if (dcnv4_candidate_info_get(track->runner.plan, part, i, &info) == DCNV4_SUCCESS && info.in_use)
+    for (int64_t i = 0; i < dcnv4_tactic_count(track->runner.plan, part); ++i) {
+        dcnv4_tactic_info info = DCNV4_TACTIC_INFO_INIT;
+        if (dcnv4_tactic_info_get(track->runner.plan, part, i, &info) == DCNV4_SUCCESS && info.in_use)
             used = i;
     }
-    if (dcnv4_candidate_keep(track->runner.plan, part, used) != DCNV4_SUCCESS)
+    if (dcnv4_tactic_save(track->runner.plan, part, used) != DCNV4_SUCCESS)
         snprintf(why, size, "%s", dcnv4_last_message());
 }
 
@@ -94,7 +94,7 @@ static dcnv4i_exit settle_part(tuning *t, const dcnv4i_track *track, int part) {
     if (verdict != DCNV4I_DONE)
         return verdict;
     if (!*t->why)
-        choice.kept = dcnv4_candidate_keep(track->runner.plan, (dcnv4_part)part, choice.fastest) == DCNV4_SUCCESS;
+        choice.kept = dcnv4_tactic_save(track->runner.plan, (dcnv4_part)part, choice.fastest) == DCNV4_SUCCESS;
     if (!*t->why && !choice.kept) {
         t->broken = true;
         snprintf(t->why, sizeof t->why, "%s", dcnv4_last_message());
@@ -179,7 +179,7 @@ static dcnv4i_exit look(const char *device, const dcnv4_problem *problem, bool *
     dcnv4i_exit verdict = dcnv4i_runner_context(device, 0, &context);
     if (verdict == DCNV4I_DONE)
         verdict = dcnv4i_verdict_library(dcnv4_plan_create(context, problem, &plan), device);
-    *compiles = dcnv4_candidate_count(plan, DCNV4_PART_OUTPUT) > 0;
+    *compiles = dcnv4_tactic_count(plan, DCNV4_PART_OUTPUT) > 0;
     dcnv4_plan_destroy(plan);
     dcnv4_context_destroy(context);
     return verdict;

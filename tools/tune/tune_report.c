@@ -53,7 +53,7 @@ static void json_way(const char *device, const dcnv4i_race *race, int64_t index,
     dcnv4i_json_text(stdout, device);
     printf(", \"part\": \"%s\", ", dcnv4i_part_word(race->part));
     dcnv4i_report_json_problem(stdout, &race->problem);
-    printf(", \"candidate\": %" PRId64 ", \"geometry\": ", index);
+    printf(", \"tactic\": %" PRId64 ", \"geometry\": ", index);
     dcnv4i_json_text(stdout, way->words);
     printf(", \"rounds\": %" PRId64 ", \"min_ms\": ", way->reason[0] ? 0 : race->rounds);
     dcnv4i_json_number(stdout, way->ms.min * known);

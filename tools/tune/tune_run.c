@@ -75,12 +75,12 @@ static dcnv4i_exit make_room(dcnv4i_track *track, dcnv4_pass pass, lane *lanes, 
 
 /* Makes a way ready. One that the compiler refuses is out of the race. */
 static dcnv4i_exit enter(const dcnv4i_track *track, dcnv4_part part, int64_t index, dcnv4i_way *way, lane *made) {
-    dcnv4_candidate_info info = DCNV4_CANDIDATE_INFO_INIT;
+    dcnv4_tactic_info info = DCNV4_TACTIC_INFO_INIT;
     dcnv4_plan *plan = NULL;
-    dcnv4_status status = dcnv4_candidate_info_get(track->runner.plan, part, index, &info);
+    dcnv4_status status = dcnv4_tactic_info_get(track->runner.plan, part, index, &info);
     if (status == DCNV4_SUCCESS)
-        status = dcnv4_candidate_create(track->runner.plan, part, index, &plan);
-    snprintf(way->words, sizeof way->words, "%s", info.words);
+        status = dcnv4_tactic_create(track->runner.plan, part, index, &plan);
+    snprintf(way->words, sizeof way->words, "%s", info.description);
     way->in_use = info.in_use;
     made->runner = track->runner;
     made->runner.plan = plan;
@@ -267,7 +267,7 @@ static dcnv4i_exit race_in(dcnv4i_track *track, dcnv4i_race *race, lane *lanes) 
 dcnv4i_exit dcnv4i_race_run(dcnv4i_track *track, dcnv4_part part, dcnv4i_race *race) {
     lane lanes[DCNV4I_WAYS_MOST] = {{.repeats = 1}};
     *race = (dcnv4i_race){.problem = *track->inputs.problem, .part = part};
-    race->count = dcnv4_candidate_count(track->runner.plan, part);
+    race->count = dcnv4_tactic_count(track->runner.plan, part);
     if (race->count > DCNV4I_WAYS_MOST)
         race->count = DCNV4I_WAYS_MOST;
     const dcnv4i_exit verdict = race_in(track, race, lanes);

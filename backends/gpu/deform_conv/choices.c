@@ -3,7 +3,7 @@
  * them is another, so is the key, and nothing is found. */
 #include "choices.h"
 #include "../runtime/cache.h"
-#include "candidates.h"
+#include "tactics.h"
 #include "../runtime/kernel_text.h"
 
 #include <inttypes.h>
@@ -20,7 +20,7 @@ typedef struct record {
 
 static record pack(const dcnv4i_geometry *g) {
     return (record){1,
-                    {g->vector, g->lanes, g->vectors, g->tile_h, g->tile_w, g->tile_groups, g->taps, g->staged,
+                    {g->vector, g->lanes, g->vectors, g->tile_h, g->tile_w, g->tile_groups, g->round_points, g->staged,
                      (int32_t)g->scatter, g->hits, g->chunk_h, g->chunk_w}};
 }
 

@@ -70,13 +70,13 @@ static int32_t vector_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *
 /* A work-item has all channels of a tile's blocks, or, in forward, up to 64 of them: run by run, or, where there is none, a
  * block. */
 static void plan_for_cpu(dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem) {
-    enum { RUN = 8, MOST_TAPS = 16 };
+    enum { RUN = 8, MAX_ROUND_POINTS = 16 };
     const int64_t depth = problem->params.group_channels, points = problem->points;
     geometry->lanes = 1;
     geometry->vectors = (int32_t)smaller(blocks_of(depth, geometry->vector), 4);
     geometry->run = geometry->wide || points == 0 ? 1 : RUN; /* vectors of points have 32 bits for a number */
     if (points > 0)
-        geometry->taps = (int32_t)blocks_of(points, blocks_of(points, MOST_TAPS));
+        geometry->round_points = (int32_t)blocks_of(points, blocks_of(points, MAX_ROUND_POINTS));
     const int64_t items = geometry->run > 1 ? 16 : 64;
     geometry->tile_groups = (int32_t)smaller(problem->params.groups, items);
     geometry->tile_w = (int32_t)power_below(items / geometry->tile_groups) * geometry->run;
@@ -135,16 +135,16 @@ static void plan_staging(dcnv4i_geometry *geometry, const dcnv4i_limits *limits,
                          dcnv4_part part) {
     int64_t most = smaller(problem->points, 16);
     geometry->staged = geometry->lanes > 1;
-    for (geometry->taps = (int32_t)most; most > 0; geometry->taps = (int32_t)--most)
+    for (geometry->round_points = (int32_t)most; most > 0; geometry->round_points = (int32_t)--most)
         if (dcnv4i_geometry_local_memory(geometry, problem, part) <= limits->local_memory / 2)
             break;
     geometry->staged &= most > 0;
-    geometry->taps = most > 0 ? (int32_t)blocks_of(problem->points, blocks_of(problem->points, most)) : 1;
+    geometry->round_points = most > 0 ? (int32_t)blocks_of(problem->points, blocks_of(problem->points, most)) : 1;
 }
 
 dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part,
                                    bool aligned) {
-    dcnv4i_geometry geometry = {.vector = vector_of(limits, problem, part), .run = 1, .taps = 1};
+    dcnv4i_geometry geometry = {.vector = vector_of(limits, problem, part), .run = 1, .round_points = 1};
     geometry.aligned = aligned && !limits->cpu;
     geometry.wide = needs_64_bits(problem);
     if (limits->cpu)
@@ -164,14 +164,14 @@ dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_def
 
 int64_t dcnv4i_geometry_local_memory(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem, dcnv4_part part) {
     const int64_t blocks = (int64_t)geometry->tile_h * geometry->tile_w * geometry->tile_groups;
-    const int64_t staged = blocks * (geometry->taps | 1), plane = (staged + 7) / 8 * 8 + 8;
+    const int64_t staged = blocks * (geometry->round_points | 1), plane = (staged + 7) / 8 * 8 + 8;
     if (part == DCNV4_PART_GRAD_VALUE)
         return geometry->scatter == DCNV4I_SCATTER_TILES ? tile_fixed(geometry) + geometry->hits * tile_hit(geometry)
                                                          : 0;
     if (!geometry->staged)
         return 0;
     if (part == DCNV4_PART_OUTPUT) {
-        const int64_t cells = geometry->lanes < 4 ? geometry->taps | 1 : 4 * (blocks_of(geometry->taps, 4) | 1);
+        const int64_t cells = geometry->lanes < 4 ? geometry->round_points | 1 : 4 * (blocks_of(geometry->round_points, 4) | 1);
         return staged * 16 + blocks * cells * index_size(geometry);
     }
     return staged * index_size(geometry) + 16 * geometry->lanes * plane + 16 +
@@ -180,7 +180,7 @@ int64_t dcnv4i_geometry_local_memory(const dcnv4i_geometry *geometry, const dcnv
 
 bool dcnv4i_geometry_equal(const dcnv4i_geometry *a, const dcnv4i_geometry *b) {
     return a->vector == b->vector && a->lanes == b->lanes && a->vectors == b->vectors && a->tile_h == b->tile_h &&
-           a->tile_w == b->tile_w && a->tile_groups == b->tile_groups && a->taps == b->taps && a->staged == b->staged &&
+           a->tile_w == b->tile_w && a->tile_groups == b->tile_groups && a->round_points == b->round_points && a->staged == b->staged &&
            a->scatter == b->scatter && a->hits == b->hits && a->chunk_h == b->chunk_h && a->chunk_w == b->chunk_w &&
            a->run == b->run && a->wide == b->wide && a->aligned == b->aligned;
 }

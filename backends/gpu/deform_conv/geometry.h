@@ -12,7 +12,7 @@ enum { DCNV4I_DEFORM_CONV_PARTS = 3 };
 typedef enum dcnv4i_scatter {
     DCNV4I_SCATTER_BANDS = 0,  /* a work-group owns a band of rows of value; for CPUs */
     DCNV4I_SCATTER_TILES = 1,  /* a work-group owns a tile of value; for GPUs */
-    DCNV4I_SCATTER_ATOMIC = 2, /* each block adds to what it reaches */
+    DCNV4I_SCATTER_ATOMIC = 2, /* each block adds to the pixels that it touches */
 } dcnv4i_scatter;
 
 /* How a part's kernels share out the work; constants of its program, so nothing here depends on N, H and W. A block is one
@@ -22,11 +22,11 @@ typedef struct dcnv4i_geometry {
     int32_t lanes;                       /* work-items that share a block */
     int32_t vectors;                     /* forward, tiles: vectors that one work-item sums up in registers */
     int32_t tile_h, tile_w, tile_groups; /* blocks of a work-group; of value, with tiles */
-    int32_t taps;                        /* points of a block that are staged at a time */
+    int32_t round_points;                        /* points of a block that are staged at a time */
     bool staged;                         /* samples go through local memory, computed once for all lanes */
     dcnv4i_scatter scatter;
     int32_t hits;             /* tiles: points that a work-group collects before it adds them up */
-    int32_t chunk_h, chunk_w; /* tiles: output pixels whose reach is looked up together */
+    int32_t chunk_h, chunk_w; /* tiles: output pixels whose bounds are tested together */
     int32_t run;              /* on a CPU: neighbouring pixels of a row whose samples are found together; else 1 */
     bool wide;                /* element numbers need 64 bits */
     bool aligned;             /* every vector access is at a multiple of its size */

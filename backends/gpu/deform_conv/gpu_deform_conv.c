@@ -1,5 +1,5 @@
 #include "gpu_deform_conv.h"
-#include "candidates.h"
+#include "tactics.h"
 #include "passes.h"
 
 #include <inttypes.h>
@@ -70,49 +70,49 @@ static int32_t dtype(const dcnv4i_problem *base) {
     return ((const dcnv4i_deform_conv *)base)->params.dtype;
 }
 
-/* ---- Candidates ----------------------------------------------------------------------------------------------------- */
+/* ---- Tactics ----------------------------------------------------------------------------------------------------- */
 
-static int list_candidates(const dcnv4i_gpu_program *base, int id,
-                           dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES]) {
+static int list_tactics(const dcnv4i_gpu_program *base, int id,
+                           dcnv4i_geometry tactics[DCNV4I_MAX_TACTICS]) {
     const dcnv4i_deform_conv_program *const p = (const dcnv4i_deform_conv_program *)base;
-    return dcnv4i_candidates_of(&base->gpu->limits, p->problem, (dcnv4_part)id, false, candidates);
+    return dcnv4i_tactics_of(&base->gpu->limits, p->problem, (dcnv4_part)id, false, tactics);
 }
 
-static int64_t candidate_count(const dcnv4i_gpu_program *base, int id) {
-    dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES];
-    return list_candidates(base, id, candidates);
+static int64_t tactic_count(const dcnv4i_gpu_program *base, int id) {
+    dcnv4i_geometry tactics[DCNV4I_MAX_TACTICS];
+    return list_tactics(base, id, tactics);
 }
 
-static void candidate_info(const dcnv4i_gpu_program *base, int id, int64_t index, dcnv4_candidate_info *info) {
-    dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES];
-    list_candidates(base, id, candidates);
+static void tactic_info(const dcnv4i_gpu_program *base, int id, int64_t index, dcnv4_tactic_info *info) {
+    dcnv4i_geometry tactics[DCNV4I_MAX_TACTICS];
+    list_tactics(base, id, tactics);
     const dcnv4i_geometry used = dcnv4i_passes_geometry((const dcnv4i_deform_conv_program *)base, (dcnv4_part)id, false);
-    dcnv4i_geometry_words(&candidates[index], (dcnv4_part)id, info->words);
-    info->in_use = dcnv4i_geometry_equal(&candidates[index], &used);
+    dcnv4i_geometry_describe(&tactics[index], (dcnv4_part)id, info->description);
+    info->in_use = dcnv4i_geometry_equal(&tactics[index], &used);
 }
 
-static dcnv4_status candidate_create(const dcnv4i_gpu_program *base, const dcnv4i_problem *problem, int id,
+static dcnv4_status tactic_create(const dcnv4i_gpu_program *base, const dcnv4i_problem *problem, int id,
                                      int64_t index, dcnv4i_gpu_program **result) {
-    dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES];
+    dcnv4i_geometry tactics[DCNV4I_MAX_TACTICS];
     dcnv4i_choices choices = {.any = true};
-    dcnv4i_deform_conv_program *candidate;
-    list_candidates(base, id, candidates);
+    dcnv4i_deform_conv_program *tactic;
+    list_tactics(base, id, tactics);
     choices.has[id] = true;
-    choices.geometry[id] = candidates[index];
-    const dcnv4_status status = allocate(&candidate);
+    choices.geometry[id] = tactics[index];
+    const dcnv4_status status = allocate(&tactic);
     if (status != DCNV4_SUCCESS)
         return status;
-    return hand_over(candidate,
-                     dcnv4i_passes_make(candidate, base->gpu, (const dcnv4i_deform_conv *)problem, &choices, id),
+    return hand_over(tactic,
+                     dcnv4i_passes_make(tactic, base->gpu, (const dcnv4i_deform_conv *)problem, &choices, id),
                      result);
 }
 
-static dcnv4_status candidate_keep(const dcnv4i_gpu_program *base, int id, int64_t index) {
-    dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES];
-    list_candidates(base, id, candidates);
+static dcnv4_status tactic_save(const dcnv4i_gpu_program *base, int id, int64_t index) {
+    dcnv4i_geometry tactics[DCNV4I_MAX_TACTICS];
+    list_tactics(base, id, tactics);
     return dcnv4i_choices_keep(&base->gpu->modules, &base->gpu->limits,
                                ((const dcnv4i_deform_conv_program *)base)->problem, (dcnv4_part)id,
-                               index > 0 ? &candidates[index] : NULL);
+                               index > 0 ? &tactics[index] : NULL);
 }
 
 #define BIT(id) (1u << DCNV4I_##id)
@@ -123,8 +123,8 @@ const dcnv4i_gpu_operator dcnv4i_gpu_deform_conv = {
     .create = create,
     .loads = loads,
     .dtype = dtype,
-    .candidate_count = candidate_count,
-    .candidate_info = candidate_info,
-    .candidate_create = candidate_create,
-    .candidate_keep = candidate_keep,
+    .tactic_count = tactic_count,
+    .tactic_info = tactic_info,
+    .tactic_create = tactic_create,
+    .tactic_save = tactic_save,
 };

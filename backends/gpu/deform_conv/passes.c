@@ -6,7 +6,7 @@
 /* The launches of a pass, in their order. */
 enum {
     STEP_MAIN,    /* all of forward; of backward, the gradients of points */
-    STEP_BEFORE,  /* before the scatter: reach or clear */
+    STEP_BEFORE,  /* before the scatter: bounds or clear */
     STEP_SCATTER, /* the gradients of value, or both */
     STEP_AFTER,   /* after it: convert */
     STEPS
@@ -14,7 +14,7 @@ enum {
 _Static_assert(STEPS <= (int)DCNV4I_MAX_STEPS, "too many steps");
 
 /* The parts of the workspace. */
-enum { SCRATCH_SUMS, SCRATCH_REACH };
+enum { SCRATCH_SUMS, SCRATCH_BOUNDS };
 
 static const dcnv4i_cuts no_cuts = {1, 1};
 
@@ -120,7 +120,7 @@ static dcnv4_status add_main(dcnv4i_deform_conv_program *made, dcnv4_part id, dc
     return status;
 }
 
-static dcnv4i_scratch reach_of(const part *p, size_t numbers) {
+static dcnv4i_scratch bounds_of(const part *p, size_t numbers) {
     const size_t item = p->geometry.wide ? 8 : 4;
     return (dcnv4i_scratch){numbers * item, item};
 }
@@ -129,7 +129,7 @@ static void add_owned_scatter(dcnv4i_deform_conv_program *made, const part *p, d
     const dcnv4i_deform_conv *problem = made->problem;
     const dcnv4i_cuts cuts = dcnv4i_cuts_of(&made->base.gpu->limits, problem);
     const int64_t rows = cuts.bands > 1 ? problem->params.batch * problem->output_height : 0;
-    set_step(made, p, to, STEP_BEFORE, DCNV4I_KERNEL_REACH, DCNV4I_SIGNATURE_REACH_BANDS, rows, 1);
+    set_step(made, p, to, STEP_BEFORE, DCNV4I_KERNEL_BOUNDS, DCNV4I_SIGNATURE_BOUNDS_BANDS, rows, 1);
     /* Without value there are still gradients of points: zeros. */
     if (p->module->kernels[DCNV4I_KERNEL_BOTH])
         set_step(made, p, to, STEP_SCATTER, DCNV4I_KERNEL_BOTH, DCNV4I_SIGNATURE_BOTH,
@@ -137,18 +137,18 @@ static void add_owned_scatter(dcnv4i_deform_conv_program *made, const part *p, d
     else
         set_step(made, p, to, STEP_SCATTER, DCNV4I_KERNEL_SCATTER, DCNV4I_SIGNATURE_SCATTER_BANDS,
                  dcnv4i_geometry_groups(&p->geometry, problem, p->id, cuts), p->geometry.lanes);
-    to->scratch[SCRATCH_REACH] = reach_of(p, 2 * (size_t)rows);
+    to->scratch[SCRATCH_BOUNDS] = bounds_of(p, 2 * (size_t)rows);
 }
 
 static void add_tiled_scatter(dcnv4i_deform_conv_program *made, const part *p, dcnv4i_steps *to) {
     const dcnv4i_deform_conv *problem = made->problem;
     const dcnv4i_grid grid = dcnv4i_geometry_chunks(&p->geometry, problem);
     const int64_t chunks = problem->params.batch * problem->params.groups * (grid.rows * grid.columns);
-    set_step(made, p, to, STEP_BEFORE, DCNV4I_KERNEL_REACH, DCNV4I_SIGNATURE_REACH_TILES, chunks,
+    set_step(made, p, to, STEP_BEFORE, DCNV4I_KERNEL_BOUNDS, DCNV4I_SIGNATURE_BOUNDS_TILES, chunks,
              dcnv4i_flat_group(&made->base.gpu->limits));
     set_step(made, p, to, STEP_SCATTER, DCNV4I_KERNEL_SCATTER, DCNV4I_SIGNATURE_SCATTER_TILES,
              dcnv4i_geometry_groups(&p->geometry, problem, p->id, no_cuts), tile_work_group(&p->geometry));
-    to->scratch[SCRATCH_REACH] = reach_of(p, 4 * (size_t)chunks);
+    to->scratch[SCRATCH_BOUNDS] = bounds_of(p, 4 * (size_t)chunks);
 }
 
 static void add_atomic_scatter(dcnv4i_deform_conv_program *made, const part *p, dcnv4i_steps *to) {
@@ -214,7 +214,7 @@ dcnv4_status dcnv4i_passes_make(dcnv4i_deform_conv_program *made, dcnv4i_gpu *gp
     made->problem = problem;
     made->choices = *choices;
     made->only = only;
-    /* A candidate is for comparing times: half of the compiling is spared. */
+    /* A tactic is for comparing times: half of the compiling is spared. */
     made->base.has[false] = cpu || only == DCNV4I_DEFORM_CONV_PARTS;
     made->base.has[true] = !cpu;
     dcnv4_status status = DCNV4_SUCCESS;

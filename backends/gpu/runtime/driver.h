@@ -62,7 +62,7 @@ typedef struct dcnv4i_identity {
 } dcnv4i_identity;
 
 typedef struct dcnv4i_driver {
-    const char *const *words; /* the texts of its dialect, with NULL at the end */
+    const char *const *vocabulary; /* the texts of its dialect, with NULL at the end */
     bool pointer_handles;     /* handles are addresses; else buffers begin at multiples of DCNV4I_ALIGNMENT */
 
     /* Whether the device can be used at all: not lost, and this process the one that opened it. */

@@ -39,8 +39,8 @@ extern const char dcnv4i_argument_lists[];
 extern const char dcnv4i_kernel_fingerprint[];
 
 /* The whole vocabulary in a language: texts that follow one another, and NULL. */
-extern const char *const dcnv4i_words_opencl[];
-extern const char *const dcnv4i_words_cuda[];
-extern const char *const dcnv4i_words_hip[];
+extern const char *const dcnv4i_vocabulary_opencl[];
+extern const char *const dcnv4i_vocabulary_cuda[];
+extern const char *const dcnv4i_vocabulary_hip[];
 
 #endif

@@ -196,7 +196,7 @@ static dcnv4_status find_or_make(dcnv4i_module_store *store, const dcnv4i_recipe
 }
 
 dcnv4_status dcnv4i_module_get(dcnv4i_module_store *store, dcnv4i_recipe *recipe, const dcnv4i_module **module) {
-    char *source = dcnv4i_recipe_source(recipe, store->driver->words);
+    char *source = dcnv4i_recipe_source(recipe, store->driver->vocabulary);
     dcnv4_status status = no_memory();
     if (source) {
         pthread_mutex_lock(&store->lock);

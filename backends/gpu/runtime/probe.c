@@ -115,7 +115,7 @@ static void say_how_it_ended(dcnv4i_probe *probe, end ended, int how) {
     else
         snprintf(reason, sizeof reason, "the %s driver ended the process that loaded it", probe->what);
     dcnv4i_view_none(&probe->view, reason);
-    probe->view.deadly = true;
+    probe->view.probe_crashed = true;
 }
 
 static void receive(dcnv4i_probe *probe, pid_t pid, const shared *from) {

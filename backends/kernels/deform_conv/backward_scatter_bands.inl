@@ -4,8 +4,8 @@
 
 /* Bounds of the points of each row of output pixels: the smallest and the largest index of a value pixel that they
  * touch. */
-DCN_KERNEL(dcn_backward_reach, 1)
-(DCN_PARAMETERS(REACH_BANDS)) {
+DCN_KERNEL(dcn_backward_bounds, 1)
+(DCN_PARAMETERS(BOUNDS_BANDS)) {
     offset_mask += offset_mask_at, bounds += bounds_at;
     dcn_sizes sizes;
     sizes.height = height, sizes.width = width;

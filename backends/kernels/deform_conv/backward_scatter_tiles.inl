@@ -34,8 +34,8 @@ DCN_INLINE dcn_start dcn_chunk_start(dcn_index chunk, dcn_long by_chunk_columns,
 }
 
 /* The bounds of each chunk, in each image and group: one work-group each. A reduction in local memory. */
-DCN_KERNEL(dcn_backward_reach, DCN_FLAT_GROUP)
-(DCN_PARAMETERS(REACH_TILES)) {
+DCN_KERNEL(dcn_backward_bounds, DCN_FLAT_GROUP)
+(DCN_PARAMETERS(BOUNDS_TILES)) {
     offset_mask += offset_mask_at, bounds += bounds_at;
     dcn_sizes sizes;
     sizes.height = height, sizes.width = width;

@@ -1,4 +1,4 @@
-/* dcnv4_floor_run: what it moves, and what it refuses. */
+/* dcnv4_roofline_run: what it moves, and what it refuses. */
 #include "../support/device_run.h"
 
 #include <stdlib.h>
@@ -35,13 +35,13 @@ static void moves_every_tensor(void **state) {
         layer_fill(&layer, 11, 2);
         device_run run = device_run_make(&layer, *device);
         for (EACH_PASS(pass)) {
-            const dcnv4_status status = dcnv4_floor_run(run.plan, pass, DCNV4_FLOOR_MEMORY, &run.buffers, NULL);
+            const dcnv4_status status = dcnv4_roofline_run(run.plan, pass, DCNV4_ROOFLINE_MEMORY, &run.buffers, NULL);
             assert_status(status, on_host(*device) ? DCNV4_UNSUPPORTED : DCNV4_SUCCESS, *device);
             count_case();
             if (status != DCNV4_SUCCESS)
                 continue;
             assert_moved(&layer, &run, pass);
-            ASSERT_SUCCESS(dcnv4_floor_run(run.plan, pass, DCNV4_FLOOR_LOADS, &run.buffers, NULL));
+            ASSERT_SUCCESS(dcnv4_roofline_run(run.plan, pass, DCNV4_ROOFLINE_LOADS, &run.buffers, NULL));
             ASSERT_SUCCESS(dcnv4_synchronize(run.context));
         }
         device_run_free(&run);
@@ -57,17 +57,17 @@ static void refuses(void **state) {
         test_layer layer = layer_make(&problem);
         device_run run = device_run_make(&layer, *device);
         const dcnv4_pass pass = DCNV4_PASS_FORWARD;
-        assert_refused(dcnv4_floor_run(NULL, pass, DCNV4_FLOOR_LOADS, &run.buffers, NULL), DCNV4_INVALID_ARGUMENT,
+        assert_refused(dcnv4_roofline_run(NULL, pass, DCNV4_ROOFLINE_LOADS, &run.buffers, NULL), DCNV4_INVALID_ARGUMENT,
                        "plan");
-        assert_refused(dcnv4_floor_run(run.plan, pass, DCNV4_FLOOR_LOADS, NULL, NULL), DCNV4_INVALID_ARGUMENT, "NULL");
-        assert_refused(dcnv4_floor_run(run.plan, DCNV4_PASS_BACKWARD, DCNV4_FLOOR_LOADS, &run.buffers, NULL),
+        assert_refused(dcnv4_roofline_run(run.plan, pass, DCNV4_ROOFLINE_LOADS, NULL, NULL), DCNV4_INVALID_ARGUMENT, "NULL");
+        assert_refused(dcnv4_roofline_run(run.plan, DCNV4_PASS_BACKWARD, DCNV4_ROOFLINE_LOADS, &run.buffers, NULL),
                        DCNV4_INVALID_ARGUMENT, "no pass 1");
-        assert_refused(dcnv4_floor_run(run.plan, pass, (dcnv4_floor)2, &run.buffers, NULL), DCNV4_INVALID_ARGUMENT,
+        assert_refused(dcnv4_roofline_run(run.plan, pass, (dcnv4_roofline)2, &run.buffers, NULL), DCNV4_INVALID_ARGUMENT,
                        "no floor 2");
         dcnv4_buffers short_one = run.buffers;
         short_one.output.length -= 1;
         if (!on_host(*device))
-            assert_refused(dcnv4_floor_run(run.plan, pass, DCNV4_FLOOR_LOADS, &short_one, NULL), DCNV4_INVALID_ARGUMENT,
+            assert_refused(dcnv4_roofline_run(run.plan, pass, DCNV4_ROOFLINE_LOADS, &short_one, NULL), DCNV4_INVALID_ARGUMENT,
                            "output has");
         count_case();
         device_run_free(&run);

@@ -1,4 +1,4 @@
-#include "candidates.h"
+#include "tactics.h"
 
 #include <stdio.h>
 
@@ -20,7 +20,7 @@ static int64_t items_of(const dcnv4i_geometry *g) {
 static bool in_range(const dcnv4i_geometry *g, const dcnv4i_deform_conv *problem) {
     return is_power(g->vector) && is_power(g->lanes) && between(1, g->lanes, 64) && between(1, g->vectors, 8) &&
            between(1, g->tile_h, 1024) && between(1, g->tile_w, 1024) && between(1, g->tile_groups, 1024) &&
-           g->tile_groups <= problem->params.groups && between(1, g->taps, 16) &&
+           g->tile_groups <= problem->params.groups && between(1, g->round_points, 16) &&
            (int64_t)g->lanes * g->vector <= problem->params.group_channels;
 }
 
@@ -78,11 +78,11 @@ static bool is_legal(const list *l, const dcnv4i_geometry *g) {
 
 /* Adds a geometry if it is a new one, with fewer points staged, or fewer hits, if that is what makes it fit. */
 static void add(list *l, dcnv4i_geometry g) {
-    while (g.staged && g.taps > 1 && !is_legal(l, &g))
-        --g.taps;
+    while (g.staged && g.round_points > 1 && !is_legal(l, &g))
+        --g.round_points;
     while (g.hits > 64 && !is_legal(l, &g))
         g.hits -= 64;
-    bool is_new = l->count < DCNV4I_MOST_CANDIDATES && is_legal(l, &g);
+    bool is_new = l->count < DCNV4I_MAX_TACTICS && is_legal(l, &g);
     for (int i = 0; i < l->count && is_new; ++i)
         is_new = !dcnv4i_geometry_equal(&l->items[i], &g);
     if (is_new)
@@ -142,9 +142,9 @@ static void add_for_gpu(list *l, const dcnv4i_geometry standard) {
     add(l, more_lanes(standard));
     add(l, flatter(standard));
     if (standard.staged) {
-        g.taps = l->problem->points < 16 ? (int32_t)l->problem->points : 16;
+        g.round_points = l->problem->points < 16 ? (int32_t)l->problem->points : 16;
         add(l, g); /* fewer barriers */
-        g.taps = (g.taps + 1) / 2;
+        g.round_points = (g.round_points + 1) / 2;
         add(l, g); /* less local memory, so that more work-groups run at once */
     }
     g = smaller(standard);
@@ -185,7 +185,7 @@ static void add_for_cpu(list *l, const dcnv4i_geometry standard) {
         add(l, g);
     }
     g = standard;
-    g.taps = (g.taps + 1) / 2;
+    g.round_points = (g.round_points + 1) / 2;
     if (g.run > 1)
         add(l, g);
     if (l->part == DCNV4_PART_GRAD_VALUE) /* a band has no tile */
@@ -203,11 +203,11 @@ static void add_for_cpu(list *l, const dcnv4i_geometry standard) {
     add(l, g);
 }
 
-int dcnv4i_candidates_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part, bool aligned,
-                         dcnv4i_geometry candidates[DCNV4I_MOST_CANDIDATES]) {
+int dcnv4i_tactics_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part, bool aligned,
+                         dcnv4i_geometry tactics[DCNV4I_MAX_TACTICS]) {
     const dcnv4i_geometry standard = dcnv4i_geometry_of(limits, problem, part, aligned);
-    list l = {limits, problem, part, candidates, 1};
-    candidates[0] = standard;
+    list l = {limits, problem, part, tactics, 1};
+    tactics[0] = standard;
     if (limits->cpu)
         add_for_cpu(&l, standard);
     else if (standard.scatter == DCNV4I_SCATTER_TILES)
@@ -217,9 +217,9 @@ int dcnv4i_candidates_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *
     return l.count;
 }
 
-/* ---- In words ------------------------------------------------------------------------------------------------------- */
+/* ---- Descriptions --------------------------------------------------------------------------------------------------- */
 
-void dcnv4i_geometry_words(const dcnv4i_geometry *g, dcnv4_part part, char words[DCNV4I_GEOMETRY_WORDS]) {
+void dcnv4i_geometry_describe(const dcnv4i_geometry *g, dcnv4_part part, char description[DCNV4I_GEOMETRY_DESCRIPTION]) {
     char lanes[32] = "", vectors[16] = "", groups[32] = "", rest[64] = "";
     if (g->lanes > 1)
         snprintf(lanes, sizeof lanes, "%d lanes × ", (int)g->lanes);
@@ -232,10 +232,10 @@ void dcnv4i_geometry_words(const dcnv4i_geometry *g, dcnv4_part part, char words
     else if (g->scatter == DCNV4I_SCATTER_ATOMIC)
         snprintf(rest, sizeof rest, ", atomic");
     else if (g->staged || g->run > 1)
-        snprintf(rest, sizeof rest, ", %d points at a time", (int)g->taps);
+        snprintf(rest, sizeof rest, ", %d points at a time", (int)g->round_points);
     if (part == DCNV4_PART_GRAD_VALUE && g->scatter == DCNV4I_SCATTER_BANDS)
-        snprintf(words, DCNV4I_GEOMETRY_WORDS, "%s%s%d channels, bands%s", lanes, vectors, (int)g->vector, rest);
+        snprintf(description, DCNV4I_GEOMETRY_DESCRIPTION, "%s%s%d channels, bands%s", lanes, vectors, (int)g->vector, rest);
     else
-        snprintf(words, DCNV4I_GEOMETRY_WORDS, "%s%s%d channels, %d×%d pixels%s%s", lanes, vectors, (int)g->vector,
+        snprintf(description, DCNV4I_GEOMETRY_DESCRIPTION, "%s%s%d channels, %d×%d pixels%s%s", lanes, vectors, (int)g->vector,
                  (int)g->tile_h, (int)g->tile_w, groups, rest);
 }

@@ -24,63 +24,63 @@ static dcnv4_problem the_layer(void) {
     return problem;
 }
 
-/* On a GPU a candidate has no kernels for tensors that begin anywhere. */
-static void check_misaligned(const device_run *run, const dcnv4_plan *candidate, dcnv4_pass pass,
+/* On a GPU a tactic has no kernels for tensors that begin anywhere. */
+static void check_misaligned(const device_run *run, const dcnv4_plan *tactic, dcnv4_pass pass,
                              const dcnv4_buffers *buffers) {
     dcnv4_buffers moved = *buffers;
     dcnv4_kernel_info kernel = DCNV4_KERNEL_INFO_INIT;
-    ASSERT_SUCCESS(dcnv4_kernel_info_get(candidate, 0, &kernel));
+    ASSERT_SUCCESS(dcnv4_kernel_info_get(tactic, 0, &kernel));
     if (!kernel.aligned)
         return;
     ASSERT_SUCCESS(dcnv4_buffer_create(run->context, buffers->value.length + 4, &moved.value));
     moved.value.offset += 4, moved.value.length -= 4;
-    assert_refused(run_pass(candidate, pass, &moved), DCNV4_INVALID_ARGUMENT, "multiples of 32");
+    assert_refused(run_pass(tactic, pass, &moved), DCNV4_INVALID_ARGUMENT, "multiples of 32");
     moved.value.offset -= 4, moved.value.length += 4;
     dcnv4_buffer_destroy(run->context, &moved.value);
 }
 
-/* The candidate's result, and no other. */
-static void check_candidate(device_run *run, test_layer *layer, const test_layer *expected, dcnv4_part part,
+/* The tactic's result, and no other. */
+static void check_tactic(device_run *run, test_layer *layer, const test_layer *expected, dcnv4_part part,
                             int64_t index) {
-    dcnv4_plan *candidate = NULL;
+    dcnv4_plan *tactic = NULL;
     dcnv4_buffers buffers = run->buffers;
     const dcnv4_pass pass = pass_of(part);
-    ASSERT_SUCCESS(dcnv4_candidate_create(run->plan, part, index, &candidate));
+    ASSERT_SUCCESS(dcnv4_tactic_create(run->plan, part, index, &tactic));
     layer_clear(layer);
     for (int i = 0; i < 3; ++i)
         device_run_upload(run, layer, written[i]);
     buffers.workspace = (dcnv4_buffer){NULL, 0, 0};
-    ASSERT_SUCCESS(dcnv4_buffer_create(run->context, dcnv4_plan_workspace_size(candidate, pass), &buffers.workspace));
-    ASSERT_SUCCESS(run_pass(candidate, pass, &buffers));
+    ASSERT_SUCCESS(dcnv4_buffer_create(run->context, dcnv4_plan_workspace_size(tactic, pass), &buffers.workspace));
+    ASSERT_SUCCESS(run_pass(tactic, pass, &buffers));
     for (int i = 0; i < 3; ++i)
         device_run_download(run, layer, written[i]);
-    assert_tensor_close(layer, expected, written[part], dtype_bound(layer->problem.dtype), "a candidate");
+    assert_tensor_close(layer, expected, written[part], dtype_bound(layer->problem.dtype), "a tactic");
     for (int i = 0; i < 3; ++i)
         if (i != (int)part)
             for (size_t b = 0; b < layer->bytes[written[i]]; ++b)
                 assert_int_equal(((unsigned char *)layer->tensors[written[i]])[b], UNTOUCHED);
-    check_misaligned(run, candidate, pass, &buffers);
+    check_misaligned(run, tactic, pass, &buffers);
     const dcnv4_pass other = (dcnv4_pass)(1 - (int)pass);
-    assert_refused(run_pass(candidate, other, &buffers), DCNV4_INVALID_ARGUMENT, "is a candidate");
-    assert_int_equal(dcnv4_plan_workspace_size(candidate, other), 0);
-    assert_int_equal(dcnv4_candidate_count(candidate, part), 0);
-    assert_true(dcnv4_kernel_count(candidate) > 0);
+    assert_refused(run_pass(tactic, other, &buffers), DCNV4_INVALID_ARGUMENT, "is a tactic");
+    assert_int_equal(dcnv4_plan_workspace_size(tactic, other), 0);
+    assert_int_equal(dcnv4_tactic_count(tactic, part), 0);
+    assert_true(dcnv4_kernel_count(tactic) > 0);
     dcnv4_buffer_destroy(run->context, &buffers.workspace);
-    dcnv4_plan_destroy(candidate);
+    dcnv4_plan_destroy(tactic);
     count_case();
 }
 
-/* Which candidate a new program would use. */
+/* Which tactic a new program would use. */
 static int64_t used(const test_layer *layer, const char *device, dcnv4_part part) {
     dcnv4_context *context = NULL;
     dcnv4_plan *plan = NULL;
     int64_t index = -1;
     ASSERT_SUCCESS(dcnv4_context_create(device, &context));
     ASSERT_SUCCESS(dcnv4_plan_create(context, &layer->problem, &plan));
-    for (int64_t i = 0; i < dcnv4_candidate_count(plan, part); ++i) {
-        dcnv4_candidate_info info = DCNV4_CANDIDATE_INFO_INIT;
-        ASSERT_SUCCESS(dcnv4_candidate_info_get(plan, part, i, &info));
-        assert_true(info.words[0] != '\0');
+    for (int64_t i = 0; i < dcnv4_tactic_count(plan, part); ++i) {
+        dcnv4_tactic_info info = DCNV4_TACTIC_INFO_INIT;
+        ASSERT_SUCCESS(dcnv4_tactic_info_get(plan, part, i, &info));
+        assert_true(info.description[0] != '\0');
         assert_true(!info.in_use || index < 0);
         if (info.in_use)
             index = i;
@@ -93,11 +93,11 @@ static int64_t used(const test_layer *layer, const char *device, dcnv4_part part
 
 static void forget(const device_run *run) {
     for (EACH_PART(part))
-        ASSERT_SUCCESS(dcnv4_candidate_keep(run->plan, part, 0));
+        ASSERT_SUCCESS(dcnv4_tactic_save(run->plan, part, 0));
 }
 
 /* Each takes seconds to compile, so there are fewer where not all were asked for. */
-static void every_candidate(void **state) {
+static void every_tactic(void **state) {
     (void)state;
     const dcnv4_problem problem = the_layer();
     for (const char *const *device = devices_to_try(); *device; ++device) {
@@ -109,12 +109,12 @@ static void every_candidate(void **state) {
         layer_both(&expected, "reference");
         device_run run = device_run_make(&layer, *device);
         for (EACH_PART(part)) {
-            const int64_t count = dcnv4_candidate_count(run.plan, part);
+            const int64_t count = dcnv4_tactic_count(run.plan, part);
             /* A processor does both parts of backward at once, in one way. */
             assert_true(count >= (part == DCNV4_PART_OUTPUT ? 2 : 1) && count <= 12);
             for (int64_t index = 0; index < count; ++index)
                 if (tries_all() || index == 1 || index == count - 1)
-                    check_candidate(&run, &layer, &expected, part, index);
+                    check_tactic(&run, &layer, &expected, part, index);
         }
         device_run_free(&run);
         layer_free(&layer);
@@ -136,9 +136,9 @@ static void kept(void **state) {
         device_run run = device_run_make(&layer, *device);
         forget(&run);
         for (EACH_PART(part)) {
-            const int64_t last = dcnv4_candidate_count(run.plan, part) - 1;
+            const int64_t last = dcnv4_tactic_count(run.plan, part) - 1;
             assert_int_equal(used(&layer, *device, part), 0);
-            ASSERT_SUCCESS(dcnv4_candidate_keep(run.plan, part, last));
+            ASSERT_SUCCESS(dcnv4_tactic_save(run.plan, part, last));
             assert_int_equal(used(&layer, *device, part), last);
         }
         layer_both(&layer, *device);
@@ -164,28 +164,28 @@ static void refuses(void **state) {
     for (const char *const *device = devices_to_try(); *device; ++device) {
         test_layer layer = layer_make(&problem);
         device_run run = device_run_make(&layer, *device);
-        dcnv4_plan *candidate = NULL;
-        dcnv4_candidate_info info = DCNV4_CANDIDATE_INFO_INIT, small = {.size = sizeof small.size};
+        dcnv4_plan *tactic = NULL;
+        dcnv4_tactic_info info = DCNV4_TACTIC_INFO_INIT, small = {.size = sizeof small.size};
         const dcnv4_part output = DCNV4_PART_OUTPUT;
-        const int64_t count = dcnv4_candidate_count(run.plan, output), wrong[] = {-1, count, INT64_MAX};
+        const int64_t count = dcnv4_tactic_count(run.plan, output), wrong[] = {-1, count, INT64_MAX};
         assert_true(on_host(*device) ? count == 0 : count > 1);
-        assert_int_equal(dcnv4_candidate_count(NULL, output), 0);
-        assert_int_equal(dcnv4_candidate_count(run.plan, DCNV4_PART_GRAD_VALUE), 0);
-        assert_int_equal(dcnv4_candidate_count(run.plan, (dcnv4_part)3), 0);
-        assert_int_equal(dcnv4_candidate_count(run.plan, -1), 0);
+        assert_int_equal(dcnv4_tactic_count(NULL, output), 0);
+        assert_int_equal(dcnv4_tactic_count(run.plan, DCNV4_PART_GRAD_VALUE), 0);
+        assert_int_equal(dcnv4_tactic_count(run.plan, (dcnv4_part)3), 0);
+        assert_int_equal(dcnv4_tactic_count(run.plan, -1), 0);
         for (int i = 0; i < 3; ++i) {
-            assert_refused(dcnv4_candidate_info_get(run.plan, output, wrong[i], &info), DCNV4_INVALID_ARGUMENT,
+            assert_refused(dcnv4_tactic_info_get(run.plan, output, wrong[i], &info), DCNV4_INVALID_ARGUMENT,
                            "number");
-            assert_refused(dcnv4_candidate_create(run.plan, output, wrong[i], &candidate), DCNV4_INVALID_ARGUMENT,
+            assert_refused(dcnv4_tactic_create(run.plan, output, wrong[i], &tactic), DCNV4_INVALID_ARGUMENT,
                            "number");
-            assert_refused(dcnv4_candidate_keep(run.plan, output, wrong[i]), DCNV4_INVALID_ARGUMENT, "number");
+            assert_refused(dcnv4_tactic_save(run.plan, output, wrong[i]), DCNV4_INVALID_ARGUMENT, "number");
         }
-        assert_refused(dcnv4_candidate_info_get(run.plan, output, 0, &small), DCNV4_INVALID_ARGUMENT, "size");
-        assert_refused(dcnv4_candidate_info_get(run.plan, output, 0, NULL), DCNV4_INVALID_ARGUMENT, "NULL");
-        assert_refused(dcnv4_candidate_info_get(NULL, output, 0, &info), DCNV4_INVALID_ARGUMENT, "NULL");
-        assert_refused(dcnv4_candidate_create(run.plan, output, 0, NULL), DCNV4_INVALID_ARGUMENT, "NULL");
-        assert_refused(dcnv4_candidate_create(NULL, output, 0, &candidate), DCNV4_INVALID_ARGUMENT, "NULL");
-        assert_refused(dcnv4_candidate_keep(NULL, output, 0), DCNV4_INVALID_ARGUMENT, "NULL");
+        assert_refused(dcnv4_tactic_info_get(run.plan, output, 0, &small), DCNV4_INVALID_ARGUMENT, "size");
+        assert_refused(dcnv4_tactic_info_get(run.plan, output, 0, NULL), DCNV4_INVALID_ARGUMENT, "NULL");
+        assert_refused(dcnv4_tactic_info_get(NULL, output, 0, &info), DCNV4_INVALID_ARGUMENT, "NULL");
+        assert_refused(dcnv4_tactic_create(run.plan, output, 0, NULL), DCNV4_INVALID_ARGUMENT, "NULL");
+        assert_refused(dcnv4_tactic_create(NULL, output, 0, &tactic), DCNV4_INVALID_ARGUMENT, "NULL");
+        assert_refused(dcnv4_tactic_save(NULL, output, 0), DCNV4_INVALID_ARGUMENT, "NULL");
         count_case();
         device_run_free(&run);
         layer_free(&layer);
@@ -194,7 +194,7 @@ static void refuses(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_candidate),
+        cmocka_unit_test(every_tactic),
         cmocka_unit_test(kept),
         cmocka_unit_test(refuses),
     };
