@@ -149,8 +149,7 @@ static dcnv4_status check_tactic(const dcnv4_plan *plan, int part, int64_t index
                        count);
 }
 
-dcnv4_status dcnv4_tactic_info_get(const dcnv4_plan *plan, int32_t part, int64_t index,
-                                      dcnv4_tactic_info *info) {
+dcnv4_status dcnv4_tactic_info_get(const dcnv4_plan *plan, int32_t part, int64_t index, dcnv4_tactic_info *info) {
     REQUIRE(plan);
     REQUIRE(info);
     dcnv4_tactic_info found = DCNV4_TACTIC_INFO_INIT;

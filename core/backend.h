@@ -60,14 +60,14 @@ typedef struct dcnv4i_backend {
     int64_t (*tactic_count)(const void *program, int part);
     void (*tactic_info)(const void *program, int part, int64_t index, dcnv4_tactic_info *info);
     dcnv4_status (*tactic_create)(const void *program, const dcnv4i_problem *problem, int part, int64_t index,
-                                     void **tactic);
+                                  void **tactic);
     dcnv4_status (*tactic_save)(const void *program, int part, int64_t index);
     /* Runs a pass; several threads may call it at once with one program. */
     dcnv4_status (*run)(const void *program, dcnv4_pass pass, const dcnv4i_buffers *buffers, void *stream);
 
     /* (optional, for backends that are not on_host) Runs what bounds the pass. */
-    dcnv4_status (*roofline_run)(const void *program, dcnv4_pass pass, dcnv4_roofline floor, const dcnv4i_buffers *buffers,
-                              void *stream);
+    dcnv4_status (*roofline_run)(const void *program, dcnv4_pass pass, dcnv4_roofline floor,
+                                 const dcnv4i_buffers *buffers, void *stream);
 
     /* Memory, for backends that are not on_host. buffer_create sets *handle for length ≥ 1 bytes. */
     dcnv4_status (*buffer_create)(void *device, size_t length, void **handle);

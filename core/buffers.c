@@ -75,8 +75,8 @@ static dcnv4_status check_overlaps(const region *regions, int count, bool pointe
     const region *const last = &regions[count - 1];
     for (const region *other = regions; other < last; ++other)
         if ((last->written || other->written) && overlap(last, other, pointer_handles))
-            return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s (%zu bytes) overlaps %s (%zu bytes)", last->name, last->bytes,
-                               other->name, other->bytes);
+            return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s (%zu bytes) overlaps %s (%zu bytes)", last->name,
+                               last->bytes, other->name, other->bytes);
     return DCNV4_SUCCESS;
 }
 

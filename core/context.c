@@ -104,16 +104,16 @@ dcnv4_status dcnv4i_context_open(const char *name, dcnv4_context **context) {
     return backend ? open_on(backend, selector, context) : unknown_device(name);
 }
 
-dcnv4_status dcnv4i_context_adopt(const char *name, void *handle, void *device_handle, dcnv4_context **context) {
+dcnv4_status dcnv4i_context_adopt(const char *backend, void *handle, void *device_handle, dcnv4_context **context) {
     const char *selector;
-    const dcnv4i_backend *backend = named(name, &selector);
+    const dcnv4i_backend *found = named(backend, &selector);
     dcnv4_context *made;
-    if (!backend)
-        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "this library was built without its %s backend", name);
-    const dcnv4_status status = make(backend, &made);
+    if (!found)
+        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "this library was built without its %s backend", backend);
+    const dcnv4_status status = make(found, &made);
     if (status != DCNV4_SUCCESS)
         return status;
-    return hand_over(made, backend->device_adopt(handle, device_handle, &made->device), context);
+    return hand_over(made, found->device_adopt(handle, device_handle, &made->device), context);
 }
 
 void dcnv4i_context_hold(dcnv4_context *context) {

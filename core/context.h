@@ -24,7 +24,7 @@ dcnv4_status dcnv4i_context_adopt(const char *backend, void *handle, void *devic
 
 void dcnv4i_context_hold(dcnv4_context *context);
 
-/* Lets go of one hold; the last one closes the device. */
+/* Drops one reference; the last one closes the device. */
 void dcnv4i_context_release(dcnv4_context *context);
 
 #endif

@@ -72,7 +72,8 @@ static dcnv4_status check_ranges(const dcnv4_problem *p) {
                                flags[i].number);
     if (p->reserved != 0 || p->reserved_2 != 0)
         return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s is %" PRId32 ", it must be 0",
-                           p->reserved != 0 ? "reserved" : "reserved_2", p->reserved != 0 ? p->reserved : p->reserved_2);
+                           p->reserved != 0 ? "reserved" : "reserved_2",
+                           p->reserved != 0 ? p->reserved : p->reserved_2);
     if (dcnv4i_dtype_size(p->dtype) == 0)
         return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "dtype is %" PRId32 ", known are 0 to %d", p->dtype, DCNV4_FLOAT64);
     return DCNV4_SUCCESS;
@@ -87,7 +88,8 @@ static dcnv4_status check_offset_mask_dtype(dcnv4_problem *p) {
                            p->offset_mask_dtype, DCNV4_SAME_DTYPE, DCNV4_FLOAT64);
     if (p->offset_mask_dtype != p->dtype && (p->offset_mask_dtype != DCNV4_FLOAT32 || p->dtype == DCNV4_FLOAT64))
         return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
-                           "offset_mask_dtype is %" PRId32 " beside dtype %" PRId32 ", it can be the same, or %d (float32) "
+                           "offset_mask_dtype is %" PRId32 " beside dtype %" PRId32
+                           ", it can be the same, or %d (float32) "
                            "beside %d or %d (16 bits)",
                            p->offset_mask_dtype, p->dtype, DCNV4_FLOAT32, DCNV4_FLOAT16, DCNV4_BFLOAT16);
     return DCNV4_SUCCESS;
@@ -115,8 +117,8 @@ static dcnv4_status check_axis(const char *lines, const char *axis, int64_t inpu
 }
 
 /* Fills in tensor id of count[0]·count[1]·count[2] pixels; *stride is 0 for dense and becomes a number. */
-static dcnv4_status check_tensor(dcnv4i_deform_conv *problem, dcnv4i_deform_conv_tensor id, int64_t height, int64_t width,
-                                 int64_t row, int64_t *stride) {
+static dcnv4_status check_tensor(dcnv4i_deform_conv *problem, dcnv4i_deform_conv_tensor id, int64_t height,
+                                 int64_t width, int64_t row, int64_t *stride) {
     const char *name = dcnv4i_operator_deform_conv.tensor_names[id];
     dcnv4i_tensor *tensor = &problem->base.tensors[id];
     if (*stride == 0)

@@ -18,9 +18,10 @@ typedef enum dcnv4i_deform_conv_tensor {
 /* A problem that passed every check. */
 typedef struct dcnv4i_deform_conv {
     dcnv4i_problem base;
-    dcnv4_problem params; /* with its zeros for "dense" and "as the modules lay it out", and DCNV4_SAME_DTYPE, replaced */
-    int64_t points;       /* K */
-    int64_t channels;     /* C = G·D */
+    dcnv4_problem
+        params;       /* with its zeros for "dense" and "as the modules lay it out", and DCNV4_SAME_DTYPE, replaced */
+    int64_t points;   /* K */
+    int64_t channels; /* C = G·D */
     int64_t output_height, output_width;
     size_t item; /* bytes of one element, but of offset_mask and its gradient */
 } dcnv4i_deform_conv;

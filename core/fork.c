@@ -31,7 +31,7 @@ dcnv4_status dcnv4i_fork_refuse(const char *what) {
     return dcnv4i_fail(
         DCNV4_FORKED,
         "%.64s was made ready before the fork() that made this process, and no driver survives one; use it "
-        "after the fork alone, or start the process anew (in Python: multiprocessing's \"spawn\")",
+        "after the fork alone, or start a new process (in Python: multiprocessing's \"spawn\")",
         what);
 }
 

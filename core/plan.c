@@ -31,7 +31,8 @@ static dcnv4_status hand_over(dcnv4_plan *made, dcnv4_status status, dcnv4_conte
     return DCNV4_SUCCESS;
 }
 
-dcnv4_status dcnv4i_plan_open(dcnv4_context *context, const dcnv4i_operator *op, const void *params, dcnv4_plan **plan) {
+dcnv4_status dcnv4i_plan_open(dcnv4_context *context, const dcnv4i_operator *op, const void *params,
+                              dcnv4_plan **plan) {
     dcnv4_plan *const made = allocate(op);
     if (!made)
         return DCNV4_OUT_OF_MEMORY;
@@ -44,17 +45,16 @@ dcnv4_status dcnv4i_plan_open(dcnv4_context *context, const dcnv4i_operator *op,
     return hand_over(made, status, context, plan);
 }
 
-dcnv4_status dcnv4i_plan_open_tactic(const dcnv4_plan *plan, int part, int64_t index,
-                                        dcnv4_plan **tactic) {
+dcnv4_status dcnv4i_plan_open_tactic(const dcnv4_plan *plan, int part, int64_t index, dcnv4_plan **tactic) {
     const dcnv4i_operator *const op = plan->problem->op;
     dcnv4_plan *const made = allocate(op);
     if (!made)
         return DCNV4_OUT_OF_MEMORY;
     memcpy(made->problem, plan->problem, op->problem_size);
     made->part = part;
-    return hand_over(
-        made, plan->context->backend->tactic_create(plan->program, made->problem, part, index, &made->program),
-        plan->context, tactic);
+    return hand_over(made,
+                     plan->context->backend->tactic_create(plan->program, made->problem, part, index, &made->program),
+                     plan->context, tactic);
 }
 
 void dcnv4i_plan_close(dcnv4_plan *plan) {
@@ -77,8 +77,8 @@ dcnv4_status dcnv4i_plan_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4i_buf
     return status;
 }
 
-dcnv4_status dcnv4i_plan_run_roofline(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_roofline floor, dcnv4i_buffers *buffers,
-                                   void *stream) {
+dcnv4_status dcnv4i_plan_run_roofline(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_roofline floor,
+                                      dcnv4i_buffers *buffers, void *stream) {
     const dcnv4i_backend *backend = plan->context->backend;
     if (!dcnv4i_plan_has_pass(plan, pass))
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_roofline_run: the plan has no pass %d", (int)pass);

@@ -22,7 +22,7 @@ bool dcnv4i_plan_has_pass(const dcnv4_plan *plan, dcnv4_pass pass);
 dcnv4_status dcnv4i_plan_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4i_buffers *buffers, void *stream);
 
 /* Likewise, but runs what bounds the pass. DCNV4_INVALID_ARGUMENT if the plan has no such pass or there is no such bound. */
-dcnv4_status dcnv4i_plan_run_roofline(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_roofline floor, dcnv4i_buffers *buffers,
-                                   void *stream);
+dcnv4_status dcnv4i_plan_run_roofline(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_roofline floor,
+                                      dcnv4i_buffers *buffers, void *stream);
 
 #endif

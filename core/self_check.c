@@ -84,7 +84,8 @@ static void list_buffers(dcnv4_buffers *b, dcnv4_buffer *listed[BUFFERS]) {
 }
 
 static dcnv4_status create_buffers(dcnv4_context *context, const dcnv4_plan *plan, const comparison *c,
-                                   char *const tensors[DCNV4I_DEFORM_CONV_TENSORS], dcnv4_buffer *const listed[BUFFERS]) {
+                                   char *const tensors[DCNV4I_DEFORM_CONV_TENSORS],
+                                   dcnv4_buffer *const listed[BUFFERS]) {
     dcnv4_status status = dcnv4_buffer_create(context, dcnv4_plan_workspace_size(plan, DCNV4_PASS_BACKWARD),
                                               listed[DCNV4I_DEFORM_CONV_TENSORS]);
     for (int i = 0; i < DCNV4I_DEFORM_CONV_TENSORS && status == DCNV4_SUCCESS; ++i) {
@@ -114,7 +115,8 @@ static dcnv4_status run(dcnv4_context *context, const comparison *c, char *const
     if (status == DCNV4_SUCCESS)
         status = dcnv4_synchronize(context);
     for (int i = 0; i < RESULTS && status == DCNV4_SUCCESS; ++i)
-        status = dcnv4_download(context, listed[results[i]], tensors[results[i]], c->checked.base.tensors[results[i]].bytes);
+        status = dcnv4_download(context, listed[results[i]], tensors[results[i]],
+                                c->checked.base.tensors[results[i]].bytes);
     for (int i = 0; i < BUFFERS; ++i)
         dcnv4_buffer_destroy(context, listed[i]);
     dcnv4_plan_destroy(plan);
@@ -152,8 +154,8 @@ static bool agree(const comparison *c, dcnv4i_deform_conv_tensor id, const char 
     snprintf(message, DCNV4I_CHECK_MESSAGE,
              "%s of a %s layer differs from the reference in %" PRId64 " of %" PRId64 " elements, element %" PRId64
              " is %s instead of %s",
-             dcnv4i_operator_deform_conv.tensor_names[id], dtype == DCNV4_FLOAT32 ? "float32" : "float16", wrong, count, first, is,
-             should_be);
+             dcnv4i_operator_deform_conv.tensor_names[id], dtype == DCNV4_FLOAT32 ? "float32" : "float16", wrong, count,
+             first, is, should_be);
     return false;
 }
 

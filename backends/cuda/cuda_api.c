@@ -59,7 +59,7 @@ static dcnv4_status initialise(void) {
     if (error == DCNV4I_ERROR_NOT_INITIALIZED)
         return dcnv4i_fail(DCNV4_FORKED,
                            "CUDA does not start (error %d from cuInit): the process that forked this one has used "
-                           "CUDA; start the process anew (in Python: multiprocessing's \"spawn\")",
+                           "CUDA; start a new process (in Python: multiprocessing's \"spawn\")",
                            error);
     const char *name = NULL;
     dcnv4i_cuda.cuGetErrorName(error, &name);

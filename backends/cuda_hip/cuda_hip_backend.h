@@ -21,22 +21,22 @@ dcnv4_status dcnv4i_cuda_hip_device_adopt(const dcnv4i_cuda_hip_api *api, void *
 void dcnv4i_cuda_hip_device_describe(const void *gpu, dcnv4_device_info *info);
 
 /* The backend's table, with the functions above on the dcnv4i_cuda_hip_api `api` of the file. */
-#define DCNV4I_CUDA_HIP_BACKEND(backend)                                          \
+#define DCNV4I_CUDA_HIP_BACKEND(backend)                                        \
     static int64_t list_count(void) {                                           \
-        return dcnv4i_cuda_hip_device_count(&api);                                \
+        return dcnv4i_cuda_hip_device_count(&api);                              \
     }                                                                           \
     static void list_info(int64_t index, dcnv4_device_info *info) {             \
-        dcnv4i_cuda_hip_device_info(&api, index, info);                           \
+        dcnv4i_cuda_hip_device_info(&api, index, info);                         \
     }                                                                           \
     static bool automatic(void) {                                               \
-        return dcnv4i_cuda_hip_automatic(&api);                                   \
+        return dcnv4i_cuda_hip_automatic(&api);                                 \
     }                                                                           \
     static dcnv4_status device_open(const char *selector, void **gpu) {         \
-        return dcnv4i_cuda_hip_device_open(&api, selector, gpu);                  \
+        return dcnv4i_cuda_hip_device_open(&api, selector, gpu);                \
     }                                                                           \
     static dcnv4_status device_adopt(void *context, void *handle, void **gpu) { \
         (void)context, (void)handle;                                            \
-        return dcnv4i_cuda_hip_device_adopt(&api, gpu);                           \
+        return dcnv4i_cuda_hip_device_adopt(&api, gpu);                         \
     }                                                                           \
     const dcnv4i_backend dcnv4i_backend_##backend = {                           \
         .name = #backend,                                                       \
@@ -46,7 +46,7 @@ void dcnv4i_cuda_hip_device_describe(const void *gpu, dcnv4_device_info *info);
         .automatic = automatic,                                                 \
         .device_open = device_open,                                             \
         .device_adopt = device_adopt,                                           \
-        .device_describe = dcnv4i_cuda_hip_device_describe,                       \
+        .device_describe = dcnv4i_cuda_hip_device_describe,                     \
         DCNV4I_GPU_FUNCTIONS,                                                   \
     };
 

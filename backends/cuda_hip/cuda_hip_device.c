@@ -115,7 +115,8 @@ static dcnv4i_cuda_hip_device *make(const dcnv4i_cuda_hip_api *api, int ordinal,
     return d;
 }
 
-dcnv4_device_info dcnv4i_cuda_hip_describe(const dcnv4i_cuda_hip_api *api, int ordinal, const dcnv4i_cuda_hip_facts *facts) {
+dcnv4_device_info dcnv4i_cuda_hip_describe(const dcnv4i_cuda_hip_api *api, int ordinal,
+                                           const dcnv4i_cuda_hip_facts *facts) {
     dcnv4_device_info info = DCNV4_DEVICE_INFO_INIT;
     snprintf(info.name, sizeof info.name, "%s:%d", api->backend, ordinal);
     snprintf(info.backend, sizeof info.backend, "%s", api->backend);
@@ -132,7 +133,7 @@ static int64_t smaller(int64_t a, int64_t b) {
 }
 
 dcnv4_status dcnv4i_cuda_hip_open(const dcnv4i_cuda_hip_api *api, int ordinal, void *callers_context,
-                                const dcnv4i_cuda_hip_facts *facts, dcnv4i_cuda_hip_device **device) {
+                                  const dcnv4i_cuda_hip_facts *facts, dcnv4i_cuda_hip_device **device) {
     dcnv4i_cuda_hip_device *d = make(api, ordinal, facts->target);
     if (!d)
         return DCNV4_OUT_OF_MEMORY;
@@ -156,7 +157,7 @@ dcnv4_status dcnv4i_cuda_hip_open(const dcnv4i_cuda_hip_api *api, int ordinal, v
 }
 
 dcnv4_status dcnv4i_cuda_hip_open_target(const dcnv4i_cuda_hip_api *api, const dcnv4i_target *target,
-                                       dcnv4i_cuda_hip_device **device) {
+                                         dcnv4i_cuda_hip_device **device) {
     dcnv4i_cuda_hip_device *d = make(api, -1, target->name);
     if (!d)
         return DCNV4_OUT_OF_MEMORY;

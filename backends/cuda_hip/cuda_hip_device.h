@@ -29,11 +29,11 @@ typedef struct dcnv4i_cuda_hip_device {
 
 /* Opens a device, on its primary context, or on the caller's if there is one. */
 dcnv4_status dcnv4i_cuda_hip_open(const dcnv4i_cuda_hip_api *api, int ordinal, void *callers_context,
-                                const dcnv4i_cuda_hip_facts *facts, dcnv4i_cuda_hip_device **device);
+                                  const dcnv4i_cuda_hip_facts *facts, dcnv4i_cuda_hip_device **device);
 
 /* Opens what only compiles. */
 dcnv4_status dcnv4i_cuda_hip_open_target(const dcnv4i_cuda_hip_api *api, const dcnv4i_target *target,
-                                       dcnv4i_cuda_hip_device **device);
+                                         dcnv4i_cuda_hip_device **device);
 
 /* Whether this process is the one that opened it: a child of fork() makes no driver calls. */
 bool dcnv4i_cuda_hip_is_owner(const dcnv4i_cuda_hip_device *d);
@@ -41,7 +41,8 @@ bool dcnv4i_cuda_hip_is_owner(const dcnv4i_cuda_hip_device *d);
 void dcnv4i_cuda_hip_close(dcnv4i_cuda_hip_device *d);
 
 /* What info says of a device; the same text for one that was only looked at. */
-dcnv4_device_info dcnv4i_cuda_hip_describe(const dcnv4i_cuda_hip_api *api, int ordinal, const dcnv4i_cuda_hip_facts *facts);
+dcnv4_device_info dcnv4i_cuda_hip_describe(const dcnv4i_cuda_hip_api *api, int ordinal,
+                                           const dcnv4i_cuda_hip_facts *facts);
 
 /* Whether the context, and in CUDA the process, cannot go on with the device after this error. */
 bool dcnv4i_cuda_hip_is_loss(int error);

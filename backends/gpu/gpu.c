@@ -72,20 +72,20 @@ dcnv4_status dcnv4i_gpu_program_create(void *gpu, const dcnv4i_problem *problem,
     return status;
 }
 
-void dcnv4i_gpu_program_destroy(void *made) {
-    free(made);
+void dcnv4i_gpu_program_destroy(void *program) {
+    free(program);
 }
 
-size_t dcnv4i_gpu_workspace_size(const void *made, dcnv4_pass pass) {
-    return ((const dcnv4i_gpu_program *)made)->workspace[pass];
+size_t dcnv4i_gpu_workspace_size(const void *program, dcnv4_pass pass) {
+    return ((const dcnv4i_gpu_program *)program)->workspace[pass];
 }
 
-int64_t dcnv4i_gpu_kernel_count(const void *made) {
-    return ((const dcnv4i_gpu_program *)made)->kernel_count;
+int64_t dcnv4i_gpu_kernel_count(const void *program) {
+    return ((const dcnv4i_gpu_program *)program)->kernel_count;
 }
 
-void dcnv4i_gpu_kernel_info(const void *made, int64_t index, dcnv4_kernel_info *info) {
-    const dcnv4i_gpu_program *p = made;
+void dcnv4i_gpu_kernel_info(const void *program, int64_t index, dcnv4_kernel_info *info) {
+    const dcnv4i_gpu_program *p = program;
     const dcnv4i_listed *k = &p->kernels[index];
     const dcnv4i_resources *r = &k->module->resources[k->kernel];
     const dcnv4i_target *target = p->gpu->modules.identity->target;
@@ -102,30 +102,30 @@ void dcnv4i_gpu_kernel_info(const void *made, int64_t index, dcnv4_kernel_info *
 
 /* ---- Tactics ----------------------------------------------------------------------------------------------------- */
 
-int64_t dcnv4i_gpu_tactic_count(const void *made, int part) {
-    const dcnv4i_gpu_program *p = made;
+int64_t dcnv4i_gpu_tactic_count(const void *program, int part) {
+    const dcnv4i_gpu_program *p = program;
     return p->op->tactic_count ? p->op->tactic_count(p, part) : 0;
 }
 
-void dcnv4i_gpu_tactic_info(const void *made, int part, int64_t index, dcnv4_tactic_info *info) {
-    const dcnv4i_gpu_program *p = made;
+void dcnv4i_gpu_tactic_info(const void *program, int part, int64_t index, dcnv4_tactic_info *info) {
+    const dcnv4i_gpu_program *p = program;
     p->op->tactic_info(p, part, index, info);
 }
 
-dcnv4_status dcnv4i_gpu_tactic_create(const void *made, const dcnv4i_problem *problem, int part,
-                                         int64_t index, void **tactic) {
-    const dcnv4i_gpu_program *p = made;
-    dcnv4i_gpu_program *program;
+dcnv4_status dcnv4i_gpu_tactic_create(const void *program, const dcnv4i_problem *problem, int part, int64_t index,
+                                      void **tactic) {
+    const dcnv4i_gpu_program *p = program;
+    dcnv4i_gpu_program *made;
     dcnv4_status status = p->gpu->driver->usable(p->gpu->device);
     if (status == DCNV4_SUCCESS)
-        status = p->op->tactic_create(p, problem, part, index, &program);
+        status = p->op->tactic_create(p, problem, part, index, &made);
     if (status == DCNV4_SUCCESS)
-        *tactic = program;
+        *tactic = made;
     return status;
 }
 
-dcnv4_status dcnv4i_gpu_tactic_save(const void *made, int part, int64_t index) {
-    const dcnv4i_gpu_program *p = made;
+dcnv4_status dcnv4i_gpu_tactic_save(const void *program, int part, int64_t index) {
+    const dcnv4i_gpu_program *p = program;
     return p->op->tactic_save(p, part, index);
 }
 
@@ -165,8 +165,8 @@ static bool are_aligned(const dcnv4i_gpu_program *p, dcnv4_pass pass, const dcnv
     return bits % DCNV4I_ALIGNMENT == 0;
 }
 
-dcnv4_status dcnv4i_gpu_run(const void *made, dcnv4_pass pass, const dcnv4i_buffers *buffers, void *stream) {
-    const dcnv4i_gpu_program *p = made;
+dcnv4_status dcnv4i_gpu_run(const void *program, dcnv4_pass pass, const dcnv4i_buffers *buffers, void *stream) {
+    const dcnv4i_gpu_program *p = program;
     const bool aligned = !p->gpu->limits.cpu && are_aligned(p, pass, buffers);
     const dcnv4i_steps *steps = &p->passes[pass][aligned];
     dcnv4i_launch launches[DCNV4I_MAX_STEPS];
@@ -186,9 +186,9 @@ dcnv4_status dcnv4i_gpu_run(const void *made, dcnv4_pass pass, const dcnv4i_buff
     return status == DCNV4_SUCCESS ? p->gpu->driver->start(p->gpu->device, launches, count, stream) : status;
 }
 
-dcnv4_status dcnv4i_gpu_roofline_run(const void *made, dcnv4_pass pass, dcnv4_roofline floor, const dcnv4i_buffers *buffers,
-                                  void *stream) {
-    return dcnv4i_roofline_start(made, pass, floor, buffers, stream);
+dcnv4_status dcnv4i_gpu_roofline_run(const void *program, dcnv4_pass pass, dcnv4_roofline floor,
+                                     const dcnv4i_buffers *buffers, void *stream) {
+    return dcnv4i_roofline_start(program, pass, floor, buffers, stream);
 }
 
 /* ---- Memory --------------------------------------------------------------------------------------------------------- */

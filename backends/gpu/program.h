@@ -85,7 +85,7 @@ typedef struct dcnv4i_gpu_operator {
     int64_t (*tactic_count)(const dcnv4i_gpu_program *program, int part);
     void (*tactic_info)(const dcnv4i_gpu_program *program, int part, int64_t index, dcnv4_tactic_info *info);
     dcnv4_status (*tactic_create)(const dcnv4i_gpu_program *program, const dcnv4i_problem *problem, int part,
-                                     int64_t index, dcnv4i_gpu_program **tactic);
+                                  int64_t index, dcnv4i_gpu_program **tactic);
     dcnv4_status (*tactic_save)(const dcnv4i_gpu_program *program, int part, int64_t index);
 } dcnv4i_gpu_operator;
 

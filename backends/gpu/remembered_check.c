@@ -100,7 +100,8 @@ static dcnv4i_checked look_up(const char *folder, const char *machine, const dcn
     return outcome;
 }
 
-dcnv4i_checked dcnv4i_check_look_up(const char *machine, const dcnv4i_limits *limits, char message[DCNV4I_CHECK_MESSAGE]) {
+dcnv4i_checked dcnv4i_check_look_up(const char *machine, const dcnv4i_limits *limits,
+                                    char message[DCNV4I_CHECK_MESSAGE]) {
     char *const folder = dcnv4i_cache_folder();
     const dcnv4i_checked outcome = look_up(folder, machine, limits, message);
     free(folder);

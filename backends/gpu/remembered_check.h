@@ -7,7 +7,8 @@
 
 /* Of a device that need not be open: `machine` is that of its dcnv4i_identity. *message is set if the outcome was wrong. With
  * DCNV4_SELF_CHECK=again nothing is remembered of what was before. */
-dcnv4i_checked dcnv4i_check_look_up(const char *machine, const dcnv4i_limits *limits, char message[DCNV4I_CHECK_MESSAGE]);
+dcnv4i_checked dcnv4i_check_look_up(const char *machine, const dcnv4i_limits *limits,
+                                    char message[DCNV4I_CHECK_MESSAGE]);
 
 /* The functions of core/backend.h, for a backend whose devices are to be checked. */
 dcnv4i_checked dcnv4i_gpu_check_recall(const void *gpu, char message[DCNV4I_CHECK_MESSAGE]);

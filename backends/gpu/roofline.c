@@ -41,7 +41,7 @@ static const dcnv4i_signature signatures[KERNELS] = {
 typedef struct task {
     const dcnv4i_gpu_program *program;
     const dcnv4i_buffers *given;
-    size_t item; /* bytes of an element */
+    size_t item;    /* bytes of an element */
     int64_t access; /* elements of one */
     dcnv4i_span buffers[DCNV4I_MAX_BUFFERS];
     int64_t numbers[DCNV4I_MAX_NUMBERS];

@@ -85,7 +85,7 @@ DCNV4_API dcnv4_status dcnv4_problem_sizes(const dcnv4_problem *problem, dcnv4_s
 /* ---- Plans ------------------------------------------------------------------------------------------------------ */
 
 /* Makes a plan: every check of the problem happens here, and everything that a run needs is made ready. *plan is NULL
- * after a failure: DCNV4_INVALID_PROBLEM, DCNV4_UNSUPPORTED (the device has not this dtype), DCNV4_OUT_OF_MEMORY; on a
+ * after a failure: DCNV4_INVALID_PROBLEM, DCNV4_UNSUPPORTED (the device lacks this dtype), DCNV4_OUT_OF_MEMORY; on a
  * device that compiles also DCNV4_BUILD_FAILED and DCNV4_COMPILER_UNAVAILABLE.
  *
  * Such a device compiles a layer once: N, H and W do not matter. Its context keeps the kernels, and so does a folder, for

@@ -150,7 +150,7 @@ DCNV4_API dcnv4_status dcnv4_context_info(const dcnv4_context *context, dcnv4_de
  * the reference have ended when they return; runs on a stream of the caller's are the caller's to wait for. */
 DCNV4_API dcnv4_status dcnv4_synchronize(dcnv4_context *context);
 
-/* Gives a context back. NULL is allowed. A context that still has plans lives on until the last of them is destroyed. */
+/* Destroys a context. NULL is allowed. A context that still has plans lives on until the last of them is destroyed. */
 DCNV4_API void dcnv4_context_destroy(dcnv4_context *context);
 
 /* ---- Element types ---------------------------------------------------------------------------------------------- */
@@ -225,7 +225,7 @@ DCNV4_API dcnv4_status dcnv4_tactic_create(const dcnv4_plan *plan, int32_t part,
  * forgets the choice. DCNV4_UNSUPPORTED if there is no such folder, or it cannot be written to. */
 DCNV4_API dcnv4_status dcnv4_tactic_save(const dcnv4_plan *plan, int32_t part, int64_t index);
 
-/* Gives a plan back. NULL is allowed. */
+/* Destroys a plan. NULL is allowed. */
 DCNV4_API void dcnv4_plan_destroy(dcnv4_plan *plan);
 
 /* What no implementation of a pass can be faster than on its device. */
@@ -271,7 +271,7 @@ typedef struct dcnv4_opencl_stream {
  * DCNV4_OUT_OF_MEMORY or DCNV4_OUT_OF_DEVICE_MEMORY leave *buffer empty. */
 DCNV4_API dcnv4_status dcnv4_buffer_create(dcnv4_context *context, size_t length, dcnv4_buffer *buffer);
 
-/* Gives it back and empties *buffer. An empty one is allowed, and so is a NULL buffer. */
+/* Frees the memory and empties *buffer. An empty one is allowed, and so is a NULL buffer. */
 DCNV4_API void dcnv4_buffer_destroy(dcnv4_context *context, dcnv4_buffer *buffer);
 
 /* Copies length bytes into the front of a buffer, or out of it, after all that was started through this context before;

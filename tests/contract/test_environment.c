@@ -201,7 +201,8 @@ static void call_everything(test_layer *layer, const char *device, answers *a) {
     CALL(dcnv4_plan_create(context, &layer->problem, &plan));
     run_everything(plan, context, layer, on_host(device), a);
     ask_plan(plan, a);
-    CALL(dcnv4_roofline_run(plan, DCNV4_PASS_FORWARD, DCNV4_ROOFLINE_LOADS, &none, NULL)); /* refused: buffers are missing */
+    CALL(dcnv4_roofline_run(plan, DCNV4_PASS_FORWARD, DCNV4_ROOFLINE_LOADS, &none,
+                            NULL)); /* refused: buffers are missing */
     CALL(dcnv4_convert(DCNV4_FLOAT64, numbers, DCNV4_FLOAT16, a->halves, 4));
     CALL(dcnv4_context_create("nonsense", &(dcnv4_context *){NULL}));
     ASK(snprintf(a->message, sizeof a->message, "%s", dcnv4_last_message()));

@@ -59,16 +59,17 @@ static void refuses(void **state) {
         const dcnv4_pass pass = DCNV4_PASS_FORWARD;
         assert_refused(dcnv4_roofline_run(NULL, pass, DCNV4_ROOFLINE_LOADS, &run.buffers, NULL), DCNV4_INVALID_ARGUMENT,
                        "plan");
-        assert_refused(dcnv4_roofline_run(run.plan, pass, DCNV4_ROOFLINE_LOADS, NULL, NULL), DCNV4_INVALID_ARGUMENT, "NULL");
+        assert_refused(dcnv4_roofline_run(run.plan, pass, DCNV4_ROOFLINE_LOADS, NULL, NULL), DCNV4_INVALID_ARGUMENT,
+                       "NULL");
         assert_refused(dcnv4_roofline_run(run.plan, DCNV4_PASS_BACKWARD, DCNV4_ROOFLINE_LOADS, &run.buffers, NULL),
                        DCNV4_INVALID_ARGUMENT, "no pass 1");
-        assert_refused(dcnv4_roofline_run(run.plan, pass, (dcnv4_roofline)2, &run.buffers, NULL), DCNV4_INVALID_ARGUMENT,
-                       "no floor 2");
+        assert_refused(dcnv4_roofline_run(run.plan, pass, (dcnv4_roofline)2, &run.buffers, NULL),
+                       DCNV4_INVALID_ARGUMENT, "no floor 2");
         dcnv4_buffers short_one = run.buffers;
         short_one.output.length -= 1;
         if (!on_host(*device))
-            assert_refused(dcnv4_roofline_run(run.plan, pass, DCNV4_ROOFLINE_LOADS, &short_one, NULL), DCNV4_INVALID_ARGUMENT,
-                           "output has");
+            assert_refused(dcnv4_roofline_run(run.plan, pass, DCNV4_ROOFLINE_LOADS, &short_one, NULL),
+                           DCNV4_INVALID_ARGUMENT, "output has");
         count_case();
         device_run_free(&run);
         layer_free(&layer);

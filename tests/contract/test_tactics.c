@@ -41,7 +41,7 @@ static void check_misaligned(const device_run *run, const dcnv4_plan *tactic, dc
 
 /* The tactic's result, and no other. */
 static void check_tactic(device_run *run, test_layer *layer, const test_layer *expected, dcnv4_part part,
-                            int64_t index) {
+                         int64_t index) {
     dcnv4_plan *tactic = NULL;
     dcnv4_buffers buffers = run->buffers;
     const dcnv4_pass pass = pass_of(part);
@@ -174,10 +174,8 @@ static void refuses(void **state) {
         assert_int_equal(dcnv4_tactic_count(run.plan, (dcnv4_part)3), 0);
         assert_int_equal(dcnv4_tactic_count(run.plan, -1), 0);
         for (int i = 0; i < 3; ++i) {
-            assert_refused(dcnv4_tactic_info_get(run.plan, output, wrong[i], &info), DCNV4_INVALID_ARGUMENT,
-                           "number");
-            assert_refused(dcnv4_tactic_create(run.plan, output, wrong[i], &tactic), DCNV4_INVALID_ARGUMENT,
-                           "number");
+            assert_refused(dcnv4_tactic_info_get(run.plan, output, wrong[i], &info), DCNV4_INVALID_ARGUMENT, "number");
+            assert_refused(dcnv4_tactic_create(run.plan, output, wrong[i], &tactic), DCNV4_INVALID_ARGUMENT, "number");
             assert_refused(dcnv4_tactic_save(run.plan, output, wrong[i]), DCNV4_INVALID_ARGUMENT, "number");
         }
         assert_refused(dcnv4_tactic_info_get(run.plan, output, 0, &small), DCNV4_INVALID_ARGUMENT, "size");

@@ -70,9 +70,9 @@ static void list_of(const kernel *k, char list[64]) {
         const char *name, *list;
         bool by_scatter;
     } lists[] = {
-        {"dcn_forward", "FORWARD", false},      {"dcn_backward_points", "POINTS", false},
-        {"dcn_backward_bounds", "BOUNDS", true},  {"dcn_backward_scatter", "SCATTER", true},
-        {"dcn_backward_clear", "CLEAR", false}, {"dcn_backward_convert", "CONVERT", false},
+        {"dcn_forward", "FORWARD", false},       {"dcn_backward_points", "POINTS", false},
+        {"dcn_backward_bounds", "BOUNDS", true}, {"dcn_backward_scatter", "SCATTER", true},
+        {"dcn_backward_clear", "CLEAR", false},  {"dcn_backward_convert", "CONVERT", false},
         {"dcn_backward", "BOTH", false},
     };
     static const char *const ways[] = {"BANDS", "TILES", "ATOMIC"};

@@ -227,8 +227,8 @@ static void hostile(void **state) {
     for (int i = 0; i < 2000; ++i) {
         const dcnv4_part part = (dcnv4_part)draw_integer(&seed, 0, DCNV4I_DEFORM_CONV_PARTS - 1);
         dcnv4i_geometry g = tactic(&problem, part, 0);
-        int32_t *const fields[] = {&g.vector,      &g.lanes, &g.vectors, &g.tile_h,  &g.tile_w,
-                                   &g.tile_groups, &g.round_points,  &g.hits,    &g.chunk_h, &g.chunk_w};
+        int32_t *const fields[] = {&g.vector,      &g.lanes,        &g.vectors, &g.tile_h,  &g.tile_w,
+                                   &g.tile_groups, &g.round_points, &g.hits,    &g.chunk_h, &g.chunk_w};
         *fields[draw_integer(&seed, 0, 9)] = numbers[draw_integer(&seed, 0, 10)];
         if (draw_integer(&seed, 0, 3) == 0)
             g.scatter = (dcnv4i_scatter)numbers[draw_integer(&seed, 1, 6)];

@@ -54,14 +54,16 @@ static void check_geometry(const dcnv4i_limits *limits, const dcnv4i_deform_conv
         assert_true(in_tile * g.lanes <= limits->work_group);
         assert_true(g.vector * (int64_t)problem->item <= 16);
         const int64_t quads = part == DCNV4_PART_GRAD_OFFSET_MASK ? g.lanes : 1, index = g.wide ? 8 : 4;
-        assert_true(!g.staged || ((g.round_points | 1) * 16 * quads + g.round_points * index) * in_tile <= limits->local_memory);
+        assert_true(!g.staged ||
+                    ((g.round_points | 1) * 16 * quads + g.round_points * index) * in_tile <= limits->local_memory);
         assert_true(g.staged || g.lanes == 1 || part != DCNV4_PART_GRAD_OFFSET_MASK);
         if (g.scatter == DCNV4I_SCATTER_TILES) {
             assert_true(g.hits >= in_tile * g.lanes && g.hits < 1 << 15 && (g.tile_h + 1) * (g.tile_w + 1) < 1 << 16);
             assert_true(g.hits * (20 + 3 * index) + in_tile * g.lanes * (4 + 2 * index) <= limits->local_memory);
             assert_true(g.tile_groups == 1 && g.chunk_h >= 1 && g.chunk_w >= 1);
         }
-        assert_true(!g.aligned || part != DCNV4_PART_OUTPUT || problem->base.tensors[DCNV4I_VALUE].stride % g.vector == 0);
+        assert_true(!g.aligned || part != DCNV4_PART_OUTPUT ||
+                    problem->base.tensors[DCNV4I_VALUE].stride % g.vector == 0);
         assert_true(g.scatter != DCNV4I_SCATTER_ATOMIC || !p->deterministic);
     }
     assert_true(part == DCNV4_PART_GRAD_VALUE || g.scatter == DCNV4I_SCATTER_BANDS);
@@ -99,12 +101,12 @@ static void check_part(const dcnv4i_limits *limits, const dcnv4i_deform_conv *pr
 }
 
 /* A geometry with some of its numbers replaced: either it is refused, or it is as good as any. */
-static void check_hostile(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part, uint64_t *seed,
-                          int64_t *accepted) {
+static void check_hostile(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part,
+                          uint64_t *seed, int64_t *accepted) {
     static const int32_t numbers[] = {INT32_MIN, -1, 0, 1, 2, 3, 4, 8, 16, 64, 1024, 1 << 15, 1 << 16, INT32_MAX};
     dcnv4i_geometry g = dcnv4i_geometry_of(limits, problem, part, true);
-    int32_t *const fields[] = {&g.vector,      &g.lanes, &g.vectors, &g.tile_h,  &g.tile_w,
-                               &g.tile_groups, &g.round_points,  &g.hits,    &g.chunk_h, &g.chunk_w};
+    int32_t *const fields[] = {&g.vector,      &g.lanes,        &g.vectors, &g.tile_h,  &g.tile_w,
+                               &g.tile_groups, &g.round_points, &g.hits,    &g.chunk_h, &g.chunk_w};
     for (int64_t n = draw_integer(seed, 1, 3); n > 0; --n)
         *fields[draw_integer(seed, 0, 9)] = numbers[draw_integer(seed, 0, 13)];
     if (draw_integer(seed, 0, 3) == 0)

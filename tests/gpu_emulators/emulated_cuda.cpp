@@ -33,13 +33,27 @@ static int setting(const char *name, int otherwise) {
     return said ? atoi(said) : otherwise;
 }
 
-CUresult cuInit(unsigned) { return OK; }
-CUresult cuDriverGetVersion(int *version) { return *version = 13000, OK; }
-CUresult cuGetErrorName(CUresult, const char **name) { return *name = "an error of the emulated CUDA", OK; }
-CUresult cuDeviceGetCount(int *count) { return *count = 1, OK; }
-CUresult cuDeviceGet(CUdevice *device, int) { return *device = 0, OK; }
-CUresult cuDeviceGetName(char *name, int room, CUdevice) { return snprintf(name, room, "gpuocelot"), OK; }
-CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice) { return *bytes = size_t(1) << 32, OK; }
+CUresult cuInit(unsigned) {
+    return OK;
+}
+CUresult cuDriverGetVersion(int *version) {
+    return *version = 13000, OK;
+}
+CUresult cuGetErrorName(CUresult, const char **name) {
+    return *name = "an error of the emulated CUDA", OK;
+}
+CUresult cuDeviceGetCount(int *count) {
+    return *count = 1, OK;
+}
+CUresult cuDeviceGet(CUdevice *device, int) {
+    return *device = 0, OK;
+}
+CUresult cuDeviceGetName(char *name, int room, CUdevice) {
+    return snprintf(name, room, "gpuocelot"), OK;
+}
+CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice) {
+    return *bytes = size_t(1) << 32, OK;
+}
 
 CUresult cuDeviceGetAttribute(int *answer, CUdevice_attribute attribute, CUdevice) {
     const int capability = setting("EMULATED_SM", 76), local_memory = setting("EMULATED_LOCAL_MEMORY", 49152);
@@ -54,16 +68,30 @@ CUresult cuDeviceGetAttribute(int *answer, CUdevice_attribute attribute, CUdevic
     return OK;
 }
 
-CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice) { return *context = &the_context, OK; }
-CUresult cuDevicePrimaryCtxRelease_v2(CUdevice) { return OK; }
-CUresult cuCtxGetCurrent(CUcontext *context) { return *context = depth ? &the_context : NULL, OK; }
-CUresult cuCtxGetDevice(CUdevice *device) { return *device = 0, OK; }
-CUresult cuCtxPushCurrent_v2(CUcontext) { return ++depth, OK; }
-CUresult cuCtxPopCurrent_v2(CUcontext *context) { return --depth, *context = &the_context, OK; }
+CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice) {
+    return *context = &the_context, OK;
+}
+CUresult cuDevicePrimaryCtxRelease_v2(CUdevice) {
+    return OK;
+}
+CUresult cuCtxGetCurrent(CUcontext *context) {
+    return *context = depth ? &the_context : NULL, OK;
+}
+CUresult cuCtxGetDevice(CUdevice *device) {
+    return *device = 0, OK;
+}
+CUresult cuCtxPushCurrent_v2(CUcontext) {
+    return ++depth, OK;
+}
+CUresult cuCtxPopCurrent_v2(CUcontext *context) {
+    return --depth, *context = &the_context, OK;
+}
 
 /* ---- Memory is the host's, and everything has ended when a call returns ----------------------------------------------- */
 
-CUresult cuStreamSynchronize(CUstream) { return OK; }
+CUresult cuStreamSynchronize(CUstream) {
+    return OK;
+}
 
 CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t bytes) {
     void *made;
@@ -73,9 +101,15 @@ CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t bytes) {
     return OK;
 }
 
-CUresult cuMemFree_v2(CUdeviceptr address) { return free((void *)address), OK; }
-CUresult cuMemcpyHtoD_v2(CUdeviceptr to, const void *from, size_t bytes) { return memcpy((void *)to, from, bytes), OK; }
-CUresult cuMemcpyDtoH_v2(void *to, CUdeviceptr from, size_t bytes) { return memcpy(to, (void *)from, bytes), OK; }
+CUresult cuMemFree_v2(CUdeviceptr address) {
+    return free((void *)address), OK;
+}
+CUresult cuMemcpyHtoD_v2(CUdeviceptr to, const void *from, size_t bytes) {
+    return memcpy((void *)to, from, bytes), OK;
+}
+CUresult cuMemcpyDtoH_v2(void *to, CUdeviceptr from, size_t bytes) {
+    return memcpy(to, (void *)from, bytes), OK;
+}
 
 /* ---- PTX --------------------------------------------------------------------------------------------------------------- */
 
@@ -105,12 +139,12 @@ static std::string as_known(const char *text) {
          "{ .reg .b32 %x<2>; mov.b32 %x0, $2; mov.b32 %x1, $3; st.global.v2.b32 $1, {%x0, %x1}; }"},
         {"mov\\.b64\\s+\\{_, (%\\w+)\\}, (%\\w+);", "{ .reg .b32 %x; mov.b64 {%x, $1}, $2; }"},
         {"fma\\.rn\\.f32x2" OPERANDS, "{ .reg .f32 %x<6>; mov.b64 {%x0, %x1}, $2; mov.b64 {%x2, %x3}, $3; "
-                                     "mov.b64 {%x4, %x5}, $4; fma.rn.f32 %x0, %x0, %x2, %x4; "
-                                     "fma.rn.f32 %x1, %x1, %x3, %x5; mov.b64 $1, {%x0, %x1}; }"},
+                                      "mov.b64 {%x4, %x5}, $4; fma.rn.f32 %x0, %x0, %x2, %x4; "
+                                      "fma.rn.f32 %x1, %x1, %x3, %x5; mov.b64 $1, {%x0, %x1}; }"},
         {"fma\\.rn\\.f32\\.f16" OPERANDS, "{ .reg .f32 %x<2>; cvt.f32.f16 %x0, $2; cvt.f32.f16 %x1, $3; "
-                                        "fma.rn.f32 $1, %x0, %x1, $4; }"},
+                                          "fma.rn.f32 $1, %x0, %x1, $4; }"},
         {"fma\\.rn\\.f32\\.bf16" OPERANDS, "{ .reg .b16 %h; .reg .f32 %x<2>; mov.b16 %h, 0; mov.b32 %x0, {%h, $2}; "
-                                         "mov.b32 %x1, {%h, $3}; fma.rn.f32 $1, %x0, %x1, $4; }"},
+                                           "mov.b32 %x1, {%h, $3}; fma.rn.f32 $1, %x0, %x1, $4; }"},
         {"red\\.global\\.add\\.v4\\.f32 \\[(%\\w+)\\], \\{(%\\w+), (%\\w+), (%\\w+), (%\\w+)\\};",
          "{ .reg .f32 %x; .reg .b64 %a; and.b64 %a, $1, -16; atom.global.add.f32 %x, [%a], $2; "
          "atom.global.add.f32 %x, [%a+4], $3; atom.global.add.f32 %x, [%a+8], $4; "
@@ -155,7 +189,9 @@ CUresult cuModuleGetFunction(CUfunction *found, CUmodule loaded, const char *nam
     return OK;
 }
 
-CUresult cuFuncGetAttribute(int *answer, CUfunction_attribute, CUfunction) { return *answer = 1024, OK; }
+CUresult cuFuncGetAttribute(int *answer, CUfunction_attribute, CUfunction) {
+    return *answer = 1024, OK;
+}
 
 CUresult cuLaunchKernel(CUfunction found, unsigned groups, unsigned, unsigned, unsigned items, unsigned, unsigned,
                         unsigned, CUstream, void **arguments, void **) {

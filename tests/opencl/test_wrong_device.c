@@ -40,7 +40,7 @@ static void damage(const char *path) {
     fclose(file);
 }
 
-static void start_anew(void) {
+static void restart(void) {
     setenv("DCNV4_CACHE_DIR", folder, 1);
     setenv("DCNV4_SELF_CHECK", "on", 1);
     each_check(forget);
@@ -66,7 +66,7 @@ static dcnv4_status open_device(const char *name) {
 /* It is refused, and the second time without being asked; a damaged memory is none. */
 static void refused(void **state) {
     (void)state;
-    start_anew();
+    restart();
     const int64_t live = control->live;
     assert_wrong(open_device("opencl:0"));
     assert_int_equal(each_check(NULL), 1);
@@ -92,7 +92,7 @@ static void adopted(void **state) {
     cl_platform_id platform = NULL;
     cl_uint found = 0;
     dcnv4_context *context = NULL;
-    start_anew();
+    restart();
     ASSERT_SUCCESS(dcnv4i_opencl_load(&api));
     assert_int_equal(api->clGetPlatformIDs(1, &platform, &found), 0);
     assert_int_equal(api->clGetDeviceIDs(platform, DCNV4I_CL_DEVICE_TYPE_ALL, 1, &id, &found), 0);
@@ -107,7 +107,7 @@ static void adopted(void **state) {
 /* Without a folder the process remembers. */
 static void no_folder(void **state) {
     (void)state;
-    start_anew();
+    restart();
     setenv("DCNV4_CACHE_DIR", "off", 1);
     assert_wrong(open_device("opencl:0"));
     const int64_t launches = control->launches;
@@ -121,7 +121,7 @@ static void no_folder(void **state) {
 
 static void off(void **state) {
     (void)state;
-    start_anew();
+    restart();
     assert_wrong(open_device("opencl:0"));
     setenv("DCNV4_SELF_CHECK", "off", 1);
     ASSERT_SUCCESS(open_device("opencl:0"));
@@ -131,7 +131,7 @@ static void off(void **state) {
 /* Where the compiler is forbidden, nothing can be compared. */
 static void no_compiler(void **state) {
     (void)state;
-    start_anew();
+    restart();
     setenv("DCNV4_CACHE_DIR", "off", 1);
     setenv("DCNV4_SELF_CHECK", "again", 1);
     setenv("DCNV4_COMPILER", "off", 1);
@@ -142,7 +142,7 @@ static void no_compiler(void **state) {
 
 /* ---- What a process sees that begins now: devices are listed once in each ------------------------------------------- */
 
-/* Runs this program anew, with two arguments: what to look at, and what is to be seen. */
+/* Runs this program again, with two arguments: what to look at, and what is to be seen. */
 static pid_t start_process(const char *what, const char *expected) {
     const pid_t child = fork();
     if (child == 0) {
@@ -184,7 +184,7 @@ static int find_automatic(const char *expected) {
 /* What is said of the device, and that "auto" passes it over: when that is found out, and when it is remembered. */
 static void listed(void **state) {
     (void)state;
-    start_anew();
+    restart();
     in_new_process("state", ", not yet checked");
     in_new_process("auto", "cpu");
     assert_int_equal(each_check(NULL), 1);
@@ -200,7 +200,7 @@ static void raced(void **state) {
     (void)state;
     enum { PROCESSES = 16 };
     pid_t children[PROCESSES];
-    start_anew();
+    restart();
     for (int i = 0; i < PROCESSES; ++i)
         children[i] = start_process("auto", "cpu");
     for (int i = 0; i < PROCESSES; ++i)
@@ -212,7 +212,7 @@ static void raced(void **state) {
 static void every_failure(void **state) {
     (void)state;
     static const int32_t errors[] = {-4, -5, -6, -11, -2, -9999};
-    start_anew();
+    restart();
     for (size_t e = 0; e < sizeof errors / sizeof *errors; ++e) {
         bool reached = true;
         for (int64_t n = 1; reached; ++n) {

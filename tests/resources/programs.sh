@@ -5,7 +5,7 @@
 # digest of all these is kept for each program, in recorded_*.txt. Compiled are the programs whose digest is not there, and
 # always one in eight of the others, those with the least digests, since a record may be wrong. DCNV4_RESOURCES says otherwise:
 #   all      compile every program
-#   record   compile what is not recorded and, if all is well, write the record anew (after a change of the kernels):
+#   record   compile what is not recorded and, if all is well, rewrite the record (after a change of the kernels):
 #            DCNV4_RESOURCES=record ctest --preset gcc -R '^resources'
 export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)

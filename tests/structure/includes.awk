@@ -58,10 +58,10 @@ function complain(text) {
 
 BEGIN {
     core = "core/(backend|deform_conv_problem|operator|operators|status|tensor|element|fork|checked_math)[.](h|def)"
-    # The rooms of the command: each may include itself and those before it.
-    rooms = split("output cli tensors devices plot check bench tune", room, " ")
-    for (i = 1; i <= rooms; ++i)
-        reach["tools/" room[i]] = seen = seen (i > 1 ? "|" : "") room[i]
+    # The folders of the command: each may include itself and those before it.
+    folders = split("output cli tensors devices plot check bench tune", folder_name, " ")
+    for (i = 1; i <= folders; ++i)
+        reach["tools/" folder_name[i]] = seen = seen (i > 1 ? "|" : "") folder_name[i]
     for (i = 1; i < ARGC; ++i)
         there[ARGV[i]] = 1
 }

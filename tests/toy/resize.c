@@ -8,7 +8,8 @@ static dcnv4_status check(const void *given, dcnv4i_problem *base) {
     const int64_t sizes[] = {p->batch, p->height, p->width, p->channels, p->output_height, p->output_width};
     for (int i = 0; i < 6; ++i)
         if (sizes[i] < 1 || sizes[i] > 1024)
-            return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "size number %d is %" PRId64 ", 1 to 1024 are possible", i, sizes[i]);
+            return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "size number %d is %" PRId64 ", 1 to 1024 are possible", i,
+                               sizes[i]);
     *base = (dcnv4i_problem){.op = &dcnv4i_operator_resize};
     ((resize_problem *)base)->params = *p;
     const int64_t input = p->batch * p->height * p->width, output = p->batch * p->output_height * p->output_width;

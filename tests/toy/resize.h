@@ -9,7 +9,13 @@ typedef struct resize_params {
     int64_t batch, height, width, channels, output_height, output_width; /* each at least 1 */
 } resize_params;
 
-typedef enum resize_tensor { RESIZE_VALUE, RESIZE_OUTPUT, RESIZE_GRAD_OUTPUT, RESIZE_GRAD_VALUE, RESIZE_TENSORS } resize_tensor;
+typedef enum resize_tensor {
+    RESIZE_VALUE,
+    RESIZE_OUTPUT,
+    RESIZE_GRAD_OUTPUT,
+    RESIZE_GRAD_VALUE,
+    RESIZE_TENSORS
+} resize_tensor;
 
 typedef struct resize_problem {
     dcnv4i_problem base;

@@ -6,8 +6,9 @@
 #include "resize.h"
 
 static dcnv4i_image image_of(const resize_params *p) {
-    return (dcnv4i_image){p->width, p->height, p->channels, p->channels, sizeof(float),
-                          dcnv4i_rows_for(DCNV4I_portable, DCNV4_FLOAT32)->read[DCNV4_FLOAT32]};
+    return (dcnv4i_image){p->width,      p->height,
+                          p->channels,   p->channels,
+                          sizeof(float), dcnv4i_rows_for(DCNV4I_portable, DCNV4_FLOAT32)->read[DCNV4_FLOAT32]};
 }
 
 /* The points of `pixels` output pixels from (oy, ox) on. Positions are measured from pixel (0, 0). */

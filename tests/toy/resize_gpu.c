@@ -12,11 +12,12 @@ enum { FORWARD, CLEAR, BACKWARD, KERNELS };
 enum { BATCH, HEIGHT, WIDTH, OUTPUT_HEIGHT, OUTPUT_WIDTH, ELEMENTS };
 
 #define NUMBER(id) (DCNV4I_MAX_BUFFERS + (id))
-static const unsigned char forward_list[] = {RESIZE_VALUE,  RESIZE_OUTPUT, NUMBER(BATCH), NUMBER(HEIGHT),
+static const unsigned char forward_list[] = {RESIZE_VALUE,  RESIZE_OUTPUT,         NUMBER(BATCH),       NUMBER(HEIGHT),
                                              NUMBER(WIDTH), NUMBER(OUTPUT_HEIGHT), NUMBER(OUTPUT_WIDTH)};
 static const unsigned char clear_list[] = {RESIZE_GRAD_VALUE, NUMBER(ELEMENTS)};
-static const unsigned char backward_list[] = {RESIZE_GRAD_OUTPUT, RESIZE_GRAD_VALUE, NUMBER(BATCH), NUMBER(HEIGHT),
-                                              NUMBER(WIDTH), NUMBER(OUTPUT_HEIGHT), NUMBER(OUTPUT_WIDTH)};
+static const unsigned char backward_list[] = {RESIZE_GRAD_OUTPUT,  RESIZE_GRAD_VALUE, NUMBER(BATCH),
+                                              NUMBER(HEIGHT),      NUMBER(WIDTH),     NUMBER(OUTPUT_HEIGHT),
+                                              NUMBER(OUTPUT_WIDTH)};
 static const dcnv4i_signature signatures[KERNELS] = {
     [FORWARD] = {"FORWARD", sizeof forward_list, forward_list},
     [CLEAR] = {"CLEAR", sizeof clear_list, clear_list},
@@ -62,8 +63,8 @@ static dcnv4i_recipe make_recipe(const dcnv4i_limits *limits, const resize_param
     dcnv4i_text_append(&text, "#define DCN_UNROLL_VECTORS DCN_UNROLL\n");
     return (dcnv4i_recipe){
         .constants = text.bytes,
-        .texts = {dcnv4i_kernel_sample, dcnv4i_kernel_cells, dcnv4i_kernel_channels, dcnv4i_kernel_gather, dcnv4i_kernel_scatter,
-                  resize_kernels},
+        .texts = {dcnv4i_kernel_sample, dcnv4i_kernel_cells, dcnv4i_kernel_channels, dcnv4i_kernel_gather,
+                  dcnv4i_kernel_scatter, resize_kernels},
         .kernels = {[FORWARD] = "resize_forward", [CLEAR] = "resize_clear", [BACKWARD] = "resize_backward"},
     };
 }

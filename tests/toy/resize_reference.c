@@ -16,7 +16,8 @@ static size_t workspace_size(const dcnv4i_problem *problem, dcnv4_pass pass) {
 
 /* The four corners of output pixel (n, oy, ox): elements of value where their channels begin, and weights. */
 static void find_corners(const resize_params *p, int64_t n, int64_t oy, int64_t ox, int64_t at[4], double weight[4]) {
-    const double x = resize_position(ox, p->output_width, p->width), y = resize_position(oy, p->output_height, p->height);
+    const double x = resize_position(ox, p->output_width, p->width),
+                 y = resize_position(oy, p->output_height, p->height);
     const int64_t left = (int64_t)floor(x), top = (int64_t)floor(y);
     for (int c = 0; c < 4; ++c) {
         const int64_t column = left + (c & 1), row = top + (c >> 1);

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-static dcnv4i_checked known;           /* what is remembered, */
+static dcnv4i_checked known;             /* what is remembered, */
 static char words[DCNV4I_CHECK_MESSAGE]; /* and what differed */
 static int runs;
 static int wrong_run; /* the number of the run that is wrong; 0 for none */

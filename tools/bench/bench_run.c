@@ -18,9 +18,9 @@ typedef struct tactic {
     const char *device;
     dcnv4_device_info info;
     dcnv4i_runner runner;
-    int64_t threads;              /* 0 for a device that measures its own floor */
-    int64_t repeats;              /* runs of one sample */
-    dcnv4i_floor floor;           /* the processor's, where it has threads */
+    int64_t threads;           /* 0 for a device that measures its own floor */
+    int64_t repeats;           /* runs of one sample */
+    dcnv4i_floor floor;        /* the processor's, where it has threads */
     const struct tactic *like; /* an earlier one with as many threads, whose floor is taken, or itself */
     double *times, *load_times, *memory_times; /* by round */
 } tactic;
@@ -172,8 +172,7 @@ static double floor_of(const tactic *c, int64_t rounds, bool *memory_binds) {
     return fmax(load, memory);
 }
 
-static dcnv4i_exit append_record(const bench *b, tactic *c, dcnv4_pass pass, int64_t rounds,
-                                 dcnv4i_records *records) {
+static dcnv4i_exit append_record(const bench *b, tactic *c, dcnv4_pass pass, int64_t rounds, dcnv4i_records *records) {
     dcnv4i_comparison comparison = {0};
     const dcnv4i_exit verdict = judge_pass(b, c, pass, &comparison);
     if (verdict != DCNV4I_DONE)
@@ -226,7 +225,7 @@ static int64_t threads_of(const bench *b, const tactic *c) {
     return strcmp(c->info.backend, "reference") == 0 ? 1 : 0;
 }
 
-/* Makes the problem ready on a device; one that has not this dtype is left out if it was not asked for by name. */
+/* Makes the problem ready on a device; one that lacks this dtype is left out if it was not asked for by name. */
 static dcnv4i_exit enter(bench *b, const dcnv4i_device *device) {
     tactic *c = &b->tactics[b->count];
     *c = (tactic){.device = device->name, .info = DCNV4_DEVICE_INFO_INIT};
@@ -262,8 +261,8 @@ dcnv4i_exit dcnv4i_bench_problem(const dcnv4i_settings *settings, const dcnv4i_d
     bench b = {.settings = settings, .problem = problem};
     b.tactics = malloc((size_t)devices->count * sizeof *b.tactics + 1);
     const dcnv4i_exit verdict = b.tactics ? race(&b, devices, records)
-                                             : dcnv4i_verdict(DCNV4I_BROKEN, "no memory for %" PRId64 " devices",
-                                                              devices->count);
+                                          : dcnv4i_verdict(DCNV4I_BROKEN, "no memory for %" PRId64 " devices",
+                                                           devices->count);
     for (int64_t i = 0; i < b.count; ++i)
         dcnv4i_runner_close(&b.tactics[i].runner);
     free(b.tactics);

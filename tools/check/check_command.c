@@ -100,7 +100,7 @@ static void print_reason(const dcnv4i_device *device, const char *what, const ch
     fflush(stdout);
 }
 
-/* Runs one device and prints its row. A device that is missing, or has not this dtype, is a failure only if it was asked
+/* Runs one device and prints its row. A device that is missing, or lacks this dtype, is a failure only if it was asked
  * for by name. */
 static dcnv4i_exit print_row(const dcnv4i_device *device, int64_t threads, const dcnv4i_layer *layer,
                              const dcnv4i_oracle *oracle, bool *failed) {

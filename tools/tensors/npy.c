@@ -140,7 +140,7 @@ static dcnv4i_exit read_size(scanner *s, int64_t *size) {
     }
     if (s->at < s->end && *s->at == 'L')
         return dcnv4i_verdict(DCNV4I_REFUSED,
-                              "%s has a header of Python 2 (a size is \"%" PRId64 "L\"); save it anew with Python 3",
+                              "%s has a header of Python 2 (a size is \"%" PRId64 "L\"); save it again with Python 3",
                               s->name, *size);
     return DCNV4I_DONE;
 }

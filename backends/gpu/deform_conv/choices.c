@@ -135,6 +135,6 @@ dcnv4_status dcnv4i_choices_keep(const dcnv4i_module_store *store, const dcnv4i_
     const bool kept = replace(store, key, records);
     free(key);
     return kept ? DCNV4_SUCCESS
-                : dcnv4i_fail(DCNV4_UNSUPPORTED, "%s: a choice of %zu bytes could not be written there",
-                              store->folder, sizeof records);
+                : dcnv4i_fail(DCNV4_UNSUPPORTED, "%s: a choice of %zu bytes could not be written there", store->folder,
+                              sizeof records);
 }

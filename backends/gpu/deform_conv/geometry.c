@@ -49,8 +49,8 @@ static bool rows_allow(const dcnv4i_deform_conv *problem, dcnv4_part part, int64
         dcnv4_part part;
         dcnv4i_deform_conv_tensor tensor;
     } accesses[] = {
-        {DCNV4_PART_OUTPUT, DCNV4I_VALUE},       {DCNV4_PART_OUTPUT, DCNV4I_OUTPUT},
-        {DCNV4_PART_GRAD_OFFSET_MASK, DCNV4I_VALUE},        {DCNV4_PART_GRAD_OFFSET_MASK, DCNV4I_GRAD_OUTPUT},
+        {DCNV4_PART_OUTPUT, DCNV4I_VALUE},           {DCNV4_PART_OUTPUT, DCNV4I_OUTPUT},
+        {DCNV4_PART_GRAD_OFFSET_MASK, DCNV4I_VALUE}, {DCNV4_PART_GRAD_OFFSET_MASK, DCNV4I_GRAD_OUTPUT},
         {DCNV4_PART_GRAD_VALUE, DCNV4I_GRAD_OUTPUT}, {DCNV4_PART_GRAD_VALUE, DCNV4I_GRAD_VALUE},
     };
     for (size_t i = 0; i < sizeof accesses / sizeof *accesses; ++i)
@@ -162,7 +162,8 @@ dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_def
     return geometry;
 }
 
-int64_t dcnv4i_geometry_local_memory(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem, dcnv4_part part) {
+int64_t dcnv4i_geometry_local_memory(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem,
+                                     dcnv4_part part) {
     const int64_t blocks = (int64_t)geometry->tile_h * geometry->tile_w * geometry->tile_groups;
     const int64_t staged = blocks * (geometry->round_points | 1), plane = (staged + 7) / 8 * 8 + 8;
     if (part == DCNV4_PART_GRAD_VALUE)
@@ -171,7 +172,8 @@ int64_t dcnv4i_geometry_local_memory(const dcnv4i_geometry *geometry, const dcnv
     if (!geometry->staged)
         return 0;
     if (part == DCNV4_PART_OUTPUT) {
-        const int64_t cells = geometry->lanes < 4 ? geometry->round_points | 1 : 4 * (blocks_of(geometry->round_points, 4) | 1);
+        const int64_t cells = geometry->lanes < 4 ? geometry->round_points | 1
+                                                  : 4 * (blocks_of(geometry->round_points, 4) | 1);
         return staged * 16 + blocks * cells * index_size(geometry);
     }
     return staged * index_size(geometry) + 16 * geometry->lanes * plane + 16 +
@@ -180,9 +182,9 @@ int64_t dcnv4i_geometry_local_memory(const dcnv4i_geometry *geometry, const dcnv
 
 bool dcnv4i_geometry_equal(const dcnv4i_geometry *a, const dcnv4i_geometry *b) {
     return a->vector == b->vector && a->lanes == b->lanes && a->vectors == b->vectors && a->tile_h == b->tile_h &&
-           a->tile_w == b->tile_w && a->tile_groups == b->tile_groups && a->round_points == b->round_points && a->staged == b->staged &&
-           a->scatter == b->scatter && a->hits == b->hits && a->chunk_h == b->chunk_h && a->chunk_w == b->chunk_w &&
-           a->run == b->run && a->wide == b->wide && a->aligned == b->aligned;
+           a->tile_w == b->tile_w && a->tile_groups == b->tile_groups && a->round_points == b->round_points &&
+           a->staged == b->staged && a->scatter == b->scatter && a->hits == b->hits && a->chunk_h == b->chunk_h &&
+           a->chunk_w == b->chunk_w && a->run == b->run && a->wide == b->wide && a->aligned == b->aligned;
 }
 
 static bool owns_tiles(const dcnv4i_geometry *geometry, dcnv4_part part) {

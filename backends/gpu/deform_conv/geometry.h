@@ -22,7 +22,7 @@ typedef struct dcnv4i_geometry {
     int32_t lanes;                       /* work-items that share a block */
     int32_t vectors;                     /* forward, tiles: vectors that one work-item sums up in registers */
     int32_t tile_h, tile_w, tile_groups; /* blocks of a work-group; of value, with tiles */
-    int32_t round_points;                        /* points of a block that are staged at a time */
+    int32_t round_points;                /* points of a block that are staged at a time */
     bool staged;                         /* samples go through local memory, computed once for all lanes */
     dcnv4i_scatter scatter;
     int32_t hits;             /* tiles: points that a work-group collects before it adds them up */
@@ -39,7 +39,8 @@ dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_def
                                    bool aligned);
 
 /* Bytes of it that a work-group of the part's main kernel takes, at most. */
-int64_t dcnv4i_geometry_local_memory(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem, dcnv4_part part);
+int64_t dcnv4i_geometry_local_memory(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem,
+                                     dcnv4_part part);
 
 /* Into how many bands the rows of an image are cut, and into how many shares the groups, for owned scatter: as many as keep
  * all units busy. */

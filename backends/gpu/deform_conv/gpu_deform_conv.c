@@ -12,7 +12,8 @@ static dcnv4_status check(const dcnv4i_deform_conv *problem) {
                            "float64 is for the reference and the cpu; this device has float32, float16 "
                            "and bfloat16");
     enum { MOST_POINTS = INT32_MAX / 4 }; /* three numbers of a point are counted in 32 bits */
-    if (problem->points > MOST_POINTS || problem->params.kernel_h > MOST_POINTS || problem->params.kernel_w > MOST_POINTS)
+    if (problem->points > MOST_POINTS || problem->params.kernel_h > MOST_POINTS ||
+        problem->params.kernel_w > MOST_POINTS)
         return dcnv4i_fail(DCNV4_UNSUPPORTED, "the kernel has %" PRId64 " points, this device can have up to %d",
                            problem->points, MOST_POINTS);
     const int64_t pixels = problem->base.tensors[DCNV4I_VALUE].pixels, most = PTRDIFF_MAX / (int64_t)sizeof(float) / 2;
@@ -72,8 +73,7 @@ static int32_t dtype(const dcnv4i_problem *base) {
 
 /* ---- Tactics ----------------------------------------------------------------------------------------------------- */
 
-static int list_tactics(const dcnv4i_gpu_program *base, int id,
-                           dcnv4i_geometry tactics[DCNV4I_MAX_TACTICS]) {
+static int list_tactics(const dcnv4i_gpu_program *base, int id, dcnv4i_geometry tactics[DCNV4I_MAX_TACTICS]) {
     const dcnv4i_deform_conv_program *const p = (const dcnv4i_deform_conv_program *)base;
     return dcnv4i_tactics_of(&base->gpu->limits, p->problem, (dcnv4_part)id, false, tactics);
 }
@@ -86,13 +86,14 @@ static int64_t tactic_count(const dcnv4i_gpu_program *base, int id) {
 static void tactic_info(const dcnv4i_gpu_program *base, int id, int64_t index, dcnv4_tactic_info *info) {
     dcnv4i_geometry tactics[DCNV4I_MAX_TACTICS];
     list_tactics(base, id, tactics);
-    const dcnv4i_geometry used = dcnv4i_passes_geometry((const dcnv4i_deform_conv_program *)base, (dcnv4_part)id, false);
+    const dcnv4i_geometry used = dcnv4i_passes_geometry((const dcnv4i_deform_conv_program *)base, (dcnv4_part)id,
+                                                        false);
     dcnv4i_geometry_describe(&tactics[index], (dcnv4_part)id, info->description);
     info->in_use = dcnv4i_geometry_equal(&tactics[index], &used);
 }
 
-static dcnv4_status tactic_create(const dcnv4i_gpu_program *base, const dcnv4i_problem *problem, int id,
-                                     int64_t index, dcnv4i_gpu_program **result) {
+static dcnv4_status tactic_create(const dcnv4i_gpu_program *base, const dcnv4i_problem *problem, int id, int64_t index,
+                                  dcnv4i_gpu_program **result) {
     dcnv4i_geometry tactics[DCNV4I_MAX_TACTICS];
     dcnv4i_choices choices = {.any = true};
     dcnv4i_deform_conv_program *tactic;
@@ -102,8 +103,7 @@ static dcnv4_status tactic_create(const dcnv4i_gpu_program *base, const dcnv4i_p
     const dcnv4_status status = allocate(&tactic);
     if (status != DCNV4_SUCCESS)
         return status;
-    return hand_over(tactic,
-                     dcnv4i_passes_make(tactic, base->gpu, (const dcnv4i_deform_conv *)problem, &choices, id),
+    return hand_over(tactic, dcnv4i_passes_make(tactic, base->gpu, (const dcnv4i_deform_conv *)problem, &choices, id),
                      result);
 }
 

@@ -36,14 +36,14 @@ static void list_kernels(dcnv4i_deform_conv_program *made, const part *p) {
 
 static bool has_part(const dcnv4i_deform_conv_program *made, int id) {
     return made->only == DCNV4I_DEFORM_CONV_PARTS ? id == DCNV4_PART_OUTPUT || !made->problem->params.forward_only
-                                      : made->only == id;
+                                                  : made->only == id;
 }
 
-dcnv4i_geometry dcnv4i_passes_geometry(const dcnv4i_deform_conv_program *made, dcnv4_part id, bool aligned) {
-    const dcnv4i_limits *limits = &made->base.gpu->limits;
-    if (!made->choices.has[id])
-        return dcnv4i_geometry_of(limits, made->problem, id, aligned);
-    dcnv4i_geometry chosen = made->choices.geometry[id];
+dcnv4i_geometry dcnv4i_passes_geometry(const dcnv4i_deform_conv_program *program, dcnv4_part id, bool aligned) {
+    const dcnv4i_limits *limits = &program->base.gpu->limits;
+    if (!program->choices.has[id])
+        return dcnv4i_geometry_of(limits, program->problem, id, aligned);
+    dcnv4i_geometry chosen = program->choices.geometry[id];
     chosen.aligned = aligned && !limits->cpu;
     return chosen;
 }
@@ -198,7 +198,8 @@ static dcnv4_status make_passes(dcnv4i_deform_conv_program *made, bool aligned) 
         status = add_main(made, DCNV4_PART_OUTPUT, DCNV4I_KERNEL_FORWARD, DCNV4I_SIGNATURE_FORWARD, aligned,
                           &made->base.passes[DCNV4_PASS_FORWARD][aligned]);
     if (status == DCNV4_SUCCESS && has_part(made, DCNV4_PART_GRAD_OFFSET_MASK) && !does_both(made))
-        status = add_main(made, DCNV4_PART_GRAD_OFFSET_MASK, DCNV4I_KERNEL_POINTS, DCNV4I_SIGNATURE_POINTS, aligned, backward);
+        status = add_main(made, DCNV4_PART_GRAD_OFFSET_MASK, DCNV4I_KERNEL_POINTS, DCNV4I_SIGNATURE_POINTS, aligned,
+                          backward);
     if (status == DCNV4_SUCCESS && has_part(made, DCNV4_PART_GRAD_VALUE))
         status = add_scatter(made, aligned, backward);
     return status;

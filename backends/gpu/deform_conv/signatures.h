@@ -16,7 +16,7 @@ enum {
     DCNV4I_BUFFER_GRAD_VALUE = DCNV4I_GRAD_VALUE,
     DCNV4I_BUFFER_GRAD_OFFSET_MASK = DCNV4I_GRAD_OFFSET_MASK,
     DCNV4I_BUFFER_SUMS = DCNV4I_BUFFER_SCRATCH, /* float32 sums of grad_value, or copies of value between them */
-    DCNV4I_BUFFER_BOUNDS                         /* the rows and columns that points of output rows, or of chunks, touch */
+    DCNV4I_BUFFER_BOUNDS /* the rows and columns that points of output rows, or of chunks, touch */
 };
 
 /* The numbers. */
@@ -40,10 +40,10 @@ _Static_assert(DCNV4I_DEFORM_CONV_NUMBERS <= (int)DCNV4I_MAX_NUMBERS, "too many 
 #define DCNV4I_SIGNATURES(X) \
     X(FORWARD)               \
     X(POINTS)                \
-    X(BOUNDS_BANDS)           \
+    X(BOUNDS_BANDS)          \
     X(SCATTER_BANDS)         \
     X(BOTH)                  \
-    X(BOUNDS_TILES)           \
+    X(BOUNDS_TILES)          \
     X(SCATTER_TILES)         \
     X(CLEAR)                 \
     X(SCATTER_ATOMIC)        \

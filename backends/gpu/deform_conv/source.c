@@ -51,8 +51,8 @@ static bool does_both(dcnv4i_part_set parts, const dcnv4i_geometry *geometry) {
     return has(parts, DCNV4_PART_GRAD_OFFSET_MASK) && has(parts, DCNV4_PART_GRAD_VALUE) && geometry->run > 1;
 }
 
-static void define_geometry(dcnv4i_text *to, const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4i_part_set parts,
-                            const dcnv4i_geometry *geometry) {
+static void define_geometry(dcnv4i_text *to, const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem,
+                            dcnv4i_part_set parts, const dcnv4i_geometry *geometry) {
     const int64_t lane_vectors = problem->params.group_channels / geometry->vector / geometry->lanes;
     const struct {
         const char *name;

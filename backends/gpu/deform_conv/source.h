@@ -11,7 +11,7 @@ typedef enum dcnv4i_kernel {
     DCNV4I_KERNEL_FORWARD,
     DCNV4I_KERNEL_POINTS,
     DCNV4I_KERNEL_SCATTER,
-    DCNV4I_KERNEL_BOUNDS,   /* before an owned scatter */
+    DCNV4I_KERNEL_BOUNDS,  /* before an owned scatter */
     DCNV4I_KERNEL_CLEAR,   /* before an atomic one */
     DCNV4I_KERNEL_CONVERT, /* after it, for 16-bit types */
     DCNV4I_KERNEL_BOTH,    /* instead of points and scatter, where a program has both, on a CPU */

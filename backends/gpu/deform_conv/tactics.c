@@ -37,8 +37,9 @@ static bool scatter_fits(const dcnv4i_limits *limits, const dcnv4i_deform_conv *
         return !limits->cpu && tiles_fit(g, problem);
     if (g->hits != 0 || g->chunk_h != 0 || g->chunk_w != 0)
         return false;
-    return g->scatter == DCNV4I_SCATTER_BANDS || (part == DCNV4_PART_GRAD_VALUE && g->scatter == DCNV4I_SCATTER_ATOMIC &&
-                                                  !limits->cpu && !problem->params.deterministic);
+    return g->scatter == DCNV4I_SCATTER_BANDS ||
+           (part == DCNV4_PART_GRAD_VALUE && g->scatter == DCNV4I_SCATTER_ATOMIC && !limits->cpu &&
+            !problem->params.deterministic);
 }
 
 bool dcnv4i_geometry_legal(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part,
@@ -204,7 +205,7 @@ static void add_for_cpu(list *l, const dcnv4i_geometry standard) {
 }
 
 int dcnv4i_tactics_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part, bool aligned,
-                         dcnv4i_geometry tactics[DCNV4I_MAX_TACTICS]) {
+                      dcnv4i_geometry tactics[DCNV4I_MAX_TACTICS]) {
     const dcnv4i_geometry standard = dcnv4i_geometry_of(limits, problem, part, aligned);
     list l = {limits, problem, part, tactics, 1};
     tactics[0] = standard;
@@ -219,7 +220,8 @@ int dcnv4i_tactics_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *pro
 
 /* ---- Descriptions --------------------------------------------------------------------------------------------------- */
 
-void dcnv4i_geometry_describe(const dcnv4i_geometry *g, dcnv4_part part, char description[DCNV4I_GEOMETRY_DESCRIPTION]) {
+void dcnv4i_geometry_describe(const dcnv4i_geometry *g, dcnv4_part part,
+                              char description[DCNV4I_GEOMETRY_DESCRIPTION]) {
     char lanes[32] = "", vectors[16] = "", groups[32] = "", rest[64] = "";
     if (g->lanes > 1)
         snprintf(lanes, sizeof lanes, "%d lanes × ", (int)g->lanes);
@@ -234,8 +236,9 @@ void dcnv4i_geometry_describe(const dcnv4i_geometry *g, dcnv4_part part, char de
     else if (g->staged || g->run > 1)
         snprintf(rest, sizeof rest, ", %d points at a time", (int)g->round_points);
     if (part == DCNV4_PART_GRAD_VALUE && g->scatter == DCNV4I_SCATTER_BANDS)
-        snprintf(description, DCNV4I_GEOMETRY_DESCRIPTION, "%s%s%d channels, bands%s", lanes, vectors, (int)g->vector, rest);
+        snprintf(description, DCNV4I_GEOMETRY_DESCRIPTION, "%s%s%d channels, bands%s", lanes, vectors, (int)g->vector,
+                 rest);
     else
-        snprintf(description, DCNV4I_GEOMETRY_DESCRIPTION, "%s%s%d channels, %d×%d pixels%s%s", lanes, vectors, (int)g->vector,
-                 (int)g->tile_h, (int)g->tile_w, groups, rest);
+        snprintf(description, DCNV4I_GEOMETRY_DESCRIPTION, "%s%s%d channels, %d×%d pixels%s%s", lanes, vectors,
+                 (int)g->vector, (int)g->tile_h, (int)g->tile_w, groups, rest);
 }

@@ -1,4 +1,4 @@
-/* The smaller door: what gpu/ needs of an API for devices that compile. Functions set their results on success alone, and
+/* The driver interface: what gpu/ needs of an API whose devices compile. Functions set their results on success alone, and set
  * a message with every failure. */
 #ifndef DCNV4I_DRIVER_H
 #define DCNV4I_DRIVER_H
@@ -63,7 +63,7 @@ typedef struct dcnv4i_identity {
 
 typedef struct dcnv4i_driver {
     const char *const *vocabulary; /* the texts of its dialect, with NULL at the end */
-    bool pointer_handles;     /* handles are addresses; else buffers begin at multiples of DCNV4I_ALIGNMENT */
+    bool pointer_handles;          /* handles are addresses; else buffers begin at multiples of DCNV4I_ALIGNMENT */
 
     /* Whether the device can be used at all: not lost, and this process the one that opened it. */
     dcnv4_status (*usable)(void *device);

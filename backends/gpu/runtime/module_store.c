@@ -99,7 +99,8 @@ static dcnv4_status create_kernels(dcnv4i_module_store *store, dcnv4i_module *mo
         if (recipe->kernels[i]) {
             module->names[i] = recipe->kernels[i];
             module->resources[i] = dcnv4i_resources_of(binary, recipe->kernels[i]);
-            status = store->driver->kernel_create(store->device, module->handle, recipe->kernels[i], &module->kernels[i]);
+            status = store->driver->kernel_create(store->device, module->handle, recipe->kernels[i],
+                                                  &module->kernels[i]);
         }
     return status;
 }
@@ -142,8 +143,8 @@ static dcnv4_status compile(dcnv4i_module_store *store, dcnv4i_module *module, c
                            store->folder ? store->folder : "no folder");
     atomic_fetch_add(&compiled, 1);
     dcnv4_status status = store->driver->compile(store->device, source, &module->handle,
-                                                    store->folder || identity->target ? &binary : NULL,
-                                                    store->folder && identity->portable ? &portable : NULL);
+                                                 store->folder || identity->target ? &binary : NULL,
+                                                 store->folder && identity->portable ? &portable : NULL);
     if (status == DCNV4_SUCCESS)
         status = create_kernels(store, module, recipe, &binary);
     if (status == DCNV4_SUCCESS) {

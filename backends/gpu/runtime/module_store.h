@@ -13,9 +13,9 @@ enum { DCNV4I_MAX_KERNELS = 12, DCNV4I_MAX_TEXTS = 24 };
 /* What a module is made of: its constants, the vocabulary of the driver's language, and texts of backends/kernels. Two modules
  * of the same constants are the same, so these also say which texts they come with. */
 typedef struct dcnv4i_recipe {
-    char *constants; /* for free(); NULL if there was no memory */
-    const char *texts[DCNV4I_MAX_TEXTS + 1];     /* NULL at the end */
-    const char *kernels[DCNV4I_MAX_KERNELS];     /* their names; NULL where there is none of that number */
+    char *constants;                         /* for free(); NULL if there was no memory */
+    const char *texts[DCNV4I_MAX_TEXTS + 1]; /* NULL at the end */
+    const char *kernels[DCNV4I_MAX_KERNELS]; /* their names; NULL where there is none of that number */
 } dcnv4i_recipe;
 
 typedef struct dcnv4i_module {

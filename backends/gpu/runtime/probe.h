@@ -10,10 +10,10 @@ enum { DCNV4I_MAX_DEVICES = 64 };
 
 /* What was seen. */
 typedef struct dcnv4i_view {
-    int count;        /* devices; 0 with a reason */
-    char reason[256]; /* why there is none */
-    bool gpu;         /* one of them is a GPU */
-    bool probe_crashed;      /* the child did not come back: whoever loads the driver may not either */
+    int count;          /* devices; 0 with a reason */
+    char reason[256];   /* why there is none */
+    bool gpu;           /* one of them is a GPU */
+    bool probe_crashed; /* the child did not come back: whoever loads the driver may not either */
     dcnv4_device_info info[DCNV4I_MAX_DEVICES];
 } dcnv4i_view;
 

@@ -100,7 +100,7 @@ DCN_INLINE float dcn_fma_elements(unsigned short a, unsigned short b, float sum)
  * have to be declared global again. */
 #define DCN_ELEMENT_UNITS 1
 #define DCN_AT_UNIT(row, place) ((row) + (place))
-#define DCN_FOLD_INTO_ROWS(upper, lower, own)                                         \
+#define DCN_FOLD_INTO_ROWS(upper, lower, own)                                     \
     do {                                                                          \
         upper += own, lower += own, own = 0;                                      \
         asm("" : "+l"(upper), "+l"(lower));                                       \

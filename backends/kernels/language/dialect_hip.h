@@ -7,10 +7,10 @@
 #define DCN_KERNEL(name, work_group) \
     extern "C" __attribute__((global, amdgpu_flat_work_group_size(work_group, work_group))) void name
 #define DCN_KERNEL_WITH_REGISTERS(name, work_group, registers) DCN_KERNEL(name, work_group)
-#define DCN_BARRIER()                                      \
-    do {                                                   \
+#define DCN_BARRIER()                                          \
+    do {                                                       \
         __builtin_amdgcn_fence(__ATOMIC_RELEASE, "workgroup"); \
-        __builtin_amdgcn_s_barrier();                      \
+        __builtin_amdgcn_s_barrier();                          \
         __builtin_amdgcn_fence(__ATOMIC_ACQUIRE, "workgroup"); \
     } while (0)
 #define DCN_GROUP_ID ((dcn_index)__builtin_amdgcn_workgroup_id_x())

@@ -5,8 +5,8 @@ typedef struct dcn_vector {
     float part[DCN_VECTOR];
 } dcn_vector;
 
-#define DCN_EACH(i)   \
-    DCN_UNROLL        \
+#define DCN_EACH(i) \
+    DCN_UNROLL      \
     for (int i = 0; i < DCN_VECTOR; ++i)
 
 DCN_INLINE dcn_vector dcn_zero(void) {

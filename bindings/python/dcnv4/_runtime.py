@@ -17,7 +17,7 @@ from . import _library as lib
 from ._problem import Layer, check_call, is_plain, make_layer
 
 MOST_THREADS = 1024  # that libdcnv4 takes
-PLANS = 512  # of the latest layers and sizes; a plan is small, and made anew in microseconds where nothing is compiled
+PLANS = 512  # of the latest layers and sizes; a plan is small, and made again in microseconds where nothing is compiled
 
 DTYPES = {
     torch.float32: lib.FLOAT32,

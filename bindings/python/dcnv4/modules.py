@@ -144,7 +144,7 @@ class DCNv4(nn.Module):
         )  # fmt: skip
 
     def reset_parameters(self) -> None:
-        """Fills all parameters anew."""
+        """Initialises all parameters."""
         if self.dw_kernel_size is not None:
             self.offset_mask_dw.reset_parameters()
         self._reset_parameters()

@@ -102,7 +102,7 @@ def test_compiled_without_shape():
 
 
 def test_many_layers_compile_each_for_itself():
-    """More than the eight times for which PyTorch compiles one function anew."""
+    """More than the eight times for which PyTorch recompiles one function."""
     import inspect
 
     if "recompile_limit" not in inspect.signature(torch.compile).parameters:
