@@ -85,7 +85,7 @@ BEGIN {
 }
 
 # Sampling takes points from any operator, and so knows no kernel's grid.
-FILENAME ~ /^backends\/cpu\/sampling\// && /offset_mask|kernel_|stride_[hw]|pad_|dilation/ {
+FILENAME ~ /^backends\/(cpu|kernels)\/sampling\// && /offset_mask|kernel_[hw]|stride_[hw]|pad_|dilation|DCN_(KERNEL_[HW]|STRIDE|PAD|DILATION|SOFTMAX|POINTS)/ {
     complain(FILENAME " names what is DCNv4's: " $0)
 }
 
