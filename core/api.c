@@ -1,5 +1,5 @@
-/* The public functions of runtime.h: check the arguments, call, translate. What computes, writes text or calls a driver is called in the
- * default floating-point environment. */
+/* The public functions of runtime.h: each checks its arguments and calls an internal function, in the default
+ * floating-point environment where that computes, formats text or calls a driver. */
 #include "api.h"
 #include "element.h"
 
@@ -15,7 +15,7 @@ int64_t dcnv4_device_count(void) {
     return count;
 }
 
-/* Hands *from over as the version of the struct that the caller of size `to->size` knows. */
+/* Copies *from to the caller's struct, which may be of another version: to->size stays as it is. */
 static void hand_over(dcnv4_device_info *to, dcnv4_device_info *from) {
     from->size = to->size;
     memcpy(to, from, to->size < sizeof *from ? to->size : sizeof *from);
@@ -102,7 +102,7 @@ void dcnv4_context_destroy(dcnv4_context *context) {
         DCNV4I_IN_DEFAULT_ENVIRONMENT(dcnv4i_context_release(context));
 }
 
-/* ---- Plans -------------------------------------------------------------------------------------------------------- */
+/* ---- Plans ------------------------------------------------------------------------------------------------------- */
 
 size_t dcnv4_plan_workspace_size(const dcnv4_plan *plan, dcnv4_pass pass) {
     if (!plan || !dcnv4i_plan_has_pass(plan, pass))

@@ -1,6 +1,6 @@
 #include "buffers.h"
 
-/* What a run touches of one buffer: rows of `row` bytes, `stride` bytes apart, within [begin, begin + bytes). */
+/* What a run accesses of one buffer: rows of `row` bytes, `stride` bytes apart, within [begin, begin + bytes). */
 typedef struct region {
     const char *name;
     dcnv4_buffer *buffer;
@@ -29,7 +29,7 @@ static region workspace_region(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4i_b
     return (region){"workspace", &buffers->workspace, 0, bytes, bytes, bytes, 1, true};
 }
 
-/* Sets r->begin: an address, or the offset where a handle is no address. */
+/* Checks a region and sets its begin: an address, or the offset where handles are not addresses. */
 static dcnv4_status check_region(region *r, bool pointer_handles) {
     const dcnv4_buffer *buffer = r->buffer;
     if (r->bytes == 0) {
@@ -52,8 +52,8 @@ static dcnv4_status check_region(region *r, bool pointer_handles) {
     return DCNV4_SUCCESS;
 }
 
-/* Whether rows of a and rows of b share a byte. Slices of one wider tensor lie between each other's rows, so regions of
- * equal stride are compared modulo the stride; other pairs count as sharing where their ranges do. */
+/* Whether rows of a and rows of b share a byte. The rows of slices of one wider tensor are interleaved, so regions of
+ * equal stride are compared modulo the stride; others overlap if their ranges do. */
 static bool overlap(const region *a, const region *b, bool pointer_handles) {
     if (a->bytes == 0 || b->bytes == 0 || (!pointer_handles && a->buffer->handle != b->buffer->handle))
         return false;

@@ -4,8 +4,8 @@
 
 #include "plan.h"
 
-/* Checks that the pass's buffers are there, long enough and aligned to their elements, and that what is written overlaps
- * nothing else. Those of no elements become empty, whatever they were. DCNV4_INVALID_ARGUMENT with a message. */
+/* Checks that the pass's buffers are set, long enough and aligned to their elements, and that no written buffer
+ * overlaps another. The buffers of tensors without elements are made empty. DCNV4_INVALID_ARGUMENT with a message. */
 dcnv4_status dcnv4i_buffers_check(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4i_buffers *buffers);
 
 #endif

@@ -1,4 +1,4 @@
-/* Whole numbers: the smaller and the larger, division rounded up, and sums and products that stop at INT64_MAX. */
+/* On int64_t: minimum and maximum, division rounded up, and sums and products that saturate at INT64_MAX. */
 #ifndef DCNV4I_CHECKED_MATH_H
 #define DCNV4I_CHECKED_MATH_H
 

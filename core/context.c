@@ -34,7 +34,7 @@ dcnv4_status dcnv4i_device_info(int64_t index, dcnv4_device_info *info) {
                        first);
 }
 
-/* The backend that a device name begins with; *selector is what follows its colon. */
+/* The backend named before the colon of a device name, or NULL; *selector is what follows the colon. */
 static const dcnv4i_backend *named(const char *name, const char **selector) {
     const size_t length = strcspn(name, ":");
     *selector = name[length] == ':' ? name + length + 1 : "";
@@ -63,7 +63,7 @@ static dcnv4_status make(const dcnv4i_backend *backend, dcnv4_context **made) {
     return DCNV4_SUCCESS;
 }
 
-/* Hands over a context whose device was opened with this status, and checks the device before; or frees it. */
+/* If the device was opened (status), checks it and hands over the context; otherwise frees the context. */
 static dcnv4_status hand_over(dcnv4_context *made, dcnv4_status status, dcnv4_context **context) {
     if (status != DCNV4_SUCCESS) {
         free(made);
@@ -85,7 +85,7 @@ static dcnv4_status open_on(const dcnv4i_backend *backend, const char *selector,
     return hand_over(made, backend->device_open(selector, &made->device), context);
 }
 
-/* The last backend of the list that has a device for "auto", and can use it. */
+/* Opens the last backend of the list that has a device for "auto" and is able to open it. */
 static dcnv4_status open_automatic(dcnv4_context **context) {
     for (int b = BACKENDS - 1; b > 0; --b)
         if (backends[b]->automatic()) {

@@ -35,7 +35,7 @@ dcnv4_status dcnv4_plan_create(dcnv4_context *context, const dcnv4_problem *prob
     return status;
 }
 
-/* The caller's buffers of a plan that must be of this operator. */
+/* Copies the caller's buffers to *buffers; the plan must be of this operator. */
 static dcnv4_status take_buffers(const char *function, const dcnv4_plan *plan, const dcnv4_buffers *given,
                                  dcnv4i_buffers *buffers) {
     dcnv4_buffers b = DCNV4_BUFFERS_INIT;

@@ -79,7 +79,7 @@ static dcnv4_status check_ranges(const dcnv4_problem *p) {
     return DCNV4_SUCCESS;
 }
 
-/* Replaces DCNV4_SAME_DTYPE. float32 beside 16 bits is what mixed precision asks for; nothing asks for the other pairs. */
+/* Resolves DCNV4_SAME_DTYPE. The only mixed pair is float32 beside 16 bits, which mixed precision uses. */
 static dcnv4_status check_offset_mask_dtype(dcnv4_problem *p) {
     if (p->offset_mask_dtype == DCNV4_SAME_DTYPE)
         p->offset_mask_dtype = p->dtype;
@@ -95,7 +95,7 @@ static dcnv4_status check_offset_mask_dtype(dcnv4_problem *p) {
     return DCNV4_SUCCESS;
 }
 
-/* The output size along one axis, named by the words for an element of it and for the axis. */
+/* Computes the output size along one axis. For messages, `lines` is "rows" or "columns", `axis` is "h" or "w". */
 static dcnv4_status check_axis(const char *lines, const char *axis, int64_t input, int64_t pad, int64_t kernel,
                                int64_t dilation, int64_t stride, int64_t *output) {
     int64_t span, padded;
@@ -116,7 +116,8 @@ static dcnv4_status check_axis(const char *lines, const char *axis, int64_t inpu
     return DCNV4_SUCCESS;
 }
 
-/* Fills in tensor id of count[0]·count[1]·count[2] pixels; *stride is 0 for dense and becomes a number. */
+/* Fills in tensor id of batch·height·width pixels with `row` elements each; a *stride of 0, dense, is replaced by
+ * `row`. */
 static dcnv4_status check_tensor(dcnv4i_deform_conv *problem, dcnv4i_deform_conv_tensor id, int64_t height,
                                  int64_t width, int64_t row, int64_t *stride) {
     const char *name = dcnv4i_operator_deform_conv.tensor_names[id];
@@ -131,7 +132,7 @@ static dcnv4_status check_tensor(dcnv4i_deform_conv *problem, dcnv4i_deform_conv
     int64_t image, elements, bytes, item = (int64_t)tensor->item;
     tensor->row = row;
     tensor->stride = *stride;
-    /* Every product is checked also where another factor is 0, so that no later arithmetic on the factors overflows. */
+    /* Products are checked even where another factor is 0, so that no later arithmetic on the factors overflows. */
     if (!multiply(height, width, &image))
         return too_large("an image", height, width);
     if (!multiply(image, problem->params.batch, &tensor->pixels))

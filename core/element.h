@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* A binary float of 16 bits: one for the sign, exponent_bits, and fraction_bits. */
+/* Decodes a binary float of 16 bits: a sign bit, exponent_bits and fraction_bits. */
 static inline double dcnv4i_decode16(uint16_t bits, int exponent_bits, int fraction_bits) {
     const int largest = (1 << exponent_bits) - 1;
     const int exponent = bits >> fraction_bits & largest;
@@ -31,7 +31,7 @@ static inline double dcnv4i_decode16(uint16_t bits, int exponent_bits, int fract
     return number;
 }
 
-/* Rounds to a binary float of at most 32 bits, by integers alone: the caller's rounding mode is nothing to it. */
+/* Rounds to a binary float of at most 32 bits, in integer arithmetic: independent of the caller's rounding mode. */
 static inline uint32_t dcnv4i_encode(double number, int exponent_bits, int fraction_bits) {
     uint64_t wide;
     memcpy(&wide, &number, sizeof wide);
@@ -56,7 +56,7 @@ static inline uint32_t dcnv4i_encode(double number, int exponent_bits, int fract
     const uint64_t rest = significand & (((uint64_t)1 << shift) - 1), half = (uint64_t)1 << (shift - 1);
     uint64_t kept = significand >> shift;
     kept += rest > half || (rest == half && (kept & 1));
-    /* The implicit one, where there is one, adds 1 to the exponent; so does a carry. */
+    /* The implicit leading one, if there is one, adds 1 to the exponent; so does a carry. */
     return sign | (((unsigned)(exponent - 1) << fraction_bits) + (unsigned)kept);
 }
 

@@ -3,8 +3,8 @@
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <xmmintrin.h>
 
-/* fegetenv and fesetenv save and load the whole state of the x87 unit, which takes longer than all else in a short run. Hardly
- * a caller needs that: two control registers say whether it has changed anything. */
+/* fegetenv and fesetenv save and load the whole x87 state, which takes longer than everything else in a short run. Few
+ * callers need that: two control registers tell whether the caller has changed anything. */
 enum { DEFAULT_CONTROL = 0x1f80, DEFAULT_X87_CONTROL = 0x37f, EXCEPTIONS = 0x3f };
 
 static bool is_x87_default(void) {

@@ -1,6 +1,6 @@
-/* The floating-point environment that the library works in: the default one. The caller may round otherwise, flush
- * subnormals or trap exceptions: neither results nor sizes nor kernels' texts may depend on it, threads that the library or
- * a driver starts inherit it, and exceptions that are raised in here are none of the caller's. */
+/* The library works in the default floating-point environment. The caller's may round differently, flush subnormals or
+ * trap exceptions: results, sizes and kernels' texts must not depend on that, threads started by the library or a
+ * driver inherit it, and exceptions raised in here must not reach the caller. */
 #ifndef DCNV4I_ENVIRONMENT_H
 #define DCNV4I_ENVIRONMENT_H
 
@@ -8,18 +8,18 @@
 #include <stdbool.h>
 
 typedef struct dcnv4i_environment {
-    bool usual;     /* it differs from the default one in flags alone, … */
-    unsigned flags; /* … these; see environment.c */
-    fenv_t whole;   /* else: all of it */
+    bool usual;     /* the caller's differs from the default only in flags; see environment.c */
+    unsigned flags; /* the caller's MXCSR, with its flags */
+    fenv_t whole;   /* if not usual: the whole environment */
 } dcnv4i_environment;
 
-/* Enters the default environment; *callers is what there was. */
+/* Saves the caller's environment in *callers and enters the default one. */
 void dcnv4i_environment_enter(dcnv4i_environment *callers);
 
-/* Goes back to the caller's, its exception flags as they were. */
+/* Restores the caller's environment, with its exception flags as they were. */
 void dcnv4i_environment_leave(const dcnv4i_environment *callers);
 
-/* Does a statement, which must not return, in the default environment. */
+/* Executes a statement, which must not return, in the default environment. */
 #define DCNV4I_IN_DEFAULT_ENVIRONMENT(statement) \
     do {                                         \
         dcnv4i_environment callers_;             \

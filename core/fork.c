@@ -15,8 +15,8 @@ unsigned dcnv4i_fork_count(void) {
     return atomic_load(&count);
 }
 
-/* Threads that come at once register it twice, and the count advances by two, which is as good. The C library forgets it
- * when this one is unloaded. */
+/* Threads that race here register the handler twice: the count then advances by two, which does no harm. The C library
+ * drops the handler when this library is unloaded. */
 dcnv4_status dcnv4i_fork_watch(void) {
     if (atomic_load(&watched))
         return DCNV4_SUCCESS;
@@ -37,7 +37,7 @@ dcnv4_status dcnv4i_fork_refuse(const char *what) {
 
 void dcnv4i_fork_lock_take(dcnv4i_fork_lock *lock) {
     const struct timespec moment = {0, 1000000};
-    dcnv4i_fork_watch(); /* if it fails, what is made under the lock says so */
+    dcnv4i_fork_watch(); /* if it fails, the code under the lock reports that */
     const unsigned self = dcnv4i_fork_count();
     for (;;) {
         unsigned holder = atomic_load(&lock->holder);

@@ -15,7 +15,7 @@ size_t dcnv4i_dtype_size(int32_t dtype) {
 dcnv4_status dcnv4i_versioned_copy(const char *name, void *copy, size_t known, size_t oldest, const void *given) {
     size_t size;
     memcpy(&size, given, sizeof size);
-    if (size < oldest || (size < known && size % sizeof(int64_t) != 0)) /* every version ends with a whole one */
+    if (size < oldest || (size < known && size % sizeof(int64_t) != 0)) /* every version's size is a multiple of it */
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s.size is %zu, at least %zu is needed; start from its _INIT macro",
                            name, size, oldest);
     for (size_t i = known; i < size; ++i)

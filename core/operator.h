@@ -1,4 +1,4 @@
-/* What an operator is to core and to the backends: its tensors with their roles by pass, and its checks. */
+/* An operator for core and the backends: its tensors, their roles in each pass, its parts, and its checks. */
 #ifndef DCNV4I_OPERATOR_H
 #define DCNV4I_OPERATOR_H
 
@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-/* The most that an operator may have. */
+/* Limits for all operators. */
 enum { DCNV4I_MAX_TENSORS = 8, DCNV4I_MAX_PARTS = 4, DCNV4I_PASSES = 2 };
 
 typedef struct dcnv4i_operator dcnv4i_operator;
@@ -25,14 +25,14 @@ struct dcnv4i_operator {
     int tensor_count;
     const char *tensor_names[DCNV4I_MAX_TENSORS];
     unsigned reads[DCNV4I_PASSES], writes[DCNV4I_PASSES]; /* by dcnv4_pass: bit i for tensor number i */
-    /* What of a pass has kernels of its own, whose tactics are chosen one by one: to which pass each belongs. */
+    /* The parts of passes that have kernels of their own and separately chosen tactics, with the pass of each. */
     int part_count;
     dcnv4_pass part_pass[DCNV4I_MAX_PARTS];
 
     /* Checks the caller's parameters and fills *problem. A failure has a message; *problem is then undefined. */
     dcnv4_status (*check)(const void *params, dcnv4i_problem *problem);
-    /* Zeroes the sizes of images without pixels: what stands beside a 0 may be as large as it likes, and neither work must
-     * come of it nor a product that overflows. */
+    /* Zeroes all sizes of images without pixels: the other sizes may be arbitrarily large, and must cause neither work
+     * nor an overflow. */
     void (*drop_empty_sizes)(dcnv4i_problem *problem);
 };
 
@@ -42,12 +42,12 @@ typedef struct dcnv4i_buffers {
     dcnv4_buffer workspace;
 } dcnv4i_buffers;
 
-/* Bytes of one element; 0 if dtype is none. */
+/* Bytes of one element; 0 if dtype is unknown. */
 size_t dcnv4i_dtype_size(int32_t dtype);
 
-/* Copies a struct that begins with its own size from the caller, who may know an older (shorter: the rest stays as it is
- * in *copy) or a newer version (longer: then what we do not know must be 0). name is the type's, for the message;
- * oldest is the size of its first version. */
+/* Copies the caller's struct, which begins with its size. One of an older version is shorter: the rest of *copy stays
+ * as it is. One of a newer version is longer: the fields unknown here must be 0. name is the type's, for the message;
+ * known and oldest are the sizes of this version and of the first. */
 dcnv4_status dcnv4i_versioned_copy(const char *name, void *copy, size_t known, size_t oldest, const void *given);
 
 /* One for each operator. */

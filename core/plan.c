@@ -19,7 +19,7 @@ static dcnv4_plan *allocate(const dcnv4i_operator *op) {
     return NULL;
 }
 
-/* Hands over a plan whose program was made with this status, or frees it. */
+/* If the program was made (status), completes and hands over the plan; otherwise frees the plan. */
 static dcnv4_status hand_over(dcnv4_plan *made, dcnv4_status status, dcnv4_context *context, dcnv4_plan **plan) {
     if (status != DCNV4_SUCCESS) {
         drop(made);

@@ -7,15 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- The layer and its tensors -------------------------------------------------------------------------------------- */
+/* ---- The layer and its tensors ----------------------------------------------------------------------------------- */
 
 enum { INPUTS = 3, RESULTS = 3 };
 static const dcnv4i_deform_conv_tensor inputs[INPUTS] = {DCNV4I_VALUE, DCNV4I_OFFSET_MASK, DCNV4I_GRAD_OUTPUT};
 static const dcnv4i_deform_conv_tensor results[RESULTS] = {DCNV4I_OUTPUT, DCNV4I_GRAD_VALUE, DCNV4I_GRAD_OFFSET_MASK};
 
-/* One comparison: images of which rows have more than 8 pixels, and points that reach past all borders. With one image a CPU
- * cuts its rows into bands, with one for each unit it does not. Tensors that begin `shift` elements into their buffers run
- * the kernels for such as are not aligned. */
+/* One comparison: rows of more than 8 pixels, and points outside the image on all sides. A CPU splits the rows of one
+ * image into bands, but not those of as many images as it has units. Tensors shifted by `shift` in their buffers run
+ * the kernels for unaligned buffers. */
 typedef struct comparison {
     dcnv4_problem problem;
     dcnv4i_deform_conv checked;
@@ -33,14 +33,15 @@ static dcnv4_status make_comparison(int32_t dtype, int64_t batch, size_t shift, 
     return status;
 }
 
-/* Whole numbers from −most to most. */
+/* A pseudo-random integer from −most to most. */
 static int draw(uint64_t *state, int most) {
     *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (int)(*state >> 33) % (2 * most + 1) - most;
 }
 
-/* All numbers are so few bits long that no sum or product of them is rounded, in whatever order a float32 device adds: results
- * are exact, but for the one rounding to a 16-bit dtype. So a right device has the reference's, and nothing is to be allowed. */
+/* The numbers have so few bits that no sum or product of them is rounded, in whatever order a float32 device adds:
+ * results are exact, except for one rounding to a 16-bit dtype. So a correct device equals the reference, without a
+ * tolerance. */
 static void fill(const comparison *c, dcnv4i_deform_conv_tensor id, char *tensor) {
     const dcnv4i_tensor *t = &c->checked.base.tensors[id];
     const int64_t points = c->checked.points;
@@ -52,7 +53,7 @@ static void fill(const comparison *c, dcnv4i_deform_conv_tensor id, char *tensor
     }
 }
 
-/* Host memory for the six tensors, one after the other: inputs drawn, results full of NaNs. For free(). */
+/* Host memory for the six tensors, one after the other: inputs filled, results all NaN. For free(). */
 static char *make_tensors(const comparison *c, char *tensors[DCNV4I_DEFORM_CONV_TENSORS]) {
     size_t bytes = 0;
     for (int i = 0; i < DCNV4I_DEFORM_CONV_TENSORS; ++i)
@@ -72,7 +73,7 @@ static char *make_tensors(const comparison *c, char *tensors[DCNV4I_DEFORM_CONV_
     return memory;
 }
 
-/* ---- One run -------------------------------------------------------------------------------------------------------- */
+/* ---- One run ----------------------------------------------------------------------------------------------------- */
 
 /* The seven buffers of a run, the workspace last. */
 enum { BUFFERS = DCNV4I_DEFORM_CONV_TENSORS + 1 };
@@ -123,9 +124,9 @@ static dcnv4_status run(dcnv4_context *context, const comparison *c, char *const
     return status;
 }
 
-/* ---- Comparing ------------------------------------------------------------------------------------------------------ */
+/* ---- Comparing --------------------------------------------------------------------------------------------------- */
 
-/* A number in decimal, by digits alone: printf would take the caller's decimal point. */
+/* A number in decimal, formatted from integers: printf would use the locale's decimal point. */
 static void say_number(double number, char message[32]) {
     if (number != number)
         snprintf(message, 32, "NaN");
@@ -137,7 +138,7 @@ static void say_number(double number, char message[32]) {
     }
 }
 
-/* Whether a result is the reference's; if not, says so in message. */
+/* Whether a result equals the reference's; if not, message describes the difference. */
 static bool agree(const comparison *c, dcnv4i_deform_conv_tensor id, const char *got, const char *expected,
                   char message[DCNV4I_CHECK_MESSAGE]) {
     const int64_t count = c->checked.base.tensors[id].pixels * c->checked.base.tensors[id].row;
@@ -159,7 +160,7 @@ static bool agree(const comparison *c, dcnv4i_deform_conv_tensor id, const char 
     return false;
 }
 
-/* Runs a comparison on both. *right is set on success alone. */
+/* Runs a comparison on the device and on the reference. *right is valid only on success. */
 static dcnv4_status compare(dcnv4_context *context, dcnv4_context *reference, const comparison *c, bool *right,
                             char message[DCNV4I_CHECK_MESSAGE]) {
     char *got[DCNV4I_DEFORM_CONV_TENSORS], *expected[DCNV4I_DEFORM_CONV_TENSORS];
@@ -196,7 +197,7 @@ static dcnv4_status compare_all(dcnv4_context *context, bool *right, char messag
     return status;
 }
 
-/* ---- Asking once ---------------------------------------------------------------------------------------------------- */
+/* ---- Checking once ----------------------------------------------------------------------------------------------- */
 
 static dcnv4_status refuse(const dcnv4_context *context, const char *message) {
     dcnv4_device_info info = DCNV4_DEVICE_INFO_INIT;

@@ -17,7 +17,7 @@ const char *dcnv4_last_message(void) {
     return last_message;
 }
 
-/* No default, so that the compiler names a status that was forgotten here. */
+/* No default, so that the compiler warns of a status that is missing here. */
 const char *dcnv4_status_name(dcnv4_status status) {
     switch (status) {
     case DCNV4_SUCCESS: return "success";

@@ -5,13 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* pixels rows of row elements, stride elements from one to the next. */
+/* `pixels` rows of `row` elements; each begins `stride` elements after the one before. */
 typedef struct dcnv4i_tensor {
     int64_t pixels;
     int64_t row;
     int64_t stride;
     size_t item;  /* bytes of one element */
-    size_t bytes; /* from the first element to the last, both counted in */
+    size_t bytes; /* from the first element to the last, inclusive */
 } dcnv4i_tensor;
 
 #endif
