@@ -1,4 +1,4 @@
-/* A program is made ready whole when its plan is made: a run fills in the buffers and starts its launches. */
+/* A program is prepared completely when its plan is made: a run only fills in the buffers and starts the launches. */
 #include "gpu.h"
 #include "roofline.h"
 #include "runtime/target.h"
@@ -17,7 +17,7 @@ static const dcnv4i_gpu_operator *const operators[] = {
 #undef DCNV4I_OPERATOR
 };
 
-/* ---- Devices -------------------------------------------------------------------------------------------------------- */
+/* ---- Devices ----------------------------------------------------------------------------------------------------- */
 
 dcnv4_status dcnv4i_gpu_open(const dcnv4i_driver *driver, void *device, const dcnv4i_limits *limits,
                              const dcnv4i_identity *identity, void **gpu) {
@@ -49,7 +49,7 @@ dcnv4_status dcnv4i_gpu_synchronize(void *gpu) {
     return status == DCNV4_SUCCESS ? g->driver->synchronize(g->device) : status;
 }
 
-/* ---- Programs ------------------------------------------------------------------------------------------------------- */
+/* ---- Programs ---------------------------------------------------------------------------------------------------- */
 
 static const dcnv4i_gpu_operator *find(const dcnv4i_operator *op) {
     for (size_t i = 0; i < sizeof operators / sizeof *operators; ++i)
@@ -129,14 +129,14 @@ dcnv4_status dcnv4i_gpu_tactic_save(const void *program, int part, int64_t index
     return p->op->tactic_save(p, part, index);
 }
 
-/* ---- Runs ----------------------------------------------------------------------------------------------------------- */
+/* ---- Runs -------------------------------------------------------------------------------------------------------- */
 
 static uintptr_t address_bits(const dcnv4i_gpu *gpu, const dcnv4_buffer *buffer) {
     return (gpu->driver->pointer_handles ? (uintptr_t)buffer->handle : 0) + buffer->offset;
 }
 
-/* All that kernels of a pass may be passed. Scratch of no bytes is not read, but a driver wants a valid handle for it: that of
- * a tensor that the pass writes. */
+/* Lists all buffers that kernels of a pass may be passed. Empty scratch is not accessed, but a driver needs a valid
+ * handle for it: that of a tensor that the pass writes. */
 static void list_spans(const dcnv4i_gpu_program *p, dcnv4_pass pass, const dcnv4i_steps *steps,
                        const dcnv4i_buffers *buffers, dcnv4i_span spans[DCNV4I_MAX_BUFFERS]) {
     const dcnv4_buffer *const workspace = &buffers->workspace;
@@ -156,7 +156,8 @@ static void list_spans(const dcnv4i_gpu_program *p, dcnv4_pass pass, const dcnv4
     }
 }
 
-/* Whether every tensor that the pass accesses in vectors begins at a multiple of DCNV4I_ALIGNMENT; scratch always does. */
+/* Whether every tensor that the pass accesses in vectors begins at a multiple of DCNV4I_ALIGNMENT; scratch always
+ * does. */
 static bool are_aligned(const dcnv4i_gpu_program *p, dcnv4_pass pass, const dcnv4i_buffers *buffers) {
     uintptr_t bits = 0;
     for (int i = 0; i < p->problem->op->tensor_count; ++i)
@@ -191,7 +192,7 @@ dcnv4_status dcnv4i_gpu_roofline_run(const void *program, dcnv4_pass pass, dcnv4
     return dcnv4i_roofline_start(program, pass, floor, buffers, stream);
 }
 
-/* ---- Memory --------------------------------------------------------------------------------------------------------- */
+/* ---- Memory ------------------------------------------------------------------------------------------------------ */
 
 dcnv4_status dcnv4i_gpu_buffer_create(void *gpu, size_t length, void **handle) {
     const dcnv4i_gpu *g = gpu;

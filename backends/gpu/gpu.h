@@ -1,13 +1,12 @@
-/* What all backends for devices that compile share: the functions of core/backend.h, over a driver. `gpu` is a dcnv4i_gpu,
- * `program` a dcnv4i_gpu_program. */
+/* Shared by all backends that compile kernels at run time: the functions of core/backend.h, over a driver. `gpu` is a
+ * dcnv4i_gpu, `program` a dcnv4i_gpu_program. */
 #ifndef DCNV4I_GPU_H
 #define DCNV4I_GPU_H
 
 #include "../../core/backend.h"
 #include "program.h"
 
-/* Takes over an open device of a driver's, also after a failure, when it has been closed. *identity lives as long as the
- * device. */
+/* Takes ownership of a driver's open device, and closes it on failure. *identity must live as long as the device. */
 dcnv4_status dcnv4i_gpu_open(const dcnv4i_driver *driver, void *device, const dcnv4i_limits *limits,
                              const dcnv4i_identity *identity, void **gpu);
 

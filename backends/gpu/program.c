@@ -18,7 +18,7 @@ void dcnv4i_program_add_workspace(dcnv4i_gpu_program *program, dcnv4_pass pass, 
         program->workspace[pass] = bytes + DCNV4I_SCRATCH_ALIGNMENT - 1;
 }
 
-/* A grid of work-groups has an end; what would not fit is refused here, not when it is launched. */
+/* Launches have a maximum size; a pass that exceeds it is refused here, not when it is launched. */
 static dcnv4_status check_steps(const dcnv4i_limits *limits, const dcnv4i_steps *all) {
     for (const dcnv4i_step *s = all->step; s < all->step + DCNV4I_MAX_STEPS; ++s)
         if ((limits->groups > 0 && s->groups > limits->groups) ||

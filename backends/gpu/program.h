@@ -1,4 +1,4 @@
-/* A problem made ready on a device that compiles, whatever the operator: the launches of each pass, but for the buffers. */
+/* Any operator's program on a device with run-time compilation: the launches of each pass, without the buffers. */
 #ifndef DCNV4I_PROGRAM_H
 #define DCNV4I_PROGRAM_H
 
@@ -14,8 +14,8 @@ typedef struct dcnv4i_gpu {
     dcnv4i_module_store modules;
 } dcnv4i_gpu;
 
-/* The most of a pass; the id of the first scratch buffer in a kernel's list; where scratch begins, and the slack of a workspace,
- * which may start anywhere. */
+/* Limits for a pass; the id of the first scratch buffer in a kernel's list; the alignment of scratch, for which a
+ * workspace, which may start anywhere, has slack. */
 enum {
     DCNV4I_MAX_STEPS = 4,
     DCNV4I_MAX_SCRATCH = 2,
@@ -23,7 +23,7 @@ enum {
     DCNV4I_SCRATCH_ALIGNMENT = 64
 };
 
-/* A launch but for its buffers. The signature says which of the numbers its kernel is passed. */
+/* A launch without its buffers. The signature says which of the numbers its kernel is passed. */
 typedef struct dcnv4i_step {
     void *kernel;
     int64_t groups, work_group; /* no groups: there is no such launch */
@@ -31,7 +31,8 @@ typedef struct dcnv4i_step {
     int64_t numbers[DCNV4I_MAX_NUMBERS];
 } dcnv4i_step;
 
-/* Part of the workspace: a multiple of DCNV4I_SCRATCH_ALIGNMENT bytes, but for the last; elements of item bytes. */
+/* A piece of the workspace with elements of item bytes. bytes is a multiple of DCNV4I_SCRATCH_ALIGNMENT, except in the
+ * last. */
 typedef struct dcnv4i_scratch {
     size_t bytes, item;
 } dcnv4i_scratch;
@@ -42,16 +43,16 @@ typedef struct dcnv4i_steps {
     dcnv4i_scratch scratch[DCNV4I_MAX_SCRATCH]; /* one after the other */
 } dcnv4i_steps;
 
-/* A kernel that a program has, for those who ask. */
+/* A kernel of a program, for kernel_info. */
 typedef struct dcnv4i_listed {
     const dcnv4i_module *module;
-    int kernel; /* its number there */
+    int kernel; /* its number in the module */
     bool aligned, atomic;
 } dcnv4i_listed;
 
 struct dcnv4i_gpu_operator;
 
-/* An operator's own program may begin with one. */
+/* An operator's own program may begin with this. */
 typedef struct dcnv4i_gpu_program {
     dcnv4i_gpu *gpu;
     const struct dcnv4i_gpu_operator *op;
@@ -63,25 +64,25 @@ typedef struct dcnv4i_gpu_program {
     int kernel_count;
 } dcnv4i_gpu_program;
 
-/* What bounds the loads of a pass: 4·cells loads of vectors of a tensor for each of so many items, whose sum would go to
- * another. */
+/* The loads of a pass, for its roofline kernel: 4·cells vector loads from one tensor for each item, with a sum that
+ * would be written to another. */
 typedef struct dcnv4i_loads {
-    int from, to; /* tensors */
+    int from, to; /* tensor numbers */
     int64_t cells;
-    int64_t channels; /* in all: items are of one access each */
+    int64_t channels; /* of all pixels; an item is one vector access of these */
 } dcnv4i_loads;
 
-/* An operator's part of this backend. `part` is one of the operator's. */
+/* An operator's functions for this backend. `part` is one of the operator's parts. */
 typedef struct dcnv4i_gpu_operator {
     const dcnv4i_operator *op;
     unsigned vectors[DCNV4I_PASSES]; /* tensors that a pass accesses in vectors: bit i for tensor number i */
 
-    /* Makes a program; for free(). *program is set on success alone. */
+    /* Makes a program, for free(). *program is set only on success. */
     dcnv4_status (*create)(dcnv4i_gpu *gpu, const dcnv4i_problem *problem, dcnv4i_gpu_program **program);
     dcnv4i_loads (*loads)(const dcnv4i_problem *problem, dcnv4_pass pass);
     int32_t (*dtype)(const dcnv4i_problem *problem); /* of the tensors that loads names */
 
-    /* (optional) The ways to do a part, see core/backend.h. */
+    /* (optional) The tactics for a part, see core/backend.h. */
     int64_t (*tactic_count)(const dcnv4i_gpu_program *program, int part);
     void (*tactic_info)(const dcnv4i_gpu_program *program, int part, int64_t index, dcnv4_tactic_info *info);
     dcnv4_status (*tactic_create)(const dcnv4i_gpu_program *program, const dcnv4i_problem *problem, int part,
@@ -89,16 +90,16 @@ typedef struct dcnv4i_gpu_operator {
     dcnv4_status (*tactic_save)(const dcnv4i_gpu_program *program, int part, int64_t index);
 } dcnv4i_gpu_operator;
 
-/* Work-items of a work-group of the kernels that have no tile: a power of two. */
+/* Work-group size of the kernels that have no tile: a power of two. */
 int64_t dcnv4i_flat_group(const dcnv4i_limits *limits);
 
-/* Bytes: what the widest access needs, of 8 float32 sums. */
+/* Alignment in bytes that the widest access, of 8 float32 sums, needs. */
 enum { DCNV4I_ALIGNMENT = 32 };
 
-/* Adds what is asked of a workspace for these steps to what is asked of it already. */
+/* Enlarges the workspace of a pass to what these steps need, if it is smaller. */
 void dcnv4i_program_add_workspace(dcnv4i_gpu_program *program, dcnv4_pass pass, const dcnv4i_steps *steps);
 
-/* Refuses what would not fit a launch on this device. */
+/* DCNV4_UNSUPPORTED if a launch is too large for this device. */
 dcnv4_status dcnv4i_program_check_launches(const dcnv4i_gpu_program *program);
 
 #endif

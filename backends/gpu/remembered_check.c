@@ -1,5 +1,5 @@
-/* An outcome holds for a device, its driver, how kernels are shaped for it, this library with its kernels' texts, and what is
- * compared: where one of them is another, so is the key, and nothing is found. */
+/* An outcome holds for a device, its driver, the limits that its kernels are made for, this library with its kernels'
+ * texts, and the version of the comparison. All are in the key, so that no outcome is found after one changes. */
 #include "remembered_check.h"
 #include "runtime/cache.h"
 #include "runtime/kernel_text.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An entry: one of these, the second followed by what differed. */
+/* An entry is one of these; the second is followed by a message about what differed. */
 static const char right_entry[] = "right", wrong_entry[] = "wrong: ";
 
 /* NULL if there is no memory. */
@@ -46,9 +46,9 @@ static dcnv4i_checked read_entry(const char *folder, const char *key, char messa
     return outcome;
 }
 
-/* ---- This process's memory ------------------------------------------------------------------------------------------ */
+/* ---- This process's memory --------------------------------------------------------------------------------------- */
 
-/* More devices than a machine has; where there are more still, the oldest is forgotten, and checked again. */
+/* More devices than a machine has; with even more, the oldest outcome is dropped and its device checked again. */
 enum { PLACES = 16 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -81,7 +81,7 @@ static dcnv4i_checked find_in_process(const char *key, char message[DCNV4I_CHECK
     return outcome;
 }
 
-/* ---- Both ----------------------------------------------------------------------------------------------------------- */
+/* ---- Both -------------------------------------------------------------------------------------------------------- */
 
 static dcnv4i_checked look_up(const char *folder, const char *machine, const dcnv4i_limits *limits,
                               char message[DCNV4I_CHECK_MESSAGE]) {

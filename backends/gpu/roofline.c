@@ -4,7 +4,7 @@
 #include "runtime/kernel_text.h"
 #include "runtime/text.h"
 
-/* What the loads are taken from: less than any first-level cache. */
+/* Size of the data that loads are taken from: less than any first-level cache. */
 enum { LOADED_BYTES = 16384 };
 
 /* The buffers and numbers of the kernels' lists. */
@@ -37,16 +37,16 @@ static const dcnv4i_signature signatures[KERNELS] = {
     {"ROOFLINE_LOADS", sizeof loads_list, loads_list},
 };
 
-/* What a kernel is passed, and for how many work-items it is. */
+/* A kernel's arguments and number of work-items. */
 typedef struct task {
     const dcnv4i_gpu_program *program;
     const dcnv4i_buffers *given;
     size_t item;    /* bytes of an element */
-    int64_t access; /* elements of one */
+    int64_t access; /* elements of one vector access */
     dcnv4i_span buffers[DCNV4I_MAX_BUFFERS];
     int64_t numbers[DCNV4I_MAX_NUMBERS];
     int64_t items;
-    uintptr_t begins; /* the bits of where its buffers begin */
+    uintptr_t begins; /* bitwise or of the addresses at which its buffers begin */
 } task;
 
 static void pass_tensor(task *t, int to, int tensor) {
@@ -59,8 +59,8 @@ static int64_t vectors_of(const task *t, int tensor) {
     return (int64_t)(t->program->problem->tensors[tensor].bytes / t->item) / t->access;
 }
 
-/* The tensors of a role, one after the other. Where a pass has fewer than the kernel, unused parameters repeat the last, with
- * length 0. */
+/* Passes the tensors of a role, in order. If a pass has fewer of them than the kernel has parameters, the unused ones
+ * repeat the last tensor with length 0. */
 static void pass_role(task *t, unsigned tensors, int first, int count) {
     int last = 0;
     for (int i = 0, tensor = 0; i < count; ++i, ++tensor) {
@@ -74,7 +74,7 @@ static void pass_role(task *t, unsigned tensors, int first, int count) {
     }
 }
 
-/* A work-item has as many loads as a lane of forward: the corners of a block's points. */
+/* A work-item makes as many loads as a lane of forward: one for each corner of a block's points. */
 static void pass_loads(task *t, dcnv4_pass pass) {
     const dcnv4i_loads loads = t->program->op->loads(t->program->problem, pass);
     const int64_t most = LOADED_BYTES / (int64_t)t->item / t->access;

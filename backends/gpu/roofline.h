@@ -1,10 +1,10 @@
-/* What bounds a pass on its device, to be timed beside it: kernels of their own that read or load as much, and compute nothing. */
+/* Roofline kernels, to be timed beside a pass: they access or load as much and compute nothing. */
 #ifndef DCNV4I_ROOFLINE_H
 #define DCNV4I_ROOFLINE_H
 
 #include "program.h"
 
-/* Starts it on a program's buffers; the first call of a dtype on a device compiles. */
+/* Starts one on a program's buffers; the first call for a dtype on a device compiles. */
 dcnv4_status dcnv4i_roofline_start(const dcnv4i_gpu_program *program, dcnv4_pass pass, dcnv4_roofline floor,
                                    const dcnv4i_buffers *buffers, void *stream);
 

@@ -1,6 +1,6 @@
-/* A choice holds for a layer, not for an image: kernels depend on nothing else, and a new image size compiles nothing. It
- * holds for the device, the driver, the kernels' texts and the defaults that it was measured on and against: where one of
- * them is another, so is the key, and nothing is found. */
+/* A choice holds for a layer with any image size: kernels depend only on the layer, and a new image size compiles
+ * nothing. The key has the device, driver and kernels' texts that the choice was measured with and the defaults that it
+ * was measured against: after one changes, the choice is not found. */
 #include "choices.h"
 #include "../runtime/cache.h"
 #include "tactics.h"
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a file says of a part: whether there is a choice, and its numbers. */
+/* A part's record in a file: whether there is a choice, and its numbers. */
 enum { NUMBERS = 12 };
 
 typedef struct record {
@@ -30,9 +30,9 @@ static dcnv4i_geometry unpack(const record *from) {
                              n[9], n[10], n[11], 1,    false, false};
 }
 
-/* ---- Keys ----------------------------------------------------------------------------------------------------------- */
+/* ---- Keys -------------------------------------------------------------------------------------------------------- */
 
-/* What the choice is made against: the layer, the kernels' texts, and the defaults. */
+/* The part of the key that is hashed: the layer, the kernels' texts, and the defaults. */
 static char *describe(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem) {
     enum { ROOM = 512 };
     char *const layer = dcnv4i_deform_conv_layer(problem);
@@ -70,9 +70,9 @@ static char *key_of(const dcnv4i_module_store *store, const dcnv4i_limits *limit
     return key;
 }
 
-/* ---- Files ---------------------------------------------------------------------------------------------------------- */
+/* ---- Files ------------------------------------------------------------------------------------------------------- */
 
-/* What an entry says, legal or not; without an entry, of every right length, nothing. */
+/* Reads an entry's records, legal or not; all zeros if there is no entry of the right size. */
 static void read_records(const dcnv4i_module_store *store, const char *key, record records[DCNV4I_DEFORM_CONV_PARTS]) {
     size_t size = 0;
     void *const bytes = dcnv4i_cache_read(store->folder, DCNV4I_CACHE_CHOICE, key, &size);
@@ -102,7 +102,7 @@ dcnv4i_choices dcnv4i_choices_read(const dcnv4i_module_store *store, const dcnv4
     return choices;
 }
 
-/* Whether the entry is now as it was meant to be. */
+/* Writes the records, or removes the entry if no part has a choice; returns whether reading it back agrees. */
 static bool replace(const dcnv4i_module_store *store, const char *key, const record records[DCNV4I_DEFORM_CONV_PARTS]) {
     record now[DCNV4I_DEFORM_CONV_PARTS];
     bool any = false;

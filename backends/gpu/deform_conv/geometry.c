@@ -20,8 +20,8 @@ static int64_t power_below(int64_t number) {
     return power;
 }
 
-/* Whether an element's number may not fit 32 bits, or a position before its offset, in pixels, not a float32. One bit is kept
- * free for the corner below and right of the last pixel, one for the sign. */
+/* Whether an element index may not fit 32 bits, or a position in pixels, before its offset, not a float32. One bit is
+ * kept free for the corner below and right of the last pixel, one for the sign. */
 static bool needs_64_bits(const dcnv4i_deform_conv *problem) {
     const dcnv4_problem *p = &problem->params;
     const int64_t most = INT64_C(1) << 30, farthest = INT64_C(1) << 23;
@@ -59,7 +59,7 @@ static bool rows_allow(const dcnv4i_deform_conv *problem, dcnv4_part part, int64
     return problem->params.group_channels % width == 0;
 }
 
-/* A GPU's accesses are of 16 bytes, where the rows' alignment allows; a CPU's vectors need none. */
+/* A GPU accesses 16 bytes at a time where the rows' alignment allows; a CPU's vectors need no alignment. */
 static int32_t vector_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part) {
     int64_t width = limits->cpu ? 16 : 16 / (int64_t)problem->item;
     while (limits->cpu ? problem->params.group_channels % width != 0 : !rows_allow(problem, part, width))
@@ -67,14 +67,14 @@ static int32_t vector_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *
     return (int32_t)width;
 }
 
-/* A work-item has all channels of a tile's blocks, or, in forward, up to 64 of them: run by run, or, where there is none, a
- * block. */
+/* A work-item processes all channels of its blocks, or, in forward, up to 64 of them: its tile run by run, or a single
+ * block where there are no runs. */
 static void plan_for_cpu(dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem) {
     enum { RUN = 8, MAX_ROUND_POINTS = 16 };
     const int64_t depth = problem->params.group_channels, points = problem->points;
     geometry->lanes = 1;
     geometry->vectors = (int32_t)smaller(blocks_of(depth, geometry->vector), 4);
-    geometry->run = geometry->wide || points == 0 ? 1 : RUN; /* vectors of points have 32 bits for a number */
+    geometry->run = geometry->wide || points == 0 ? 1 : RUN; /* runs have 32-bit vectors of indices */
     if (points > 0)
         geometry->round_points = (int32_t)blocks_of(points, blocks_of(points, MAX_ROUND_POINTS));
     const int64_t items = geometry->run > 1 ? 16 : 64;
@@ -83,8 +83,9 @@ static void plan_for_cpu(dcnv4i_geometry *geometry, const dcnv4i_deform_conv *pr
     geometry->tile_h = 1;
 }
 
-/* As many lanes as a block's vectors fill, up to a number, so that neighbouring lanes read neighbouring addresses; a tile of
- * one group's pixels, as square as the rest of the work-group allows, since neighbouring pixels read the same rows. */
+/* As many lanes as a block has vectors, up to most_lanes, so that neighbouring lanes read neighbouring addresses. A
+ * tile has one group's pixels and is as square as the rest of the work-group allows, since neighbouring pixels read the
+ * same rows. */
 static void plan_for_gpu(dcnv4i_geometry *geometry, const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem,
                          int64_t most_lanes, int64_t most_items) {
     const int64_t vectors = blocks_of(problem->params.group_channels, geometry->vector);
@@ -103,19 +104,20 @@ static int64_t index_size(const dcnv4i_geometry *geometry) {
     return geometry->wide ? 8 : 4;
 }
 
-/* Bytes of local memory that owned tiles need beside their hits, and for each of these. */
+/* Bytes of local memory that owned tiles need: a fixed size, and the size of each hit. */
 static int64_t tile_fixed(const dcnv4i_geometry *geometry) {
     const int64_t items = (int64_t)geometry->tile_h * geometry->tile_w * geometry->lanes;
     const int64_t rows = geometry->tile_h + 1, cells = rows * (geometry->tile_w + 1);
-    return 4 * (rows + 2 * cells + 3) + items * (4 + 2 * index_size(geometry)) + 64; /* and what alignment takes */
+    return 4 * (rows + 2 * cells + 3) + items * (4 + 2 * index_size(geometry)) + 64; /* 64: for alignment */
 }
 
 static int64_t tile_hit(const dcnv4i_geometry *geometry) {
     return 4 * 4 + 4 + 3 * index_size(geometry);
 }
 
-/* Few lanes with several vectors make large tiles, which look through fewer points that are not theirs. Where the local
- * memory of a device serves several work-groups (64 KiB on AMD's) two should fit. Chunks are small, to be told apart. */
+/* Few lanes with several vectors make large tiles, which test fewer points that are not theirs. Where the local memory
+ * of a device serves several work-groups (64 KiB on AMD's), two should fit. Chunks are small, so that the bounds of few
+ * overlap a tile. */
 static void plan_scatter(dcnv4i_geometry *geometry, const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem) {
     enum { MOST_HITS = 1024, MOST_POINTS = 4096 };
     const int64_t items = (int64_t)geometry->tile_h * geometry->tile_w * geometry->lanes;
@@ -129,8 +131,8 @@ static void plan_scatter(dcnv4i_geometry *geometry, const dcnv4i_limits *limits,
         geometry->scatter = problem->params.deterministic ? DCNV4I_SCATTER_BANDS : DCNV4I_SCATTER_ATOMIC;
 }
 
-/* Samples are staged where lanes share them: as many points at a time as half of the local memory holds, so that a second
- * work-group has the other half, and the rounds are alike. */
+/* Samples are staged where lanes share them: as many points at a time as fit half of the local memory, which leaves the
+ * other half to a second work-group; then the points are divided evenly among the rounds. */
 static void plan_staging(dcnv4i_geometry *geometry, const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem,
                          dcnv4_part part) {
     int64_t most = smaller(problem->points, 16);
@@ -155,7 +157,7 @@ dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_def
     } else {
         plan_for_gpu(&geometry, limits, problem, 8, part == DCNV4_PART_OUTPUT ? 256 : 128);
         plan_staging(&geometry, limits, problem, part);
-        /* Lanes add up what each has of a point in local memory: where there is too little, a block has one. */
+        /* Lanes sum up a point's gradients in local memory: where that is too small, a block has one lane. */
         if (part == DCNV4_PART_GRAD_OFFSET_MASK && !geometry.staged)
             plan_for_gpu(&geometry, limits, problem, 1, 128);
     }
@@ -199,7 +201,7 @@ dcnv4i_grid dcnv4i_geometry_tiles(const dcnv4i_geometry *geometry, const dcnv4i_
     };
 }
 
-/* Tiles of all images, groups and channel parts. */
+/* Tiles of all images, groups and ranges of channels. */
 static int64_t tiles_of(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem, dcnv4_part part) {
     const dcnv4_problem *p = &problem->params;
     const int64_t each = (int64_t)geometry->vector * geometry->lanes * geometry->vectors;
@@ -232,8 +234,8 @@ int64_t dcnv4i_reciprocal(int64_t divisor) {
     return shift << 32 | blocks_of(INT64_C(1) << (31 + shift), divisor);
 }
 
-/* On a CPU each share works on a copy of its own, one group after the other: twice as many as keep all units busy even out
- * what disturbs some of them. On a GPU a work-group has one group's channels. */
+/* On a CPU each share works on a copy of its own, one group after the other: twice as many work-groups as keep all
+ * units busy even out delays of some units. On a GPU a work-group has one group's channels. */
 dcnv4i_cuts dcnv4i_cuts_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem) {
     const int64_t groups = problem->params.groups;
     if (problem->base.tensors[DCNV4I_VALUE].pixels == 0)

@@ -5,29 +5,30 @@
 #include "../../../core/deform_conv_problem.h"
 #include "../program.h"
 
-/* The parts of the operator (dcnv4_part). Each has a geometry of its own; those with the same one are compiled together. */
+/* The parts of the operator (dcnv4_part). Each has a geometry of its own; those with the same one are compiled
+ * together. */
 enum { DCNV4I_DEFORM_CONV_PARTS = 3 };
 
-/* Who adds up grad_value. */
+/* How grad_value is summed. */
 typedef enum dcnv4i_scatter {
     DCNV4I_SCATTER_BANDS = 0,  /* a work-group owns a band of rows of value; for CPUs */
     DCNV4I_SCATTER_TILES = 1,  /* a work-group owns a tile of value; for GPUs */
     DCNV4I_SCATTER_ATOMIC = 2, /* each block adds to the pixels that it touches */
 } dcnv4i_scatter;
 
-/* How a part's kernels share out the work; constants of its program, so nothing here depends on N, H and W. A block is one
- * group of one output pixel. */
+/* How a part's kernels divide the work. These are compile-time constants of the kernels, so nothing here depends on N,
+ * H and W. A block is one group of one output pixel. */
 typedef struct dcnv4i_geometry {
     int32_t vector;                      /* channels of one access: 1, 2, 4, 8 or 16, a divisor of D */
     int32_t lanes;                       /* work-items that share a block */
     int32_t vectors;                     /* forward, tiles: vectors that one work-item sums up in registers */
-    int32_t tile_h, tile_w, tile_groups; /* blocks of a work-group; of value, with tiles */
+    int32_t tile_h, tile_w, tile_groups; /* blocks of a work-group; with owned tiles, pixels of value */
     int32_t round_points;                /* points of a block that are staged at a time */
     bool staged;                         /* samples go through local memory, computed once for all lanes */
     dcnv4i_scatter scatter;
     int32_t hits;             /* tiles: points that a work-group collects before it adds them up */
     int32_t chunk_h, chunk_w; /* tiles: output pixels whose bounds are tested together */
-    int32_t run;              /* on a CPU: neighbouring pixels of a row whose samples are found together; else 1 */
+    int32_t run;              /* on a CPU: neighbouring pixels of a row whose samples are computed together; else 1 */
     bool wide;                /* element numbers need 64 bits */
     bool aligned;             /* every vector access is at a multiple of its size */
 } dcnv4i_geometry;
@@ -38,12 +39,12 @@ bool dcnv4i_geometry_equal(const dcnv4i_geometry *a, const dcnv4i_geometry *b);
 dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part,
                                    bool aligned);
 
-/* Bytes of it that a work-group of the part's main kernel takes, at most. */
+/* Maximum bytes of local memory of a work-group of the part's main kernel. */
 int64_t dcnv4i_geometry_local_memory(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem,
                                      dcnv4_part part);
 
-/* Into how many bands the rows of an image are cut, and into how many shares the groups, for owned scatter: as many as keep
- * all units busy. */
+/* For the scatter in bands: how many bands the rows of an image are divided into, and how many shares the groups;
+ * enough to keep all units busy. */
 typedef struct dcnv4i_cuts {
     int64_t bands, shares;
 } dcnv4i_cuts;
@@ -54,7 +55,7 @@ dcnv4i_cuts dcnv4i_cuts_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv
 int64_t dcnv4i_geometry_groups(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem, dcnv4_part part,
                                dcnv4i_cuts cuts);
 
-/* What covers an image of output, or with tiles one of value. */
+/* The tiles or chunks that cover an image of output, or, for owned tiles, of value. */
 typedef struct dcnv4i_grid {
     int64_t rows, columns;
 } dcnv4i_grid;
@@ -64,8 +65,8 @@ dcnv4i_grid dcnv4i_geometry_tiles(const dcnv4i_geometry *geometry, const dcnv4i_
 /* With tiles: chunks of output. */
 dcnv4i_grid dcnv4i_geometry_chunks(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem);
 
-/* By what kernels divide numbers from 0 to 2³¹ − 1: with s = ⌈log₂ divisor⌉, ⌈2^(31 + s) / divisor⌉ in the lower 32 bits and s
- * in the upper ones (Granlund and Montgomery, 1994). 0 where the divisor is not from 1 to 2³¹ − 1. */
+/* The reciprocal by which kernels divide numbers from 0 to 2³¹ − 1: with s = ⌈log₂ divisor⌉, ⌈2^(31 + s) / divisor⌉ in
+ * the lower 32 bits and s in the upper ones (Granlund and Montgomery, 1994). 0 for divisors beyond 1 to INT32_MAX. */
 int64_t dcnv4i_reciprocal(int64_t divisor);
 
 #endif

@@ -31,7 +31,7 @@ static dcnv4_status allocate(dcnv4i_deform_conv_program **made) {
                  : dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a program of %zu bytes", sizeof **made);
 }
 
-/* Hands over a program that was made with this status, or frees it. */
+/* Hands over a program if it was made (status); otherwise frees it. */
 static dcnv4_status hand_over(dcnv4i_deform_conv_program *made, dcnv4_status status, dcnv4i_gpu_program **result) {
     if (status == DCNV4_SUCCESS)
         *result = &made->base;
@@ -51,7 +51,7 @@ static dcnv4_status create(dcnv4i_gpu *gpu, const dcnv4i_problem *base, dcnv4i_g
         return status;
     const dcnv4i_choices choices = dcnv4i_choices_read(&gpu->modules, &gpu->limits, problem);
     status = dcnv4i_passes_make(made, gpu, problem, &choices, DCNV4I_DEFORM_CONV_PARTS);
-    /* A choice may ask for kernels that cannot be had, where the compiler is forbidden and the folder has the defaults'. */
+    /* A choice may need kernels that are unavailable: without a compiler, the cache may have only the defaults'. */
     if (status != DCNV4_SUCCESS && choices.any)
         status = dcnv4i_passes_make(made, gpu, problem, &defaults, DCNV4I_DEFORM_CONV_PARTS);
     return hand_over(made, status, result);

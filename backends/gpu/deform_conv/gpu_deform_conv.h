@@ -1,4 +1,4 @@
-/* DCNv4 on devices that compile. */
+/* DCNv4 on devices with run-time compilation. */
 #ifndef DCNV4I_GPU_DEFORM_CONV_H
 #define DCNV4I_GPU_DEFORM_CONV_H
 

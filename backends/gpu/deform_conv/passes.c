@@ -13,7 +13,7 @@ enum {
 };
 _Static_assert(STEPS <= (int)DCNV4I_MAX_STEPS, "too many steps");
 
-/* The parts of the workspace. */
+/* The scratch buffers of the workspace. */
 enum { SCRATCH_SUMS, SCRATCH_BOUNDS };
 
 static const dcnv4i_cuts no_cuts = {1, 1};
@@ -48,7 +48,7 @@ dcnv4i_geometry dcnv4i_passes_geometry(const dcnv4i_deform_conv_program *program
     return chosen;
 }
 
-/* On a CPU, parts of one geometry have one kernel for grad_offset_mask and grad_value. */
+/* On a CPU, one kernel computes grad_offset_mask and grad_value if their geometries are the same. */
 static bool does_both(const dcnv4i_deform_conv_program *made) {
     const dcnv4i_geometry points = dcnv4i_passes_geometry(made, DCNV4_PART_GRAD_OFFSET_MASK, false);
     const dcnv4i_geometry scatter = dcnv4i_passes_geometry(made, DCNV4_PART_GRAD_VALUE, false);
@@ -56,7 +56,7 @@ static bool does_both(const dcnv4i_deform_conv_program *made) {
            dcnv4i_geometry_equal(&points, &scatter);
 }
 
-/* A part comes with the others that this plan has and that share its geometry. */
+/* Gets a part's module, which also has the plan's other parts with the same geometry. */
 static dcnv4_status get_part(dcnv4i_deform_conv_program *made, dcnv4_part id, bool aligned, part *got) {
     const dcnv4i_limits *limits = &made->base.gpu->limits;
     dcnv4i_part_set parts = 0;
@@ -79,7 +79,7 @@ static int64_t tile_work_group(const dcnv4i_geometry *geometry) {
                              : (int64_t)geometry->tile_h * geometry->tile_w * geometry->tile_groups * geometry->lanes;
 }
 
-/* A launch, with all numbers that its kernel may be passed. */
+/* Sets a launch, with all numbers that its kernel may be passed. */
 static void set_step(const dcnv4i_deform_conv_program *made, const part *p, dcnv4i_steps *to, int id,
                      dcnv4i_kernel kernel, dcnv4i_signature_id signature, int64_t groups, int64_t work_group) {
     const dcnv4i_deform_conv *problem = made->problem;
@@ -130,7 +130,7 @@ static void add_owned_scatter(dcnv4i_deform_conv_program *made, const part *p, d
     const dcnv4i_cuts cuts = dcnv4i_cuts_of(&made->base.gpu->limits, problem);
     const int64_t rows = cuts.bands > 1 ? problem->params.batch * problem->output_height : 0;
     set_step(made, p, to, STEP_BEFORE, DCNV4I_KERNEL_BOUNDS, DCNV4I_SIGNATURE_BOUNDS_BANDS, rows, 1);
-    /* Without value there are still gradients of points: zeros. */
+    /* If value is empty, the gradients of points are still written: zeros. */
     if (p->module->kernels[DCNV4I_KERNEL_BOTH])
         set_step(made, p, to, STEP_SCATTER, DCNV4I_KERNEL_BOTH, DCNV4I_SIGNATURE_BOTH,
                  problem->params.batch * cuts.bands * cuts.shares, 1);
@@ -163,7 +163,8 @@ static void add_atomic_scatter(dcnv4i_deform_conv_program *made, const part *p, 
         set_step(made, p, to, STEP_AFTER, DCNV4I_KERNEL_CONVERT, DCNV4I_SIGNATURE_CONVERT, flat_groups, flat);
 }
 
-/* Numbers of the workspace that are float32 sums; on a CPU that does both at once, copies of value lie between them. */
+/* Count of float32 numbers in SCRATCH_SUMS: sums of grad_value; where one kernel does both parts on a CPU, interleaved
+ * with copies of value. */
 static size_t sums_of(const dcnv4i_deform_conv_program *made, const part *p) {
     const dcnv4_problem *asked = &made->problem->params;
     const int64_t pixels = made->problem->base.tensors[DCNV4I_VALUE].pixels;
@@ -215,7 +216,7 @@ dcnv4_status dcnv4i_passes_make(dcnv4i_deform_conv_program *made, dcnv4i_gpu *gp
     made->problem = problem;
     made->choices = *choices;
     made->only = only;
-    /* A tactic is for comparing times: half of the compiling is spared. */
+    /* A tactic's program is for timing: it saves compiling kernels for unaligned buffers. */
     made->base.has[false] = cpu || only == DCNV4I_DEFORM_CONV_PARTS;
     made->base.has[true] = !cpu;
     dcnv4_status status = DCNV4_SUCCESS;

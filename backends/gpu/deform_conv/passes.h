@@ -1,4 +1,4 @@
-/* What the passes of a program launch, but for the buffers. */
+/* The launches of a program's passes, without the buffers. */
 #ifndef DCNV4I_PASSES_H
 #define DCNV4I_PASSES_H
 
@@ -9,10 +9,10 @@ typedef struct dcnv4i_deform_conv_program {
     dcnv4i_gpu_program base;
     const dcnv4i_deform_conv *problem;
     dcnv4i_choices choices; /* instead of the defaults */
-    int only;               /* the one part that there is; DCNV4I_DEFORM_CONV_PARTS: all that the problem has */
+    int only;               /* the only part; or DCNV4I_DEFORM_CONV_PARTS: all parts of the problem */
 } dcnv4i_deform_conv_program;
 
-/* Fills in *made: with these choices, and `only` one part or, as DCNV4I_DEFORM_CONV_PARTS, all that the problem has. */
+/* Fills in *made, with these choices; `only` is as in the struct. */
 dcnv4_status dcnv4i_passes_make(dcnv4i_deform_conv_program *made, dcnv4i_gpu *gpu, const dcnv4i_deform_conv *problem,
                                 const dcnv4i_choices *choices, int only);
 

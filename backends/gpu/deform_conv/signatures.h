@@ -1,4 +1,4 @@
-/* What DCNv4's kernels are passed, in the order of the lists that their texts are made from. */
+/* The arguments of DCNv4's kernels, from the same lists as in their texts. */
 #ifndef DCNV4I_SIGNATURES_H
 #define DCNV4I_SIGNATURES_H
 
@@ -15,7 +15,7 @@ enum {
     DCNV4I_BUFFER_GRAD_OUTPUT = DCNV4I_GRAD_OUTPUT,
     DCNV4I_BUFFER_GRAD_VALUE = DCNV4I_GRAD_VALUE,
     DCNV4I_BUFFER_GRAD_OFFSET_MASK = DCNV4I_GRAD_OFFSET_MASK,
-    DCNV4I_BUFFER_SUMS = DCNV4I_BUFFER_SCRATCH, /* float32 sums of grad_value, or copies of value between them */
+    DCNV4I_BUFFER_SUMS = DCNV4I_BUFFER_SCRATCH, /* float32 sums of grad_value, or these and copies of value */
     DCNV4I_BUFFER_BOUNDS /* the rows and columns that points of output rows, or of chunks, touch */
 };
 

@@ -2,7 +2,7 @@
 #include "../runtime/kernel_text.h"
 #include "../runtime/text.h"
 
-/* ---- The constants, as text ------------------------------------------------------------------------------------------ */
+/* ---- The constants, as text -------------------------------------------------------------------------------------- */
 
 static void define_layer(dcnv4i_text *to, const dcnv4i_deform_conv *problem) {
     const dcnv4_problem *p = &problem->params;
@@ -105,13 +105,13 @@ char *dcnv4i_deform_conv_layer(const dcnv4i_deform_conv *problem) {
     return layer.bytes;
 }
 
-/* ---- Texts and kernels ----------------------------------------------------------------------------------------------- */
+/* ---- Texts and kernels ------------------------------------------------------------------------------------------- */
 
 static void add(const char ***next, const char *text) {
     *(*next)++ = text;
 }
 
-/* Each way of a part is a text of its own, after what it shares with the others. */
+/* Each variant of a part is a text of its own, after the texts that the variants share. */
 static void add_forward(const char ***next, const dcnv4i_geometry *geometry) {
     add(next, dcnv4i_kernel_gather);
     if (geometry->run > 1 || geometry->staged)

@@ -1,5 +1,5 @@
-/* From a layer, a device's limits and a geometry to the module with a part's kernels. It depends on what a layer fixes alone,
- * so that plans for other image sizes share it. */
+/* The recipe of a part's kernels, from a layer, a device's limits and a geometry. It does not depend on the image size,
+ * so that plans for other sizes share the module. */
 #ifndef DCNV4I_SOURCE_H
 #define DCNV4I_SOURCE_H
 
@@ -24,7 +24,7 @@ typedef unsigned dcnv4i_part_set;
 dcnv4i_recipe dcnv4i_deform_conv_recipe(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem,
                                         dcnv4i_part_set parts, const dcnv4i_geometry *geometry);
 
-/* What of a problem its modules depend on, as text for free(); NULL if there is no memory. */
+/* What a problem's modules depend on, as text, for free(); NULL if there is no memory. */
 char *dcnv4i_deform_conv_layer(const dcnv4i_deform_conv *problem);
 
 #endif

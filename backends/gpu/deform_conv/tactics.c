@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-/* ---- What is possible ----------------------------------------------------------------------------------------------- */
+/* ---- What is possible -------------------------------------------------------------------------------------------- */
 
 static bool is_power(int64_t number) {
     return number >= 1 && (number & (number - 1)) == 0;
@@ -16,7 +16,7 @@ static int64_t items_of(const dcnv4i_geometry *g) {
     return (int64_t)g->tile_h * g->tile_w * g->tile_groups * g->lanes;
 }
 
-/* Each number by itself: none of the products below overflows. */
+/* Checks each number by itself, so that none of the products below overflows. */
 static bool in_range(const dcnv4i_geometry *g, const dcnv4i_deform_conv *problem) {
     return is_power(g->vector) && is_power(g->lanes) && between(1, g->lanes, 64) && between(1, g->vectors, 8) &&
            between(1, g->tile_h, 1024) && between(1, g->tile_w, 1024) && between(1, g->tile_groups, 1024) &&
@@ -24,7 +24,7 @@ static bool in_range(const dcnv4i_geometry *g, const dcnv4i_deform_conv *problem
            (int64_t)g->lanes * g->vector <= problem->params.group_channels;
 }
 
-/* A hit's number and how many came before it share 32 bits with its cell's; so do the numbers of points. */
+/* A hit's rank and the index of its cell share 32 bits; the numbers of points also have 32 bits. */
 static bool tiles_fit(const dcnv4i_geometry *g, const dcnv4i_deform_conv *problem) {
     return g->tile_groups == 1 && between(items_of(g), g->hits, INT16_MAX) && between(1, g->chunk_h, 32) &&
            between(1, g->chunk_w, 32) && ((int64_t)g->tile_h + 1) * (g->tile_w + 1) < UINT16_MAX &&
@@ -50,20 +50,20 @@ bool dcnv4i_geometry_legal(const dcnv4i_limits *limits, const dcnv4i_deform_conv
         geometry->aligned != standard.aligned || geometry->vector > standard.vector || !in_range(geometry, problem) ||
         !scatter_fits(limits, problem, part, geometry))
         return false;
-    /* No CPU has so small a limit that the default's 64 blocks are over it. */
+    /* The default's 64 blocks are legal on every CPU: none is known to have a lower limit. */
     if (geometry->run == 1 && items_of(geometry) > (limits->cpu && limits->work_group < 64 ? 64 : limits->work_group))
         return false;
     if (limits->cpu)
         return geometry->lanes == 1 && !geometry->staged;
     if (geometry->staged && (geometry->lanes == 1 || part == DCNV4_PART_GRAD_VALUE))
         return false;
-    /* Lanes add up what each has of a point in local memory. */
+    /* Lanes sum up a point's gradients in local memory, which needs staging. */
     if (part == DCNV4_PART_GRAD_OFFSET_MASK && !geometry->staged && geometry->lanes > 1)
         return false;
     return dcnv4i_geometry_local_memory(geometry, problem, part) <= limits->local_memory;
 }
 
-/* ---- What is worth trying ------------------------------------------------------------------------------------------- */
+/* ---- What is worth trying ---------------------------------------------------------------------------------------- */
 
 typedef struct list {
     const dcnv4i_limits *limits;
@@ -77,7 +77,7 @@ static bool is_legal(const list *l, const dcnv4i_geometry *g) {
     return dcnv4i_geometry_legal(l->limits, l->problem, l->part, g);
 }
 
-/* Adds a geometry if it is a new one, with fewer points staged, or fewer hits, if that is what makes it fit. */
+/* Adds a geometry if it is new, with fewer points staged, or fewer hits, if it is legal only then. */
 static void add(list *l, dcnv4i_geometry g) {
     while (g.staged && g.round_points > 1 && !is_legal(l, &g))
         --g.round_points;
@@ -90,7 +90,7 @@ static void add(list *l, dcnv4i_geometry g) {
         l->items[l->count++] = g;
 }
 
-/* A tile of twice as many pixels, or of half as many, as square as before or more so. */
+/* A tile of twice as many pixels, or of half as many, at least as square as before. */
 static dcnv4i_geometry larger(dcnv4i_geometry g) {
     *(g.tile_h < g.tile_w ? &g.tile_h : &g.tile_w) *= 2;
     return g;
@@ -101,7 +101,7 @@ static dcnv4i_geometry smaller(dcnv4i_geometry g) {
     return g;
 }
 
-/* Half as many lanes, each with twice the vectors: loads in flight for registers. The same pixels. */
+/* Half as many lanes, each with more vectors, for the same pixels: more loads in flight, for more registers. */
 static dcnv4i_geometry fewer_lanes(const list *l, dcnv4i_geometry g) {
     const int64_t vectors = l->problem->params.group_channels / g.vector;
     g.lanes /= 2;
@@ -117,7 +117,7 @@ static dcnv4i_geometry more_lanes(dcnv4i_geometry g) {
     return g;
 }
 
-/* Rows of a tile side by side: offset_mask's come in longer runs. */
+/* Half as high and twice as wide: offset_mask is read in longer contiguous runs. */
 static dcnv4i_geometry flatter(dcnv4i_geometry g) {
     g.tile_h /= 2, g.tile_w *= 2;
     return g;
@@ -155,7 +155,7 @@ static void add_for_gpu(list *l, const dcnv4i_geometry standard) {
     add(l, smaller(smaller(standard)));
 }
 
-/* What a tile looks through, and how many hits it keeps, decide how long it takes and how many run at once. */
+/* How many points a tile tests, and how many hits it stores, decide its time and how many tiles run at once. */
 static void add_for_tiles(list *l, const dcnv4i_geometry standard) {
     const dcnv4i_geometry fewer = fewer_lanes(l, standard);
     dcnv4i_geometry g = standard;
@@ -173,10 +173,11 @@ static void add_for_tiles(list *l, const dcnv4i_geometry standard) {
     add(l, flatter(standard));
 }
 
-/* Narrower vectors fill a processor's registers better where its own are narrower still; tiles of few groups have samples
- * that lie together, those of many have whole rows; fewer points at a time leave registers for sums. */
+/* Narrower vectors use a processor's registers better if these are narrower than the default; tiles of few groups have
+ * samples that lie together, those of many have whole rows; fewer points at a time leave registers for sums. */
 static void add_for_cpu(list *l, const dcnv4i_geometry standard) {
-    /* Both parts of backward are one kernel while their geometries are the same; measured alone, they would not be. */
+    /* The two parts of backward are one kernel only while their geometries are the same; measured alone, they would not
+     * be. */
     if (l->part != DCNV4_PART_OUTPUT && standard.run > 1)
         return;
     dcnv4i_geometry g = standard;
@@ -218,7 +219,7 @@ int dcnv4i_tactics_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *pro
     return l.count;
 }
 
-/* ---- Descriptions --------------------------------------------------------------------------------------------------- */
+/* ---- Descriptions ------------------------------------------------------------------------------------------------ */
 
 void dcnv4i_geometry_describe(const dcnv4i_geometry *g, dcnv4_part part,
                               char description[DCNV4I_GEOMETRY_DESCRIPTION]) {

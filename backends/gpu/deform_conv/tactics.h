@@ -1,4 +1,4 @@
-/* Geometries that are worth measuring: a pure function of what the default is one of. And which are possible at all. */
+/* Which geometries are worth measuring, and which are legal at all: pure functions of what the default depends on. */
 #ifndef DCNV4I_TACTICS_H
 #define DCNV4I_TACTICS_H
 
@@ -6,16 +6,16 @@
 
 enum { DCNV4I_MAX_TACTICS = 12, DCNV4I_GEOMETRY_DESCRIPTION = 128 };
 
-/* Whether a part's kernels of this geometry compile, start and give right results. What a file says is checked by it as
- * tactics are. */
+/* Whether a part's kernels of this geometry compile, start and give right results. It checks tactics and the contents
+ * of files. */
 bool dcnv4i_geometry_legal(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part,
                            const dcnv4i_geometry *geometry);
 
-/* Fills in the default and what may be faster than it on some device, all legal and different. Returns how many. */
+/* Fills in the default and what may be faster on some device, all legal and different. Returns how many. */
 int dcnv4i_tactics_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part, bool aligned,
                       dcnv4i_geometry tactics[DCNV4I_MAX_TACTICS]);
 
-/* What of a geometry makes a difference to the part: "4 lanes × 8 channels, 8×8 pixels, 9 points at a time". */
+/* Describes what of a geometry affects the part: "4 lanes × 8 channels, 8×8 pixels, 9 points at a time". */
 void dcnv4i_geometry_describe(const dcnv4i_geometry *geometry, dcnv4_part part,
                               char description[DCNV4I_GEOMETRY_DESCRIPTION]);
 

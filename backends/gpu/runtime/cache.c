@@ -1,5 +1,5 @@
-/* One file an entry: the header below, then the key, then the binary. It is named after a hash of the key: 32 digits and the
- * kind. While it is written its name goes on with a dot and what no other file's does. */
+/* One file for each entry: the header below, the key, the binary. It is named after a hash of the key: 32 digits and
+ * the kind. While it is being written, its name has a dot and a unique suffix at the end. */
 #undef _POSIX_C_SOURCE
 #define _XOPEN_SOURCE 700 /* realpath */
 
@@ -24,7 +24,7 @@ typedef struct header {
 
 static const char magic[8] = "dcnv4k1";
 
-/* Larger than any kernel, smaller than what would hurt to read. */
+/* Larger than any kernel, small enough to read without harm. */
 enum { LARGEST_BINARY = 64 << 20 };
 
 /* Two independent 64-bit hashes at once: FNV-1a, and the same over rotated state. */
@@ -42,7 +42,7 @@ static hash hash_bytes(hash h, const void *bytes, size_t length) {
 
 static const hash hash_start = {UINT64_C(0xcbf29ce484222325), UINT64_C(0x243f6a8885a308d3)};
 
-/* ---- The folder ----------------------------------------------------------------------------------------------------- */
+/* ---- The folder -------------------------------------------------------------------------------------------------- */
 
 static char *joined(const char *first, const char *second) {
     const size_t length = strlen(first) + strlen(second) + 1;
@@ -52,7 +52,7 @@ static char *joined(const char *first, const char *second) {
     return both;
 }
 
-/* Makes a folder and those above it that are missing. */
+/* Makes a folder and its missing parents. */
 static void make_folders(char *path) {
     for (char *slash = path + 1; (slash = strchr(slash, '/')); ++slash) {
         *slash = '\0';
@@ -62,12 +62,13 @@ static void make_folders(char *path) {
     mkdir(path, 0700);
 }
 
-/* Whether nobody but this user can have put anything there. */
+/* Whether only this user can have written there. */
 static int is_ours(const struct stat *found) {
     return found->st_uid == geteuid() && (found->st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
-/* Whether an entry was to be written under this name. Versions before had digits and a dot after the second dot. */
+/* Whether this is the temporary name of an entry that is being written. Earlier versions had digits and a dot after the
+ * second dot. */
 static bool is_aside(const char *name) {
     static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.";
     if (strspn(name, "0123456789abcdef") != 32 || name[32] != '.')
@@ -76,8 +77,8 @@ static bool is_aside(const char *name) {
     return end > kind && end[0] == '.' && end[1] != '\0' && strspn(end, letters) == strlen(end);
 }
 
-/* Removes what processes that were killed have left. Nobody writes for so long; and if one does, since its machine slept, its
- * entry is not kept. Clocks may differ, and be set back. */
+/* Removes temporary files that killed processes left behind. No write takes this long; if one does, since its machine
+ * slept, its entry is lost. Clocks may differ or be set back, so files from the future go too. */
 static void sweep(const char *folder) {
     enum { SECONDS = 3600, MOST_NAMES = 10000 };
     DIR *const all = opendir(folder);
@@ -105,7 +106,7 @@ char *dcnv4i_cache_folder(void) {
     if (!path)
         return NULL;
     make_folders(path);
-    char *const whole = realpath(path, NULL); /* which stays where it is if the caller changes folders */
+    char *const whole = realpath(path, NULL); /* absolute: stays valid if the caller changes its working directory */
     struct stat found;
     free(path);
     if (whole && stat(whole, &found) == 0 && S_ISDIR(found.st_mode) && is_ours(&found)) {
@@ -116,7 +117,7 @@ char *dcnv4i_cache_folder(void) {
     return NULL;
 }
 
-/* ---- Entries -------------------------------------------------------------------------------------------------------- */
+/* ---- Entries ----------------------------------------------------------------------------------------------------- */
 
 char *dcnv4i_cache_key(const char *identity, const char *source) {
     const hash h = hash_bytes(hash_start, source, strlen(source));
@@ -142,7 +143,8 @@ static header header_of(const char *key, const void *binary, size_t size) {
     return h;
 }
 
-/* The rest of an open entry, checked: key and binary in one piece, the binary moved to its front. */
+/* Reads and checks the rest of an open entry: key and binary into one allocation, then moves the binary to its
+ * front. */
 static void *read_entry(int file, const char *key, size_t *size) {
     struct stat found;
     header h;

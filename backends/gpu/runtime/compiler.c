@@ -20,7 +20,7 @@ static dcnv4_status fail(const dcnv4i_compiler *c, const char *target, const cha
                        c->error_text(error), error);
 }
 
-/* The log of a program that was refused. */
+/* Fails with the log of a program that did not compile. */
 static dcnv4_status refused(const dcnv4i_compiler *c, void *program, const char *target) {
     size_t size = 0;
     char *log = c->log_size(program, &size) == 0 && size < SIZE_MAX ? calloc(1, size + 1) : NULL;

@@ -1,10 +1,11 @@
-/* NVRTC and hipRTC, which have the same functions under other names: from source text to a binary, without a device. */
+/* NVRTC and hipRTC, which have the same functions under different names: they compile source text to a binary, without
+ * a device. */
 #ifndef DCNV4I_COMPILER_H
 #define DCNV4I_COMPILER_H
 
 #include "driver.h"
 
-/* Error numbers that both have. */
+/* Error numbers of both. */
 enum { DCNV4I_RTC_OUT_OF_MEMORY = 1, DCNV4I_RTC_COMPILATION = 6 };
 
 typedef struct dcnv4i_compiler {
@@ -23,11 +24,12 @@ typedef struct dcnv4i_compiler {
     const char *(*error_text)(int error);
 } dcnv4i_compiler;
 
-/* Compiles for a target; *binary and *portable are filled in where they are not NULL. */
+/* Compiles for a target; binary and portable may be NULL. */
 dcnv4_status dcnv4i_compiler_run(const dcnv4i_compiler *compiler, const char *target, const char *source, int count,
                                  const char *const *options, dcnv4i_binary *binary, dcnv4i_binary *portable);
 
-/* DCNV4_BUILD_FAILED, with the line of a compiler's log that says what is wrong, or else its first. The log is cut up. */
+/* Returns DCNV4_BUILD_FAILED, with the first line of a compiler's log that says "error", or else its first line.
+ * Modifies the log. */
 dcnv4_status dcnv4i_build_failed(const char *compiler, const char *target, char *log);
 
 #endif

@@ -1,5 +1,5 @@
-/* The driver interface: what gpu/ needs of an API whose devices compile. Functions set their results on success alone, and set
- * a message with every failure. */
+/* The driver interface: what gpu/ needs from an API that compiles kernels at run time. Functions set their results only
+ * on success, and a message on every failure. */
 #ifndef DCNV4I_DRIVER_H
 #define DCNV4I_DRIVER_H
 
@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-/* How a device adds to a float32 in its memory; the numbers are known to the kernels. */
+/* How a device adds atomically to a float32 in its memory; the kernels use the same numbers. */
 typedef enum dcnv4i_atomics {
     DCNV4I_ATOMICS_EXCHANGE = 0,  /* compare and exchange, in a loop */
     DCNV4I_ATOMICS_EXTENSION = 1, /* cl_ext_float_atomics */
@@ -17,12 +17,12 @@ typedef enum dcnv4i_atomics {
 
 /* What the geometry of launches depends on. */
 typedef struct dcnv4i_limits {
-    bool cpu;             /* a work-item is a thread's loop with vectors: wide ones pay, staging does not */
-    int64_t work_group;   /* most work-items in a work-group */
-    int64_t local_memory; /* bytes, a work-group */
-    int64_t units;        /* work-groups that run at once, about */
-    int64_t groups;       /* most work-groups in a launch; 0: no limit */
-    int64_t items;        /* most work-items in a launch; 0: no limit */
+    bool cpu;             /* work-items run in a loop of a CPU thread: wide vectors pay, staging does not */
+    int64_t work_group;   /* maximum work-items in a work-group */
+    int64_t local_memory; /* bytes per work-group */
+    int64_t units;        /* about how many work-groups run at once */
+    int64_t groups;       /* maximum work-groups in a launch; 0: no limit */
+    int64_t items;        /* maximum work-items in a launch; 0: no limit */
     dcnv4i_atomics atomics;
 } dcnv4i_limits;
 
@@ -33,10 +33,10 @@ typedef struct dcnv4i_argument {
     int64_t number;
 } dcnv4i_argument;
 
-/* The most that a kernel has. */
+/* Maximum arguments of a kernel. */
 enum { DCNV4I_MAX_ARGUMENTS = 24 };
 
-/* A kernel and what it runs on. */
+/* One launch of a kernel. */
 typedef struct dcnv4i_launch {
     void *kernel;
     int64_t groups;     /* work-groups, at least 1 */
@@ -51,34 +51,34 @@ typedef struct dcnv4i_binary {
     size_t size;
 } dcnv4i_binary;
 
-/* Under which names compiled kernels are kept on disk: each says for what they are, with every version that matters. */
+/* The identities under which compiled kernels are stored on disk: each names what they are for, with every version that
+ * matters. */
 typedef struct dcnv4i_identity {
     const char *own;
-    const char *portable;      /* of the form for newer devices that is kept beside the own; NULL for none */
-    const char *const *others; /* that the device takes where it cannot compile, best first, with NULL at the end;
-                                            or NULL */
-    const struct dcnv4i_target *target; /* the kind of device; NULL if it is not known */
-    const char *machine; /* the very device and its driver, for what was measured there; NULL if there is no device */
+    const char *portable;               /* of the form for newer devices that is stored beside own; NULL for none */
+    const char *const *others;          /* of other binaries that it loads, best first, with NULL at the end; or NULL */
+    const struct dcnv4i_target *target; /* NULL if it is not known */
+    const char *machine; /* this device and its driver, for measurements on it; NULL if there is no device */
 } dcnv4i_identity;
 
 typedef struct dcnv4i_driver {
-    const char *const *vocabulary; /* the texts of its dialect, with NULL at the end */
+    const char *const *vocabulary; /* the texts of its kernel language, with NULL at the end */
     bool pointer_handles;          /* handles are addresses; else buffers begin at multiples of DCNV4I_ALIGNMENT */
 
-    /* Whether the device can be used at all: not lost, and this process the one that opened it. */
+    /* Fails if the device cannot be used: it was lost, or another process opened it. */
     dcnv4_status (*usable)(void *device);
 
-    /* A module from source text. The empty *binary is filled in if the binary can be had, *portable likewise; a NULL asks
-     * for none. DCNV4_COMPILER_UNAVAILABLE if there is no compiler for the device. */
+    /* Compiles a module from source text. *binary and *portable are empty before and are set if the driver provides
+     * them; either pointer may be NULL. DCNV4_COMPILER_UNAVAILABLE if there is no compiler for the device. */
     dcnv4_status (*compile)(void *device, const char *source, void **module, dcnv4i_binary *binary,
                             dcnv4i_binary *portable);
-    /* A module from such a binary; any failure means that it has to be compiled again. */
+    /* Loads a module from such a binary; after any failure it has to be compiled again. */
     dcnv4_status (*load)(void *device, const void *binary, size_t size, void **module);
     void (*unload)(void *device, void *module);
     dcnv4_status (*kernel_create)(void *device, void *module, const char *name, void **kernel);
     void (*kernel_destroy)(void *device, void *kernel);
 
-    /* Starts launches on the caller's stream (NULL: the device's own), each after the one before it. */
+    /* Enqueues launches on the caller's stream (NULL: the device's own); each runs after the one before it. */
     dcnv4_status (*start)(void *device, const dcnv4i_launch *launches, int count, void *stream);
     dcnv4_status (*synchronize)(void *device);
 

@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* The file under a number past stderr's. */
+/* Moves a file to a descriptor above stderr's. */
 static int past_streams(int file) {
     if (file < 0 || file > STDERR_FILENO)
         return file;
@@ -42,7 +42,7 @@ bool dcnv4i_file_read(int file, void *bytes, size_t length) {
     return true;
 }
 
-/* Whether the file may become so much longer; who writes on gets a SIGXFSZ. */
+/* Whether the process's file-size limit allows length more bytes; a write beyond it raises SIGXFSZ. */
 static bool may_grow(int file, size_t length) {
     struct rlimit most;
     const off_t at = lseek(file, 0, SEEK_CUR);

@@ -1,16 +1,16 @@
-/* Files, in whatever process the library finds itself: one whose stdin, stdout or stderr is closed, so that a file would get
- * that number and what is printed; and one that may write no large files, which a signal would end. */
+/* File access that is safe in any process: in one whose stdin, stdout or stderr is closed, where an opened file would
+ * get that descriptor and receive what is printed; and in one with a file-size limit, where a signal would end it. */
 #ifndef DCNV4I_FILE_H
 #define DCNV4I_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* open() for reading, of anything without waiting for it. −1 if it cannot be had. */
+/* open() for reading, which never blocks. −1 on failure. */
 int dcnv4i_file_open(const char *path);
 
-/* A new file for writing, this user's alone. The XXXXXX at the end of its path become what no other file's are. −1 if it
- * cannot be had. */
+/* Creates a file for writing that only this user can access. The XXXXXX at the end of its path are replaced by a unique
+ * suffix. −1 on failure. */
 int dcnv4i_file_create(char *path);
 
 /* Whether all of length bytes were read or written. */

@@ -1,4 +1,4 @@
-/* The texts of backends/kernels, made part of the library when it is built. */
+/* The texts of backends/kernels, embedded when the library is built. */
 #ifndef DCNV4I_KERNEL_TEXT_H
 #define DCNV4I_KERNEL_TEXT_H
 
@@ -35,10 +35,10 @@ extern const char dcnv4i_vectors_plain[];
 extern const char dcnv4i_index_arithmetic[];
 extern const char dcnv4i_argument_lists[];
 
-/* Another one for other texts. */
+/* A hash of all the texts. */
 extern const char dcnv4i_kernel_fingerprint[];
 
-/* The whole vocabulary in a language: texts that follow one another, and NULL. */
+/* The whole vocabulary of each kernel language: texts that follow one another, and NULL. */
 extern const char *const dcnv4i_vocabulary_opencl[];
 extern const char *const dcnv4i_vocabulary_cuda[];
 extern const char *const dcnv4i_vocabulary_hip[];

@@ -19,7 +19,7 @@ bool dcnv4i_library_is_there(const char *const *names) {
     for (; *names; ++names) {
         void *library = dlopen(*names, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
         if (library) {
-            dlclose(library); /* it is still open as often as before */
+            dlclose(library); /* drops only the reference of this dlopen */
             return true;
         }
     }
@@ -28,7 +28,7 @@ bool dcnv4i_library_is_there(const char *const *names) {
 
 const char *dcnv4i_library_resolve(void *library, const dcnv4i_entry *entries, size_t count, void *table) {
     for (size_t i = 0; i < count; ++i) {
-        /* POSIX lets dlsym's result be a function; C says so only for its bytes. */
+        /* POSIX allows dlsym's result to be a function pointer; C has no conversion, so the bytes are copied. */
         void *const found = dlsym(library, entries[i].name);
         memcpy((char *)table + entries[i].offset, &found, sizeof found);
         if (!found)
@@ -37,7 +37,7 @@ const char *dcnv4i_library_resolve(void *library, const dcnv4i_entry *entries, s
     return NULL;
 }
 
-/* In one language, whatever the caller's is. */
+/* In the C locale, whatever the caller's is. */
 const char *dcnv4i_library_reason(void) {
     const locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     const locale_t callers = plain != (locale_t)0 ? uselocale(plain) : (locale_t)0;

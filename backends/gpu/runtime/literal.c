@@ -19,7 +19,7 @@ const char *dcnv4i_literal(double number, char text[DCNV4I_LITERAL_ROOM]) {
         magnitude = infinite - 1;
     int exponent = (int)(magnitude >> FRACTION_BITS) - BIAS;
     uint32_t fraction = magnitude & (one - 1);
-    if (exponent == -BIAS) { /* a subnormal has no one before its point */
+    if (exponent == -BIAS) { /* a subnormal has no implicit leading one */
         for (++exponent; fraction < one; fraction <<= 1)
             --exponent;
         fraction -= one;

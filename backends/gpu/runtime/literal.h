@@ -1,11 +1,11 @@
-/* Numbers as a kernel's text has them. */
+/* Numbers as literals of a kernel's text. */
 #ifndef DCNV4I_LITERAL_H
 #define DCNV4I_LITERAL_H
 
 enum { DCNV4I_LITERAL_ROOM = 32 };
 
-/* A finite number as a float32 in hexadecimal, "0x1.8p+0f", in text, which is returned: what is too large for one becomes
- * the largest. The same bytes in every locale and rounding mode, since they are part of a kernel's key. */
+/* Writes a finite number to text as a hexadecimal float32, "0x1.8p+0f", and returns text; a number too large for a
+ * float32 becomes the largest. It is the same in every locale and rounding mode, since it is part of a kernel's key. */
 const char *dcnv4i_literal(double number, char text[DCNV4I_LITERAL_ROOM]);
 
 #endif

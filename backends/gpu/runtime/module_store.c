@@ -12,9 +12,9 @@ dcnv4i_build_counts dcnv4i_build_count(void) {
     return (dcnv4i_build_counts){atomic_load(&compiled), atomic_load(&loaded)};
 }
 
-/* ---- The source text ------------------------------------------------------------------------------------------------ */
+/* ---- The source text --------------------------------------------------------------------------------------------- */
 
-/* Texts one after the other; only their length while there are no bytes. */
+/* Concatenated texts; only their length is counted while bytes is NULL. */
 typedef struct sequence {
     char *bytes;
     size_t length;
@@ -46,7 +46,7 @@ char *dcnv4i_recipe_source(const dcnv4i_recipe *recipe, const char *const *vocab
     return source.bytes;
 }
 
-/* ---- Modules -------------------------------------------------------------------------------------------------------- */
+/* ---- Modules ----------------------------------------------------------------------------------------------------- */
 
 static dcnv4_status no_memory(void) {
     return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for the text of a kernel");
@@ -63,7 +63,7 @@ dcnv4_status dcnv4i_module_store_open(dcnv4i_module_store *store, const dcnv4i_d
     return DCNV4_SUCCESS;
 }
 
-/* Frees what the driver has of a module. */
+/* Destroys the driver's objects of a module. */
 static void drop(dcnv4i_module_store *store, dcnv4i_module *module) {
     for (int i = 0; i < DCNV4I_MAX_KERNELS; ++i) {
         if (module->kernels[i])
@@ -91,7 +91,7 @@ void dcnv4i_module_store_close(dcnv4i_module_store *store) {
     free(store->folder);
 }
 
-/* binary is what the module was loaded from, if that can be had. */
+/* binary is what the module was loaded from; it is empty if the driver does not provide that. */
 static dcnv4_status create_kernels(dcnv4i_module_store *store, dcnv4i_module *module, const dcnv4i_recipe *recipe,
                                    const dcnv4i_binary *binary) {
     dcnv4_status status = DCNV4_SUCCESS;
@@ -105,7 +105,7 @@ static dcnv4_status create_kernels(dcnv4i_module_store *store, dcnv4i_module *mo
     return status;
 }
 
-/* Takes the module from the cache on disk. What is not there, or does not load, is no failure. */
+/* Loads the module from the cache on disk. An entry that is missing or does not load is no failure. */
 static bool find_on_disk(dcnv4i_module_store *store, dcnv4i_module *module, const char *identity, const char *source,
                          const dcnv4i_recipe *recipe) {
     char *key = store->folder ? dcnv4i_cache_key(identity, source) : NULL;
@@ -156,8 +156,8 @@ static dcnv4_status compile(dcnv4i_module_store *store, dcnv4i_module *module, c
     return status;
 }
 
-/* Makes a module of a recipe, whose source this is: from the disk, or by the compiler, or, where there is none, from
- * what the disk has for other devices and this one takes too. */
+/* Makes a module from a recipe and its source: from the cache on disk, by the compiler, or, without a compiler, from a
+ * cached binary for a compatible target. */
 static dcnv4_status make(dcnv4i_module_store *store, const char *source, const dcnv4i_recipe *recipe,
                          dcnv4i_module *module) {
     const dcnv4i_identity *identity = store->identity;

@@ -1,4 +1,4 @@
-/* Compiled modules: from source text to kernels, by way of this context's memory, the folder on disk, and the compiler. */
+/* Compiled modules: found in this context or in the cache on disk, or compiled from source text. */
 #ifndef DCNV4I_MODULE_STORE_H
 #define DCNV4I_MODULE_STORE_H
 
@@ -7,22 +7,22 @@
 
 #include <pthread.h>
 
-/* The most that a module has. */
+/* Limits for a module. */
 enum { DCNV4I_MAX_KERNELS = 12, DCNV4I_MAX_TEXTS = 24 };
 
-/* What a module is made of: its constants, the vocabulary of the driver's language, and texts of backends/kernels. Two modules
- * of the same constants are the same, so these also say which texts they come with. */
+/* The sources of a module: its constants, the vocabulary of the driver's kernel language, and texts of
+ * backends/kernels. Modules of equal constants are the same, so the constants must determine the texts. */
 typedef struct dcnv4i_recipe {
     char *constants;                         /* for free(); NULL if there was no memory */
     const char *texts[DCNV4I_MAX_TEXTS + 1]; /* NULL at the end */
-    const char *kernels[DCNV4I_MAX_KERNELS]; /* their names; NULL where there is none of that number */
+    const char *kernels[DCNV4I_MAX_KERNELS]; /* their names; NULL for unused numbers */
 } dcnv4i_recipe;
 
 typedef struct dcnv4i_module {
     struct dcnv4i_module *next;
     char *constants;                   /* what it was made from */
     void *handle;                      /* the driver's */
-    void *kernels[DCNV4I_MAX_KERNELS]; /* by the recipe's numbers; NULL where there is none */
+    void *kernels[DCNV4I_MAX_KERNELS]; /* by the recipe's numbers; NULL if unused */
     const char *names[DCNV4I_MAX_KERNELS];
     dcnv4i_resources resources[DCNV4I_MAX_KERNELS];
 } dcnv4i_module;
@@ -37,15 +37,15 @@ typedef struct dcnv4i_module_store {
     dcnv4i_module *modules;
 } dcnv4i_module_store;
 
-/* Reads the environment: DCNV4_CACHE_DIR, XDG_CACHE_HOME and HOME, DCNV4_COMPILER. *identity stays the caller's. */
+/* Reads the environment: DCNV4_CACHE_DIR, XDG_CACHE_HOME and HOME, DCNV4_COMPILER. *identity must outlive the store. */
 dcnv4_status dcnv4i_module_store_open(dcnv4i_module_store *store, const dcnv4i_driver *driver, void *device,
                                       const dcnv4i_identity *identity);
 void dcnv4i_module_store_close(dcnv4i_module_store *store);
 
-/* The module of a recipe, whose constants are freed; *module stays valid until the store is closed. */
+/* Gets the module of a recipe and frees the recipe's constants; *module stays valid until the store is closed. */
 dcnv4_status dcnv4i_module_get(dcnv4i_module_store *store, dcnv4i_recipe *recipe, const dcnv4i_module **module);
 
-/* The source text of a recipe in a language, for free(); NULL if there is no memory. */
+/* The source text of a recipe with a vocabulary, for free(); NULL if there is no memory. */
 char *dcnv4i_recipe_source(const dcnv4i_recipe *recipe, const char *const *vocabulary);
 
 /* How often this process has called a driver's compiler, and how often it has loaded a binary instead. */

@@ -16,12 +16,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A driver that has not answered by then hangs. NVIDIA's may take 3 seconds for each GPU of a server that nobody has used
- * since it started. */
+/* A driver that does not answer in this time is taken to hang. NVIDIA's may take 3 seconds for each GPU of a server
+ * that has not been used since it started. */
 enum { PATIENCE_MS = 60000 };
 
-/* How the child hands over what it saw. Memory, since a pipe would need descriptors: the caller may have used them all up,
- * or closed its stdout, whose number the pipe would get. */
+/* The shared memory through which the child returns its result. A pipe would need descriptors: the caller may have none
+ * left, or may have closed its stdout, whose number the pipe would get. */
 typedef struct shared {
     atomic_bool whole;
     dcnv4i_view view;
@@ -32,15 +32,15 @@ void dcnv4i_view_none(dcnv4i_view *view, const char *reason) {
     snprintf(view->reason, sizeof view->reason, "%s", reason);
 }
 
-/* ---- The child ------------------------------------------------------------------------------------------------------ */
+/* ---- The child --------------------------------------------------------------------------------------------------- */
 
-/* Before the caller's own functions for the end of the process, should the driver call exit(). */
+/* Keeps the caller's atexit functions from running if the driver calls exit(). */
 static void end_at_once(void) {
     _exit(1);
 }
 
-/* Nothing that a driver prints reaches the caller's terminal. The number that is freed is the one that open() takes, and
- * there is one even where the caller may have no more descriptors. */
+/* Redirects stdin, stdout and stderr to /dev/null, so that nothing a driver prints is seen. open() gets the descriptor
+ * just closed, even where the caller may have no more descriptors. */
 static void be_quiet(void) {
     close(STDIN_FILENO);
     if (open("/dev/null", O_RDWR) == STDIN_FILENO) {
@@ -49,8 +49,8 @@ static void be_quiet(void) {
     }
 }
 
-/* What a driver does to itself ends it, and what its children do reaches it, whatever the caller has made of that. All else
- * stays blocked: a Ctrl-C is for the caller. */
+/* Restores the default actions of fault signals, SIGALRM and SIGCHLD, whatever the caller set: a faulting driver ends
+ * the child, and a driver can wait for its own children. All other signals stay blocked: a Ctrl-C is for the caller. */
 static void take_own_signals(void) {
     static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, SIGALRM, SIGCHLD};
     const struct sigaction standard = {.sa_handler = SIG_DFL};
@@ -63,7 +63,8 @@ static void take_own_signals(void) {
     pthread_sigmask(SIG_SETMASK, &others, NULL);
 }
 
-/* Looks. It begins with all signals blocked; its end leaves no core file, and it does not outlive the parent's patience. */
+/* Looks for devices. It begins with all signals blocked, leaves no core file, and does not outlive the parent's
+ * timeout. */
 static void child(dcnv4i_probe *probe, shared *to) {
     const struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
@@ -77,7 +78,7 @@ static void child(dcnv4i_probe *probe, shared *to) {
     _exit(0);
 }
 
-/* ---- The parent ----------------------------------------------------------------------------------------------------- */
+/* ---- The parent -------------------------------------------------------------------------------------------------- */
 
 static int64_t now_ms(void) {
     struct timespec now;
@@ -87,8 +88,8 @@ static int64_t now_ms(void) {
 
 typedef enum end { ENDED, UNKNOWN, RUNNING } end;
 
-/* Waits so long for the child to end; *how is waitpid's answer. It is UNKNOWN where the caller ignores SIGCHLD, or one of its
- * handlers or threads waits for any child and was first. */
+/* Waits up to ms milliseconds for the child to end; *how is waitpid's status. The result is UNKNOWN if the caller
+ * ignores SIGCHLD, or one of its handlers or threads waited for any child first. */
 static end wait_for(pid_t pid, int64_t ms, int *how) {
     const struct timespec moment = {0, 1000000};
     const int64_t late = now_ms() + ms;
@@ -104,7 +105,7 @@ static end wait_for(pid_t pid, int64_t ms, int *how) {
     }
 }
 
-/* A child that ended without having seen anything. */
+/* Records how a child ended that returned no result. */
 static void say_how_it_ended(dcnv4i_probe *probe, end ended, int how) {
     char reason[128];
     if (ended == RUNNING)
@@ -123,7 +124,7 @@ static void receive(dcnv4i_probe *probe, pid_t pid, const shared *from) {
     const end ended = wait_for(pid, PATIENCE_MS, &how);
     if (ended == RUNNING) {
         kill(pid, SIGKILL);
-        wait_for(pid, 1000, &ignored); /* no longer: it may hang in the kernel */
+        wait_for(pid, 1000, &ignored); /* only this long: it may hang in the kernel */
     }
     if (atomic_load(&from->whole))
         probe->view = from->view;
@@ -131,7 +132,8 @@ static void receive(dcnv4i_probe *probe, pid_t pid, const shared *from) {
         say_how_it_ended(probe, ended, how);
 }
 
-/* Nothing was seen, and nothing is known against the driver: whoever names a device loads it in this process. */
+/* No child could be started, which says nothing against the driver: opening a device by its name loads it in this
+ * process. */
 static void say_no_child(dcnv4i_probe *probe, const char *missing, int error) {
     char reason[160];
     snprintf(reason, sizeof reason,
@@ -155,7 +157,7 @@ static pid_t fork_blocked(int *error) {
     return pid;
 }
 
-/* Whether a child could be had. */
+/* Returns whether a child could be started. */
 static bool look_from_child(dcnv4i_probe *probe) {
     int error;
     shared *const between = mmap(NULL, sizeof *between, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -177,7 +179,7 @@ static bool look_from_child(dcnv4i_probe *probe) {
 const dcnv4i_view *dcnv4i_probe_look(dcnv4i_probe *probe) {
     dcnv4i_fork_lock_take(&probe->lock);
     if (!probe->looked) {
-        memset(&probe->view, 0, sizeof probe->view); /* a fork() may have come in the middle of a look */
+        memset(&probe->view, 0, sizeof probe->view); /* a fork() may have interrupted a look */
         const bool here = probe->in_use();
         if (here)
             probe->look(&probe->view);

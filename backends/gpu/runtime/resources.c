@@ -1,5 +1,5 @@
-/* Every number of the file is a guess until it has been compared with the file's size: what a cursor cannot read is 0, and
- * makes it empty. */
+/* No number in the file is trusted: each is checked against the file's size. A read past a cursor's end gives 0 and
+ * empties the cursor. */
 #include "resources.h"
 
 #include <stddef.h>
@@ -43,7 +43,7 @@ static void skip(cursor *from, uint64_t length) {
     *from = length > from->left ? (cursor){from->at, 0} : (cursor){from->at + length, from->left - (size_t)length};
 }
 
-/* ---- ELF: sections ------------------------------------------------------------------------------------------------------ */
+/* ---- ELF: sections ----------------------------------------------------------------------------------------------- */
 
 enum { SECTION_BYTES = 64, SYMBOL_BYTES = 24, SHT_SYMTAB = 2, SHT_NOTE = 7, SHT_NOBITS = 8 };
 
@@ -69,14 +69,14 @@ static section section_of(const elf *e, uint32_t number) {
     return s;
 }
 
-/* Whether the text at an offset of a table of names is prefix and rest together. */
+/* Whether the string at this offset of a string table is prefix followed by rest. */
 static bool is_named(cursor names, uint64_t offset, const char *prefix, const char *rest) {
     const size_t first = strlen(prefix), second = strlen(rest) + 1;
     const cursor name = piece(names, offset, first + second);
     return name.left > 0 && memcmp(name.at, prefix, first) == 0 && memcmp(name.at + first, rest, second) == 0;
 }
 
-/* A 64-bit little-endian ELF file and its section headers; *machine is whom it is for. */
+/* Opens a 64-bit little-endian ELF file with its section headers; *machine is its e_machine. */
 static bool open_elf(const dcnv4i_binary *binary, elf *e, unsigned *machine) {
     static const unsigned char magic[] = {0x7f, 'E', 'L', 'F', 2, 1};
     *e = (elf){.file = {binary->bytes, binary->bytes ? binary->size : 0}};
@@ -104,11 +104,11 @@ static section find_section(const elf *e, const char *prefix, const char *rest) 
     return (section){.type = 0};
 }
 
-/* ---- NVIDIA: attributes in .nv.info, of all kernels by their symbols, and in .nv.info.KERNEL -------------------------------- */
+/* ---- NVIDIA: attributes in .nv.info, of all kernels by their symbols, and in .nv.info.KERNEL --------------------- */
 
 enum { FORM_SIZED = 4, MAX_THREADS = 0x05, FRAME_SIZE = 0x11, REGISTER_COUNT = 0x2f };
 
-/* The next attribute that has a value of its own; false at the end. */
+/* Finds the next attribute with a value of its own; false at the end. */
 static bool next_attribute(cursor *from, unsigned *attribute, cursor *value) {
     while (from->left >= 4) {
         const uint32_t word = take32(from);
@@ -150,13 +150,13 @@ static dcnv4i_resources read_cubin(const elf *e, const char *kernel) {
     return found;
 }
 
-/* ---- AMD: a note in MessagePack, {"amdhsa.kernels": [{".name": …, ".vgpr_count": …}, …], …} ------------------------------------ */
+/* ---- AMD: a note in MessagePack, {"amdhsa.kernels": [{".name": …, ".vgpr_count": …}, …], …} ---------------------- */
 
 typedef enum kind { NUMBER, TEXT, LIST, MAP, OTHER } kind;
 
 typedef struct item {
     kind kind;
-    uint64_t number; /* or how many parts it has */
+    uint64_t number; /* or how many elements or pairs it has */
     cursor text;
 } item;
 
@@ -173,7 +173,7 @@ static item text_of(cursor *from, kind what, uint64_t length) {
     return found;
 }
 
-/* The next item; the parts of a list or map follow it. */
+/* The next item; the elements of a list or map follow it. */
 static item take_item(cursor *from) {
     unsigned char tag;
     if (!take_bytes(from, &tag, 1))
@@ -209,7 +209,8 @@ static item take_item(cursor *from) {
     }
 }
 
-/* Passes over one item with all its parts. Counts instead of recursing; every part takes a byte, so that it ends. */
+/* Skips one item with all its elements. Counts instead of recursing; every element takes at least a byte, so it
+ * ends. */
 static void skip_item(cursor *from) {
     for (uint64_t wanted = 1; wanted > 0 && from->left > 0; --wanted) {
         const item i = take_item(from);
@@ -224,7 +225,7 @@ static bool is_text(const item *i, const char *text) {
     return i->kind == TEXT && i->text.left == strlen(text) && memcmp(i->text.at, text, i->text.left) == 0;
 }
 
-/* One kernel's map; whether it is the one of this name. */
+/* Reads one kernel's map; returns whether it has this name. */
 static bool read_kernel(cursor *from, uint64_t pairs, const char *kernel, dcnv4i_resources *found) {
     static const struct {
         const char *key;

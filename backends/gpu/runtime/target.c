@@ -45,8 +45,8 @@ const dcnv4i_target *dcnv4i_target_find(const char *backend, const char *name) {
     return each;
 }
 
-/* 48 KiB of static __shared__ memory is all that CUDA grants on any device; AMD's have 64 KiB. A grid has up to 2³¹ − 1
- * blocks in CUDA, and 2³² − 1 work-items in HIP. */
+/* CUDA grants at most 48 KiB of static __shared__ memory on every device; AMD's devices have 64 KiB. A grid has up to
+ * 2³¹ − 1 blocks in CUDA, and 2³² − 1 work-items in HIP. */
 dcnv4i_limits dcnv4i_target_limits(const char *backend) {
     const bool cuda = strcmp(backend, "cuda") == 0;
     return (dcnv4i_limits){
@@ -72,7 +72,7 @@ double dcnv4i_target_occupancy(const dcnv4i_target *t, int64_t work_group, int64
     const int64_t waves = each > 0 ? smaller(t->waves, t->registers / each) : t->waves;
     const int64_t local = local_memory + t->local_taken;
     int64_t groups = group_waves > 0 ? waves * REGISTER_FILES / group_waves : 0;
-    if (group_waves > 1 || strcmp(t->backend, "cuda") == 0) /* on AMD they count where waves have to wait for others */
+    if (group_waves > 1 || strcmp(t->backend, "cuda") == 0) /* on AMD this limits only groups of several waves */
         groups = smaller(groups, t->groups);
     if (local > 0)
         groups = smaller(groups, (int64_t)t->local * 1024 / local);
