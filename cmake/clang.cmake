@@ -1,5 +1,5 @@
-# Makes clang the compiler, that with the highest number or the plain one: -DCMAKE_TOOLCHAIN_FILE=cmake/clang.cmake. CC and CXX
-# in the environment go first.
+# Selects clang as the compiler, the one with the highest number, or else the one without: for
+# -DCMAKE_TOOLCHAIN_FILE=cmake/clang.cmake. CC and CXX in the environment take precedence.
 set(numbers "")
 foreach(number RANGE 40 11 -1)
   list(APPEND numbers -${number})

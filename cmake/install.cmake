@@ -32,7 +32,7 @@ install(FILES ${PROJECT_BINARY_DIR}/cmake/dcnv4Config.cmake ${PROJECT_BINARY_DIR
 
 # ---- pkg-config: dcnv4 ----
 
-# Everything hangs on where the file itself lies, so that an installation can be moved, unless a folder is absolute.
+# Paths are relative to the file's own folder, so that an installation can be moved, unless a folder is absolute.
 set(dcnv4_pc_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 set(dcnv4_pc_prefix "${CMAKE_INSTALL_PREFIX}")
 if(NOT IS_ABSOLUTE "${dcnv4_pc_dir}")
@@ -45,7 +45,7 @@ foreach(folder INCLUDEDIR LIBDIR)
     string(PREPEND dcnv4_pc_${folder} "\${prefix}/")
   endif()
 endforeach()
-# What the library itself links: pkg-config gives it with --static, and always if there is no shared library.
+# The libraries that dcnv4 itself links: pkg-config gives them with --static, and always if there is no shared library.
 set(dcnv4_pc_system "-lpthread")
 foreach(name IN LISTS CMAKE_DL_LIBS)
   string(APPEND dcnv4_pc_system " -l${name}")

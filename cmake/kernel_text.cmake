@@ -1,4 +1,4 @@
-# The texts of backends/kernels as one C file of character arrays, made again when one of them changes.
+# The texts of backends/kernels as one C file of character arrays, regenerated when one of them changes.
 set(dcnv4_kernel_texts
   dcnv4i_kernel_sample sampling/sample.inl
   dcnv4i_kernel_cells sampling/cells.inl
@@ -33,7 +33,7 @@ set(dcnv4_kernel_texts
   dcnv4i_index_arithmetic language/index_arithmetic.h
   dcnv4i_argument_lists language/argument_lists.h)
 
-# dcnv4_text_as_c(symbol path result): sets result to the C definition of a text, which is made again when the file changes.
+# dcnv4_text_as_c(symbol path result): sets result to the C definition of a text, regenerated when the file changes.
 function(dcnv4_text_as_c symbol path result)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
   file(READ ${path} bytes HEX)

@@ -1,4 +1,4 @@
-/* The cpu backend: devices with their threads and instruction sets. What a program does is its operator's business. */
+/* The cpu backend: devices with their threads and instruction sets. Programs are the operators' own. */
 #include "cpu_operator.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* What an operator is to the cpu backend: one such table each, dcnv4i_cpu_NAME for a line of core/operators.def.
- * It is in a folder of that name, with its kernels: one file NAME_SET.c for each instruction set, and NAME_float64.c. */
+/* An operator's functions for the cpu backend: a table dcnv4i_cpu_NAME for each line of core/operators.def, in a folder
+ * of that name, with its kernels: one file NAME_SET.c for each instruction set, and NAME_float64.c. */
 #ifndef DCNV4I_CPU_OPERATOR_H
 #define DCNV4I_CPU_OPERATOR_H
 
@@ -9,11 +9,11 @@
 
 typedef struct dcnv4i_cpu_device {
     dcnv4i_instruction_set_id instruction_set; /* the best to use */
-    bool pinned;                               /* it was named */
+    bool pinned;                               /* the caller named it */
     dcnv4i_pool *pool;
 } dcnv4i_cpu_device;
 
-/* The functions promise what those of dcnv4i_backend do. */
+/* The functions have the contracts of dcnv4i_backend's. */
 typedef struct dcnv4i_cpu_operator {
     const dcnv4i_operator *op;
     dcnv4_status (*program_create)(const dcnv4i_cpu_device *device, const dcnv4i_problem *problem, void **program);

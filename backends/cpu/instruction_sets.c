@@ -13,9 +13,10 @@ static bool has_portable(void) {
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-/* What the processor and the operating system have. CPUID is asked itself: __builtin_cpu_supports denies everything where zig
- * cc is the compiler (findings/zig-cpu-supports.sh), and in clang before 16 does not know "f16c". */
-enum { YMM_STATE = 6, ZMM_STATE = 0xe6 }; /* registers that the system saves, as XGETBV has them */
+/* What the processor and the operating system support. CPUID is queried directly: __builtin_cpu_supports reports
+ * nothing as supported where zig cc is the compiler (findings/zig-cpu-supports.sh), and in clang before 16 does not
+ * know "f16c". */
+enum { YMM_STATE = 6, ZMM_STATE = 0xe6 }; /* registers that the system saves, as XGETBV reports them */
 
 static bool saves(unsigned state) {
     unsigned a, b, c, d, low, high;

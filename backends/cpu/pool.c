@@ -19,7 +19,7 @@ typedef struct worker {
     pthread_t thread; /* unused in worker 0, which is the caller */
     int number;
     pthread_cond_t begun;
-    bool called; /* to a job that it has not begun yet; under the pool's lock */
+    bool called; /* has a job that it has not begun yet; under the pool's lock */
     /* Its share of the job: the next task, and one past the last. */
     atomic_int_fast64_t next;
     int64_t end;
@@ -29,7 +29,7 @@ struct dcnv4i_pool {
     int threads;
     int started;       /* workers that run, at most threads − 1 */
     worker *workers;   /* as many as threads */
-    atomic_long owner; /* the count of forks of the process that the workers run in; 0: there are none */
+    atomic_long owner; /* the fork count of the process that the workers run in; 0: there are none */
     atomic_bool busy;  /* a caller has the workers */
     pthread_mutex_t lock;
     pthread_cond_t ended;

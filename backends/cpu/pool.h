@@ -7,11 +7,11 @@
 
 typedef struct dcnv4i_pool dcnv4i_pool;
 
-/* Does task number `task`; worker is a number that no other task has at the same time, below the number of tasks,
- * that of the workers asked for, and the pool's threads. */
+/* Does task number `task`. No other task has the same worker number at the same time; it is below the number of tasks,
+ * of the workers asked for, and of the pool's threads. */
 typedef void dcnv4i_task(void *argument, int64_t task, int worker);
 
-/* Makes a pool of this many threads, the calling one counted in; 0 for as many as the process may run on.
+/* Makes a pool of this many threads, including the calling one; 0 for as many as the process may run on.
  * DCNV4_OUT_OF_MEMORY. */
 dcnv4_status dcnv4i_pool_create(int threads, dcnv4i_pool **pool);
 

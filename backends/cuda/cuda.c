@@ -1,4 +1,4 @@
-/* The backend's table, and CUDA's driver in the neutral words of cuda_hip/cuda_hip_api.h. */
+/* The backend's table, and CUDA's driver behind the functions of cuda_hip/cuda_hip_api.h. */
 #include "cuda_api.h"
 #include "../gpu/runtime/kernel_text.h"
 #include "../cuda_hip/cuda_hip_backend.h"
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- The driver ------------------------------------------------------------------------------------------------------ */
+/* ---- The driver -------------------------------------------------------------------------------------------------- */
 
 static const char *error_name(int error) {
     const char *name = NULL;
@@ -93,8 +93,8 @@ static int module_unload(void *module) {
     return dcnv4i_cuda.cuModuleUnload(module);
 }
 
-/* Where modules are loaded lazily, asking about a function brings it to the device: not its first launch, which may be
- * captured into a graph. */
+/* With lazy loading of modules, querying an attribute loads a function to the device now, instead of at its first
+ * launch, which may be captured into a graph. */
 static int function_get(void **function, void *module, const char *name) {
     int most;
     const int error = dcnv4i_cuda.cuModuleGetFunction(function, module, name);
@@ -129,7 +129,7 @@ static int to_host(void *target, const void *source, size_t length) {
     return dcnv4i_cuda.cuMemcpyDtoH_v2(target, (CUdeviceptr)(uintptr_t)source, length);
 }
 
-/* ---- Targets --------------------------------------------------------------------------------------------------------- */
+/* ---- Targets ----------------------------------------------------------------------------------------------------- */
 
 /* A cubin serves devices of its major number whose minor one is not lower; PTX serves all newer devices. */
 static void compatible_targets(const char *target, dcnv4i_compatible_targets *found) {
@@ -144,7 +144,7 @@ static void compatible_targets(const char *target, dcnv4i_compatible_targets *fo
                              back);
 }
 
-/* ---- The table ------------------------------------------------------------------------------------------------------- */
+/* ---- The table --------------------------------------------------------------------------------------------------- */
 
 static const dcnv4i_cuda_hip_api api;
 

@@ -8,7 +8,7 @@ dcnv4i_cuda_api dcnv4i_cuda;
 static dcnv4i_fork_lock lock;
 static void *library;
 static bool initialised;
-static unsigned started; /* the count of forks of the process that initialised the driver */
+static unsigned started; /* the fork count of the process that initialised the driver */
 static int version;
 
 static const char *const names[] = {"libcuda.so.1", NULL};
@@ -33,9 +33,9 @@ static dcnv4_status open_library(void) {
     return DCNV4_SUCCESS;
 }
 
-enum { OLDEST = 1100 }; /* of CUDA, hundredfold */
+enum { OLDEST = 1100 }; /* version of CUDA, as 100 · major + minor */
 
-/* One that does not say how old it is is taken as it is. */
+/* A driver that does not report its version is accepted. */
 static dcnv4_status check_version(void) {
     int answer = 0;
     if (dcnv4i_cuda.cuDriverGetVersion(&answer) == 0)

@@ -1,5 +1,6 @@
-/* What the backend uses of CUDA: the driver's entry points and NVRTC's, which are loaded when they are first needed, and
- * the numbers of their constants. tests/cuda/ compiles all of it against <cuda.h> and <nvrtc.h> where those are installed. */
+/* What the backend uses of CUDA: the driver's entry points and NVRTC's, which are loaded when they are first needed,
+ * and the numbers of their constants. tests/cuda/ compiles all of it against <cuda.h> and <nvrtc.h> where those are
+ * installed. */
 #ifndef DCNV4I_CUDA_API_H
 #define DCNV4I_CUDA_API_H
 
@@ -23,7 +24,7 @@
     X(nvrtcResult, int)       \
     X(nvrtcProgram, void *)
 
-/* The tests define these two, to use the vendor's own types. */
+/* The tests define these two macros, to use the vendor's own types. */
 #define DCNV4I_CUDA_TYPE(name, type) typedef type name;
 #ifndef DCNV4I_VENDOR_CUDA
 DCNV4I_CUDA_TYPES(DCNV4I_CUDA_TYPE)
@@ -102,19 +103,19 @@ typedef struct dcnv4i_cuda_api {
 #undef DCNV4I_CUDA_MEMBER
 } dcnv4i_cuda_api;
 
-/* Of libcuda.so.1, once dcnv4i_cuda_load succeeded. */
+/* The entry points of libcuda.so.1, valid once dcnv4i_cuda_load succeeded. */
 extern dcnv4i_cuda_api dcnv4i_cuda;
 
-/* Loads and initialises the driver once in the life of the process. */
+/* Loads and initialises the driver, once per process. */
 dcnv4_status dcnv4i_cuda_load(void);
 
-/* Whether this process has libcuda.so.1 already, whoever loaded it. */
+/* Whether this process has loaded libcuda.so.1 already, whoever did it. */
 bool dcnv4i_cuda_in_use(void);
 
 /* The driver's CUDA version, as 100 · major + minor; 0 if it is not loaded. */
 int dcnv4i_cuda_version(void);
 
-/* NVRTC, as dcnv4i_cuda_hip_api says of a compiler. */
+/* NVRTC, as the compiler of dcnv4i_cuda_hip_api. */
 const char *dcnv4i_cuda_compiler(void);
 dcnv4_status dcnv4i_cuda_compile(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,
                                  dcnv4i_binary *portable);

@@ -25,7 +25,7 @@ static int architectures[MOST_ARCHITECTURES], architecture_count;
 static const dcnv4i_entry entries[] = {DCNV4I_NVRTC_ENTRIES(ENTRY)};
 #undef ENTRY
 
-/* Those of the driver's major version first: a driver need not take the kernels of a newer one. */
+/* Prefers versions up to the driver's major version: a driver may not load kernels of a newer NVRTC. */
 static void *open_library(const char **name) {
     static const struct {
         int major;
@@ -85,7 +85,7 @@ static dcnv4_status load(const char *target) {
     return status;
 }
 
-/* The newest architecture that it knows, up to this one; 0 if all are newer. */
+/* The newest architecture that NVRTC knows, up to this one; 0 if all are newer. */
 static int newest_up_to(int number) {
     int newest = 0;
     for (int i = 0; i < architecture_count; ++i)
@@ -94,7 +94,7 @@ static int newest_up_to(int number) {
     return newest;
 }
 
-/* For a target that NVRTC does not know yet, the driver compiles the rest of the way from PTX of an older one. */
+/* For a target that NVRTC does not know yet, compiles to PTX of an older one, which the driver compiles further. */
 static dcnv4_status compile(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,
                             dcnv4i_binary *portable) {
     const int number = (int)strtol(target + strlen("sm_"), NULL, 10), known = newest_up_to(number);
@@ -105,8 +105,8 @@ static dcnv4_status compile(const char *target, bool ahead, const char *source, 
                            known == 0 ? "an older" : "a newer");
     char architecture[48];
     snprintf(architecture, sizeof architecture, "--gpu-architecture=%s_%d", known == number ? "sm" : "compute", known);
-    /* From 12.9 on NVRTC has a cache of its own, for which it loads and initialises the driver. Older ones do not know the
-     * last option. */
+    /* From 12.9 on NVRTC has a cache of its own, for which it loads and initialises the driver; --no-cache turns it
+     * off, but older ones do not know that option. */
     const char *const options[] = {architecture, "--std=c++17", "--disable-warnings", "--no-cache"};
     const int count = compiler.version >= 1209 ? 4 : 3;
     if (known == number)

@@ -1,5 +1,6 @@
-/* CUDA's driver and HIP's runtime under neutral names. Both have devices by number, pointers, streams, and modules that are
- * loaded from binaries; most functions even have the same arguments. Functions answer 0 or the API's error number. */
+/* CUDA's driver and HIP's runtime under neutral names. Both have devices by number, pointers, streams, and modules that
+ * are loaded from binaries; most functions even have the same arguments. Functions return 0 or the API's error
+ * number. */
 #ifndef DCNV4I_CUDA_HIP_API_H
 #define DCNV4I_CUDA_HIP_API_H
 
@@ -25,7 +26,7 @@
     X(ASSERT, 710, CUDA_ERROR_ASSERT, hipErrorAssert)                                          \
     X(LAUNCH_FAILED, 719, CUDA_ERROR_LAUNCH_FAILED, hipErrorLaunchFailure)
 
-/* X(name, number, CUDA's name): those that only CUDA has. */
+/* X(name, number, CUDA's name): errors that only CUDA has. */
 #define DCNV4I_CUDA_ERRORS(X)                                       \
     X(UNAVAILABLE, 46, CUDA_ERROR_DEVICE_UNAVAILABLE)               \
     X(INVALID_PTX, 218, CUDA_ERROR_INVALID_PTX)                     \
@@ -57,31 +58,31 @@ typedef struct dcnv4i_cuda_hip_facts {
 enum { DCNV4I_MAX_COMPATIBLE = 32, DCNV4I_TARGET_NAME = 32 };
 
 typedef struct dcnv4i_compatible_targets {
-    char portable[DCNV4I_TARGET_NAME];                      /* the form for it and all newer targets; "" for none */
-    char others[DCNV4I_MAX_COMPATIBLE][DCNV4I_TARGET_NAME]; /* that it takes too, best first */
+    char portable[DCNV4I_TARGET_NAME];                      /* the form for it and newer targets; "" for none */
+    char others[DCNV4I_MAX_COMPATIBLE][DCNV4I_TARGET_NAME]; /* whose kernels it loads too, best first */
     int count;
 } dcnv4i_compatible_targets;
 
 typedef struct dcnv4i_cuda_hip_api {
-    const char *backend; /* "cuda", "hip": in names of devices */
-    const char *what;    /* "CUDA", "HIP": in sentences */
+    const char *backend; /* "cuda", "hip": in device names */
+    const char *what;    /* "CUDA", "HIP": in messages */
     const char *const *vocabulary;
     dcnv4i_probe *probe;
 
-    /* Loads and initialises the driver, once in the life of the process. */
+    /* Loads and initialises the driver, once per process. */
     dcnv4_status (*load)(void);
     const char *(*error_name)(int error); /* never NULL */
-    void (*forget_error)(void); /* (optional) after a failure: the thread's last error is the caller's again */
+    void (*forget_error)(void);           /* (optional) clears the thread's last error after a failure of ours */
 
     int (*device_count)(int *count);
-    int (*describe)(int ordinal, dcnv4i_cuda_hip_facts *facts); /* what it cannot find out stays 0 or "" */
+    int (*describe)(int ordinal, dcnv4i_cuda_hip_facts *facts); /* unknown fields stay 0 or "" */
 
-    /* What is current in this thread: a device, and CUDA's context, which is NULL if there is none. */
+    /* The current device of this thread, and CUDA's context, which is NULL if there is none. */
     int (*current)(int *ordinal, void **context);
-    /* (optional) Holds a device's primary context, and gives it back. */
+    /* (optional) Retain and release a device's primary context. */
     int (*retain)(int ordinal, void **context);
     int (*release)(int ordinal);
-    /* Makes a device current, with this context of it; *before is for leave, which makes current what was. */
+    /* Makes a device current, with this context of it; leave(*before) makes the previous one current again. */
     int (*enter)(int ordinal, void *context, int *before);
     int (*leave)(int before);
 
@@ -95,13 +96,14 @@ typedef struct dcnv4i_cuda_hip_api {
     int (*to_device)(void *target, const void *source, size_t length);
     int (*to_host)(void *target, const void *source, size_t length);
 
-    /* Compiles for a target. *portable, if asked for, is a form that newer devices take too; ahead says that no device
-     * waits for it. DCNV4_COMPILER_UNAVAILABLE if no compiler for it is here. */
+    /* Compiles for a target. *portable, unless NULL, is set to a form that newer devices load too, if there is one.
+     * `ahead`: compiling ahead of time, without a device. DCNV4_COMPILER_UNAVAILABLE if there is no compiler for the
+     * target. */
     dcnv4_status (*compile)(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,
                             dcnv4i_binary *portable);
-    /* The compiler for its devices, with its version; "" if there is none here. It is loaded to find out. */
+    /* The name and version of the compiler, which this loads; "" if there is none. */
     const char *(*compiler)(void);
-    /* (optional) Which kernels serve a target beside its own. */
+    /* (optional) Finds the compatible targets: those whose kernels a target loads besides its own. */
     void (*compatible_targets)(const char *target, dcnv4i_compatible_targets *found);
 } dcnv4i_cuda_hip_api;
 

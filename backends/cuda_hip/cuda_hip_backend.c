@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How many devices there are, at least 1; the driver is loaded. */
+/* Loads the driver and counts its devices; fails if there is none. */
 static dcnv4_status count_devices(const dcnv4i_cuda_hip_api *api, int *count) {
     const dcnv4_status status = api->load();
     if (status != DCNV4_SUCCESS)

@@ -12,10 +12,10 @@ int64_t dcnv4i_cuda_hip_device_count(const dcnv4i_cuda_hip_api *api);
 bool dcnv4i_cuda_hip_automatic(const dcnv4i_cuda_hip_api *api);
 void dcnv4i_cuda_hip_device_info(const dcnv4i_cuda_hip_api *api, int64_t index, dcnv4_device_info *info);
 
-/* A device by its number, the first one for "", or a target by its name, for which kernels are only compiled. */
+/* Opens a device by its number, the first one for "", or a target by its name, for which kernels are only compiled. */
 dcnv4_status dcnv4i_cuda_hip_device_open(const dcnv4i_cuda_hip_api *api, const char *selector, void **gpu);
 
-/* What is current in this thread. */
+/* Opens the device that is current in this thread. */
 dcnv4_status dcnv4i_cuda_hip_device_adopt(const dcnv4i_cuda_hip_api *api, void **gpu);
 
 void dcnv4i_cuda_hip_device_describe(const void *gpu, dcnv4_device_info *info);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- Errors ------------------------------------------------------------------------------------------------------------- */
+/* ---- Errors ------------------------------------------------------------------------------------------------------ */
 
 bool dcnv4i_cuda_hip_is_loss(int error) {
     static const int losses[] = {
@@ -63,7 +63,7 @@ dcnv4_status dcnv4i_cuda_hip_fail(const dcnv4i_cuda_hip_api *api, const char *do
     }
 }
 
-/* ---- Opening and closing -------------------------------------------------------------------------------------------------- */
+/* ---- Opening and closing ----------------------------------------------------------------------------------------- */
 
 bool dcnv4i_cuda_hip_is_owner(const dcnv4i_cuda_hip_device *d) {
     return d->made == dcnv4i_fork_count();
@@ -79,7 +79,7 @@ static void name_identity(const dcnv4i_cuda_hip_device *d, const char *target, c
     snprintf(identity, DCNV4I_CUDA_HIP_IDENTITY, "%s\ntarget %s", d->api->backend, target);
 }
 
-/* A binary depends on its target alone: it is the same whichever driver loads it, and whoever compiled it. */
+/* A binary's identity is only its target, whichever driver loads it and whatever compiled it. */
 static void identify(dcnv4i_cuda_hip_device *d, bool ahead) {
     dcnv4i_compatible_targets found = {.count = 0};
     if (d->api->compatible_targets)

@@ -1,5 +1,5 @@
-/* A device of CUDA's or HIP's: what it is, and opening it. Or a target without a device, for which kernels are only
- * compiled. */
+/* A device of CUDA or HIP, or a target without a device, for which kernels are only compiled: opening and describing
+ * it. */
 #ifndef DCNV4I_CUDA_HIP_DEVICE_H
 #define DCNV4I_CUDA_HIP_DEVICE_H
 
@@ -14,8 +14,8 @@ typedef struct dcnv4i_cuda_hip_device {
     dcnv4i_driver driver;
     int ordinal; /* −1: there is no device, kernels are only compiled */
     void *context;
-    bool retained; /* the context is the primary one, held by us */
-    unsigned made; /* the count of forks of the process that opened it */
+    bool retained; /* the context is the primary one, retained by us */
+    unsigned made; /* the fork count of the process that opened it */
     atomic_bool lost;
     char target[DCNV4I_TARGET_NAME];
     dcnv4i_limits limits;
@@ -31,7 +31,7 @@ typedef struct dcnv4i_cuda_hip_device {
 dcnv4_status dcnv4i_cuda_hip_open(const dcnv4i_cuda_hip_api *api, int ordinal, void *callers_context,
                                   const dcnv4i_cuda_hip_facts *facts, dcnv4i_cuda_hip_device **device);
 
-/* Opens what only compiles. */
+/* Opens a target, for which kernels are only compiled. */
 dcnv4_status dcnv4i_cuda_hip_open_target(const dcnv4i_cuda_hip_api *api, const dcnv4i_target *target,
                                          dcnv4i_cuda_hip_device **device);
 
@@ -40,7 +40,7 @@ bool dcnv4i_cuda_hip_is_owner(const dcnv4i_cuda_hip_device *d);
 
 void dcnv4i_cuda_hip_close(dcnv4i_cuda_hip_device *d);
 
-/* What info says of a device; the same text for one that was only looked at. */
+/* The info of a device, the same whether it is open or was only found. */
 dcnv4_device_info dcnv4i_cuda_hip_describe(const dcnv4i_cuda_hip_api *api, int ordinal,
                                            const dcnv4i_cuda_hip_facts *facts);
 

@@ -9,7 +9,7 @@ static dcnv4_status fail(dcnv4i_cuda_hip_device *d, const char *doing, int error
     return dcnv4i_cuda_hip_fail(d->api, doing, error);
 }
 
-/* After a failure that changes nothing for the caller. */
+/* Clears the error of a failure that does not matter to the caller. */
 static void ignore(const dcnv4i_cuda_hip_device *d, int error) {
     if (error != 0 && d->api->forget_error)
         d->api->forget_error();
@@ -24,7 +24,7 @@ static dcnv4_status usable(void *device) {
     return DCNV4_SUCCESS;
 }
 
-/* ---- The device, current for as long as a function here needs it ----------------------------------------------------------- */
+/* ---- The device, current for as long as a function here needs it ------------------------------------------------- */
 
 static dcnv4_status enter(dcnv4i_cuda_hip_device *d, int *before) {
     if (d->ordinal < 0)
@@ -34,7 +34,7 @@ static dcnv4_status enter(dcnv4i_cuda_hip_device *d, int *before) {
     return error == 0 ? DCNV4_SUCCESS : fail(d, "making the device current", error);
 }
 
-/* After a failure the first one counts. */
+/* Makes the caller's device current again. An earlier failure takes precedence over one of this. */
 static dcnv4_status leave(dcnv4i_cuda_hip_device *d, int before, dcnv4_status status) {
     const int error = d->api->leave(before);
     if (status == DCNV4_SUCCESS && error != 0)
@@ -43,7 +43,7 @@ static dcnv4_status leave(dcnv4i_cuda_hip_device *d, int before, dcnv4_status st
     return status;
 }
 
-/* ---- Modules ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Modules ----------------------------------------------------------------------------------------------------- */
 
 /* Frees a module or memory; a failure cannot be reported to anyone. */
 static void free_object(void *device, int (*how)(void *), void *what) {
@@ -63,7 +63,8 @@ static void unload(void *device, void *module) {
     free_object(device, ((dcnv4i_cuda_hip_device *)device)->api->module_unload, module);
 }
 
-/* Without a device any binary that was kept for this target will do; it is only looked at. */
+/* The handle of all modules and kernels of a target without a device: any binary stored for it will do, none is
+ * loaded. */
 static int no_module;
 
 static dcnv4_status load(void *device, const void *binary, size_t size, void **module) {
@@ -98,7 +99,7 @@ static dcnv4_status load(void *device, const void *binary, size_t size, void **m
     return status;
 }
 
-/* Where this is asked for and all went well, it is the caller's. */
+/* Gives a binary to the caller if it is wanted and all succeeded; otherwise frees it. */
 static void hand_over(dcnv4_status status, const dcnv4i_binary *made, dcnv4i_binary *asked) {
     if (status == DCNV4_SUCCESS && asked)
         *asked = *made;
@@ -142,10 +143,10 @@ static dcnv4_status kernel_create(void *device, void *module, const char *name, 
 }
 
 static void kernel_destroy(void *device, void *kernel) {
-    (void)device, (void)kernel; /* it goes with its module */
+    (void)device, (void)kernel; /* freed with its module */
 }
 
-/* ---- Launches --------------------------------------------------------------------------------------------------------------- */
+/* ---- Launches ---------------------------------------------------------------------------------------------------- */
 
 static int launch_one(const dcnv4i_cuda_hip_device *d, const dcnv4i_launch *launch, void *stream) {
     void *arguments[DCNV4I_MAX_ARGUMENTS];
@@ -182,7 +183,7 @@ static dcnv4_status synchronize(void *device) {
     return status == DCNV4_SUCCESS ? leave(d, before, wait(d, status)) : status;
 }
 
-/* ---- Memory ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Memory ------------------------------------------------------------------------------------------------------ */
 
 static void buffer_destroy(void *device, void *handle) {
     free_object(device, ((dcnv4i_cuda_hip_device *)device)->api->deallocate, handle);

@@ -1,4 +1,4 @@
-/* driver.h over cuda_hip_api.h, on a dcnv4i_cuda_hip_device. Its words are the API's, which each device fills into its copy. */
+/* driver.h over cuda_hip_api.h, on a dcnv4i_cuda_hip_device. Each device fills the API's vocabulary into its copy. */
 #ifndef DCNV4I_CUDA_HIP_DRIVER_H
 #define DCNV4I_CUDA_HIP_DRIVER_H
 

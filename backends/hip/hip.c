@@ -1,4 +1,4 @@
-/* The backend's table, and HIP's runtime in the neutral words of cuda_hip/cuda_hip_api.h. */
+/* The backend's table, and HIP's runtime behind the functions of cuda_hip/cuda_hip_api.h. */
 #include "hip_api.h"
 #include "../gpu/runtime/kernel_text.h"
 #include "../cuda_hip/cuda_hip_backend.h"
@@ -6,15 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- The runtime ----------------------------------------------------------------------------------------------------- */
+/* ---- The runtime ------------------------------------------------------------------------------------------------- */
 
 static const char *error_name(int error) {
     const char *name = dcnv4i_hip.hipGetErrorName(error);
     return name ? name : "an error without a name";
 }
 
-/* HIP keeps a failure as the thread's last error; who asks for it next, a framework after its own launch, would take ours
- * for its own. */
+/* HIP keeps a failure as the thread's last error; a framework that checks it after its own launch would take ours for
+ * its own. */
 static void forget_error(void) {
     dcnv4i_hip.hipGetLastError();
 }
@@ -23,8 +23,9 @@ static int device_count(int *count) {
     return dcnv4i_hip.hipGetDeviceCount(count);
 }
 
-/* The architecture, "gfx90a:sramecc+:xnack-", in the properties, whose layout changed with HIP 6: so it is looked for, a
- * whole text with this beginning. What follows the name switches features that kernels for the bare name work with. */
+/* Finds the architecture, "gfx90a:sramecc+:xnack-", in the properties. Their layout changed with HIP 6, so they are
+ * searched for a string with this beginning. The name is followed by features; kernels for the bare name work with
+ * any. */
 static void find_target(const char *properties, size_t size, char *target, size_t room) {
     static const char beginning[] = "\0gfx";
     for (size_t at = 0; at + room + sizeof beginning < size; ++at) {
@@ -120,7 +121,7 @@ static int to_host(void *target, const void *source, size_t length) {
     return dcnv4i_hip.hipMemcpy(target, source, length, DCNV4I_hipMemcpyDeviceToHost);
 }
 
-/* ---- The table ------------------------------------------------------------------------------------------------------- */
+/* ---- The table --------------------------------------------------------------------------------------------------- */
 
 static const dcnv4i_cuda_hip_api api;
 

@@ -12,7 +12,7 @@ static dcnv4i_fork_lock lock;
 static void *library;
 static int library_major;
 static bool initialised;
-static unsigned started; /* the count of forks of the process that initialised the runtime */
+static unsigned started; /* the fork count of the process that initialised the runtime */
 
 static const char *const names[] = {"libamdhip64.so.7", "libamdhip64.so.6", "libamdhip64.so.5", NULL};
 
@@ -20,7 +20,7 @@ static const char *const names[] = {"libamdhip64.so.7", "libamdhip64.so.6", "lib
 static const dcnv4i_entry entries[] = {DCNV4I_HIP_ENTRIES(ENTRY)};
 #undef ENTRY
 
-/* Whichever there is: what is read from the struct stands in both. */
+/* Resolves whichever of the two exists: both structs have what is read from them. */
 static const char *resolve_properties(void *from) {
 #define ENTRY(result, name, arguments) {#name, offsetof(dcnv4i_hip_api, properties)},
     static const dcnv4i_entry either[] = {DCNV4I_HIP_PROPERTIES_ENTRIES(ENTRY)};
@@ -49,9 +49,9 @@ static dcnv4_status open_library(void) {
     return DCNV4_SUCCESS;
 }
 
-enum { OLDEST = 502 }; /* of HIP, hundredfold */
+enum { OLDEST = 502 }; /* version of HIP, as 100 · major + minor */
 
-/* One that does not say how old it is is taken as it is. */
+/* A runtime that does not report its version is accepted. */
 static dcnv4_status check_version(void) {
     int answer = 0;
     if (dcnv4i_hip.hipRuntimeGetVersion(&answer) != 0)

@@ -1,7 +1,7 @@
-/* What the backend uses of HIP: the runtime's entry points and hipRTC's, which are loaded when they are first needed, and
- * the numbers of their constants, the same in HIP 5, 6 and 7. tests/hip/ compiles all of it against
- * <hip/hip_runtime_api.h> and <hip/hiprtc.h> where those are installed; it did with those of 5.2, 5.7, 6.0, 6.2, 6.3 and
- * 7.15. */
+/* What the backend uses of HIP: the runtime's entry points and hipRTC's, which are loaded when they are first needed,
+ * and the numbers of their constants, the same in HIP 5, 6 and 7. tests/hip/ compiles all of it against
+ * <hip/hip_runtime_api.h> and <hip/hiprtc.h> where those are installed; it did with those of 5.2, 5.7, 6.0, 6.2, 6.3
+ * and 7.15. */
 #ifndef DCNV4I_HIP_API_H
 #define DCNV4I_HIP_API_H
 
@@ -21,7 +21,7 @@
     X(hiprtcResult, int)         \
     X(hiprtcProgram, void *)
 
-/* The test defines this, to use the vendor's own types, and says how its version qualifies lists of texts. */
+/* The test defines this macro, to use the vendor's own types, and declares lists of strings as its version does. */
 #ifndef DCNV4I_VENDOR_HIP
 #define DCNV4I_HIP_TYPE(name, type) typedef type name;
 DCNV4I_HIP_TYPES(DCNV4I_HIP_TYPE)
@@ -86,7 +86,7 @@ typedef const char *const *dcnv4i_hiprtc_texts;
 enum { DCNV4I_HIP_CONSTANTS(DCNV4I_HIP_ENUMERATOR) };
 #undef DCNV4I_HIP_ENUMERATOR
 
-/* The loaded entry points of the runtime, and the one function of the two that it has. */
+/* The loaded entry points of the runtime; properties is the one of the two functions that it has. */
 typedef struct dcnv4i_hip_api {
 #define DCNV4I_HIP_MEMBER(result, name, arguments) result(*name) arguments;
     DCNV4I_HIP_ENTRIES(DCNV4I_HIP_MEMBER)
@@ -94,24 +94,24 @@ typedef struct dcnv4i_hip_api {
     hipError_t (*properties)(dcnv4i_hip_properties *, int);
 } dcnv4i_hip_api;
 
-/* Of libamdhip64, once dcnv4i_hip_load succeeded. */
+/* The entry points of libamdhip64, valid once dcnv4i_hip_load succeeded. */
 extern dcnv4i_hip_api dcnv4i_hip;
 
-/* Loads and initialises the runtime once in the life of the process. */
+/* Loads and initialises the runtime, once per process. */
 dcnv4_status dcnv4i_hip_load(void);
 
-/* Whether this process has libamdhip64 already, whoever loaded it. */
+/* Whether this process has loaded libamdhip64 already, whoever did it. */
 bool dcnv4i_hip_in_use(void);
 
 /* The runtime's library and its major version; NULL and 0 if it is not loaded. */
 void *dcnv4i_hip_library(int *major);
 
-/* hipRTC, or ahead of time also clang, as dcnv4i_cuda_hip_api says of a compiler. */
+/* hipRTC, or ahead of time also clang, as the compiler of dcnv4i_cuda_hip_api. */
 const char *dcnv4i_hip_compiler(void);
 dcnv4_status dcnv4i_hip_compile(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,
                                 dcnv4i_binary *portable);
 
-/* Compiles by a clang of the machine that knows AMD's GPUs, as a program. DCNV4_COMPILER_UNAVAILABLE if there is none. */
+/* Compiles with an installed clang that supports AMD's GPUs. DCNV4_COMPILER_UNAVAILABLE if there is none. */
 dcnv4_status dcnv4i_hip_clang(const char *target, const char *source, dcnv4i_binary *binary);
 
 #endif

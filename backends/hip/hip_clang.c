@@ -1,4 +1,4 @@
-/* A clang of the machine, as a program, for targets that hipRTC does not know. */
+/* Runs an installed clang, for targets that hipRTC does not know. */
 #include "hip_api.h"
 #include "../gpu/runtime/file.h"
 
@@ -60,8 +60,8 @@ static char *read_file(const char *path, size_t *size) {
 
 enum { NOT_RUN = -1, NOT_KNOWN = -2 };
 
-/* Starts a program of the PATH with its output in a file, and with no signal blocked or, as far as its own children are
- * concerned, ignored. */
+/* Starts a program found in PATH, with its output in a file, no signal blocked, and the default action for SIGCHLD,
+ * which it needs for its own children. */
 static bool start(const char *const *arguments, const char *output, pid_t *pid) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -88,7 +88,8 @@ static bool start(const char *const *arguments, const char *output, pid_t *pid) 
     return started;
 }
 
-/* Its exit status. It is NOT_KNOWN where the caller ignores SIGCHLD or waits for any child: then it has ended all the same. */
+/* Runs a program and returns its exit status. NOT_KNOWN if the caller ignores SIGCHLD or waits for any child; the
+ * program has ended then, too. */
 static int run(const char *const *arguments, const char *output) {
     pid_t pid;
     int status = 0;
@@ -100,7 +101,7 @@ static int run(const char *const *arguments, const char *output) {
     return WIFEXITED(status) && WEXITSTATUS(status) != 127 ? WEXITSTATUS(status) : NOT_RUN;
 }
 
-/* Whether the compiler cannot make code for the target at all, rather than not from this source. */
+/* Whether the compiler cannot generate code for the target at all, instead of just not from this source. */
 static bool is_unable(const char *log) {
     static const char *const signs[] = {
         "linker", "lld", "invalid target", "unknown target", "unsupported HIP gpu", "unable to create target"};
@@ -122,7 +123,7 @@ static dcnv4_status compile(const char *clang, const char *target, const files *
                                      "-nogpulib",
                                      "-O3",
                                      "-munsafe-fp-atomics",
-                                     "-mcode-object-version=4", /* newer clangs' own is refused by older ROCm */
+                                     "-mcode-object-version=4", /* older ROCm refuses the default of newer clangs */
                                      "-w",
                                      architecture,
                                      "--no-gpu-bundle-output",
@@ -132,7 +133,7 @@ static dcnv4_status compile(const char *clang, const char *target, const files *
                                      NULL};
     const int exit_status = run(arguments, f->log);
     if ((exit_status == 0 || exit_status == NOT_KNOWN) && (binary->bytes = read_file(f->binary, &binary->size)))
-        return DCNV4_SUCCESS; /* clang leaves no half of one */
+        return DCNV4_SUCCESS; /* clang leaves no partial file */
     char *log = exit_status == NOT_RUN ? NULL : read_file(f->log, &size);
     dcnv4_status status = DCNV4_COMPILER_UNAVAILABLE;
     if (log && !is_unable(log))

@@ -27,8 +27,9 @@ static bool has_all(void *library) {
     return library && !dcnv4i_library_resolve(library, entries, sizeof entries / sizeof *entries, &rtc);
 }
 
-/* With a runtime, its own version's or itself: it need not take the code of another. Without one, any. *library is where it
- * was found, and the result the major version that the name of that says; 0 if there is none. */
+/* Finds hipRTC. If the runtime is loaded, in the library of its version or in itself, since it may not load the code of
+ * another version; otherwise any version. *library is where it was found. Returns the major version in that library's
+ * name; 0 if there is none. */
 static int find(void **library) {
     static const char *const all[][3] = {
         {"libhiprtc.so.7", "libamdhip64.so.7", NULL},
@@ -53,8 +54,8 @@ static int find(void **library) {
     return 0;
 }
 
-/* hiprtcVersion answers 9.0 in HIP 5 and some of HIP 6, whichever it is: an answer that does not fit the library's name is
- * not believed, and the runtime is asked where it is in the same library or loaded. */
+/* hiprtcVersion reports 9.0 in HIP 5 and some of HIP 6, whatever the version is: a report that does not match the
+ * library's name is ignored, and the runtime is queried if it is in the same library or loaded. */
 static int version_of(void *library, int major) {
     static const dcnv4i_entry questions[] = {{"hipRuntimeGetVersion", 0}, {"hipGetLastError", sizeof(void (*)(void))}};
     struct {
@@ -69,7 +70,7 @@ static int version_of(void *library, int major) {
     if (dcnv4i_library_resolve(loaded_runtime ? loaded_runtime : library, questions, 2, &runtime))
         return 100 * major;
     if (runtime.version(&number) != 0 || !answered)
-        runtime.last_error(); /* they share it in HIP 5 */
+        runtime.last_error(); /* in HIP 5, hipRTC and the runtime share the last error */
     return number / 10000000 == major ? number / 100000 : 100 * major;
 }
 
@@ -98,7 +99,7 @@ static dcnv4_status load(const char *target) {
     return DCNV4_SUCCESS;
 }
 
-/* hipRTC ends the process when it is asked for a target that it does not know. */
+/* hipRTC ends the process when it compiles for a target that it does not know. */
 static dcnv4_status check_target(const char *target) {
     const dcnv4i_target *known = dcnv4i_target_find("hip", target);
     if (!known || compiler.version >= known->since)
@@ -130,7 +131,7 @@ static dcnv4_status compile(const char *target, const char *source, dcnv4i_binar
     return dcnv4i_compiler_run(&compiler, target, source, sizeof options / sizeof *options, options, binary, NULL);
 }
 
-/* Ahead of time, what hipRTC does not know is left to a clang of the machine. */
+/* Ahead of time, targets that hipRTC does not know are left to an installed clang. */
 dcnv4_status dcnv4i_hip_compile(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,
                                 dcnv4i_binary *portable) {
     (void)portable;

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Adds what is remembered of the device's comparison with the reference. A device that differed counts as missing. */
+/* Adds the stored outcome of the device's comparison with the reference. A device whose results differed counts as
+ * missing. */
 static void say_checked(dcnv4i_opencl_facts *facts) {
     static const char *const outcomes[] = {
         [DCNV4I_NOT_CHECKED] = "not yet checked",
@@ -65,7 +66,7 @@ static bool automatic(void) {
     return dcnv4i_probe_look(&probe)->gpu;
 }
 
-/* "N", or "N:cpu" and "N:gpu", which hold the kernels to that geometry. false if selector is none of these. */
+/* "N", or "N:cpu" or "N:gpu", which force the kernels to that kind of geometry. false if selector is none of these. */
 static bool parse(const char *selector, int *index, bool *forced, bool *cpu) {
     char *end;
     if (*selector < '0' || *selector > '9')
@@ -125,7 +126,7 @@ static dcnv4_status device_open(const char *selector, void **device) {
     return open_with(api, devices[index], NULL, &facts, device);
 }
 
-/* The caller's context must have that device. */
+/* Checks that the caller's context has this device. */
 static dcnv4_status check_device(const dcnv4i_opencl_api *api, cl_context context, cl_device_id id) {
     cl_device_id devices[DCNV4I_MAX_DEVICES];
     size_t size = 0;

@@ -5,7 +5,7 @@
 static dcnv4i_fork_lock lock;
 static dcnv4i_opencl_api loaded;
 static bool is_loaded;
-static unsigned loader; /* the count of forks of the process that loaded it */
+static unsigned loader; /* the fork count of the process that loaded it */
 
 #define ENTRY(result, name, arguments) DCNV4I_ENTRY(dcnv4i_opencl_api, name),
 static const dcnv4i_entry entries[] = {DCNV4I_OPENCL_ENTRIES(ENTRY)};
@@ -36,7 +36,7 @@ dcnv4_status dcnv4i_opencl_load(const dcnv4i_opencl_api **api) {
     if (status == DCNV4_SUCCESS && !is_loaded)
         status = load();
     else if (status == DCNV4_SUCCESS && loader != dcnv4i_fork_count())
-        status = dcnv4i_fork_refuse("OpenCL"); /* PoCL, for one, hangs */
+        status = dcnv4i_fork_refuse("OpenCL"); /* PoCL, for example, hangs in a child */
     dcnv4i_fork_lock_release(&lock);
     if (status == DCNV4_SUCCESS)
         *api = &loaded;

@@ -121,7 +121,7 @@ typedef struct _cl_event *cl_event;
 enum { DCNV4I_OPENCL_CONSTANTS(DCNV4I_CL_ENUMERATOR) };
 #undef DCNV4I_CL_ENUMERATOR
 
-/* All types of devices; it fits no enumerator. */
+/* All types of devices; too large for an enumerator. */
 #define DCNV4I_CL_DEVICE_TYPE_ALL ((cl_device_type)0xFFFFFFFF)
 
 /* The loaded entry points. */
@@ -131,7 +131,7 @@ typedef struct dcnv4i_opencl_api {
 #undef DCNV4I_CL_MEMBER
 } dcnv4i_opencl_api;
 
-/* Loads the library once in the life of the process. DCNV4_DEVICE_UNAVAILABLE if it is not there or lacks an entry point. */
+/* Loads the library, once per process. DCNV4_DEVICE_UNAVAILABLE if it is missing or lacks an entry point. */
 dcnv4_status dcnv4i_opencl_load(const dcnv4i_opencl_api **api);
 
 /* Whether it is loaded already. */

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Whether one of the platforms is PoCL, which makes a device of the processor, and so always has one, if it can. */
+/* Whether one of the platforms is PoCL, whose device is the processor, so that it should always have one. */
 static bool has_pocl(const dcnv4i_opencl_api *api, const cl_platform_id *platforms, cl_uint count) {
     for (cl_uint p = 0; p < count; ++p) {
         char name[64] = "";
@@ -20,7 +20,7 @@ dcnv4_status dcnv4i_opencl_list(const dcnv4i_opencl_api *api, cl_device_id *devi
     cl_uint platform_count = 0, found = 0;
     const cl_uint most = sizeof platforms / sizeof *platforms;
     const cl_int error = api->clGetPlatformIDs(most, platforms, &platform_count);
-    /* −1001 is what the usual loader answers where no driver is installed. */
+    /* The usual loader returns −1001 where no driver is installed. */
     if (error == -1001 || (error == DCNV4I_CL_SUCCESS && platform_count == 0))
         return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,
                            "libOpenCL.so.1 is there, but no OpenCL driver is installed (0 platforms; Debian: "
@@ -33,7 +33,7 @@ dcnv4_status dcnv4i_opencl_list(const dcnv4i_opencl_api *api, cl_device_id *devi
     *count = 0;
     for (cl_uint p = 0; p < platform_count && *count < DCNV4I_MAX_DEVICES; ++p) {
         const cl_uint room = (cl_uint)(DCNV4I_MAX_DEVICES - *count);
-        /* A platform that fails or has no device does not stand in the way of the others. */
+        /* A platform that fails or has no device is skipped. */
         if (api->clGetDeviceIDs(platforms[p], DCNV4I_CL_DEVICE_TYPE_ALL, room, devices + *count, &found) ==
             DCNV4I_CL_SUCCESS)
             *count += (int)(found < room ? found : room);
@@ -49,7 +49,7 @@ dcnv4_status dcnv4i_opencl_list(const dcnv4i_opencl_api *api, cl_device_id *devi
     return DCNV4_SUCCESS;
 }
 
-/* A text of the device, cut to what fits; "" if it has none. */
+/* A string property of the device, truncated to fit; "" if the device lacks it. */
 static void ask_text(const dcnv4i_opencl_api *api, cl_device_id device, cl_device_info what, char *text, size_t room) {
     char whole[4096];
     size_t length = 0;
@@ -61,7 +61,7 @@ static void ask_text(const dcnv4i_opencl_api *api, cl_device_id device, cl_devic
     }
 }
 
-/* A number of the device of size bytes; 0 if it has none. */
+/* A property of the device that is a number of size bytes; 0 if the device lacks it. */
 static uint64_t ask_number(const dcnv4i_opencl_api *api, cl_device_id device, cl_device_info what, size_t size) {
     uint32_t narrow = 0;
     uint64_t wide = 0;

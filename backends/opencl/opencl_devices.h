@@ -13,14 +13,14 @@ typedef struct dcnv4i_opencl_facts {
     dcnv4_device_info info;
     dcnv4i_limits limits;
     bool gpu;                              /* of type GPU */
-    bool compiler;                         /* its driver has one */
+    bool compiler;                         /* its driver has a compiler */
     char identity[DCNV4I_OPENCL_IDENTITY]; /* the versions that compiled kernels depend on */
 } dcnv4i_opencl_facts;
 
 /* Finds all devices, at most DCNV4I_MAX_DEVICES. DCNV4_DEVICE_UNAVAILABLE if there is none. */
 dcnv4_status dcnv4i_opencl_list(const dcnv4i_opencl_api *api, cl_device_id *devices, int *count);
 
-/* Asks a device about itself. index is its number, or −1 if it came from a caller. */
+/* Asks a device about itself. index is its number, or −1 for a caller's own device. */
 void dcnv4i_opencl_ask(const dcnv4i_opencl_api *api, cl_device_id device, int index, dcnv4i_opencl_facts *facts);
 
 #endif

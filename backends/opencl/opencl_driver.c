@@ -14,9 +14,9 @@ typedef struct opencl_device {
     cl_device_id id;
     cl_context context;
     cl_command_queue queue;
-    unsigned made; /* the count of forks of the process that opened it */
+    unsigned made; /* the fork count of the process that opened it */
     atomic_bool lost;
-    pthread_mutex_t arguments; /* held from the first argument of a kernel to its launch */
+    pthread_mutex_t arguments; /* held from a kernel's first argument to its launch */
     const char *options;       /* of the compiler */
     bool compiler;
     dcnv4_device_info info;
@@ -36,7 +36,7 @@ static dcnv4_status fail(opencl_device *d, const char *function, cl_int error) {
     return status;
 }
 
-/* ---- Opening and closing -------------------------------------------------------------------------------------------- */
+/* ---- Opening and closing ----------------------------------------------------------------------------------------- */
 
 static void close_device(void *device) {
     opencl_device *d = device;
@@ -78,7 +78,7 @@ dcnv4_status dcnv4i_opencl_open(const dcnv4i_opencl_api *api, cl_device_id id, c
     d->api = api;
     d->id = id;
     d->made = dcnv4i_fork_count();
-    /* Without -w, PoCL's compiler counts its warnings on our caller's stderr. */
+    /* Without -w, PoCL's compiler prints the number of its warnings to the caller's stderr. */
     d->options = facts->limits.atomics == DCNV4I_ATOMICS_EXTENSION ? "-w -cl-std=CL3.0" : "-w -cl-std=CL1.2";
     d->compiler = facts->compiler;
     d->info = facts->info;
@@ -110,7 +110,7 @@ static dcnv4_status usable(void *device) {
     return DCNV4_SUCCESS;
 }
 
-/* ---- Modules -------------------------------------------------------------------------------------------------------- */
+/* ---- Modules ----------------------------------------------------------------------------------------------------- */
 
 static dcnv4_status build_failed(opencl_device *d, cl_program program) {
     char log[4096];
@@ -130,8 +130,8 @@ static dcnv4_status build(opencl_device *d, cl_program program, const char *opti
     return error == DCNV4I_CL_BUILD_PROGRAM_FAILURE ? build_failed(d, program) : fail(d, "clBuildProgram", error);
 }
 
-/* The program's binary for this device; it may be built for others of a caller's context too, whose are left out by asking
- * for none of them. */
+/* Gets the program's binary for this device. The program may also be built for other devices of a caller's context,
+ * whose binaries are skipped by passing NULL. */
 static void take_binary(const opencl_device *d, cl_program program, dcnv4i_binary *binary) {
     cl_uint count = 0;
     cl_device_id devices[16];
@@ -219,12 +219,12 @@ static void kernel_destroy(void *device, void *kernel) {
         d->api->clReleaseKernel(kernel);
 }
 
-/* ---- Launches ------------------------------------------------------------------------------------------------------- */
+/* ---- Launches ---------------------------------------------------------------------------------------------------- */
 
 static dcnv4_status set_arguments(opencl_device *d, const dcnv4i_launch *launch) {
     for (int i = 0; i < launch->argument_count; ++i) {
         const dcnv4i_argument *a = &launch->arguments[i];
-        /* A cl_mem and a long; an empty tensor has no buffer, which is what a NULL cl_mem says. */
+        /* A cl_mem or a long; an empty tensor has no buffer, which is passed as a NULL cl_mem. */
         const cl_int error = a->is_handle
                                  ? d->api->clSetKernelArg(launch->kernel, (cl_uint)i, sizeof(cl_mem), &a->handle)
                                  : d->api->clSetKernelArg(launch->kernel, (cl_uint)i, sizeof a->number, &a->number);
@@ -234,7 +234,8 @@ static dcnv4_status set_arguments(opencl_device *d, const dcnv4i_launch *launch)
     return DCNV4_SUCCESS;
 }
 
-/* Starts one launch after the events in waits; *event is its own if asked for. Kernels are shared by plans and threads. */
+/* Enqueues one launch after the events in waits; event, unless NULL, receives its event. Plans and threads share
+ * kernels, hence the lock. */
 static dcnv4_status start_one(opencl_device *d, const dcnv4i_launch *launch, cl_command_queue queue, cl_uint wait_count,
                               const cl_event *waits, cl_event *event) {
     const size_t local = (size_t)launch->work_group, global = (size_t)launch->groups * local;
@@ -317,7 +318,7 @@ static dcnv4_status synchronize(void *device) {
     return error == DCNV4I_CL_SUCCESS ? DCNV4_SUCCESS : fail(d, "clFinish", error);
 }
 
-/* ---- Memory --------------------------------------------------------------------------------------------------------- */
+/* ---- Memory ------------------------------------------------------------------------------------------------------ */
 
 static dcnv4_status buffer_create(void *device, size_t length, void **handle) {
     opencl_device *d = device;

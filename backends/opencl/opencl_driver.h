@@ -1,4 +1,4 @@
-/* gpu/runtime/driver.h in OpenCL's words. */
+/* gpu/runtime/driver.h for OpenCL. */
 #ifndef DCNV4I_OPENCL_DRIVER_H
 #define DCNV4I_OPENCL_DRIVER_H
 
@@ -6,8 +6,8 @@
 
 extern const dcnv4i_driver dcnv4i_opencl_driver;
 
-/* A device with a context and a queue of its own. context is the caller's, which is held as long as the device is open, or
- * NULL for a new one. */
+/* Opens a device with a queue of its own. context is the caller's, retained while the device is open, or NULL for a new
+ * one. */
 dcnv4_status dcnv4i_opencl_open(const dcnv4i_opencl_api *api, cl_device_id id, cl_context context,
                                 const dcnv4i_opencl_facts *facts, void **device);
 

@@ -1,4 +1,4 @@
-/* The reference backend: each operator in scalar float64 arithmetic, the measure of the other backends. */
+/* The reference backend: each operator in scalar float64 arithmetic, which the other backends are compared with. */
 #include "reference.h"
 #include "../../core/backend.h"
 
@@ -14,7 +14,7 @@ static const dcnv4i_reference_operator *const operators[] = {
 #undef DCNV4I_OPERATOR
 };
 
-/* ---- Devices --------------------------------------------------------------------------------------------------------- */
+/* ---- Devices ----------------------------------------------------------------------------------------------------- */
 
 static int64_t device_count(void) {
     return 1;
@@ -50,7 +50,7 @@ static void device_close(void *device) {
     (void)device;
 }
 
-/* ---- Programs: the problem is all there is ---------------------------------------------------------------------------- */
+/* ---- Programs: a program is its problem -------------------------------------------------------------------------- */
 
 static const dcnv4i_reference_operator *find(const dcnv4i_operator *op) {
     for (size_t i = 0; i < sizeof operators / sizeof *operators; ++i)

@@ -9,7 +9,7 @@ typedef struct dcnv4i_reference_operator {
     /* DCNV4_UNSUPPORTED for a problem whose workspace would be past what can be addressed. */
     dcnv4_status (*check)(const dcnv4i_problem *problem);
     size_t (*workspace_size)(const dcnv4i_problem *problem, dcnv4_pass pass);
-    /* Addresses of the tensors in the operator's order; those that the pass does not use may have any. */
+    /* Addresses of the tensors in the operator's order; those that the pass does not use are arbitrary. */
     void (*run)(const dcnv4i_problem *problem, dcnv4_pass pass, void *const tensors[DCNV4I_MAX_TENSORS],
                 void *workspace);
 } dcnv4i_reference_operator;

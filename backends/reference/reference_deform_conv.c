@@ -1,5 +1,5 @@
-/* The operator in scalar float64 arithmetic, to be read beside docs/operator.md: the measure of the other backends.
- * Whatever the storage, every element is read exactly and every result is rounded once. */
+/* The operator in scalar float64 arithmetic, which the other backends are compared with; docs/operator.md has the
+ * formulas. Whatever the storage, every element is read exactly and every result is rounded once. */
 #include "../../core/deform_conv_problem.h"
 #include "../../core/element.h"
 #include "reference.h"
@@ -15,10 +15,10 @@ typedef struct run_state {
     double *sums;
 } run_state;
 
-/* Where one point of one block looks, and what it found out about the cell it is in. */
+/* One point of one block: its place in its cell, the cell's corners, and their weights. */
 typedef struct sample {
     bool counts;
-    double fx, fy;     /* where in the cell: 0 ≤ fx, fy < 1 */
+    double fx, fy;     /* position in the cell: 0 ≤ fx, fy < 1 */
     int64_t corner[4]; /* pixel numbers of (y, x), (y, x+1), (y+1, x), (y+1, x+1); −1 outside the image */
     double weight[4];  /* bilinear weights of the corners */
     double along_x[4]; /* their derivatives by x, and by y */
@@ -33,7 +33,7 @@ static void write(const run_state *run, void *tensor, int64_t index, double numb
     dcnv4i_element_write(run->problem->params.dtype, tensor, index, number);
 }
 
-/* The same of offset_mask and its gradient, which have a dtype of their own. */
+/* The same for offset_mask and its gradient, which have a dtype of their own. */
 static double read_offset(const run_state *run, int64_t index) {
     return dcnv4i_element_read(run->problem->params.offset_mask_dtype, run->offset_mask, index);
 }
@@ -42,8 +42,8 @@ static void write_offset(const run_state *run, int64_t index, double number) {
     dcnv4i_element_write(run->problem->params.offset_mask_dtype, run->grad_offset_mask, index, number);
 }
 
-/* The k-th point of a block at output pixel (n, oy, ox), whose block of offset_mask starts at element block. Points are
- * numbered with the kernel's width outside, and remove_center closes the gap up. */
+/* The k-th point of a block at output pixel (n, oy, ox), whose part of offset_mask starts at element `block`. Points
+ * are numbered with the kernel's width as the outer loop; remove_center leaves no gap in the numbers. */
 static sample look(const run_state *run, int64_t n, int64_t oy, int64_t ox, int64_t block, int64_t k) {
     const dcnv4_problem *p = &run->problem->params;
     const int64_t center = p->kernel_w / 2 * p->kernel_h + p->kernel_h / 2;
@@ -83,7 +83,7 @@ static double mix(const run_state *run, const sample *s, const double factor[4],
     return sum;
 }
 
-/* What turns the raw weights of a block into the weights that are used: m = exp(raw − largest) / sum with softmax. */
+/* Turns the raw weights of a block into the weights that are used: with softmax, m = exp(raw − largest) / sum. */
 typedef struct normalizer {
     bool softmax;
     double largest, sum;
@@ -125,7 +125,8 @@ static void forward_block(const run_state *run, const block *at) {
     }
 }
 
-/* Σ over the channels of grad_output·mix: the gradient that factor's meaning says. */
+/* Σ over the channels of grad_output·mix: the derivative by m for factor = weight, and those by x and y, without the
+ * factor m, for along_x and along_y. */
 static double project(const run_state *run, const block *at, const sample *s, const double factor[4]) {
     const dcnv4_problem *p = &run->problem->params;
     double sum = 0;
@@ -150,7 +151,7 @@ static void backward_block(const run_state *run, const block *at) {
     const int64_t offsets = at->pixel * p->offset_mask_stride + at->group * 3 * points, weights = offsets + 2 * points;
     const int64_t target = at->pixel * p->grad_offset_mask_stride + at->group * 3 * points;
     const normalizer norm = normalize(run, weights);
-    double mean = 0; /* Σ_k m_k·∂/∂m_k, which the gradient through softmax takes away: ∂/∂raw_k = m_k·(∂/∂m_k − mean) */
+    double mean = 0; /* Σ_k m_k·∂/∂m_k, which softmax's gradient subtracts: ∂/∂raw_k = m_k·(∂/∂m_k − mean) */
     for (int64_t k = 0; norm.softmax && k < points; ++k) {
         const sample s = look(run, at->n, at->oy, at->ox, offsets, k);
         if (s.counts)

@@ -77,7 +77,7 @@ static dcnv4_status set_scratch(const dcnv4i_conv_layer *layer, int64_t reals, d
     return DCNV4_SUCCESS;
 }
 
-/* How many threads are worth waking, the caller's counted in. */
+/* How many threads are worth waking, including the caller's. */
 static int workers_for(int64_t cost, int threads) {
     return (int)max(1, min(threads, cost / WAKING_COST));
 }

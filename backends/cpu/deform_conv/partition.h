@@ -28,7 +28,7 @@ dcnv4_status dcnv4i_partition_make(const dcnv4i_conv_layer *layer, dcnv4_pass pa
 /* Bytes of workspace that a run needs: scratch for every worker, and room to align the first. */
 size_t dcnv4i_partition_workspace(const dcnv4i_partition *partition);
 
-/* Task number `number`, but for its scratch. */
+/* Task number `number`, without its scratch. */
 dcnv4i_conv_task dcnv4i_partition_task(const dcnv4i_conv_layer *layer, dcnv4_pass pass,
                                        const dcnv4i_partition *partition, int64_t number);
 

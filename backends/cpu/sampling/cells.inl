@@ -42,7 +42,7 @@ static image_frame NAME(make_frame)(const dcnv4i_image *image, bool exact, int64
         .exact = exact,
         .has_cells = has_cells,
     };
-    if (!has_cells) /* then what follows may overflow, and nobody reads it */
+    if (!has_cells) /* then what follows may overflow, and is not used */
         return frame;
     const int64_t largest_index = sizeof(point_index) < sizeof(int64_t) ? INT32_MAX : INT64_MAX;
     const int64_t longest = dcnv4i_max64(stride, grad_stride);
@@ -73,8 +73,9 @@ static inline int64_t index_origin(const image_frame *frame, int64_t first_row, 
 
 #define NEAREST ((real)0x1p-54) /* times a middle: see vsettle */
 
-/* Makes 0 of a position that is so near to its middle that their sum is the middle even in float64. Else it could be
- * told from a point at the image's edge or at the border of two cells, where the formula's own arithmetic cannot. */
+/* Sets a position to 0 if it is so near to its middle that their sum is the middle even in float64. Otherwise the point
+ * would differ from one at the image's edge or at the border of two cells, though not in the formula's own
+ * arithmetic. */
 static inline vec vsettle(vec position, vec middle) {
     const vec near = vmul(vset(NEAREST), middle);
     return vdrop(vless(vmul(position, position), vmul(near, near)), position);

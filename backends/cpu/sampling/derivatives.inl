@@ -52,7 +52,7 @@ static NOINLINE void NAME(exact_derivatives)(const scattered_chunk *s, int64_t p
     }
 }
 
-/* For LANES points: the derivatives by position, but for the factor of the point's weight; and the derivative by the
+/* For LANES points: the derivatives by position, without the factor of the point's weight; and the derivative by the
  * weight. */
 typedef struct derivatives {
     vec by_x, by_y, by_weight;
@@ -96,8 +96,8 @@ static inline void vlinear_derivatives(const axis_cell *axis, vec *near, vec *fa
     *far = vselect(axis->behind, vset(-1), vdrop(axis->before, vset(1)));
 }
 
-/* Makes 0 of dots with pixels that are not the point's own: they must not decide whether a point is recomputed,
- * since which pixels these are depends on the partition. */
+/* Sets dots with pixels that are not the point's own to 0: they must not decide whether a point is recomputed, since
+ * which pixels these are depends on the partition. */
 static inline void clear_other_pixels(const axis_cell *h, const axis_cell *v, vec *a, vec *b, vec *c, vec *d) {
     *a = vdrop(vmask_or(v->behind, h->behind), *a), *b = vdrop(vmask_or(v->behind, h->before), *b);
     *c = vdrop(vmask_or(v->before, h->behind), *c), *d = vdrop(vmask_or(v->before, h->before), *d);

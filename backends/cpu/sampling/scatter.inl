@@ -1,6 +1,6 @@
-/* The scatter: adds weight · grad_output to the pixels of each point's cell in the gradient of the image, and
- * computes the dot products over the channels of grad_output and each of these pixels, of which derivatives.inl
- * makes the points' gradients. */
+/* The scatter: adds weight · grad_output to the pixels of each point's cell in the gradient of the image, and computes
+ * the dot products over the channels of grad_output and each of these pixels, from which derivatives.inl computes the
+ * points' gradients. */
 
 /* Where gradients are added up: rows first_row to last_row − 1 of the image's gradient, as reals. */
 typedef struct grad_rows {
@@ -158,9 +158,9 @@ static ALWAYS_INLINE int64_t scatter_pixels(const scatter *s, const exact_gradie
     return pixels;
 }
 
-/* Scatters one block of channels, from channel c of the view on. dots are set, or added to if `accumulate`. Returns
- * for how many pixels that was done: with cells, it ends before the first whose grad_output is not finite, which
- * would make NaN of pixels that are not its own. */
+/* Scatters one block of channels, from channel c of the view on. dots are set, or added to if `accumulate`. Returns for
+ * how many pixels that was done: with cells, it ends before the first whose grad_output is not finite, which would turn
+ * pixels that are not its own into NaN. */
 static ALWAYS_INLINE int64_t scatter_block(const scatter *s, const exact_gradients *found, int64_t c, const int vectors,
                                            const int part, const real *grad_output, bool accumulate) {
     const scatter_image *image = s->to;

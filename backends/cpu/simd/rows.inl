@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-/* What the elements of a row are. */
+/* The types of a row's elements. */
 typedef enum element_type { REALS, FLOAT16S, BFLOAT16S } element_type;
 
 #ifdef REAL_IS_DOUBLE

@@ -65,7 +65,7 @@ static inline vec vselect(vmask mask, vec a, vec b) { return mask ? a : b; }
 static inline vec vkeep(vmask mask, vec a) { return mask ? a : 0; }
 static inline vec vdrop(vmask mask, vec a) { return mask ? 0 : a; }
 
-/* b where a is NaN; b must not be. */
+/* These return b where a is NaN; b must not be NaN. */
 static inline vec vmin(vec a, vec b) { return a < b ? a : b; }
 static inline vec vmax(vec a, vec b) { return a > b ? a : b; }
 
