@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A file that is opened must never become stdin, stdout or stderr, should one of them be closed; what stands in for it fails
- * as it would. */
+/* A file that is opened later must not get the descriptor of a stdin, stdout or stderr that was closed at the start.
+ * The /dev/null in its place has the wrong direction, so that using it fails as with the closed one. */
 static void fill_standard_descriptors(void) {
     for (int descriptor = 0; descriptor >= 0 && descriptor <= STDERR_FILENO;)
         if (fcntl(descriptor, F_GETFD) != -1 ||
@@ -19,7 +19,7 @@ static void fill_standard_descriptors(void) {
             break;
 }
 
-/* Numbers are read and written in one way, also where a driver that this process loads calls setlocale. */
+/* Numbers are read and written in the C locale, even if a driver in this process calls setlocale. */
 static void use_one_locale(void) {
     const locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     if (plain != (locale_t)0)
@@ -38,7 +38,7 @@ static dcnv4i_exit run(const dcnv4i_settings *settings) {
 int main(int count, char **arguments) {
     fill_standard_descriptors();
     use_one_locale();
-    signal(SIGXFSZ, SIG_IGN); /* a file over the limit is then an error of the write that says so */
+    signal(SIGXFSZ, SIG_IGN); /* a write past the limit on file sizes then fails with an error */
     if (count < 2) {
         dcnv4i_options_usage(stderr);
         return DCNV4I_REFUSED;

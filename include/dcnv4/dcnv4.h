@@ -1,9 +1,9 @@
 /* libdcnv4: deformable convolution v4 (DCNv4) on CPUs and GPUs, with a plain C ABI.
  * SPDX-License-Identifier: MIT
  *
- * Each output pixel samples K points of the input, at places that the network predicts for that pixel, and adds what it
- * finds there with weights that the network predicts too (Xiong et al., CVPR 2024, arXiv 2401.06197). docs/operator.md
- * has the formula. The whole use, for a layer of 4 groups of 16 channels on one 64×96 image:
+ * Each output pixel samples K points of the input, at positions that the network predicts for that pixel, and sums the
+ * samples with weights that the network predicts too (Xiong et al., CVPR 2024, arXiv 2401.06197). docs/operator.md has
+ * the formula. A complete example, for a layer of 4 groups of 16 channels on one 64×96 image:
  *
  *     #include <dcnv4/dcnv4.h>
  *     #include <stdio.h>

@@ -26,7 +26,7 @@ static const uint32_t palette[] = {0x2f7ed8, 0xf2a33a, 0x3ba272, 0x9b6dd6, 0xe06
 
 /* What the length of a bar means. */
 typedef enum scale {
-    MULTIPLES,     /* the time, in floors */
+    MULTIPLES,     /* the time as a multiple of the floor */
     LOG_MULTIPLES, /* the same, logarithmic from 1 on */
     MILLISECONDS   /* the time itself, where not every record has a floor */
 } scale;
@@ -60,7 +60,7 @@ static double length_of(const chart *c, double ms, double floor_ms) {
     return c->scale == MILLISECONDS ? ms : ms / floor_ms;
 }
 
-/* How far to the right a length is. */
+/* The x of the end of a bar of this length. */
 static double across(const chart *c, double length) {
     const double part = c->scale == LOG_MULTIPLES ? log(fmax(length, 1)) / log(c->most) : length / c->most;
     return MARGIN + LABELS + BARS * fmin(part, 1);

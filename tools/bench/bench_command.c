@@ -24,7 +24,7 @@ static dcnv4i_exit check_outputs(const dcnv4i_settings *settings) {
     return verdict;
 }
 
-/* Those that can be timed; the reference takes too long to be one of "all". */
+/* Opens the devices to time; "all" does not include the reference, which takes too long. */
 static dcnv4i_exit open_devices(const dcnv4i_settings *settings, dcnv4i_devices *devices) {
     int64_t kept = 0, available = 0;
     const dcnv4i_exit verdict = dcnv4i_devices_open(&settings->devices, "auto", devices);

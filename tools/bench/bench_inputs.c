@@ -11,7 +11,7 @@ static dcnv4i_exit allocate(dcnv4i_view *view, size_t bytes, int64_t stride) {
     return view->memory ? DCNV4I_DONE : dcnv4i_verdict(DCNV4I_BROKEN, "no memory for a tensor of %zu bytes", bytes);
 }
 
-/* Normal numbers everywhere; those that are offsets get their own standard deviation. */
+/* Normal numbers everywhere; offsets have a standard deviation of their own. */
 static void fill_offset_mask(const dcnv4i_inputs *in, double spread, dcnv4i_random *random) {
     const int32_t dtype = dcnv4i_tensor_dtype(in->problem, DCNV4I_OFFSET_MASK_TENSOR);
     const size_t item = dcnv4i_dtype_bytes(dtype), points = (size_t)in->sizes.points;
@@ -46,7 +46,7 @@ static dcnv4i_exit draw(dcnv4i_inputs *in, uint64_t seed, double spread) {
     return DCNV4I_DONE;
 }
 
-/* The part of a tensor that belongs to the group of the image: pixel strides make it a tensor of its own. */
+/* The part of a tensor that belongs to the group and image to compare, as a tensor with a pixel stride. */
 static dcnv4i_view part(const dcnv4i_inputs *in, dcnv4i_tensor_number tensor, dcnv4i_view whole) {
     int64_t shape[4];
     if (!whole.memory)

@@ -1,4 +1,4 @@
-/* Random tensors of a problem, and what the reference makes of a piece of them. */
+/* Random tensors of a problem, and the reference's results for a part of them. */
 #ifndef DCNV4I_BENCH_INPUTS_H
 #define DCNV4I_BENCH_INPUTS_H
 
@@ -14,18 +14,18 @@ typedef struct dcnv4i_inputs {
     int64_t image, group;
 } dcnv4i_inputs;
 
-/* Draws normal numbers, offsets of this standard deviation, and asks the reference. *problem stays the caller's; what there
- * is is to be freed, also after a failure. */
+/* Draws normal numbers, with `spread` as the offsets' standard deviation, and runs the reference. *problem must outlive
+ * *inputs, which must be freed, also after a failure. */
 dcnv4i_exit dcnv4i_inputs_draw(const dcnv4_problem *problem, uint64_t seed, double spread, dcnv4i_inputs *inputs);
 
-/* Brings the inputs to a device on which the problem was made ready. */
+/* Uploads the inputs to a runner of the problem. */
 dcnv4i_exit dcnv4i_inputs_upload(const dcnv4i_inputs *inputs, dcnv4i_runner *runner);
 
 /* Compares one of the device's results with the reference's. */
 dcnv4i_exit dcnv4i_inputs_judge(const dcnv4i_inputs *inputs, dcnv4i_runner *runner, dcnv4i_tensor_number tensor,
                                 dcnv4i_comparison *comparison);
 
-/* The device's memory for a result, and how many bytes of it the tensor has. */
+/* The device's memory for a result, and the tensor's number of bytes. */
 dcnv4_buffer *dcnv4i_inputs_result(const dcnv4i_inputs *inputs, dcnv4i_runner *runner, dcnv4i_tensor_number tensor,
                                    size_t *bytes);
 

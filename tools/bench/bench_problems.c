@@ -53,7 +53,7 @@ static const struct {
 
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
-/* Room for one problem more, with what the options say of all of them. */
+/* Appends a problem with the settings that the options give all problems. */
 static dcnv4_problem *append(const dcnv4i_settings *settings, dcnv4i_problems *problems) {
     dcnv4_problem *items = realloc(problems->items, (size_t)(problems->count + 1) * sizeof *items);
     if (!items)

@@ -120,7 +120,7 @@ static void json_record(FILE *file, const dcnv4i_record *r) {
 
 /* ---- CSV ------------------------------------------------------------------------------------------------------------ */
 
-/* A number, or nothing where there is none. */
+/* A number, or nothing if it is not finite. */
 static void csv_number(FILE *file, double number) {
     if (isfinite(number))
         fprintf(file, ",%.9g", number);

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-/* What stands before the records, the records from number first on, and what stands after them. */
+/* Print what comes before the records, the records from number first on, and what comes after them. */
 void dcnv4i_report_begin(FILE *file, dcnv4i_format format, int32_t dtype);
 void dcnv4i_report_records(FILE *file, dcnv4i_format format, const dcnv4i_records *records, int64_t first);
 void dcnv4i_report_end(FILE *file, dcnv4i_format format);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum { ROUNDS_LEAST = 5, ROUNDS_MOST = 100 };
-/* For all rounds; of a sample at least, which on a device has the time of waiting for its end in it. */
+/* The time for all rounds, and the least time of a sample; a device's sample includes waiting for its end. */
 static const double budget_ms = 500, sample_ms = 0.2, device_sample_ms = 2;
 
 /* A device in the race. */
@@ -21,7 +21,7 @@ typedef struct tactic {
     int64_t threads;           /* 0 for a device that measures its own floor */
     int64_t repeats;           /* runs of one sample */
     dcnv4i_floor floor;        /* the processor's, where it has threads */
-    const struct tactic *like; /* an earlier one with as many threads, whose floor is taken, or itself */
+    const struct tactic *like; /* itself, or an earlier one with as many threads, whose floor is used */
     double *times, *load_times, *memory_times; /* by round */
 } tactic;
 
@@ -43,7 +43,7 @@ const char *dcnv4i_pass_word(dcnv4_pass pass) {
     return pass == DCNV4_PASS_FORWARD ? "forward" : "backward";
 }
 
-/* ---- What is right -------------------------------------------------------------------------------------------------- */
+/* ---- Checking results ----------------------------------------------------------------------------------------------- */
 
 static dcnv4i_exit judge_pass(const bench *b, tactic *c, dcnv4_pass pass, dcnv4i_comparison *comparison) {
     const dcnv4i_inputs *inputs = &b->inputs;
@@ -56,7 +56,7 @@ static dcnv4i_exit judge_pass(const bench *b, tactic *c, dcnv4_pass pass, dcnv4i
 
 /* ---- The race ------------------------------------------------------------------------------------------------------- */
 
-/* Each tensor of the pass once. */
+/* Bytes of the tensors that the pass reads, each once. */
 static double read_bytes(const bench *b, dcnv4_pass pass) {
     const dcnv4_sizes *s = &b->inputs.sizes;
     return (double)s->value + (double)s->offset_mask + (pass == DCNV4_PASS_FORWARD ? 0 : (double)s->grad_output);
@@ -67,17 +67,17 @@ static double write_bytes(const bench *b, dcnv4_pass pass) {
     return pass == DCNV4_PASS_FORWARD ? (double)s->output : (double)s->grad_value + (double)s->grad_offset_mask;
 }
 
-/* 4·K·D elements for each group of each output pixel, as wide as they are in arithmetic. */
+/* 4·K·D elements for each group of each output pixel, in the arithmetic's width. */
 static double gathered_bytes(const bench *b) {
     const double pixels = (double)(b->problem->batch * b->inputs.sizes.output_height * b->inputs.sizes.output_width);
     return 4 * (double)b->inputs.sizes.points * (double)b->inputs.sizes.channels * pixels *
            (b->problem->dtype == DCNV4_FLOAT64 ? 8 : 4);
 }
 
-/* What of a pass is run: itself, or what bounds it. */
+/* What is run: the pass, or one of its roofline kernels. */
 typedef enum what { THE_PASS = -1, ITS_MEMORY = DCNV4_ROOFLINE_MEMORY, ITS_LOADS = DCNV4_ROOFLINE_LOADS } what;
 
-/* One sample: so many runs that the clock can tell, and the wait for their end. */
+/* One sample: enough runs for the clock's resolution, and the wait for their end. */
 static dcnv4i_exit sample(tactic *c, dcnv4_pass pass, what run, double *ms) {
     const double start = dcnv4i_now_ms();
     dcnv4i_exit verdict = DCNV4I_DONE;
@@ -104,7 +104,7 @@ static dcnv4i_exit sample_floor(tactic *c, dcnv4_pass pass, double *load_ms, dou
     return DCNV4I_DONE;
 }
 
-/* Warms every device up, and settles how many runs a sample has and how many rounds there are. */
+/* Warms up every device, and decides the number of runs in a sample and of rounds. */
 static dcnv4i_exit warm_up(const bench *b, dcnv4_pass pass, int64_t *rounds) {
     double sum = 0;
     dcnv4i_exit verdict = DCNV4I_DONE;
@@ -128,8 +128,9 @@ static dcnv4i_exit warm_up(const bench *b, dcnv4_pass pass, int64_t *rounds) {
     return verdict;
 }
 
-/* Every device once, and its floor with it, so that all see the same machine. What the others left in the caches is not
- * this one's doing: it runs once before the clock starts; and last, since a device's floor overwrites its results. */
+/* Times every device and its floor once, so that all of them see the same load of the machine. Each pass runs once
+ * untimed first, to fill the caches with its own data. It runs after the floor, since a device's floor overwrites its
+ * results. */
 static dcnv4i_exit run_round(const bench *b, dcnv4_pass pass, int64_t round) {
     dcnv4i_exit verdict = DCNV4I_DONE;
     for (int64_t i = 0; i < b->count && verdict == DCNV4I_DONE; ++i) {
@@ -218,7 +219,7 @@ static dcnv4i_exit run_pass(const bench *b, dcnv4_pass pass, dcnv4i_records *rec
 
 /* ---- One problem ---------------------------------------------------------------------------------------------------- */
 
-/* The processor's floor is that of what runs on it. */
+/* Devices that run on the processor have its floor. */
 static int64_t threads_of(const bench *b, const tactic *c) {
     if (strcmp(c->info.backend, "cpu") == 0)
         return b->settings->threads > 0 ? b->settings->threads : c->info.units;

@@ -5,19 +5,19 @@
 #include "../devices/device_list.h"
 #include "../devices/stopwatch.h"
 
-/* What came of one device, one problem and one pass. */
+/* The result of one device, one problem and one pass. */
 typedef struct dcnv4i_record {
     char device[64], backend[16];
     dcnv4_pass pass;
     dcnv4_problem problem;
-    int64_t threads; /* 0: not a matter of threads */
+    int64_t threads; /* 0: does not apply */
     int64_t runs;
     dcnv4i_spread ms;
     double floor_ms;   /* NAN where none is measured */
-    bool memory_binds; /* the floor is the memory's, not the loads' */
+    bool memory_binds; /* the floor is that of memory, not of loads */
     double bytes;      /* that must be read or written at least once */
     double error;      /* normwise, against the reference */
-    bool right;        /* every element that was looked at is within its bound */
+    bool right;        /* every element that was compared is within its bound */
 } dcnv4i_record;
 
 typedef struct dcnv4i_records {
@@ -25,13 +25,13 @@ typedef struct dcnv4i_records {
     int64_t count;
 } dcnv4i_records;
 
-/* "64×56×56 · 4×32": the batch and the image, then groups and channels of one. */
+/* "64×56×56 · 4×32": the batch and the image, then groups and channels per group. */
 const char *dcnv4i_problem_words(const dcnv4_problem *problem, char *text, size_t size);
 
 /* "forward", "backward". */
 const char *dcnv4i_pass_word(dcnv4_pass pass);
 
-/* Runs the passes that the settings ask for on every device that is there, and appends a record for each. */
+/* Runs the passes that the settings ask for on every available device, and appends a record for each. */
 dcnv4i_exit dcnv4i_bench_problem(const dcnv4i_settings *settings, const dcnv4i_devices *devices,
                                  const dcnv4_problem *problem, dcnv4i_records *records);
 

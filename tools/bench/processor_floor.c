@@ -13,7 +13,7 @@
 
 enum { BUFFER = 16384, ACCUMULATORS = 12 }; /* enough accumulators that no multiply-add waits for the one before */
 
-/* A function that loads `bytes` bytes, again and again the same BUFFER, and returns a sum so that nothing is left out. */
+/* Loads `bytes` bytes, repeatedly from the same BUFFER, and returns a sum so that no load is optimised away. */
 typedef float loader(const float *buffer, size_t bytes);
 
 #define DEFINE_LOADER(name, target, vector, zero, load, multiply_add, lane)               \
@@ -51,7 +51,7 @@ DEFINE_LOADER(load_avx512, __attribute__((target("avx512f"))), __m512, _mm512_se
 DEFINE_LOADER(load_widest, , float32x4_t, vdupq_n_f32(0), vld1q_f32, NEON_FMA, NEON_LANE)
 static const char widest_words[] = "neon, 128 bits";
 #elif defined(__GNUC__)
-/* GNU C's vectors, which any processor has in some way. */
+/* GNU C's vectors, which compile for any processor. */
 typedef float portable_vector __attribute__((vector_size(16)));
 static inline portable_vector portable_load(const float *at) {
     portable_vector loaded;
@@ -72,8 +72,7 @@ static const char widest_words[] = "portable, 32 bits";
 #endif
 
 #if defined(__x86_64__) && defined(__GNUC__)
-/* Whether the library lists this instruction set. Not __builtin_cpu_supports, which denies everything where zig cc is the
- * compiler. */
+/* Whether the library lists this instruction set. (With zig cc, __builtin_cpu_supports is always false.) */
 static bool has(const char *instruction_set) {
     bool found = false;
     for (int64_t i = 0; i < dcnv4_device_count() && !found; ++i) {
@@ -196,7 +195,7 @@ static double time_threads(const dcnv4i_floor *floor, void (*work)(const worker 
 
 bool dcnv4i_floor_create(int64_t threads, double load_bytes, double read_bytes, double write_bytes,
                          dcnv4i_floor *floor) {
-    const double most = 512e6; /* more than any cache: the time of more is in proportion */
+    const double most = 512e6; /* more than any cache; beyond this the time is proportional to the size */
     const double scale = fmin(1, most / fmax(read_bytes, 1)), copied = fmin(read_bytes, write_bytes);
     *floor = (dcnv4i_floor){.threads = threads, .load_bytes = load_bytes, .scale = scale};
     floor->copied = (size_t)(copied * scale) / 64 * 64;

@@ -7,18 +7,19 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* A coordinate touches at most this many pixels of its axis, its rounding counted in. In float32 that suffices for images
- * of 2²⁴ pixels along an axis. */
+/* A coordinate, including its rounding, touches at most this many pixels of its axis. In float32 this suffices for
+ * images of 2²⁴ pixels along an axis. */
 enum { TOUCHED = 40 };
 
-/* What a coordinate that is only known up to its rounding does along one axis. A pixel's share of it is the hat function
- * max(0, 1 − |x − pixel|), which no rounding changes by more than itself; the slope of that is −1, 0 or 1 by cell. */
+/* One axis of a point whose coordinate x is known only up to its rounding. A pixel's bilinear weight is the hat
+ * function max(0, 1 − |x − pixel|), which changes by at most as much as x; its derivative is −1, 0 or 1, depending on
+ * the cell. */
 typedef struct axis {
     int64_t first;
     int count;
-    double hat[TOUCHED], slack; /* the shares, and what rounding may change each by */
-    double slope[TOUCHED];      /* by the cell that the exact coordinate is in */
-    double jump[TOUCHED];       /* how far the slope is off in a cell that rounding may lead to */
+    double hat[TOUCHED], slack; /* the weights, and how much rounding may change each */
+    double slope[TOUCHED];      /* the derivatives, in the cell of the exact coordinate */
+    double jump[TOUCHED];       /* how much the derivative differs in cells that rounding may lead to */
 } axis;
 
 typedef struct walk {
@@ -27,10 +28,10 @@ typedef struct walk {
     const double *value, *offset_mask, *grad_output;
     dcnv4i_bound *bound;
     double *sums;                        /* Σ|terms| of grad_value */
-    double *counts;                      /* and how many there are, by pixel and group: [N, H, W, G] */
+    double *counts;                      /* the number of these terms, by pixel and group: [N, H, W, G] */
     double *weights;                     /* of one block, after softmax: [K] */
-    double *by_weight, *by_weight_error; /* Σ|terms| of the gradient by each, and its bound: [K] */
-    double unit;                         /* u of the arithmetic */
+    double *by_weight, *by_weight_error; /* Σ|terms| of the gradient of each weight, and its bound: [K] */
+    double unit;                         /* unit roundoff of the arithmetic */
     double least;                        /* what a device that flushes subnormals to zero may lose */
 } walk;
 
@@ -41,7 +42,7 @@ typedef struct place {
 
 /* ---- Positions ------------------------------------------------------------------------------------------------------ */
 
-/* Whether base + scale·(grid + offset), in whichever order, has no rounding in float32 (and so none in float64). */
+/* Whether base + scale·(grid + offset) is exact in float32 (and so in float64), in any order of operations. */
 static bool exact(const dcnv4i_coordinate *c, double scale) {
     const double base = c->base, grid = c->grid, offset = c->offset;
     const double steps[] = {base,
@@ -116,7 +117,7 @@ static double visit_pixel(const walk *w, const place *at, int64_t pixel, double 
     const int64_t depth = w->problem->group_channels, channels = w->sizes.channels, first = at->group * depth;
     const double *value = w->value + pixel * channels + first;
     double *output = w->bound->output + at->pixel * channels + first;
-    /* Roundings on the way of one term: the weight's own, four of the products, and a sum of 4·K terms. */
+    /* Roundings of one term: those of the weight, four of the products, and a sum of 4·K terms. */
     const double units = 4 * (double)w->sizes.points + 8 + m_units, share = m * (units * w->unit * hat + slack);
     for (int64_t d = 0; d < depth; ++d)
         output[d] += share * fabs(value[d]) + w->least * (1 + fabs(value[d]));
@@ -157,7 +158,7 @@ static void visit_point(const walk *w, const place *at, const double *raw, int64
     }
 }
 
-/* The bounds of the gradients by the weights: with softmax, of m_k·(∂/∂m_k − Σ_i m_i·∂/∂m_i). */
+/* The bounds of the gradients of the weights: with softmax, of m_k·(∂/∂m_k − Σ_i m_i·∂/∂m_i). */
 static void bound_weights(const walk *w, const double *raw, double *bound) {
     const int64_t points = w->sizes.points;
     double mean = 0, mean_error = 0;
@@ -261,7 +262,7 @@ void dcnv4i_bound_free(dcnv4i_bound *bound) {
 
 static const struct {
     int32_t dtype;
-    int bits;  /* of the significand, the implicit one counted in */
+    int bits;  /* of the significand, including the implicit one */
     int least; /* the exponent of the smallest normal number */
     double largest;
 } formats[] = {

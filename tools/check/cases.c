@@ -9,7 +9,7 @@
 
 #define PICK(random, list) (list)[dcnv4i_random_below(random, (int64_t)(sizeof(list) / sizeof *(list)))]
 
-/* Multiply-adds of a case, at most: most are small, so that many are tried, some are worth several threads. */
+/* The most multiply-adds of a case. Most cases are small, so that many run; one in LARGE_EACH suits several threads. */
 enum { SMALL = 200000, LARGE = 3000000, LARGE_EACH = 12 };
 
 static bool chance(dcnv4i_random *random, int one_in) {
@@ -159,7 +159,7 @@ static bool allocate(dcnv4i_case *made) {
     return ok;
 }
 
-/* Beside 16 bits, every fourth offset_mask is float32. It follows from the seed alone, whatever dtype is asked for. */
+/* In 16 bits, every fourth offset_mask is float32. The draw depends on the seed alone, not on the dtype asked for. */
 static int32_t draw_offset_mask_dtype(uint64_t seed, int32_t dtype) {
     dcnv4i_random random = {~seed};
     const bool narrow = dtype == DCNV4_FLOAT16 || dtype == DCNV4_BFLOAT16;

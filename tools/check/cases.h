@@ -5,8 +5,8 @@
 #include "../tensors/random_numbers.h"
 #include "oracle.h"
 
-/* A problem and its tensors as they lie in memory, pixel strides counted in. What lies between the rows of an input is NaN;
- * results and what lies between their rows are DCNV4I_UNTOUCHED bytes. */
+/* A problem and its tensors in memory, with their pixel strides. The gaps between the rows of an input are NaN; results
+ * and the gaps between their rows are DCNV4I_UNTOUCHED bytes. */
 typedef struct dcnv4i_case {
     dcnv4_problem problem;
     dcnv4_sizes sizes;
@@ -16,7 +16,7 @@ typedef struct dcnv4i_case {
 
 enum { DCNV4I_UNTOUCHED = 0xa5 };
 
-/* The case of this seed, of this dtype or, with DCNV4I_NO_DTYPE, of one that is drawn too. */
+/* The case of this seed, with this dtype or, for DCNV4I_NO_DTYPE, a random one. */
 dcnv4i_exit dcnv4i_case_create(uint64_t seed, int64_t dtype, dcnv4i_case *made);
 
 void dcnv4i_case_free(dcnv4i_case *made);

@@ -15,13 +15,13 @@
 
 enum { RUNS_LEAST = 3, RUNS_MOST = 25, PATIENCE_MS = 300 };
 
-/* What came of one device with the given tensors. */
+/* The outcome of one device with the given tensors. */
 typedef struct outcome {
     double ms[2]; /* by pass */
     dcnv4i_comparison comparison;
 } outcome;
 
-/* The median of a few runs, after one that is not counted. */
+/* The median of a few runs, after a warm-up run. */
 static dcnv4i_exit time_pass(dcnv4i_runner *runner, dcnv4_pass pass, double *median) {
     double times[RUNS_MOST];
     size_t runs = 0;
@@ -79,7 +79,7 @@ static dcnv4i_exit try_device(const char *device, int64_t threads, const dcnv4i_
 
 /* ---- The given tensors on every device ------------------------------------------------------------------------------ */
 
-/* A grad_output for the layer, and what is right for it. */
+/* Makes a random grad_output for the layer, and the expected results. */
 static dcnv4i_exit prepare(const dcnv4i_settings *settings, dcnv4i_layer *layer, dcnv4i_oracle *oracle) {
     const dcnv4_sizes *sizes = &layer->sizes;
     dcnv4i_random random = {(uint64_t)settings->seed};
@@ -94,7 +94,7 @@ static dcnv4i_exit prepare(const dcnv4i_settings *settings, dcnv4i_layer *layer,
                                 (dcnv4i_view){layer->grad_output, sizes->channels}, oracle);
 }
 
-/* What stands behind the name of a device that gave no results. */
+/* Prints the row of a device without results. */
 static void print_reason(const dcnv4i_device *device, const char *what, const char *reason) {
     printf("%-14s %s%s\n", device->name, what, reason);
     fflush(stdout);

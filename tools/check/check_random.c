@@ -17,11 +17,11 @@ static const dcnv4i_tensor_number results[RESULTS] = {
     DCNV4I_GRAD_OFFSET_MASK_TENSOR,
 };
 
-/* What came of one device. */
+/* The results of one device over all cases. */
 typedef struct tally {
     int64_t cases, failures, unsupported;
-    double share[RESULTS]; /* the worst of each result */
-    double norm;           /* of everything that was expected */
+    double share[RESULTS]; /* the largest, by result */
+    double norm;           /* of all expected results */
 } tally;
 
 typedef struct trial {
@@ -67,7 +67,7 @@ static dcnv4_buffer *buffer_of(dcnv4i_runner *runner, dcnv4i_tensor_number tenso
     return buffers[tensor];
 }
 
-/* All six tensors, the results with the bytes that must be left as they are between their rows. */
+/* Uploads all six tensors; results too, since the bytes between their rows must stay as they are. */
 static dcnv4i_exit upload(const trial *t, dcnv4i_runner *runner) {
     dcnv4_status status = DCNV4_SUCCESS;
     for (int i = 0; i < DCNV4I_TENSOR_COUNT && status == DCNV4_SUCCESS; ++i)

@@ -4,7 +4,7 @@
 
 #include "../devices/device_list.h"
 
-/* Runs them, prints a table, and a line for each failure that runs it again. */
+/* Runs the cases, and prints a table and, for each failure, a command that repeats it. */
 dcnv4i_exit dcnv4i_check_random(const dcnv4i_settings *settings, const dcnv4i_devices *devices);
 
 #endif

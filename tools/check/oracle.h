@@ -1,4 +1,4 @@
-/* What is right for given tensors: the reference's results in float64, with a bound for each element. */
+/* The expected results for given tensors: the reference's in float64, with a bound for each element. */
 #ifndef DCNV4I_ORACLE_H
 #define DCNV4I_ORACLE_H
 
@@ -38,8 +38,8 @@ int32_t dcnv4i_tensor_dtype(const dcnv4_problem *problem, dcnv4i_tensor_number t
 /* "output", … */
 const char *dcnv4i_tensor_word(dcnv4i_tensor_number tensor);
 
-/* Asks the reference. The strides of problem are not looked at. With a grad_output whose memory is NULL, forward alone.
- * After a failure there is nothing to free. */
+/* Computes the results on the reference. The strides of problem are ignored. If grad_output's memory is NULL, forward
+ * alone. After a failure there is nothing to free. */
 dcnv4i_exit dcnv4i_oracle_create(const dcnv4_problem *problem, dcnv4i_view value, dcnv4i_view offset_mask,
                                  dcnv4i_view grad_output, dcnv4i_oracle *oracle);
 

@@ -1,11 +1,11 @@
-/* The table of options in words: --help, the usage and the man page. */
+/* Prints the table of options: --help, the usage and the man page. */
 #include "option_table.h"
 
 #include <string.h>
 
 enum { WIDTH = 100, INDENT = 30 };
 
-#define NO_BREAK "\x1f" /* printed as a space at which no line is broken */
+#define NO_BREAK "\x1f" /* printed as a space; lines do not wrap there */
 
 static const char *const exit_statuses[][2] = {
     {"0", "done"},
@@ -18,7 +18,7 @@ static const char purpose[] = "runs, checks, times and draws deformable convolut
 
 static const char more_help[] = "dcnv4 help COMMAND, or dcnv4 COMMAND --help, lists the options of a command.";
 
-/* Columns of a text in UTF-8. */
+/* The width of a UTF-8 text in columns. */
 static int columns(const char *text, size_t length) {
     int count = 0;
     for (size_t i = 0; i < length; ++i)
@@ -26,7 +26,7 @@ static int columns(const char *text, size_t length) {
     return count;
 }
 
-/* Prints words from column `at` on, broken at WIDTH, further lines beginning at column indent. */
+/* Prints text from column `at` on, wrapped at WIDTH; further lines begin at column indent. */
 static void print_wrapped(FILE *file, const char *text, int at, int indent) {
     bool first = true;
     while (*text) {
@@ -59,7 +59,7 @@ static void option_words(const dcnv4i_option *option, const char *joint, char *t
              option->argument ? option->argument : "");
 }
 
-/* "dcnv4 forward --value V.npy …"; the options of PROBLEM under that name, what can be left out in brackets. */
+/* "dcnv4 forward --value V.npy …"; the options of PROBLEM under that name, optional ones in brackets. */
 static void synopsis_words(dcnv4i_command command, const char *joint, char *text, size_t size) {
     size_t used = (size_t)snprintf(text, size, "dcnv4%s%s", joint, dcnv4i_command_texts[command].name);
     bool problem_named = false, problem_needed = false;
@@ -77,7 +77,7 @@ static void synopsis_words(dcnv4i_command command, const char *joint, char *text
     }
 }
 
-/* An option's help, with what it is if left out. */
+/* An option's help, with its default. */
 static void help_words(const dcnv4i_option *option, char *text, size_t size) {
     snprintf(text, size, "%s%s%s%s", option->help, option->standard ? "; " : "",
              option->standard ? option->standard : "", option->standard ? " if left out" : "");
@@ -139,7 +139,7 @@ void dcnv4i_options_usage(FILE *file) {
 
 /* ---- The man page -------------------------------------------------------------------------------------------------- */
 
-/* Text with what roff would read otherwise escaped. */
+/* Prints text with roff's special characters escaped. */
 static void roff(FILE *file, const char *text) {
     for (; *text; ++text) {
         if (*text == '-' || *text == '\\')

@@ -5,7 +5,7 @@
 
 enum { LONGEST = 32 };
 
-/* In small ASCII letters, without the dashes in front, and with a dash for each underscore. */
+/* In lower-case ASCII, without leading dashes, and with a dash for each underscore. */
 static size_t plain(const char *word, size_t length, char text[LONGEST]) {
     size_t count = 0;
     while (length > 0 && *word == '-')
@@ -22,7 +22,7 @@ static int least(int a, int b) {
     return a < b ? a : b;
 }
 
-/* Letters to insert, remove, replace or swap with their neighbour until one is the other. */
+/* How many letters to insert, remove, replace or swap with a neighbour to turn one into the other. */
 static int distance(const char *a, const char *b) {
     static int d[LONGEST + 1][LONGEST + 1];
     const int rows = (int)strlen(a), columns = (int)strlen(b);
@@ -37,7 +37,7 @@ static int distance(const char *a, const char *b) {
     return d[rows][columns];
 }
 
-/* What most programs mean by a letter. */
+/* Whether this is what a single letter means in most programs. */
 static bool is_usual(const char *name) {
     static const char *const usual[] = {"--output", "--device", "--threads", "--format", NULL};
     for (const char *const *each = usual; *each; ++each)
@@ -46,7 +46,7 @@ static bool is_usual(const char *name) {
     return false;
 }
 
-/* The usual one, else the shortest, of those that begin with the first count letters of text. */
+/* Of the names that begin with the first count letters of text, the usual one, else the shortest. */
 static const char *that_begins(const char *text, size_t count, const char *const *names) {
     const char *found = NULL;
     for (; *names; ++names) {

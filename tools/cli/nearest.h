@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* The one of the names, NULL after the last, that the first length characters of a word are probably meant to be; NULL if
- * none is near. Dashes in front do not count: "-o", "--out" and "--ouptut" are near "--output". */
+/* The name that was probably meant by the first length characters of a word; NULL if none is near. names ends with
+ * NULL. Leading dashes do not count: "-o", "--out" and "--ouptut" are near "--output". */
 const char *dcnv4i_nearest(const char *word, size_t length, const char *const *names);
 
 #endif

@@ -11,10 +11,10 @@ enum {
     PLOT = ON(PLOT),
     COMPILE = ON(COMPILE),
     TUNE = ON(TUNE),
-    TIMES = BENCH | TUNE, /* those that run problems of a list */
+    TIMES = BENCH | TUNE, /* commands that run a list of problems */
     PASSES = FORWARD | BACKWARD,
-    LAYERS = PASSES | PLOT,                      /* those that cannot do without tensors */
-    PROBLEMS = LAYERS | CHECK | TIMES | COMPILE, /* those that take PROBLEM */
+    LAYERS = PASSES | PLOT,                      /* commands that need tensors */
+    PROBLEMS = LAYERS | CHECK | TIMES | COMPILE, /* commands that take PROBLEM */
 };
 
 const dcnv4i_choice dcnv4i_dtype_choices[] = {

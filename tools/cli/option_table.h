@@ -10,11 +10,11 @@ typedef enum dcnv4i_option_kind {
     DCNV4I_FLAG,
     DCNV4I_TEXT,
     DCNV4I_LIST,   /* may be repeated */
-    DCNV4I_CHOICE, /* a word of choices */
+    DCNV4I_CHOICE, /* one of the words in choices */
     DCNV4I_NUMBER, /* least to most */
     DCNV4I_PAIR,   /* "A" or "AxB", height first */
     DCNV4I_TRIPLE, /* "AxBxC" */
-    DCNV4I_REAL    /* any number, nan and inf counted in */
+    DCNV4I_REAL    /* any number, including nan and inf */
 } dcnv4i_option_kind;
 
 typedef struct dcnv4i_choice {
@@ -24,11 +24,11 @@ typedef struct dcnv4i_choice {
 
 typedef struct dcnv4i_option {
     const char *name, *argument, *help;
-    unsigned commands; /* those that take it, as bits 1 << dcnv4i_command */
-    unsigned needed;   /* those that cannot do without it */
+    unsigned commands; /* that take it, as bits 1 << dcnv4i_command */
+    unsigned needed;   /* commands that require it */
     dcnv4i_option_kind kind;
     size_t field;         /* of dcnv4i_settings */
-    const char *standard; /* what it is if left out, in the option's own words, or NULL */
+    const char *standard; /* its default, as an argument, or NULL */
     int64_t least, most;
     const dcnv4i_choice *choices;
     bool problem; /* belongs to PROBLEM */

@@ -9,7 +9,7 @@
 
 /* ---- Texts to numbers: nothing but the number, and no locale ------------------------------------------------------ */
 
-/* Reads digits up to `end` and moves on *text; false if there are none or too many. */
+/* Reads digits and moves *text past them; false if there are none or too many. */
 static bool read_digits(const char **text, int64_t *number) {
     const char *at = *text;
     *number = 0;
@@ -24,7 +24,7 @@ static bool read_digits(const char **text, int64_t *number) {
     return any;
 }
 
-/* least to most numbers with 'x' between them; returns how many, 0 if it is not that. */
+/* Reads 1 to `most` numbers with 'x' between them; returns how many, 0 if text is anything else. */
 static int read_sizes(const char *text, int most, int64_t *numbers) {
     for (int count = 0; count < most; ++text) {
         if (!read_digits(&text, &numbers[count++]))
@@ -37,7 +37,7 @@ static int read_sizes(const char *text, int most, int64_t *numbers) {
     return 0;
 }
 
-/* main has chosen the locale, so that strtod has a point for the fraction. */
+/* main has set the C locale, so that strtod reads "." as the decimal point. */
 static bool read_real(const char *text, double *number) {
     static const char *const words[] = {"nan", "-nan", "inf", "-inf", "+inf"};
     bool plain = strspn(text, "0123456789.eE+-") == strlen(text);

@@ -29,7 +29,7 @@ typedef struct dcnv4i_list {
     int64_t count;
 } dcnv4i_list;
 
-/* What a command line said; texts are pieces of it. An option that was left out and has no standard is NULL or 0. */
+/* A parsed command line; strings point into it. An option that was left out and has no default is NULL or 0. */
 typedef struct dcnv4i_settings {
     dcnv4i_command command;
     const char *value, *offset_mask, *grad_output, *grad_value, *grad_offset_mask, *output, *image, *plot;
@@ -42,14 +42,14 @@ typedef struct dcnv4i_settings {
     bool remove_center, softmax, json, list, dry_run;
     int64_t dtype;             /* a dcnv4_dtype or DCNV4I_NO_DTYPE */
     int64_t offset_mask_dtype; /* DCNV4_FLOAT32 or DCNV4_SAME_DTYPE */
-    int64_t threads;           /* 0: as many as there are */
+    int64_t threads;           /* 0: as many as there are processors */
     int64_t cases, seed, runs;
     int64_t pass;       /* a dcnv4_pass or DCNV4I_BOTH_PASSES */
     int64_t format;     /* a dcnv4i_format */
-    bool problem_given; /* any option of PROBLEM was */
+    bool problem_given; /* any option of PROBLEM was given */
 } dcnv4i_settings;
 
-/* What a command line asks for beside a command. */
+/* What a command line asks for: a command, help or the version. */
 typedef enum dcnv4i_wish { DCNV4I_RUN, DCNV4I_HELP, DCNV4I_VERSION } dcnv4i_wish;
 
 /* Reads a command line. On DCNV4I_DONE, *wish says what to do and settings->command for which command
@@ -62,10 +62,10 @@ const char *dcnv4i_dtype_word(int32_t dtype);
 /* The lines of --help for one command, or for the program (DCNV4I_COMMANDS). */
 void dcnv4i_options_help(FILE *file, dcnv4i_command command);
 
-/* A few lines for someone who gave no command. */
+/* A short usage, for a command line without a command. */
 void dcnv4i_options_usage(FILE *file);
 
-/* The whole as a man page (roff). */
+/* The help of all commands as a man page (roff). */
 void dcnv4i_options_manual(FILE *file);
 
 #endif

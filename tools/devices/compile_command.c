@@ -1,4 +1,4 @@
-/* dcnv4 compile: plans are made with the folder as the library's cache, once with the compiler and once without. */
+/* dcnv4 compile: creates plans with the folder as the library's cache, once with the compiler and once without. */
 #include "../cli/commands.h"
 #include "compile_report.h"
 #include "../tensors/layer.h"
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* What a folder holds of compiled kernels. */
+/* The compiled kernels in a folder. */
 typedef struct holdings {
     int64_t files, bytes;
 } holdings;
@@ -31,7 +31,7 @@ static holdings look(const char *folder) {
     return found;
 }
 
-/* A plan of the layer for each choice that has kernels of its own. */
+/* Creates a plan of the layer for each combination of flags that has kernels of its own. */
 static dcnv4i_exit make_plans(dcnv4_context *context, const char *target, dcnv4_problem problem,
                               dcnv4i_kernel_rows *rows) {
     char about[96];
@@ -49,13 +49,13 @@ static dcnv4i_exit make_plans(dcnv4_context *context, const char *target, dcnv4_
     return verdict;
 }
 
-/* What the library calls a target: a device's name stays, sm_90 and gfx942 are none. */
+/* The library's name for a target: names of devices stay, sm_90 becomes cuda:sm_90, and gfx942 hip:gfx942. */
 static void name_device(const char *target, char *device, size_t size) {
     const char *const backend = strncmp(target, "sm_", 3) == 0 ? "cuda:" : strncmp(target, "gfx", 3) == 0 ? "hip:" : "";
     snprintf(device, size, "%s%s", backend, target);
 }
 
-/* On a context of its own, so that nothing is left in memory from before. */
+/* Creates the plans on a new context, which has no kernels in memory yet. */
 static dcnv4i_exit make_on(const char *target, const dcnv4_problem *problem, dcnv4i_kernel_rows *rows) {
     char device[96], about[96];
     dcnv4_context *context = NULL;
@@ -68,7 +68,7 @@ static dcnv4i_exit make_on(const char *target, const dcnv4_problem *problem, dcn
     return verdict;
 }
 
-/* With the compiler, and then without, to see that all of it has been kept. */
+/* Creates the plans with the compiler, and then without, to check that all kernels are in the folder. */
 static dcnv4i_exit compile_for(const char *target, const dcnv4_problem *problem, const char *folder,
                                dcnv4i_kernel_rows *rows) {
     unsetenv("DCNV4_COMPILER");
@@ -98,8 +98,8 @@ static dcnv4i_exit compile_target(const dcnv4i_settings *settings, const char *t
     return verdict;
 }
 
-/* The targets of one --target, with commas between them. One that has no compiler here does not keep the others from being
- * compiled; the first such is what the command ends with. */
+/* Compiles for the comma-separated targets of one --target. If one has no compiler here, the others are still compiled;
+ * the command then ends with the first such failure. */
 static dcnv4i_exit compile_list(const dcnv4i_settings *settings, const char *list, const dcnv4_problem *problem,
                                 dcnv4i_kernel_rows *rows) {
     char missing[1024] = "";
@@ -143,7 +143,7 @@ dcnv4i_exit dcnv4i_compile(const dcnv4i_settings *settings) {
     dcnv4i_kernel_rows rows = {NULL, 0};
     problem.dtype = (int32_t)settings->dtype;
     problem.group_channels = settings->group_channels;
-    /* Kernels do not depend on the size of an image; an empty batch is a legal one. */
+    /* Kernels do not depend on the size of an image, and an empty batch is valid. */
     dcnv4i_exit verdict = dcnv4i_verdict_library(dcnv4_problem_sizes(&problem, &sizes), "PROBLEM");
     if (verdict != DCNV4I_DONE)
         return verdict;

@@ -1,11 +1,11 @@
-/* What dcnv4 compile says about the kernels that it made. */
+/* What dcnv4 compile reports about its kernels. */
 #ifndef DCNV4I_COMPILE_REPORT_H
 #define DCNV4I_COMPILE_REPORT_H
 
 #include "../cli/options.h"
 
 typedef struct dcnv4i_kernel_row {
-    char target[64]; /* as it was asked for */
+    char target[64]; /* as given to --target */
     dcnv4_kernel_info info;
 } dcnv4i_kernel_row;
 
@@ -14,7 +14,7 @@ typedef struct dcnv4i_kernel_rows {
     int64_t count;
 } dcnv4i_kernel_rows;
 
-/* Takes in the kernels of a plan that the target has not listed yet. */
+/* Adds the kernels of a plan that are not yet listed for the target. */
 dcnv4i_exit dcnv4i_rows_add(dcnv4i_kernel_rows *rows, const char *target, const dcnv4_plan *plan);
 
 void dcnv4i_rows_print(const dcnv4i_kernel_rows *rows, int64_t format);

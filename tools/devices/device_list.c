@@ -44,7 +44,7 @@ static dcnv4i_exit add_named(dcnv4i_devices *devices, const char *name) {
     if (verdict == DCNV4I_DONE)
         verdict = dcnv4i_verdict_library(dcnv4_context_info(context, &info), name);
     dcnv4_context_destroy(context);
-    /* "auto" has become a name; "cpu:portable" stays what it is, whichever name its description has. */
+    /* "auto" becomes the device's name; "cpu:portable" stays as given, whatever name its info has. */
     return verdict == DCNV4I_DONE ? add(devices, strcmp(name, "auto") == 0 ? info.name : name, "", true) : verdict;
 }
 

@@ -15,9 +15,9 @@ typedef struct dcnv4i_devices {
     int64_t count, room;
 } dcnv4i_devices;
 
-/* The devices of a list of names with commas, "all" among them or alone: all that the library lists. A device that a name
- * asks for must be there; one that only "all" brings in may be missing. Names become those that the library gives, each
- * once. standard is taken for an empty list. After a failure there is nothing to free. */
+/* The devices of a comma-separated list of names, in which "all" stands for all that the library lists. A device that
+ * is named must be available; one that only "all" includes may be missing. Names become the library's, each once. An
+ * empty list stands for `standard`. After a failure there is nothing to free. */
 dcnv4i_exit dcnv4i_devices_open(const dcnv4i_list *names, const char *standard, dcnv4i_devices *devices);
 
 void dcnv4i_devices_free(dcnv4i_devices *devices);

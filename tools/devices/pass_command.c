@@ -46,7 +46,7 @@ static int list_results(const dcnv4i_settings *settings, const dcnv4i_layer *lay
     return 2;
 }
 
-/* Refuses results that could not be written, or would be written over an input or each other. */
+/* Refuses results that could not be written, or would overwrite an input or each other. */
 static dcnv4i_exit check_paths(const dcnv4i_settings *settings, const result *results, int count) {
     const struct {
         const char *option, *path;
@@ -69,7 +69,7 @@ static dcnv4i_exit check_paths(const dcnv4i_settings *settings, const result *re
     return verdict;
 }
 
-/* The elements at *data, which malloc gave, in another dtype. */
+/* Converts the elements at *data, which malloc allocated, to another dtype. */
 static dcnv4i_exit convert(const char *path, int32_t from, int32_t to, size_t elements, void **data) {
     const size_t bytes = elements * dcnv4i_dtype_bytes(to);
     void *converted = malloc(bytes + 1);
@@ -81,7 +81,7 @@ static dcnv4i_exit convert(const char *path, int32_t from, int32_t to, size_t el
     return verdict;
 }
 
-/* A result as a file has it: .npy has no bfloat16. */
+/* Writes a result to its file; bfloat16, which .npy lacks, as float32. */
 static dcnv4i_exit write_result(dcnv4i_runner *runner, const result *made) {
     const int32_t dtype = made->dtype;
     const int32_t file_dtype = dtype == DCNV4_BFLOAT16 ? DCNV4_FLOAT32 : dtype;

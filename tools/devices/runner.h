@@ -7,13 +7,13 @@
 typedef struct dcnv4i_runner {
     dcnv4_context *context;
     dcnv4_plan *plan;
-    dcnv4_status status; /* what the library answered to dcnv4i_runner_open */
+    dcnv4_status status; /* the library's status in dcnv4i_runner_open */
     dcnv4_sizes sizes;
     dcnv4_buffers
         buffers; /* the device's memory for all six tensors; for three of them if the problem is forward_only */
 } dcnv4i_runner;
 
-/* Makes a context, with threads of them unless 0. */
+/* Creates a context; sets its number of threads unless `threads` is 0. */
 dcnv4i_exit dcnv4i_runner_context(const char *device, int64_t threads, dcnv4_context **context);
 
 /* Makes a problem ready on a device. After a failure there is nothing to close. */
@@ -24,9 +24,9 @@ dcnv4i_exit dcnv4i_runner_open(const char *device, int64_t threads, const dcnv4_
 dcnv4i_exit dcnv4i_runner_upload(dcnv4i_runner *runner, const void *value, const void *offset_mask,
                                  const void *grad_output);
 
-/* Starts a pass; it may have ended only when dcnv4i_runner_wait returns, which says what broke meanwhile. */
+/* Starts a pass, which may still run until dcnv4i_runner_wait returns; that reports errors that occurred meanwhile. */
 dcnv4i_exit dcnv4i_runner_start(dcnv4i_runner *runner, dcnv4_pass pass);
-/* Starts what bounds a pass, on a device that has kernels for that; it overwrites the pass's results. */
+/* Starts a roofline kernel of a pass, on a device that has them; it overwrites the pass's results. */
 dcnv4i_exit dcnv4i_runner_start_floor(dcnv4i_runner *runner, dcnv4_pass pass, dcnv4_roofline floor);
 dcnv4i_exit dcnv4i_runner_wait(dcnv4i_runner *runner);
 

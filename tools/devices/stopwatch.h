@@ -11,7 +11,7 @@ typedef struct dcnv4i_spread {
     double min, median, max;
 } dcnv4i_spread;
 
-/* Of count ≥ 1 times, which are sorted. */
+/* The spread of count ≥ 1 times, which it sorts. */
 dcnv4i_spread dcnv4i_spread_of(double *times, size_t count);
 
 #endif

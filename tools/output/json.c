@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-/* Bytes of the UTF-8 sequence at text, 0 if it is not a valid one. */
+/* The length in bytes of the UTF-8 sequence at text, 0 if it is invalid. */
 static int sequence(const unsigned char *text) {
     const int length = text[0] < 0x80                      ? 1
                        : text[0] >= 0xc2 && text[0] < 0xe0 ? 2

@@ -11,19 +11,19 @@
 
 enum { ASIDE_ROOM = PATH_MAX + 16, ATTEMPTS = 100 };
 
-/* What is being written. A name is "" where there is no such file; a signal's handler reads it. */
+/* The files being written. A name is "" if there is no such file; the signal handler reads names. */
 static struct output {
-    const char *path;         /* as the command line has it */
-    char target[PATH_MAX];    /* the file that it stands for */
+    const char *path;         /* as given on the command line */
+    char target[PATH_MAX];    /* path with its symbolic links resolved */
     char aside[ASIDE_ROOM];   /* the new file, until it is in place */
-    char earlier[ASIDE_ROOM]; /* what target held, while it may have to be put back */
+    char earlier[ASIDE_ROOM]; /* the old file, while it may have to be restored */
     FILE *file;
 } outputs[DCNV4I_OUTPUTS_MOST];
 static int opened;
 
 /* ---- Files beside the target --------------------------------------------------------------------------------------- */
 
-/* A name in the target's folder that is likely to be free, and fits wherever the target's does. */
+/* A name in the target's folder that is likely to be free, and short enough for any file system. */
 static void name_beside(const char *target, char name[ASIDE_ROOM]) {
     static const char signs[] = "0123456789abcdefghijklmnopqrstuvwxyz";
     static uint64_t state;
@@ -37,14 +37,15 @@ static void name_beside(const char *target, char name[ASIDE_ROOM]) {
     snprintf(name, ASIDE_ROOM, "%.*s.dcnv4-%s", (int)(strrchr(target, '/') - target) + 1, target, random);
 }
 
-/* Gives a new file the owner and the permissions of another, as far as this user and the file system can. */
+/* Gives a new file the owner and permissions of another, as far as this user and the file system can. */
 static void make_like(int descriptor, const struct stat *other) {
     if (fchown(descriptor, other->st_uid, other->st_gid) != 0)
         (void)!fchown(descriptor, (uid_t)-1, other->st_gid);
     fchmod(descriptor, other->st_mode & 0777);
 }
 
-/* Makes a file beside the target, like it if it is there. −1 with errno, and name "", if that fails. */
+/* Creates a file beside the target, with its owner and permissions if it exists. On failure −1 with errno, and name
+ * "". */
 static int create_beside(const char *target, char name[ASIDE_ROOM]) {
     struct stat other;
     const bool present = stat(target, &other) == 0;
@@ -66,7 +67,8 @@ static void remove_name(char name[ASIDE_ROOM]) {
     name[0] = '\0';
 }
 
-/* Whether the file is on the disk; some file systems have nothing to do for that, and say so. */
+/* False if the file could not be flushed to disk. File systems that need no fsync answer it with one of these
+ * errors. */
 static bool flush_to_disk(int descriptor) {
     return fsync(descriptor) == 0 || errno == EINVAL || errno == ENOSYS || errno == ENOTSUP;
 }
@@ -86,7 +88,7 @@ static bool copy_bytes(int from, int to) {
     return count == 0 && flush_to_disk(to);
 }
 
-/* Where the file system has no hard links, or this user may not make one of this file. */
+/* For file systems without hard links, and files that this user may not link. */
 static bool copy_earlier(struct output *output) {
     const int from = open(output->target, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     const int to = from < 0 ? -1 : create_beside(output->target, output->earlier);
@@ -102,7 +104,7 @@ static bool copy_earlier(struct output *output) {
     return copied;
 }
 
-/* Gives the file that is there another name too, under which it outlives being replaced. */
+/* Gives an existing target a second name, so that the old file survives its replacement. */
 static bool keep_earlier(struct output *output) {
     for (int attempt = 0; attempt < ATTEMPTS; ++attempt) {
         name_beside(output->target, output->earlier);
@@ -168,7 +170,7 @@ dcnv4i_exit dcnv4i_output_open(const char *path, FILE **file) {
     return DCNV4I_DONE;
 }
 
-/* Whether all that was written is on the disk; a full one may show only now. */
+/* Closes the file. False if not everything is on disk; a full disk may be reported only here. */
 static bool finish(struct output *output) {
     FILE *file = output->file;
     errno = 0;
@@ -182,7 +184,7 @@ static bool finish(struct output *output) {
 }
 
 static bool place(struct output *output, bool is_last) {
-    if (!is_last && !keep_earlier(output)) /* the last one is in place, or nothing has happened */
+    if (!is_last && !keep_earlier(output)) /* the last one needs no way back: its rename fails or completes the set */
         return false;
     if (rename(output->aside, output->target) != 0)
         return false;
@@ -198,7 +200,7 @@ static bool put_back(struct output *output) {
     return true;
 }
 
-/* The first `placed` are in place, and the next one cannot be. */
+/* Undoes the first `placed` files, since the next one could not be put in place. */
 static dcnv4i_exit take_back(int placed) {
     dcnv4i_exit verdict = dcnv4i_verdict(DCNV4I_BROKEN, "%s was not written: %s", outputs[placed].path,
                                          strerror(errno));

@@ -7,13 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LINKS_MOST = 40, ROOM_ASIDE = 16 /* for the name of a file beside it, where its own is shorter */ };
+enum { LINKS_MOST = 40, ROOM_ASIDE = 16 /* for the temporary file's name, which may be longer */ };
 
 static bool is_same(const struct stat *a, const struct stat *b) {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Splits a path into its folder, "." if it names none, and the rest. */
+/* Splits a path into its folder ("." if it has none) and the rest. */
 static bool split(const char *path, char folder[PATH_MAX], const char **name) {
     const char *slash = strrchr(path, '/');
     const size_t length = slash ? (size_t)(slash - path) + 1 : 0;
@@ -27,7 +27,7 @@ static bool split(const char *path, char folder[PATH_MAX], const char **name) {
     return true;
 }
 
-/* Puts a name after a folder; false with errno if it is none, or there is no room. */
+/* Appends a name to a folder; false with errno if it is not a file's name, or too long. */
 static bool join(const char *folder, const char *name, char path[PATH_MAX]) {
     const size_t length = strcmp(folder, "/") == 0 ? 0 : strlen(folder), more = strlen(name);
     if (length + 1 + more >= PATH_MAX - ROOM_ASIDE) {
@@ -44,7 +44,7 @@ static bool join(const char *folder, const char *name, char path[PATH_MAX]) {
     return true;
 }
 
-/* What a symbolic link in a folder points to, as a path that begins where this program stands. */
+/* The target of a symbolic link in a folder, as a path that this process can open. */
 static bool follow(const char *folder, const char *target, size_t length, char path[PATH_MAX]) {
     const size_t before = target[0] == '/' ? 0 : strlen(folder) + 1;
     if (before + length >= PATH_MAX) {
@@ -73,7 +73,7 @@ bool dcnv4i_output_target(const char *path, char target[PATH_MAX]) {
             return false;
         const ssize_t length = readlink(target, next, sizeof next);
         if (length < 0)
-            return errno == EINVAL || errno == ENOENT; /* no link, or nothing yet */
+            return errno == EINVAL || errno == ENOENT; /* no link, or no file yet */
         if (!follow(real, next, (size_t)length, at))
             return false;
     }
@@ -85,7 +85,7 @@ static const char *kind_of(mode_t mode) {
     return S_ISDIR(mode) ? "a directory" : S_ISFIFO(mode) ? "a FIFO or pipe" : S_ISSOCK(mode) ? "a socket" : "a device";
 }
 
-/* What is there already: a regular file can be replaced, unless the shell has given it to a stream of this program. */
+/* Checks an existing file: a regular file can be replaced, unless the shell has redirected stdout or stderr to it. */
 static dcnv4i_exit check_present(const char *option, const char *path, const char *target, const struct stat *present) {
     static const char *const streams[] = {"stdin", "stdout", "stderr"};
     struct stat status;
@@ -96,7 +96,7 @@ static dcnv4i_exit check_present(const char *option, const char *path, const cha
         if (fstat(stream, &status) == 0 && is_same(&status, present))
             return dcnv4i_verdict(DCNV4I_REFUSED, "%s: %s is the file that %s goes to; another one is needed", option,
                                   path, streams[stream]);
-    if (stat(target, &status) != 0 || !is_same(&status, present)) /* of /proc, and deleted since it was opened */
+    if (stat(target, &status) != 0 || !is_same(&status, present)) /* from /proc, and deleted after it was opened */
         return dcnv4i_verdict(DCNV4I_REFUSED, "%s: %s is a file without a name; one with a name is needed", option,
                               path);
     return DCNV4I_DONE;

@@ -1,4 +1,4 @@
-/* Where a file that the command writes will be, and whether it can be. */
+/* Where an output file will be, and whether it can be written there. */
 #ifndef DCNV4I_OUTPUT_PATH_H
 #define DCNV4I_OUTPUT_PATH_H
 
@@ -8,15 +8,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The file that a path stands for, with no symbolic link left in it; the file itself need not be there. False if there is
- * no such place, and errno says why. */
+/* Resolves all symbolic links of a path; the file itself need not exist. False with errno if a file cannot be there. */
 bool dcnv4i_output_target(const char *path, char target[PATH_MAX]);
 
-/* Before any work: refuses a path that cannot become a regular file: a directory, a device, a missing folder, the file that
- * stdout or stderr goes to. option is for the line of the verdict. */
+/* Before any work: refuses a path that cannot become a regular file: a directory, a device, a missing folder, the file
+ * that stdout or stderr goes to. option is for the verdict's line. */
 dcnv4i_exit dcnv4i_output_check(const char *option, const char *path);
 
-/* Whether two paths are one file, or would be. */
+/* Whether two paths are, or would be, the same file. */
 bool dcnv4i_same_file(const char *one, const char *other);
 
 #endif

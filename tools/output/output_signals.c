@@ -7,15 +7,15 @@
 #include <unistd.h>
 
 static void (*clean_up)(void);
-static pid_t owner; /* the process that watches: a child that was forked from it has nothing to remove */
+static pid_t owner; /* the process with files to remove; its forked children have none */
 static atomic_flag taken = ATOMIC_FLAG_INIT;
-static volatile sig_atomic_t waiting; /* a signal that came between wait and go_on */
+static volatile sig_atomic_t waiting; /* a signal that arrived between wait and go_on */
 
 static void clean_up_and_die(int number) {
     if (getpid() == owner) {
         waiting = number;
         if (atomic_flag_test_and_set(&taken))
-            return; /* who has it dies when it gives it back */
+            return; /* its holder ends the process when it clears it */
         clean_up();
     }
     signal(number, SIG_DFL);
@@ -29,7 +29,7 @@ void dcnv4i_signals_watch(void (*function)(void)) {
     for (size_t i = 0; i < sizeof fatal / sizeof *fatal; ++i) {
         struct sigaction action;
         if (sigaction(fatal[i], NULL, &action) != 0 || action.sa_handler != SIG_DFL)
-            continue; /* one that is ignored (nohup) stays so */
+            continue; /* an ignored signal (nohup) stays ignored */
         memset(&action, 0, sizeof action);
         sigemptyset(&action.sa_mask);
         action.sa_handler = clean_up_and_die;
@@ -39,7 +39,7 @@ void dcnv4i_signals_watch(void (*function)(void)) {
 
 void dcnv4i_signals_wait(void) {
     while (atomic_flag_test_and_set(&taken))
-        pause(); /* a handler has it, in another thread: the process is about to end */
+        pause(); /* a handler in another thread holds it: the process is about to end */
 }
 
 void dcnv4i_signals_go_on(void) {

@@ -1,11 +1,11 @@
-/* Signals that end the program: first they remove what it has not finished. */
+/* Handlers of signals that end the program: they first remove unfinished files. */
 #ifndef DCNV4I_OUTPUT_SIGNALS_H
 #define DCNV4I_OUTPUT_SIGNALS_H
 
-/* From now on a signal that would end this process calls function first, which does what a handler may do. */
+/* From now on a signal that would end this process calls function first, which must be safe in a signal handler. */
 void dcnv4i_signals_watch(void (*function)(void));
 
-/* Between these two a signal waits, whichever thread it comes to. */
+/* Between these two calls a signal is deferred, whichever thread receives it. */
 void dcnv4i_signals_wait(void);
 void dcnv4i_signals_go_on(void);
 

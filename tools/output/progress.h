@@ -1,4 +1,4 @@
-/* What is going on, in one line on stderr that is written over; nothing where stderr is no terminal. */
+/* Shows progress in one line on stderr that is overwritten; nothing if stderr is not a terminal. */
 #ifndef DCNV4I_PROGRESS_H
 #define DCNV4I_PROGRESS_H
 

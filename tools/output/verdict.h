@@ -18,8 +18,8 @@ typedef enum dcnv4i_exit {
     DCNV4I_MISSING = 3  /* the device asked for is not available */
 } dcnv4i_exit;
 
-/* Keeps the line and returns status: `return dcnv4i_verdict(DCNV4I_REFUSED, "%s has …", path);`. What is not printable
- * (a file name may hold a newline) becomes '?', so that it stays one line. */
+/* Keeps the line and returns status: `return dcnv4i_verdict(DCNV4I_REFUSED, "%s has …", path);`. Unprintable characters
+ * (a file name may contain a newline) become '?', so that it stays one line. */
 dcnv4i_exit dcnv4i_verdict(dcnv4i_exit status, const char *format, ...) DCNV4I_VERDICT_FORMAT(2, 3);
 
 /* The verdict on a failed call of the library: about, then the library's message. */

@@ -29,7 +29,7 @@ dcnv4i_color dcnv4i_color_of(uint32_t rgb) {
     return (dcnv4i_color){(float)(rgb >> 16 & 255) / 255, (float)(rgb >> 8 & 255) / 255, (float)(rgb & 255) / 255};
 }
 
-/* A shape is its signed distance from a point: negative inside. */
+/* A shape to draw. Its signed distance (see distance) is negative inside. */
 typedef struct shape {
     enum { DISC, RING, SEGMENT, BOX } kind;
     double x0, y0, x1, y1; /* centre, or both ends */
@@ -54,7 +54,7 @@ static int inside(double number, int least, int most) {
     return number < least ? least : number > most ? most : (int)number;
 }
 
-/* A pixel is covered as far as the edge has passed its centre. */
+/* A pixel's coverage is 0.5 minus the signed distance of its centre, clamped to 0 and 1. */
 static void blend(dcnv4i_canvas *canvas, const shape *s, double reach_x, double reach_y, dcnv4i_color color,
                   double opacity) {
     const double x1 = s->kind == SEGMENT ? s->x1 : s->x0, y1 = s->kind == SEGMENT ? s->y1 : s->y0;

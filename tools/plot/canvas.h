@@ -1,4 +1,5 @@
-/* A picture to draw on, with smooth edges. Coordinates are in pixels; (0, 0) is the upper left corner of the first one. */
+/* A picture to draw on, with smooth edges. Coordinates are in pixels; (0, 0) is the upper left corner of the first
+ * one. */
 #ifndef DCNV4I_CANVAS_H
 #define DCNV4I_CANVAS_H
 
@@ -11,10 +12,10 @@ typedef struct dcnv4i_color {
 typedef struct dcnv4i_canvas {
     int width, height;
     dcnv4i_color *pixels;         /* row after row */
-    int left, top, right, bottom; /* nothing is drawn outside of this part */
+    int left, top, right, bottom; /* nothing is drawn outside these bounds */
 } dcnv4i_canvas;
 
-/* False without memory. */
+/* False if out of memory. */
 int dcnv4i_canvas_create(int width, int height, dcnv4i_color background, dcnv4i_canvas *canvas);
 void dcnv4i_canvas_free(dcnv4i_canvas *canvas);
 
@@ -24,7 +25,7 @@ void dcnv4i_canvas_clip(dcnv4i_canvas *canvas, int left, int top, int width, int
 /* 0xrrggbb. */
 dcnv4i_color dcnv4i_color_of(uint32_t rgb);
 
-/* The shapes, blended with this opacity. */
+/* Draw a shape, blended with this opacity. */
 void dcnv4i_draw_disc(dcnv4i_canvas *canvas, double x, double y, double radius, dcnv4i_color color, double opacity);
 void dcnv4i_draw_ring(dcnv4i_canvas *canvas, double x, double y, double radius, double thickness, dcnv4i_color color,
                       double opacity);
@@ -33,10 +34,11 @@ void dcnv4i_draw_line(dcnv4i_canvas *canvas, double x0, double y0, double x1, do
 void dcnv4i_draw_rectangle(dcnv4i_canvas *canvas, double x, double y, double width, double height, dcnv4i_color color,
                            double opacity);
 
-/* A line of text in UTF-8 whose capitals are `size` high, from x on, standing on y. Returns where it ends. */
+/* Draws a line of UTF-8 text whose capitals are `size` high, from x on, with its baseline at y. Returns the x of its
+ * end. */
 double dcnv4i_draw_text(dcnv4i_canvas *canvas, double x, double y, double size, const char *text, dcnv4i_color color);
 
-/* How wide it would be. */
+/* The width of a drawn text. */
 double dcnv4i_text_width(double size, const char *text);
 
 #endif

@@ -7,10 +7,10 @@
 
 #include <stdio.h>
 
-/* DCNV4I_DONE, or what is missing. */
+/* DCNV4I_DONE, or a verdict that says what is missing. */
 dcnv4i_exit dcnv4i_image_available(void);
 
-/* Reads a picture of any kind as colours; what is transparent lies on white. */
+/* Reads a PNG of any kind as RGB; transparent pixels are blended with white. */
 dcnv4i_exit dcnv4i_image_read(const char *path, dcnv4i_canvas *canvas);
 
 /* Writes a picture to an open file. */

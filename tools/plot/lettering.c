@@ -1,4 +1,5 @@
-/* The letters of canvas.h: strokes on a grid whose capitals reach from row 0 to row 9 and whose tails reach to row 12. */
+/* The letters of canvas.h: strokes on a grid whose capitals reach from row 0 to row 9 and whose tails reach to row
+ * 12. */
 #include "canvas.h"
 
 #include <string.h>

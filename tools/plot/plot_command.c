@@ -46,9 +46,9 @@ static dcnv4i_exit read_pixels(const dcnv4i_list *at, const dcnv4i_layer *layer,
     return DCNV4I_DONE;
 }
 
-/* ---- The picture below ---------------------------------------------------------------------------------------------- */
+/* ---- The background picture ----------------------------------------------------------------------------------------- */
 
-/* How large value is at each pixel of the first image, from dark to light. */
+/* The magnitude of value at each pixel of the first image, from dark to light. */
 static dcnv4i_exit picture_value(const dcnv4i_layer *layer, dcnv4i_canvas *picture) {
     const int64_t width = layer->problem.width, height = layer->problem.height, channels = layer->sizes.channels;
     const int64_t most = 1 << 24;

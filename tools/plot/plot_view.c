@@ -10,10 +10,10 @@
 
 enum { WIDE = 1000, NARROW = 640, MARGIN = 28, LETTER = 11, LINE = 30, GAP = 14, COLUMNS = 3 };
 
-/* Where the pixels of value are smaller than the picture divided by this, each --at gets a magnified panel. */
+/* If a pixel of value is smaller than the picture divided by this, each --at gets a magnified panel. */
 enum { MAGNIFY_FROM = 40 };
 
-/* A sampling point that counts: where on value, with which weight. */
+/* A sampling point that counts: its position on value and its weight. */
 typedef struct dot {
     double x, y, weight;
     int64_t group;
@@ -23,10 +23,10 @@ typedef struct dot {
 typedef struct region {
     int left, top, width, height; /* on the canvas */
     double x0, y0;                /* of value, at its upper left corner; pixel centres are at whole numbers */
-    double unit_x, unit_y;        /* how large a pixel of value is */
+    double unit_x, unit_y;        /* the size of a pixel of value on the canvas */
 } region;
 
-/* One of plot->pixels: its place on value and, as part of view.dots, its points. */
+/* One of plot->pixels: its position on value, and its range of view.dots. */
 typedef struct gaze {
     double x, y;
     int64_t first, count;
@@ -38,7 +38,7 @@ typedef struct view {
     dcnv4i_canvas *canvas;
     dot *dots;
     int64_t count, outside; /* points that count, and those that do not */
-    double heaviest;        /* of all |weights| */
+    double heaviest;        /* the largest |weight| */
     gaze gazes[DCNV4I_PLOT_PIXELS];
 } view;
 
@@ -48,7 +48,7 @@ static dcnv4i_color group_color(int64_t group) {
     return dcnv4i_color_of(palette[group % (int64_t)(sizeof palette / sizeof *palette)]);
 }
 
-/* ---- The picture below ---------------------------------------------------------------------------------------------- */
+/* ---- The background picture ----------------------------------------------------------------------------------------- */
 
 /* Catmull and Rom's cubic through four values. */
 static float cubic(const float v[4], float t) {
@@ -81,7 +81,7 @@ static dcnv4i_color interpolate(const dcnv4i_canvas *picture, double x, double y
     return (dcnv4i_color){mixed[0], mixed[1], mixed[2]};
 }
 
-/* Fills a region with what the picture has there; what is beyond the picture stays as it is. */
+/* Fills a region with its part of the picture; beyond the picture the canvas stays unchanged. */
 static void paint(const view *v, const region *r) {
     const dcnv4i_canvas *picture = v->picture;
     const double step_x = picture->width / (double)v->plot->problem->width / r->unit_x;
@@ -106,7 +106,7 @@ static double canvas_y(const region *r, double y) {
 
 /* ---- Points --------------------------------------------------------------------------------------------------------- */
 
-/* The points of one output pixel, after those that are there. */
+/* Appends the points of one output pixel. */
 static void collect(view *v, const int64_t pixel[2], double *weights) {
     const dcnv4_problem *p = v->plot->problem;
     const int64_t points = v->plot->sizes->points;
@@ -158,7 +158,7 @@ static void draw_cross(dcnv4i_canvas *canvas, double x, double y) {
     }
 }
 
-/* The points of some gazes and then their crosses, in one region. */
+/* Draws the points of some gazes, and then their crosses, in one region. */
 static void draw_points(const view *v, const region *r, const gaze *gazes, int count, double radius) {
     for (int g = 0; g < count; ++g)
         for (int64_t i = gazes[g].first; i < gazes[g].first + gazes[g].count; ++i) {
@@ -173,7 +173,7 @@ static void draw_points(const view *v, const region *r, const gaze *gazes, int c
 
 /* ---- Panels --------------------------------------------------------------------------------------------------------- */
 
-/* How far from its pixel most of a gaze's points are, in pixels of value: what its panel shows. */
+/* Half the extent of a gaze's panel, in pixels of value: the distance to its farthest point, but at most 8. */
 static double reach(const view *v, const gaze *g) {
     double far = 1.5;
     for (int64_t i = g->first; i < g->first + g->count; ++i)
@@ -189,14 +189,14 @@ static void draw_frame(dcnv4i_canvas *canvas, double left, double top, double wi
     dcnv4i_draw_line(canvas, left + width, top, left + width, top + height, thickness, color, 1);
 }
 
-/* Words on a dark plate whose upper left corner is given. */
+/* Draws text on a dark rectangle with this upper left corner. */
 static void draw_label(dcnv4i_canvas *canvas, double left, double top, const char *words) {
     dcnv4i_draw_rectangle(canvas, left, top, dcnv4i_text_width(LETTER, words) + 12, LETTER + 12,
                           dcnv4i_color_of(0x101418), 0.7);
     dcnv4i_draw_text(canvas, left + 6, top + 6 + LETTER, LETTER, words, dcnv4i_color_of(0xffffff));
 }
 
-/* The panel of gaze number `number`, and where it is on the region `whole`. */
+/* Draws the panel of gaze number `number`, and the frame of its extent on the region `whole`. */
 static void draw_panel(const view *v, const region *whole, int number, region panel) {
     const gaze *g = &v->gazes[number];
     const double far = reach(v, g), unit = (panel.width < panel.height ? panel.width : panel.height) / (2 * far);
@@ -220,7 +220,7 @@ static void draw_panel(const view *v, const region *whole, int number, region pa
     const double left = canvas_x(whole, g->x - far), top = canvas_y(whole, g->y - far);
     draw_frame(v->canvas, left, top, 2 * far * whole->unit_x, 2 * far * whole->unit_y, 3.6, dcnv4i_color_of(0x101418));
     draw_frame(v->canvas, left, top, 2 * far * whole->unit_x, 2 * far * whole->unit_y, 1.6, white);
-    /* The label stands below the frame, or above it at the lower edge. */
+    /* The label is below the frame, or above it if there is no room below. */
     const double below = top + 2 * far * whole->unit_y + 5, high = LETTER + 12,
                  wide = dcnv4i_text_width(LETTER, words) + 12;
     const double label_top = below + high <= whole->top + whole->height ? below : top - 5 - high;
@@ -228,12 +228,12 @@ static void draw_panel(const view *v, const region *whole, int number, region pa
     dcnv4i_canvas_clip(v->canvas, 0, 0, 0, 0);
 }
 
-/* How wide the lines below the region `whole` are. */
+/* The width of the panels' rows and the legend, below the region `whole`. */
 static int line_width(const region *whole) {
     return whole->width < NARROW ? NARROW : whole->width;
 }
 
-/* Where panel number `number` of count is, below the region `whole`. */
+/* The region of panel number `number` of count, below the region `whole`. */
 static region place_panel(const region *whole, int number, int count) {
     const int columns = count < COLUMNS ? count : COLUMNS, line = line_width(whole);
     const int width = (line - (columns - 1) * GAP) / columns;
@@ -248,7 +248,8 @@ static region place_panel(const region *whole, int number, int count) {
 
 typedef enum mark { DISC_MARK, RING_MARK, CROSS_MARK, NO_MARK } mark;
 
-/* A mark and its words at *x, *y, on the next line if there is no room; both are moved on. Draws if canvas is not NULL. */
+/* A mark and its text at *x, *y, or on the next line if there is no room; advances both. Draws if canvas is not
+ * NULL. */
 static void legend_entry(dcnv4i_canvas *canvas, int width, double *x, double *y, mark shape, dcnv4i_color color,
                          const char *words) {
     const double mark_width = shape == NO_MARK ? 0 : 24, wide = mark_width + dcnv4i_text_width(LETTER, words);
@@ -265,7 +266,7 @@ static void legend_entry(dcnv4i_canvas *canvas, int width, double *x, double *y,
     *x += wide + 26;
 }
 
-/* Returns where the last line stands, below y. */
+/* Lays out the legend below y, and returns the y of its last line. */
 static double legend(const view *v, dcnv4i_canvas *canvas, int width, double y) {
     char words[96];
     double x = MARGIN;

@@ -60,7 +60,7 @@ static dcnv4i_exit check_value(const source *value, dcnv4i_layer *layer) {
     return dcnv4i_verdict_library(status, value->path);
 }
 
-/* Whether a tensor is [N, Ho, Wo, last], or longer in the last dimension where more may follow. */
+/* Checks that a tensor is [N, Ho, Wo, last]; with `more` the last dimension may be larger. */
 static dcnv4i_exit check_pixels(const source *from, const dcnv4i_layer *layer, int64_t last, bool more) {
     dcnv4i_exit verdict = check_rank(from, more ? "[N, Ho, Wo, P]" : "[N, Ho, Wo, C]");
     if (verdict != DCNV4I_DONE)

@@ -11,10 +11,10 @@ typedef struct dcnv4i_layer {
     void *grad_output;         /* NULL if no file was named */
 } dcnv4i_layer;
 
-/* What the options of PROBLEM say; sizes and dtype are left to the caller. */
+/* The problem that the options of PROBLEM describe, without sizes and dtype, which the caller sets. */
 dcnv4_problem dcnv4i_layer_problem(const dcnv4i_settings *settings);
 
-/* Reads the fronts of the files, checks that they fit each other and the options, then reads and converts their data.
+/* Reads the files' headers, checks that they fit each other and the options, then reads and converts their data.
  * After a failure there is nothing to free. */
 dcnv4i_exit dcnv4i_layer_open(const dcnv4i_settings *settings, dcnv4i_layer *layer);
 

@@ -16,7 +16,7 @@ static const struct {
     {DCNV4_FLOAT16, "float16", "<f2", 2},
     {DCNV4_FLOAT32, "float32", "<f4", 4},
     {DCNV4_FLOAT64, "float64", "<f8", 8},
-    {DCNV4_BFLOAT16, "bfloat16", NULL, 2}, /* a dtype that .npy has no word for */
+    {DCNV4_BFLOAT16, "bfloat16", NULL, 2}, /* a dtype that .npy lacks */
 };
 
 enum { DTYPES = sizeof dtypes / sizeof *dtypes };
@@ -200,7 +200,7 @@ static dcnv4i_exit read_dictionary(scanner *s, dcnv4i_npy *npy) {
     return s->at == s->end ? DCNV4I_DONE : garbled(s, "its end");
 }
 
-/* The size product against what the file has. */
+/* Checks the number of bytes that shape and dtype need against the file's length. */
 static dcnv4i_exit check_length(const char *name, uint64_t file_length, dcnv4i_npy *npy) {
     const uint64_t item = dcnv4i_dtype_bytes(npy->dtype), has = file_length - npy->start;
     uint64_t needs = item;

@@ -1,5 +1,5 @@
-/* Tensors in .npy files: versions 1.0, 2.0 and 3.0; float16, float32 and float64; C order; little-endian. Whatever else a
- * file holds is refused in words, before any of its data is read. */
+/* Tensors in .npy files: versions 1.0, 2.0 and 3.0; float16, float32 and float64; C order; little-endian. Any other
+ * file is refused with a message, before any of its data is read. */
 #ifndef DCNV4I_NPY_H
 #define DCNV4I_NPY_H
 
@@ -10,26 +10,26 @@
 
 enum {
     DCNV4I_NPY_RANK = 8,                      /* more dimensions are refused */
-    DCNV4I_NPY_HEADER = 65535,                /* a longer header is refused; version 1.0 can hold no longer one */
-    DCNV4I_NPY_FRONT = 12 + DCNV4I_NPY_HEADER /* bytes within which the data of a file that is not refused begins */
+    DCNV4I_NPY_HEADER = 65535,                /* a longer header is refused; this is the longest of version 1.0 */
+    DCNV4I_NPY_FRONT = 12 + DCNV4I_NPY_HEADER /* the data of an accepted file begins within these bytes */
 };
 
-/* What the front of a file says. */
+/* What the front of a file (prefix and header) describes. */
 typedef struct dcnv4i_npy {
     int32_t dtype; /* DCNV4_FLOAT16, DCNV4_FLOAT32 or DCNV4_FLOAT64 */
     int rank;
     int64_t shape[DCNV4I_NPY_RANK];
     size_t elements;
     size_t start; /* where the data begins, in bytes */
-    size_t bytes; /* how long it is: exactly what is left of the file */
+    size_t bytes; /* its length: exactly the rest of the file */
 } dcnv4i_npy;
 
-/* Reads the front of a file of file_length bytes, of which the first `available` are given: all, or at least
- * DCNV4I_NPY_FRONT. name is for the line of the verdict. */
+/* Parses the front of a file of file_length bytes, of which the first `available` are given: all, or at least
+ * DCNV4I_NPY_FRONT. name is the file's, for the verdict's line. */
 dcnv4i_exit dcnv4i_npy_parse(const char *name, const unsigned char *front, size_t available, uint64_t file_length,
                              dcnv4i_npy *npy);
 
-/* Opens a file and reads its front. *file is set on DCNV4I_DONE alone; close it. */
+/* Opens a file and reads its front. *file is set only on DCNV4I_DONE; the caller closes it. */
 dcnv4i_exit dcnv4i_npy_open(const char *path, dcnv4i_npy *npy, FILE **file);
 
 /* Reads the data of an opened file: npy->bytes bytes into data. */

@@ -1,4 +1,4 @@
-/* Where a block of offset_mask looks, and with which weights; see docs/operator.md. */
+/* Sampling positions and weights of a block of offset_mask; see docs/operator.md. */
 #ifndef DCNV4I_SAMPLING_H
 #define DCNV4I_SAMPLING_H
 
@@ -13,7 +13,7 @@ typedef struct dcnv4i_coordinate {
 void dcnv4i_sampling_point(const dcnv4_problem *problem, int64_t oy, int64_t ox, const double *block, int64_t k,
                            dcnv4i_coordinate *x, dcnv4i_coordinate *y);
 
-/* The K weights as they are used: softmaxed, or as they stand. */
+/* The K weights as they are used: after softmax, or unchanged. */
 void dcnv4i_sampling_weights(const dcnv4_problem *problem, const double *raw, int64_t points, double *weights);
 
 #endif

@@ -7,7 +7,7 @@
 
 static const double gain = 0.98, share = 0.75;
 
-/* Whether a way was faster than the default in so many rounds that chance is no explanation. */
+/* Whether a tactic was faster than the default in enough rounds to rule out chance. */
 static bool is_steady(const dcnv4i_way_times *way) {
     int64_t faster = 0;
     for (int64_t round = 0; round < way->rounds; ++round)

@@ -16,8 +16,8 @@ typedef struct tuning {
     const dcnv4_problem **sizes; /* the layer's problems */
     int64_t count;
     dcnv4i_race *races; /* by part, then by size */
-    char why[256];      /* nothing is kept; "" if it is */
-    bool broken;        /* something should have been, and could not */
+    char why[256];      /* nothing is saved; "" if choices are saved */
+    bool broken;        /* saving a choice failed */
     dcnv4i_tune_report report;
 } tuning;
 
@@ -28,7 +28,7 @@ static bool has_part(const dcnv4i_settings *settings, int part) {
 
 /* ---- The choice ----------------------------------------------------------------------------------------------------- */
 
-/* A way's ratios at all sizes, one after the other; NULL if it was out of a race. */
+/* A tactic's ratios at all sizes, one after the other; NULL if it was out of a race. */
 static dcnv4i_exit pool(const tuning *t, const dcnv4i_race *races, int64_t way, dcnv4i_way_times *times) {
     int64_t rounds = 0;
     for (int64_t s = 0; s < t->count; ++s) {
@@ -61,7 +61,7 @@ static dcnv4i_exit choose(const tuning *t, const dcnv4i_race *races, dcnv4i_choi
     return verdict;
 }
 
-/* Whether choices can be kept: by keeping what is in use already. */
+/* Checks whether choices can be saved, by saving the one that is in use already. */
 static void try_to_keep(const dcnv4i_track *track, char *why, size_t size) {
     const dcnv4_part part = DCNV4_PART_OUTPUT;
     int64_t used = 0;
@@ -74,7 +74,7 @@ static void try_to_keep(const dcnv4i_track *track, char *why, size_t size) {
         snprintf(why, size, "%s", dcnv4_last_message());
 }
 
-/* Makes the layer's plans as a program would, so that their kernels are in the folder. */
+/* Creates the layer's plans as a program would, so that their kernels are in the cache folder. */
 static dcnv4i_exit make_plans(const dcnv4i_track *track) {
     dcnv4_problem problem = *track->inputs.problem;
     dcnv4i_exit verdict = DCNV4I_DONE;
@@ -128,7 +128,7 @@ static dcnv4i_exit race_size(tuning *t, int64_t size, dcnv4i_track *track) {
     return verdict;
 }
 
-/* One size after the other; the last one's plan is where the choice is kept. */
+/* One size after the other; the choice is saved through the last one's plan. */
 static dcnv4i_exit tune_layer(tuning *t) {
     dcnv4i_exit verdict = DCNV4I_DONE;
     t->why[0] = '\0';

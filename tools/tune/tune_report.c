@@ -11,7 +11,7 @@
 
 enum { PROBLEM_WIDTH = 24, WORDS_WIDTH = 64 };
 
-/* A text in a column: blanks for what its characters of several bytes leave. */
+/* A UTF-8 text, padded with blanks to a width in characters, not bytes. */
 static void print_padded(const char *text, int width) {
     int columns = 0;
     for (const char *c = text; *c; ++c)

@@ -10,9 +10,9 @@
 #include <string.h>
 
 enum { ROUNDS_LEAST = 9, ROUNDS_MOST = 100, CHUNK = 4096 };
-static const double budget_ms = 2000, sample_ms = 0.2; /* for all rounds; of a sample, at least */
+static const double budget_ms = 2000, sample_ms = 0.2; /* for all rounds; the least time of a sample */
 
-/* A way in the race: the plan that does the part so, on the track's buffers. */
+/* A tactic in the race: its plan, on the track's buffers. */
 typedef struct lane {
     dcnv4i_runner runner;
     int64_t repeats; /* runs of one sample */
@@ -55,7 +55,7 @@ void dcnv4i_track_close(dcnv4i_track *track) {
     dcnv4i_inputs_free(&track->inputs);
 }
 
-/* A workspace that is enough for all of them. */
+/* Allocates a workspace that is large enough for all tactics. */
 static dcnv4i_exit make_room(dcnv4i_track *track, dcnv4_pass pass, lane *lanes, int64_t count) {
     dcnv4_buffer *const workspace = &track->runner.buffers.workspace;
     size_t most = 0;
@@ -73,7 +73,7 @@ static dcnv4i_exit make_room(dcnv4i_track *track, dcnv4_pass pass, lane *lanes, 
     return dcnv4i_verdict_library(status, track->device);
 }
 
-/* Makes a way ready. One that the compiler refuses is out of the race. */
+/* Creates a tactic's plan. A tactic that the compiler refuses is out of the race. */
 static dcnv4i_exit enter(const dcnv4i_track *track, dcnv4_part part, int64_t index, dcnv4i_way *way, lane *made) {
     dcnv4_tactic_info info = DCNV4_TACTIC_INFO_INIT;
     dcnv4_plan *plan = NULL;
@@ -92,7 +92,7 @@ static dcnv4i_exit enter(const dcnv4i_track *track, dcnv4_part part, int64_t ind
 
 /* ---- Results -------------------------------------------------------------------------------------------------------- */
 
-/* Nothing of the way before it may be taken for this one's: each starts from bytes that are no number. */
+/* Fills the result with NaN bytes first, so that none of the tactic before can pass for this one's. */
 static dcnv4i_exit run_afresh(const dcnv4i_track *track, dcnv4_part part, lane *way, void *bytes, size_t size) {
     size_t length;
     const dcnv4_buffer *const buffer = dcnv4i_inputs_result(&track->inputs, &way->runner, result_of(part), &length);
@@ -105,7 +105,7 @@ static dcnv4i_exit run_afresh(const dcnv4i_track *track, dcnv4_part part, lane *
     return verdict == DCNV4I_DONE ? dcnv4i_runner_download(&way->runner, buffer, bytes, size) : verdict;
 }
 
-/* Whether all elements are as the default has them: but for their own rounding, and a little of the tensor's size. */
+/* Whether all elements agree with the default's, up to their own rounding and 2⁻¹² of the tensor's root mean square. */
 static bool agrees(int32_t dtype, const void *bytes, const void *standard, size_t size) {
     double got[CHUNK], expected[CHUNK], squares = 0;
     const size_t item = dcnv4i_dtype_bytes(dtype), count = size / item;
@@ -174,7 +174,7 @@ static dcnv4i_exit sample(lane *way, dcnv4_pass pass, double *ms) {
     return verdict;
 }
 
-/* Settles how many runs a sample has, and how many rounds there are. */
+/* Decides the number of runs in a sample and of rounds. */
 static dcnv4i_exit warm_up(const dcnv4i_track *track, dcnv4i_race *race, lane *lanes) {
     double sum = 0;
     dcnv4i_exit verdict = DCNV4I_DONE;
@@ -196,8 +196,8 @@ static dcnv4i_exit warm_up(const dcnv4i_track *track, dcnv4i_race *race, lane *l
     return verdict;
 }
 
-/* Every way once, another one first in each round. What the one before left in the caches is not this one's doing: it runs
- * once before the clock starts. */
+/* Times every tactic once, with another one first in each round. Each runs once untimed before, to fill the caches with
+ * its own data. */
 static dcnv4i_exit run_round(const dcnv4i_race *race, lane *lanes, int64_t round) {
     dcnv4i_exit verdict = DCNV4I_DONE;
     for (int64_t turn = 0; turn < race->count && verdict == DCNV4I_DONE; ++turn) {
@@ -233,7 +233,7 @@ static dcnv4i_exit run_rounds(const dcnv4i_track *track, dcnv4i_race *race, lane
 
 static void sum_up(dcnv4i_race *race, lane *lanes) {
     const size_t rounds = (size_t)race->rounds;
-    for (int64_t i = race->count - 1; i >= 0; --i) { /* the default last: its times are sorted then */
+    for (int64_t i = race->count - 1; i >= 0; --i) { /* the default last, since this sorts its times */
         dcnv4i_way *const way = &race->ways[i];
         if (way->reason[0])
             continue;

@@ -1,4 +1,4 @@
-/* One part of a layer, done in all ways that a device has, in turn. */
+/* One part of a layer, with all tactics of a device in turn. */
 #ifndef DCNV4I_TUNE_RUN_H
 #define DCNV4I_TUNE_RUN_H
 
@@ -11,11 +11,11 @@ enum { DCNV4I_WAYS_MOST = 16, DCNV4I_PARTS_COUNT = 3 };
 /* "output", "grad_offset_mask", "grad_value": what the part writes. */
 const char *dcnv4i_part_word(dcnv4_part part);
 
-/* What came of one way. */
+/* The result of one tactic. */
 typedef struct dcnv4i_way {
     char words[128];
     char reason[160]; /* why it has no times; "" if it has */
-    bool in_use;      /* when the measuring began */
+    bool in_use;      /* when measuring began */
     dcnv4i_spread ms;
     double ratio;   /* the median of its times divided by the default's in the same round */
     double *ratios; /* all of them */
@@ -37,13 +37,13 @@ typedef struct dcnv4i_track {
     dcnv4i_runner runner;
 } dcnv4i_track;
 
-/* After a failure, too, there is something to close. */
+/* Must be closed, also after a failure. */
 dcnv4i_exit dcnv4i_track_open(const dcnv4i_settings *settings, const char *device, const dcnv4_problem *problem,
                               dcnv4i_track *track);
 void dcnv4i_track_close(dcnv4i_track *track);
 
-/* Runs all ways of a part, checks each result against the reference and the default's, and takes times. race->ways are the
- * caller's to free, also after a failure. */
+/* Runs all tactics of a part, checks each result against the reference and the default's, and measures times. The
+ * caller frees *race, also after a failure. */
 dcnv4i_exit dcnv4i_race_run(dcnv4i_track *track, dcnv4_part part, dcnv4i_race *race);
 void dcnv4i_race_free(dcnv4i_race *race);
 
