@@ -21,7 +21,7 @@ typedef struct tactic {
     int64_t threads;           /* 0 for a device that measures its own floor */
     int64_t repeats;           /* runs of one sample */
     dcnv4i_floor floor;        /* the processor's, where it has threads */
-    const struct tactic *like; /* itself, or an earlier one with as many threads, whose floor is used */
+    const struct tactic *like; /* itself, or an earlier one with as many threads: the one whose floor is used */
     double *times, *load_times, *memory_times; /* by round */
 } tactic;
 

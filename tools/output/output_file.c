@@ -67,8 +67,7 @@ static void remove_name(char name[ASIDE_ROOM]) {
     name[0] = '\0';
 }
 
-/* False if the file could not be flushed to disk. File systems that need no fsync answer it with one of these
- * errors. */
+/* False if the file could not be flushed to disk. File systems that need no fsync fail it with one of these errors. */
 static bool flush_to_disk(int descriptor) {
     return fsync(descriptor) == 0 || errno == EINVAL || errno == ENOSYS || errno == ENOTSUP;
 }

@@ -1,5 +1,4 @@
-/* A picture to draw on, with smooth edges. Coordinates are in pixels; (0, 0) is the upper left corner of the first
- * one. */
+/* A picture to draw on, antialiased. Coordinates are in pixels; (0, 0) is the upper left corner of the first one. */
 #ifndef DCNV4I_CANVAS_H
 #define DCNV4I_CANVAS_H
 
@@ -34,8 +33,7 @@ void dcnv4i_draw_line(dcnv4i_canvas *canvas, double x0, double y0, double x1, do
 void dcnv4i_draw_rectangle(dcnv4i_canvas *canvas, double x, double y, double width, double height, dcnv4i_color color,
                            double opacity);
 
-/* Draws a line of UTF-8 text whose capitals are `size` high, from x on, with its baseline at y. Returns the x of its
- * end. */
+/* Draws a line of UTF-8 text whose capitals are `size` high, from x on, on the baseline y. Returns the x of its end. */
 double dcnv4i_draw_text(dcnv4i_canvas *canvas, double x, double y, double size, const char *text, dcnv4i_color color);
 
 /* The width of a drawn text. */
