@@ -1,6 +1,6 @@
 /* The binary interface: the layout of every public struct and the value of every public constant. A program that was compiled
- * against an older header passes structs of that layout, so a line here never changes; a new member is a new line, behind the
- * others, and a larger size. check_abi.sh says whether the header has something that is not here. */
+ * against an older header passes structs of that layout, so lines here never change: a new member adds a line after the
+ * others and increases the size. check_abi.sh finds what the header defines and this file lacks. */
 #include <dcnv4/dcnv4.h>
 
 #include <stddef.h>

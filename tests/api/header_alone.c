@@ -1,4 +1,5 @@
-/* The public header is the first and only include, twice, in each language that it promises; every initialiser fits. */
+/* The public header compiles as the first and only include, twice, in each language that it supports; so does every
+ * initialiser. */
 #include <dcnv4/dcnv4.h>
 #include <dcnv4/dcnv4.h>
 

@@ -60,8 +60,8 @@ static void every_16_bit_number(void **state) {
     }
 }
 
-/* Between neighbours a < b of a format, everything up to the midpoint goes to a and the rest to b; the midpoint to the one
- * with the even fraction. After the largest number comes infinity. */
+/* For neighbours a < b of a format, numbers below the midpoint round to a and those above it to b; the midpoint rounds
+ * to the one with the even fraction. After the largest number comes infinity. */
 static void midpoints(void **state) {
     (void)state;
     for (int i = 0; i < 2; ++i) {
@@ -130,7 +130,7 @@ static void nothing_needs_alignment(void **state) {
         }
 }
 
-/* From a dtype to itself: the same bits, also those of a NaN that says more than that. */
+/* From a dtype to itself: the same bits, including a NaN's payload. */
 static void copies(void **state) {
     (void)state;
     static uint16_t halves[65536], made[65536];

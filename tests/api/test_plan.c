@@ -1,4 +1,4 @@
-/* Devices, contexts, plans and buffers: what they say, what they refuse, and in which order they may go. */
+/* Devices, contexts, plans and buffers: their information, what they refuse, and the orders of destroying them. */
 #include "../support/test_layer.h"
 
 #include <limits.h>
@@ -82,7 +82,7 @@ static void auto_becomes_a_name(void **state) {
     dcnv4_device_info info = DCNV4_DEVICE_INFO_INIT;
     ASSERT_SUCCESS(dcnv4_context_info(context, &info));
     assert_true(strcmp(info.name, "auto") != 0 && *info.name);
-    assert_true(strcmp(info.backend, "reference") != 0); /* it is there to compare with, not to be fast */
+    assert_true(strcmp(info.backend, "reference") != 0); /* it serves for comparison, not for speed */
     assert_refused(dcnv4_context_info(context, NULL), DCNV4_INVALID_ARGUMENT, "info is NULL");
     assert_refused(dcnv4_context_info(NULL, &info), DCNV4_INVALID_ARGUMENT, "context is NULL");
     info.size = 8;
@@ -147,7 +147,7 @@ static void plans_refuse(void **state) {
     assert_int_equal(dcnv4_plan_workspace_size(NULL, DCNV4_PASS_FORWARD), 0);
 }
 
-/* A legal problem may still be too large for what a device makes of it: then that is said, and nothing else happens. */
+/* A legal problem may still be too large for a device: the call then says so and does nothing else. */
 static void larger_than_a_device(void **state) {
     (void)state;
     dcnv4_problem problem = DCNV4_PROBLEM_INIT;
@@ -167,7 +167,7 @@ static void larger_than_a_device(void **state) {
             assert_status(status, DCNV4_UNSUPPORTED, *device);
             assert_null(plan);
         }
-        /* The reference adds up grad_value in float64, four times as many bytes. */
+        /* The reference sums grad_value in float64, which takes four times as many bytes. */
         assert_true(status == DCNV4_UNSUPPORTED || strcmp(*device, "reference") != 0);
         count_case();
         dcnv4_plan_destroy(plan);
@@ -175,7 +175,7 @@ static void larger_than_a_device(void **state) {
     }
 }
 
-/* The destroyed context lives on for its plan. */
+/* A plan keeps its context alive after dcnv4_context_destroy. */
 static void a_plan_keeps_its_context(void **state) {
     (void)state;
     for (const char *const *device = devices_to_try(); *device; ++device) {
@@ -275,9 +275,9 @@ static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-/* For each thread, the cpu's workspace in backward is at most as large as value. What may be more, for small tensors: a copy
- * of 64 KiB, or of one row with its gradients as float32; 32 pixels of a group as float32, where storage is of 16 bits; and
- * what aligns it. */
+/* Per thread, the cpu's workspace in backward is at most as large as value. For small tensors it may be larger: a copy
+ * of 64 KiB, or of one row with its gradients in float32; with 16-bit storage, 32 pixels of a group in float32;
+ * alignment. */
 static void check_backward_workspace(dcnv4_context *context, size_t threads, const dcnv4_problem *problem) {
     dcnv4_sizes bytes = DCNV4_SIZES_INIT;
     dcnv4_plan *plan = NULL;

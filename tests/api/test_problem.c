@@ -1,5 +1,4 @@
-/* What problems are legal, and what sizes follow: a boundary grid over every field against the statement of
- * legal_problem.h. */
+/* Which problems are legal, and their sizes: boundary values of every field, compared with legal_problem.h. */
 #include "../support/harness.h"
 #include "../support/legal_problem.h"
 
@@ -79,7 +78,7 @@ static void compare(const dcnv4_problem *problem) {
     count_case();
 }
 
-/* Problems for the grid to start from: every single field and every pair of fields is then set to every boundary. */
+/* Base problems: in each, every field and every pair of fields is then set to every boundary value. */
 static dcnv4_problem start(int number) {
     dcnv4_problem p = DCNV4_PROBLEM_INIT;
     p.batch = 2, p.height = 5, p.width = 6, p.groups = 2, p.group_channels = 4;
@@ -113,7 +112,7 @@ static void every_pair_of_fields(void **state) {
                             set(&problem, b, boundary[j]);
                         compare(&problem);
                     }
-    /* Both answers must have come up, or the grid shows nothing. */
+    /* Otherwise one of the answers was hardly tested. */
     assert_true(legal > 1000 && refused > 1000);
 }
 
@@ -134,7 +133,7 @@ static void random_fields(void **state) {
     assert_true(legal > 1000 && refused > 1000);
 }
 
-/* The largest that can be addressed, and one element more. */
+/* The largest tensor that can be addressed, and one element more. */
 static void the_last_byte(void **state) {
     (void)state;
     dcnv4_problem p = DCNV4_PROBLEM_INIT;
@@ -214,8 +213,8 @@ static void nulls_are_refused(void **state) {
     assert_refused(dcnv4_problem_sizes(&problem, NULL), DCNV4_INVALID_ARGUMENT, "sizes is NULL");
 }
 
-/* A later version's struct is longer: it works as long as nothing new is asked for. A shorter one than the first version
- * is a mistake. What the library writes never reaches past the size that the caller gave. */
+/* A later version's longer struct works as long as its new members are 0. One shorter than the first version's is
+ * refused. The library never writes past the size that the caller gave. */
 static void structs_are_versioned(void **state) {
     (void)state;
     union {

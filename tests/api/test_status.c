@@ -48,7 +48,7 @@ static void names_of_no_status(void **state) {
     }
 }
 
-/* Fails with a message that holds this number. */
+/* Makes a call fail with a message that contains this number. */
 static void fail_with(int64_t number) {
     dcnv4_problem problem = DCNV4_PROBLEM_INIT;
     dcnv4_sizes sizes = DCNV4_SIZES_INIT;
@@ -107,7 +107,7 @@ static void a_success_keeps_the_message(void **state) {
     count_case();
 }
 
-/* A message is cut to what fits, and ends. */
+/* A long message is truncated and still ends with a zero byte. */
 static void long_names_are_cut(void **state) {
     (void)state;
     static char name[1 << 16];

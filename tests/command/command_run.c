@@ -118,7 +118,7 @@ const command_result *run_command(const char *arguments) {
     return &result;
 }
 
-/* One line, and nothing in it that moves a terminal's cursor. */
+/* Whether text is one line without control characters. */
 static bool one_line(const char *text) {
     const char *end = strchr(text, '\n');
     for (const char *c = text; end && c < end; ++c)

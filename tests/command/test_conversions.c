@@ -1,4 +1,4 @@
-/* forward and backward convert what is of another dtype, and nothing else: the linker passes calls of dcnv4_convert here. */
+/* forward and backward convert tensors whose dtype differs, and no others. The linker redirects dcnv4_convert here. */
 #include "../../tools/cli/commands.h"
 #include "command_run.h"
 

@@ -1,4 +1,5 @@
-/* Files that are no tensors, or not the right ones: each is refused with one line that names the file, exit status 2. */
+/* Files that are not tensors, or tensors that do not fit: each is refused with one line that names the file, and exit
+ * status 2. */
 #include "command_run.h"
 
 #include <stdio.h>
@@ -18,7 +19,7 @@ static void good_files(void) {
     write_tensor("go.npy", DCNV4_FLOAT32, value_shape, 3);
 }
 
-/* bad.npy instead of one of the inputs, another one each time. --dtype converts, it does not excuse. */
+/* Passes bad.npy in place of each input in turn. It is refused with --dtype, too. */
 static void assert_bad_refused(const char *text) {
     static const char *const ways[] = {
         "forward --value bad.npy --offset-mask om.npy --output o.npy --groups 2",
@@ -150,7 +151,7 @@ static void headers(void **state) {
     leave_folder();
 }
 
-/* The usual mistakes are called by their names. */
+/* The messages about common mistakes name the mistake. */
 static void reasons(void **state) {
     (void)state;
     static const struct {
@@ -222,7 +223,7 @@ static void damaged_files(void **state) {
         write_npy("bad.npy", 1, header, data, lengths[i]);
         assert_bad_refused("bad.npy");
     }
-    /* Versions that are none. */
+    /* Format versions that do not exist. */
     for (int version = 0; version < 256; version += version < 5 ? 1 : 50) {
         if (version >= 1 && version <= 3)
             continue;
@@ -268,7 +269,7 @@ static void not_files(void **state) {
     leave_folder();
 }
 
-/* Tensors that do not go together; the line has both numbers. */
+/* Tensors that do not match; the message has both numbers. */
 static void shapes_that_do_not_fit(void **state) {
     (void)state;
     static const struct {
@@ -307,7 +308,7 @@ static void dtypes_that_differ(void **state) {
     good_files();
     for (int a = 0; a < 3; ++a)
         for (int b = 0; b < 3; ++b) {
-            if (a == b || (dtypes[a] == DCNV4_FLOAT16 && dtypes[b] == DCNV4_FLOAT32)) /* these go together */
+            if (a == b || (dtypes[a] == DCNV4_FLOAT16 && dtypes[b] == DCNV4_FLOAT32)) /* a supported pair */
                 continue;
             write_tensor("v.npy", dtypes[a], value_shape, 1);
             write_tensor("om.npy", dtypes[b], row_shape, 2);

@@ -1,5 +1,5 @@
-/* Command lines that are mistaken: one line that names the option, exit status 2, nothing written; 3 for a device that is
- * not there. */
+/* Invalid command lines: one line that names the option, exit status 2, nothing written; status 3 for a device that is
+ * missing. */
 #include "command_run.h"
 
 #include <stdio.h>
@@ -303,11 +303,11 @@ static void full_disks(void **state) {
     write_file("o.npy", "before", 6);
     write_file("gom.npy", "before", 6);
     assert_command_refused(FORWARD "--kernel 7", 2, "7");
-#ifndef COUNTS_COVERAGE /* the counts go to files too */
+#ifndef COUNTS_COVERAGE /* its counters are written to files, too */
     limit_file_size(512);
     assert_command_refused(FORWARD, 1, "o.npy");
     assert_command_refused(BACKWARD " --groups 2", 1, "npy");
-    limit_file_size(1024); /* enough for grad_value, not for grad_offset_mask: then neither is there */
+    limit_file_size(1024); /* enough for grad_value, not for grad_offset_mask: neither is written */
     assert_command_refused(BACKWARD " --groups 2", 1, "gom.npy");
     limit_file_size(0);
 #endif
@@ -317,7 +317,7 @@ static void full_disks(void **state) {
     leave_folder();
 }
 
-/* Nothing at all is a question: the usage, on stderr. */
+/* Without arguments the command prints its usage to stderr. */
 static void nothing(void **state) {
     (void)state;
     const command_result *result = run_command("");
@@ -327,7 +327,8 @@ static void nothing(void **state) {
     count_case();
 }
 
-/* What is said to a stdout that is closed is not said; the other streams, and a command that says nothing, do not care. */
+/* With stdout closed, a command that prints fails and says so. A silent command, or closed stdin or stderr, does not
+ * fail. */
 static void closed_streams(void **state) {
     (void)state;
     static const char *const talk[] = {"--version", "--help", "info", "bench --list", "check --device cpu --cases 1"};

@@ -1,5 +1,5 @@
-/* Files that the command writes, all or none. Every call that the system may refuse is refused once, and the program is
- * killed before each: the linker passes these calls through the test. What a path held is never lost. */
+/* The command writes all of its files or none. Each system call that can fail is made to fail once, and the program is
+ * killed before each; the linker redirects these calls to the test. What a path held before is never lost. */
 #include "../../tools/output/output_file.h"
 #include "command_run.h"
 
@@ -19,14 +19,14 @@ typedef enum event {
     REFUSE,      /* one call */
     REFUSE_REST, /* this call and all after it */
     KILL,        /* the program, before the call */
-    TERMINATE,   /* it is asked to end, before the call */
+    TERMINATE,   /* SIGTERM, before the call */
     EVENTS
 } event;
 
 static event planned;
 static int until;            /* calls before it happens */
 static bool happened, links; /* links: the file system has hard links */
-static bool removal_refused; /* what is left over then cannot be helped */
+static bool removal_refused; /* an unlink was refused, so files may be left over */
 static int error = ENOSPC;
 
 /* Whether this call is to be refused. */
@@ -49,7 +49,7 @@ static bool refused(void) {
         return refused() ? -1 : (otherwise)arguments; \
     }
 static int on_disk(int descriptor) {
-    (void)descriptor; /* how a disk keeps it is not what is tested */
+    (void)descriptor; /* durability is not tested */
     return 0;
 }
 CALL(rename, (const char *from, const char *to), (from, to), __real_rename)
@@ -115,11 +115,11 @@ typedef struct ending {
     bool happened, removal_refused;
 } ending;
 
-/* In a process of its own, to which the event happens at its call of this number. */
+/* Writes both files in a child process; the event happens at its call number `at`. */
 static ending write_with(event what, int at) {
     ending end = {0, false, false};
     int told[2], *status = &end.status;
-    bool answer[2] = {true, false}; /* one that is killed says nothing: then it has happened */
+    bool answer[2] = {true, false}; /* a killed child sends nothing: the event happened */
     assert_int_equal(pipe(told), 0);
     const pid_t child = fork();
     if (child == 0) {
@@ -155,7 +155,7 @@ static void make_old(int present) {
             write_file(paths[i], old_texts[i], strlen(old_texts[i]));
 }
 
-/* How many paths hold the new file; the others must hold what they held. */
+/* How many paths hold the new file; fails the test unless the others hold what they did before. */
 static int count_new(int present, const char *what) {
     int found = 0;
     for (int i = 0; i < PATHS; ++i) {
@@ -167,7 +167,7 @@ static int count_new(int present, const char *what) {
     return found;
 }
 
-/* ---- What must be so afterwards ------------------------------------------------------------------------------------ */
+/* ---- Checks afterwards ------------------------------------------------------------------------------------------- */
 
 static void check_ending(event what, int present, const ending *end, const char *words) {
     const int found = count_new(present, words), left = count_files();
@@ -187,7 +187,7 @@ static void check_ending(event what, int present, const ending *end, const char 
         fail_msg("%s: SIGTERM did not end it, but %d", words, end->status);
 }
 
-/* An event at each call in turn, until there is none left for it to happen to. */
+/* The event at each call in turn, until the program makes fewer calls than that. */
 static void sweep(event what, int present) {
     for (int at = 1;; ++at) {
         char words[128];
@@ -227,7 +227,7 @@ static void look_for(const char *name) {
     found_it = found_it || strcmp(text_of(name), looked_for) == 0;
 }
 
-/* Where nothing works any more, a file that was there may not be in its place, but it is there. */
+/* If all later calls fail, an old file may end up under another name, but it still exists. */
 static void a_disk_that_fails(void **state) {
     (void)state;
     links = true;
@@ -247,7 +247,7 @@ static void a_disk_that_fails(void **state) {
     }
 }
 
-/* ---- What a path may be -------------------------------------------------------------------------------------------- */
+/* ---- Kinds of paths ---------------------------------------------------------------------------------------------- */
 
 static mode_t mode_of(const char *path) {
     struct stat status;

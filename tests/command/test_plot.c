@@ -1,5 +1,5 @@
-/* dcnv4 plot: a picture when all is well; images, pixels and tensors that cannot be drawn are refused. Without libpng the
- * command says so. */
+/* dcnv4 plot: a picture from valid input; images, pixels and tensors that cannot be drawn are refused. Without libpng
+ * the command says so. */
 #include "command_run.h"
 
 #include <stdio.h>
@@ -119,7 +119,7 @@ static void empty_tensors(void) {
     }
 }
 
-/* Positions and weights that are no numbers are drawn as what they are: points that do not count. */
+/* Huge and NaN positions and weights can be drawn: their points do not count. */
 static void strange_numbers(void) {
     static const char header[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 5, 4, 56), }";
     static float data[5 * 4 * 56];

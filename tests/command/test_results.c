@@ -1,4 +1,4 @@
-/* What the dcnv4 command does when all is well: its files hold what the library computes, in every dtype. */
+/* The dcnv4 command on valid input: its files hold what the library computes, in every dtype. */
 #include "../support/test_layer.h"
 #include "command_run.h"
 
@@ -126,7 +126,7 @@ static void conversions(void **state) {
     leave_folder();
 }
 
-/* A float32 offset_mask beside a float16 value is used as it is, and so --offset-mask-dtype keeps it beside bfloat16. */
+/* A float32 offset_mask beside a float16 value is used as it is; --offset-mask-dtype keeps it so beside bfloat16. */
 static void float32_offsets(void **state) {
     (void)state;
     dcnv4_problem problem = the_problem(DCNV4_FLOAT16);
@@ -170,7 +170,7 @@ static void every_way_to_write_a_header(void **state) {
     leave_folder();
 }
 
-/* What has no elements takes no time, however many rows or images it has. */
+/* Tensors without elements take no time, however many rows or images they have. */
 static void empty_tensors(void **state) {
     (void)state;
     enum { MANY = 1000000000 };

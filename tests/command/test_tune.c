@@ -1,5 +1,5 @@
-/* dcnv4 tune, told which way is the fastest: that one is what later programs use. The linker passes the clock and the runs of
- * the command through here, so that no time of a real clock decides.
+/* dcnv4 tune with simulated times: later programs use the tactic that was the fastest. The linker redirects the
+ * command's clock and runs to this file, so that no real time decides.
  *   test_tune BACKEND [all] */
 #include "../support/device_run.h"
 #include "../../tools/cli/commands.h"
@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- What is told --------------------------------------------------------------------------------------------------- */
+/* ---- Simulated times --------------------------------------------------------------------------------------------- */
 
-static int64_t told;             /* the way that takes told_ms, the others 2 ms */
-static double told_ms, clock_ms; /* the clock moves when something runs */
-static int64_t damaged;          /* how many results come before the one that is damaged; −1: none is */
-static const dcnv4_plan *plans[DCNV4I_WAYS_MOST]; /* of the ways, in their order */
+static int64_t told;                              /* the tactic that takes told_ms; the others take 2 ms */
+static double told_ms, clock_ms;                  /* the clock moves when something runs */
+static int64_t damaged;                           /* number of results before the one that is damaged; −1: none is */
+static const dcnv4_plan *plans[DCNV4I_WAYS_MOST]; /* of the tactics, in order */
 static int64_t plan_count;
 
 double __wrap_dcnv4i_now_ms(void);
@@ -57,7 +57,7 @@ dcnv4i_exit __wrap_dcnv4i_runner_download(dcnv4i_runner *runner, const dcnv4_buf
 
 /* ---- The command ---------------------------------------------------------------------------------------------------- */
 
-/* A layer that no test has at the same time. */
+/* A layer that no test running in parallel uses. */
 static const char
     *const layer = "--size 1x5x6 --groups 2 --group-channels 16 --offset-scale 0.75 --runs 9 --format json";
 
@@ -81,9 +81,9 @@ static dcnv4i_exit tune(const char *device, const char *more) {
     return dcnv4i_tune(&settings);
 }
 
-static int64_t ways_there; /* that there are for the part looked at last */
+static int64_t ways_there; /* number of tactics of the part looked at last */
 
-/* Which way a program would take now. */
+/* The tactic that a program would use now. */
 static int64_t used(const char *device, dcnv4_part part) {
     const dcnv4_problem problem = the_problem();
     test_layer tensors = layer_make(&problem);
@@ -124,7 +124,7 @@ static void told_is_kept(void **state) {
             assert_int_equal(tune(*device, "--pass forward"), DCNV4I_DONE);
             assert_int_equal(used(*device, DCNV4_PART_OUTPUT), way);
         }
-        tell(0, 1); /* nothing is faster than the default: what was kept is forgotten */
+        tell(0, 1); /* nothing is faster than the default: the saved tactic is removed */
         assert_int_equal(tune(*device, "--pass forward"), DCNV4I_DONE);
         assert_int_equal(used(*device, DCNV4_PART_OUTPUT), 0);
         tell(1, 1.99); /* less than the noise */
@@ -142,7 +142,7 @@ static void each_part(void **state) {
         assert_int_equal(used(*device, DCNV4_PART_OUTPUT), 0);
         for (int part = DCNV4_PART_GRAD_OFFSET_MASK; part <= DCNV4_PART_GRAD_VALUE; ++part) {
             const int64_t way = used(*device, (dcnv4_part)part);
-            assert_int_equal(way, ways_there > 1); /* a processor has one way, both parts at once */
+            assert_int_equal(way, ways_there > 1); /* a CPU has one tactic, which does both parts at once */
         }
         forget(*device);
     }
@@ -157,8 +157,8 @@ static void dry_run(void **state) {
     }
 }
 
-/* A way with a wrong result ends the command, and nothing is kept. What is brought from devices: the reference's result, then
- * for each way all of it, for comparison with the default's, and again, for that with the reference's. */
+/* A tactic with a wrong result ends the command, and nothing is saved. Downloads: the reference's result, then each
+ * tactic's, once to compare it with the default tactic's and once to compare it with the reference's. */
 static void wrong_result(void **state) {
     (void)state;
     for (const char *const *device = devices_to_try(); *device; ++device)
@@ -200,7 +200,7 @@ static void decision(void **state) {
     assert_int_equal(fastest_of(ways, 4), 2);
     fill(ways[3], 0.9);
     assert_int_equal(fastest_of(ways, 4), 3);
-    ways[3][0] = -1; /* out of the race */
+    ways[3][0] = -1; /* disqualified */
     assert_int_equal(fastest_of(ways, 4), 2);
     fill(ways[2], 0.985);
     assert_int_equal(fastest_of(ways, 3), 0);
@@ -208,7 +208,7 @@ static void decision(void **state) {
     for (int r = 0; r < 3; ++r)
         ways[1][4 * r] = 1.5; /* slower in three rounds of twelve */
     assert_int_equal(fastest_of(ways, 3), 1);
-    ways[1][1] = 1; /* in four */
+    ways[1][1] = 1; /* slower in four */
     assert_int_equal(fastest_of(ways, 3), 0);
 }
 

@@ -1,6 +1,5 @@
-/* Every allocation can fail: the first, then the second, and so on until none is left. Each time the call that needed it
- * answers DCNV4_OUT_OF_MEMORY, nothing leaks, and what was there before still works. The linker passes the library's own
- * calls through the functions here (--wrap). */
+/* Each allocation in turn is made to fail. The call that needed it returns DCNV4_OUT_OF_MEMORY, nothing leaks, and
+ * existing objects still work. The linker redirects the library's calls to the functions here (--wrap). */
 #include "../support/test_layer.h"
 
 #include <pthread.h>
@@ -9,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Allocations and threads begun since fail_at was called; the one of number failing fails. */
+/* Allocations and thread starts since fail_at was called; number `failing` fails. */
 static atomic_long begun, failing = -1;
-static atomic_long alive; /* blocks of memory not given back */
+static atomic_long alive; /* blocks of memory not yet freed */
 
 static bool next_fails(void) {
     return atomic_fetch_add(&begun, 1) == atomic_load(&failing);
@@ -84,14 +83,14 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
     return next_fails() ? 11 /* EAGAIN */ : __real_pthread_create(thread, attributes, start, argument);
 }
 
-/* A failure is what it should be, has a message, and left nothing behind where the result would be. */
+/* Fails the test unless the status is right, there is a message, and the result is NULL. */
 static void assert_out_of_memory(dcnv4_status status, const void *result) {
     assert_status(status, DCNV4_OUT_OF_MEMORY, "a call without memory");
     assert_true(has_failed() && *dcnv4_last_message());
     assert_null(result);
 }
 
-/* All that a caller does that may allocate; true if nothing failed. */
+/* All calls of a caller's that may allocate; true if none failed. */
 static bool whole_life(test_layer *layer, const char *device) {
     dcnv4_context *context = NULL;
     dcnv4_plan *plan = NULL;
@@ -165,7 +164,7 @@ static void every_allocation(void **state) {
         }
 }
 
-/* More than there is. */
+/* Larger than any memory. */
 static void too_large_a_buffer(void **state) {
     (void)state;
     for (const char *const *device = devices_to_try(); *device; ++device) {

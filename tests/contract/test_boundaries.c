@@ -1,6 +1,5 @@
-/* Sizes at the ends of what is legal: what has no elements takes no time, however large the other sizes are, and no number
- * overflows on the way (which the sanitizers' builds see). A pass that went through sizes and not through elements would not
- * end here. */
+/* Sizes at the limits of what is legal: tensors without elements take no time, however large their other sizes are, and
+ * nothing overflows (the sanitizers' builds check that). A pass that loops over sizes, not elements, would not end. */
 #include "../support/legal_problem.h"
 #include "../support/test_layer.h"
 
@@ -11,7 +10,7 @@
 
 enum { SMALL = 1 << 14 /* bytes of a tensor that is run */ };
 
-/* Numbers that are far away, or no numbers, among ordinary ones. */
+/* Huge, infinite and NaN offsets and weights among ordinary ones. */
 static void fill_far(test_layer *layer, uint64_t seed) {
     static const double far[] = {3.9e18,   -3.9e18, 4.7e18, -4.7e18, 9.2e18, -9.2e18, 0x1p63, -0x1p63, 1e30, -1e30,
                                  INFINITY, NAN,     0,      -1,      0x1p62, -0x1p62, 0x1p31, -0x1p31, 1e9,  -1e9};
@@ -27,7 +26,7 @@ static bool is_small(const dcnv4_sizes *sizes) {
            sizes->grad_output <= SMALL && sizes->grad_value <= SMALL && sizes->grad_offset_mask <= SMALL;
 }
 
-/* Tensors of no elements have no address, or a senseless one. */
+/* Gives tensors without elements no address, or an invalid one. */
 static void empty_out(test_layer *layer, dcnv4_buffers *buffers, int round) {
     for (int i = 0; i < TENSORS; ++i)
         if (layer->bytes[i] == 0)
@@ -35,7 +34,7 @@ static void empty_out(test_layer *layer, dcnv4_buffers *buffers, int round) {
                                                : (dcnv4_buffer){NULL, 0, 0};
 }
 
-/* Both passes in host memory; a device may refuse a plan for what is too large for it. Returns whether it did not. */
+/* Runs both passes in host memory. False if the device refuses the plan as too large for it. */
 static bool run_on_host(test_layer *layer, dcnv4_context *context, const char *what) {
     dcnv4_plan *plan = NULL;
     dcnv4_buffers buffers = layer_buffers(layer);
@@ -76,7 +75,7 @@ static const int64_t grid[] = {0,
                                INT64_MAX - 1,
                                INT64_MAX};
 
-/* Where a walk begins: a small image, one of a pixel, and those that are empty along each axis. */
+/* A step's base: a small image, one of a single pixel, or one that is empty along an axis. */
 static dcnv4_problem base(uint64_t *seed) {
     dcnv4_problem problem = small_problem((int32_t)draw_integer(seed, DCNV4_FLOAT32, DCNV4_FLOAT64));
     problem.softmax = (int32_t)draw_integer(seed, 0, 1);
@@ -98,7 +97,7 @@ static dcnv4_problem base(uint64_t *seed) {
     return problem;
 }
 
-/* Some fields get numbers of the grid; strides that do not fit fall back to dense. */
+/* Sets some fields to numbers of the grid. */
 static dcnv4_problem step(uint64_t *seed) {
     dcnv4_problem problem = base(seed);
     int64_t *const fields = &problem.batch;
@@ -124,7 +123,7 @@ static void walk(void **state) {
                 ASSERT_SUCCESS(dcnv4_context_set_threads(context, 1 + i / 500 % 3));
             if (!legal_problem(&problem, &sizes))
                 continue;
-            if (!is_small(&sizes)) { /* the cpu lays out the points of a kernel */
+            if (!is_small(&sizes)) { /* a plan of the cpu has a table of the kernel's points */
                 if (sizes.points > SMALL && sizes.output > 0)
                     continue;
                 const dcnv4_status status = dcnv4_plan_create(context, &problem, &plan);
@@ -142,7 +141,7 @@ static void walk(void **state) {
     }
 }
 
-/* ---- Some that are known to be hard, on every device --------------------------------------------------------------------- */
+/* ---- Cases that are known to be hard, on every device ------------------------------------------------------------ */
 
 enum { MANY = 1000000000 };
 
@@ -168,7 +167,7 @@ static const struct {
     {"pixels that are far apart", 1, 1, 1, 1, 1, 1, 0, 0, INT64_MAX / 8},
 };
 
-/* Also where all is zeros, or nothing. */
+/* Compares tensors that may be empty or all zeros. */
 static void assert_alike(const test_layer *layer, const test_layer *expected, int tensor, const char *what) {
     const int64_t count = layer_pixels(layer, tensor) * layer_row(layer, tensor);
     double *const numbers = layer_read(layer, tensor), *const wanted = layer_read(expected, tensor);

@@ -1,12 +1,12 @@
-/* A run's buffers: what is short, missing, misaligned or overlapping is refused and nothing written; what is legal works
- * at every offset, between every row, in slices of one fused tensor. */
+/* A run's buffers: short, missing, misaligned or overlapping ones are refused and nothing is written; legal ones work
+ * at every offset, with gaps between rows, and as slices of one fused tensor. */
 #include "../support/test_layer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The layer and its results as they should be. */
+/* A layer with its inputs filled. */
 static test_layer filled(const dcnv4_problem *problem) {
     test_layer layer = layer_make(problem);
     layer_fill(&layer, 41, 2);
@@ -70,7 +70,7 @@ static void short_and_missing(void **state) {
             }
 }
 
-/* Addresses that wrap round. */
+/* Addresses that wrap around. */
 static void past_the_end_of_memory(void **state) {
     (void)state;
     for (EACH_DEVICE(device))
@@ -168,7 +168,7 @@ static void every_offset(void **state) {
 
 /* ---- Overlap ----------------------------------------------------------------------------------------------------- */
 
-/* Puts all buffers of a pass behind each other into one arena, with room before, between and behind. */
+/* All buffers of a pass one after the other in one block of memory, with gaps before, between and after them. */
 typedef struct test_arena {
     char *memory, *copy;
     size_t size, begin[TENSORS + 1], bytes[TENSORS + 1];
@@ -213,7 +213,7 @@ static void check_pair(host_run *run, dcnv4_pass pass, test_arena *arena, int i,
     for (size_t p = 0; p < sizeof places / sizeof *places; ++p) {
         if (places[p].begin > arena->size - bytes) /* wraps below 0 too */
             continue;
-        /* Beside i is free only if no third buffer is there. */
+        /* The place beside i must be free of a third buffer. */
         bool third = false;
         for (int t = 0; t <= WORKSPACE; ++t)
             third = third ||
@@ -325,7 +325,7 @@ static test_layer fused_view(const fused_tensor *fused, const test_layer *dense)
     return view;
 }
 
-/* Every byte of the fused tensor: a result's where the tensor is written, else what it was. */
+/* Every byte of the fused tensor must be the result's where a tensor is written, and unchanged elsewhere. */
 static void check_fused(const fused_tensor *fused, const unsigned char *before, const test_layer *view,
                         const test_layer *dense) {
     const int64_t item = (int64_t)item_size(dense->problem.dtype);
@@ -369,7 +369,7 @@ static void slices_of_one_tensor(void **state) {
             }
 }
 
-/* Tensor j begins at column `first`, which is past the row's end where it lies across from one row to the next. */
+/* Tensor j begins at column `first`; its rows may continue past the end of a fused row into the next. */
 static void check_slice(const char *device, dcnv4_pass pass, int i, int j, int64_t first, bool overlaps) {
     const dcnv4_problem problem = fused_problem(DCNV4_FLOAT32);
     test_layer dense = filled(&problem);
@@ -423,7 +423,7 @@ static void slices_that_overlap(void **state) {
     layer_free(&dense);
 }
 
-/* Interleaved tensors of different strides meet somewhere, and are refused whether or not they do. */
+/* Interleaved tensors of different strides usually overlap somewhere; they are refused whether or not they do. */
 static void slices_of_different_strides(void **state) {
     (void)state;
     for (EACH_DEVICE(device)) {
@@ -440,7 +440,7 @@ static void slices_of_different_strides(void **state) {
     }
 }
 
-/* Strides of their own for each tensor: the bytes between rows stay as they are, and so do the inputs. */
+/* Each tensor with a stride of its own: the bytes between rows stay as they are, and so do the inputs. */
 static void between_rows(void **state) {
     (void)state;
     for (EACH_DEVICE(device))

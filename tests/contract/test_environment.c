@@ -1,5 +1,5 @@
-/* The caller's floating-point environment: whatever the rounding mode, flushing of subnormals or trapping, every public
- * function answers the same, results are the same bits, and the environment is the caller's again afterwards. */
+/* The caller's floating-point environment: with any rounding mode, subnormals flushed or exceptions trapped, every
+ * public function returns the same, results have the same bits, and the environment is restored afterwards. */
 #include "../support/test_layer.h"
 
 #include <fenv.h>
@@ -93,7 +93,7 @@ static void disturb(disturbance kind) {
         trap();
 }
 
-/* Where a test is disturbed: what the environment has to stay, and the first call that left another one. */
+/* The environment that calls must preserve, and the first call that changed it. */
 static uint64_t expected_control;
 static int expected_flags;
 static const char *culprit;
@@ -110,7 +110,7 @@ static void begin(disturbance kind) {
     culprit = NULL;
 }
 
-/* mine is what was before the beginning; no floating point before it is back. */
+/* mine is the environment from before begin(); no floating-point arithmetic until it is restored. */
 static void end(const fenv_t *mine, const char *what) {
     fesetenv(mine);
     if (culprit)
@@ -118,7 +118,7 @@ static void end(const fenv_t *mine, const char *what) {
     count_case();
 }
 
-/* Numbers of every size, subnormals among them, some infinite and no numbers at all: every exception is raised. */
+/* Numbers of every magnitude, with subnormals, infinities and NaN, so that every exception is raised. */
 static void fill_extremes(test_layer *layer) {
     uint64_t seed = 53;
     layer_fill(layer, 53, 3);
@@ -137,7 +137,7 @@ static void fill_extremes(test_layer *layer) {
 
 /* ---- Every public function ------------------------------------------------------------------------------------------- */
 
-/* What came of all calls but the results. */
+/* What all calls returned, apart from the results. */
 typedef struct answers {
     dcnv4_status status[40];
     int calls;
@@ -210,8 +210,8 @@ static void call_everything(test_layer *layer, const char *device, answers *a) {
     ASK(dcnv4_context_destroy(context));
 }
 
-/* Threads are started in the disturbed environment, and devices that compile have to find the kernels that they compiled
- * before, since what these are kept under must not depend on it. */
+/* Threads start in the disturbed environment. Devices that compile must find the kernels that they compiled before,
+ * since the cache's keys must not depend on the environment. */
 static void disturbed_layer(const dcnv4_problem *problem, const char *device) {
     static const int results[] = {OUTPUT, GRAD_VALUE, GRAD_OFFSET_MASK};
     test_layer layer = layer_make(problem), expected = layer_make(problem);
@@ -261,7 +261,7 @@ static void disturbed(void **state) {
 
 /* ---- Sizes ----------------------------------------------------------------------------------------------------------- */
 
-/* Layers whose kernels reach so far that the last bit of offset_scale decides how many rows that is. */
+/* Layers for which the last bit of offset_scale decides how many rows a kernel spans. */
 static dcnv4_problem on_the_edge(uint64_t *seed) {
     dcnv4_problem problem = DCNV4_PROBLEM_INIT;
     problem.dtype = (int32_t)draw_integer(seed, DCNV4_FLOAT16, DCNV4_BFLOAT16);
@@ -309,7 +309,7 @@ static void sizes(void **state) {
     }
 }
 
-/* A run uses no more than the workspace that was asked for, though every band has as many rows as there can be. */
+/* A run writes nothing past the workspace size that the plan gave, though every band has the most rows possible. */
 static void workspace_is_enough(void **state) {
     (void)state;
     enum { GUARD = 1 << 17 };

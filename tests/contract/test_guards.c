@@ -1,5 +1,5 @@
-/* Memory that may not be touched: a page without access before and behind each tensor, and inputs that cannot be written.
- * A mistake ends the program with SIGSEGV. */
+/* Guard pages before and after each tensor, and read-only inputs: an access out of bounds or a write to an input ends
+ * the program with SIGSEGV. */
 #define _GNU_SOURCE /* MAP_ANONYMOUS */
 #include "../support/test_layer.h"
 
@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Pages for some bytes between two guards; the bytes begin at the front or end at the back. */
+/* Pages between two guard pages; the bytes begin right after the first guard or end right before the second. */
 typedef struct guarded {
     char *pages, *bytes;
     size_t size, page;
@@ -64,7 +64,7 @@ static void run_between_guards(const test_layer *layer, const test_layer *expect
     host_run_free(&run);
 }
 
-/* Sizes at which vectors leave every kind of rest, with rows of their own and with gaps. */
+/* Sizes with every remainder modulo a vector's width, with dense rows and with gaps. */
 static void between_guards(void **state) {
     (void)state;
     static const int64_t channels[] = {1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 40, 48, 63, 64, 65, 100};

@@ -1,5 +1,5 @@
-/* The truth table of numbers that are none: NaN, infinities and 1e30 at every kind of place, with what must come of it
- * stated here, and every device compared with the reference in NaN-ness, infinity and sign, and in the finite rest. */
+/* The truth table of poisons: NaN, infinities and 1e30 in every kind of input. The required effect is stated here, and
+ * every device must have NaN, infinities and their signs where the reference has them, and close finite results. */
 #include "../support/test_layer.h"
 
 #include <math.h>
@@ -11,7 +11,7 @@ static const double poisons[] = {NAN, INFINITY, -INFINITY, 1e30, -1e30};
 enum { POISONS = sizeof poisons / sizeof *poisons };
 static const int results[] = {OUTPUT, GRAD_VALUE, GRAD_OFFSET_MASK};
 
-/* Values, weights and grad_output within (0.5, 1.5), so that no order of summation makes a NaN of one infinity. */
+/* Values, weights and grad_output within (0.5, 1.5), so that no order of summation turns one infinity into NaN. */
 static test_layer positive_layer(int32_t dtype, int32_t softmax) {
     dcnv4_problem problem = small_problem(dtype);
     problem.softmax = softmax;
@@ -91,7 +91,7 @@ static void assert_all_finite(const test_layer *layer) {
 
 #define EACH_TABLE(dtype, softmax) EACH_DTYPE(dtype)) for (int32_t softmax = 0; softmax < 2; ++softmax
 
-/* A point at no place does not count: its weight might as well be 0, and its gradients are. */
+/* A point with a poisoned offset does not count: results are as if its weight were 0, and its gradients are 0. */
 static void offsets(void **state) {
     (void)state;
     for (EACH_TABLE(dtype, softmax))
@@ -118,7 +118,7 @@ static void offsets(void **state) {
             }
 }
 
-/* No point counts with a scale that is not finite, nor with one that throws all points out of the image. */
+/* No point counts if the scale is not finite or moves all points out of the image. */
 static void offset_scales(void **state) {
     (void)state;
     for (EACH_TABLE(dtype, softmax))
@@ -136,8 +136,7 @@ static void offset_scales(void **state) {
         }
 }
 
-/* A weight whose point counts passes on what it is; that of a point which does not count is not looked at, apart from
- * softmax, where it belongs to the sum. */
+/* A poisoned weight shows in the results if its point counts. If not, softmax alone reads it, as a part of its sum. */
 static void weights(void **state) {
     (void)state;
     for (EACH_TABLE(dtype, softmax))
@@ -165,7 +164,7 @@ static void weights(void **state) {
             }
 }
 
-/* Exactly one pixel outside the image a point does not count: not even a weight that is no number shows. */
+/* Exactly one pixel outside the image a point does not count: even a weight of NaN has no effect. */
 static void just_outside(void **state) {
     (void)state;
     for (EACH_DTYPE(dtype))
@@ -186,8 +185,8 @@ static void just_outside(void **state) {
         }
 }
 
-/* Offsets that float64 loses beside the pixel they are added to: the point is on it, or does not count if that is at −1. So an
- * infinite grad_output reaches these pixels and those to the right and below, and no others. */
+/* Offsets so small that adding them to the pixel in float64 changes nothing: the point is on that pixel, or does not
+ * count if that is −1. So an infinite grad_output reaches these pixels and those right of and below them, no others. */
 static void offsets_too_small_to_tell(void **state) {
     (void)state;
     static const double tiny[] = {1e-30, -1e-30};
@@ -208,8 +207,8 @@ static void offsets_too_small_to_tell(void **state) {
             }
 }
 
-/* An infinite weight is multiplied last, by what the four corners come to: neither their signs nor corners of weight 0 may
- * make a NaN of it. */
+/* An infinite weight is multiplied last, by the interpolated value: neither the corners' signs nor corners of weight 0
+ * may turn it into NaN. */
 static void infinite_weights(void **state) {
     (void)state;
     for (EACH_DTYPE(dtype))
@@ -223,7 +222,7 @@ static void infinite_weights(void **state) {
                 for (int64_t e = 0; e < 3 * block; ++e) {
                     if (whole && e % block < 2 * points)
                         layer_set(&layer, OFFSET_MASK, row, e, (double)draw_integer(&seed, -2, 2));
-                    if (e % block == 2 * points + row % points) /* one in each block, that nothing cancels */
+                    if (e % block == 2 * points + row % points) /* one per block, so that infinities do not cancel */
                         layer_set(&layer, OFFSET_MASK, row, e, row % 2 ? INFINITY : -INFINITY);
                 }
             compare_devices(&layer, whole ? "infinite weights at whole positions" : "infinite weights");
@@ -274,8 +273,8 @@ static void output_gradients(void **state) {
         }
 }
 
-/* The image is infinite everywhere: every output is infinite or, where no point counts, 0. A corner outside that was read
- * from a neighbour and multiplied by 0 would make a NaN. */
+/* The image is infinite everywhere: every output is infinite or, where no point counts, 0. If a corner outside the
+ * image were read from a neighbour and multiplied by 0, the output would be NaN. */
 static void corners_outside(void **state) {
     (void)state;
     for (EACH_DTYPE(dtype))
@@ -302,7 +301,7 @@ static void corners_outside(void **state) {
             }
 }
 
-/* Whole positions on and around the border, where one of two corners has the weight 0, and the image's edge is poison. */
+/* Integer positions on and around the border, where one of two corners has weight 0; the image's edge is poison. */
 static void whole_positions(void **state) {
     (void)state;
     for (EACH_DTYPE(dtype))
@@ -325,7 +324,7 @@ static void whole_positions(void **state) {
         }
 }
 
-/* What lies behind the blocks of a row, and between rows, is nobody's business. */
+/* The padding after a row's blocks is not read, and its gradients are 0. */
 static void padding(void **state) {
     (void)state;
     for (EACH_TABLE(dtype, softmax)) {

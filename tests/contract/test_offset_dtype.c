@@ -1,4 +1,4 @@
-/* offset_mask in float32 beside 16-bit tensors: offsets are not rounded to 16 bits, and their gradients neither. */
+/* offset_mask in float32 beside 16-bit tensors: neither offsets nor their gradients are rounded to 16 bits. */
 #include "../support/test_layer.h"
 
 #include <math.h>
@@ -12,7 +12,7 @@ static dcnv4_problem mixed(dcnv4_problem problem, int32_t dtype) {
     return problem;
 }
 
-/* Layers that go through the kernels' different ways: boxes of whole blocks, of parts of one, odd channels, slices. */
+/* Layers for the kernels' different code paths: boxes of whole blocks, of parts of one, odd channels, slices. */
 static dcnv4_problem kind(int number) {
     dcnv4_problem problem = small_problem(DCNV4_FLOAT16);
     switch (number) {
@@ -21,7 +21,7 @@ static dcnv4_problem kind(int number) {
         problem.groups = 2, problem.group_channels = 16, problem.kernel_h = problem.kernel_w = 3;
         problem.height = 9, problem.width = 21, problem.remove_center = 1, problem.dilation_h = problem.stride_w = 1;
         break;
-    case 2: /* more points than the cpu looks at together */
+    case 2: /* more points than the cpu processes at a time */
         problem.groups = 1, problem.group_channels = 4, problem.kernel_h = 17, problem.kernel_w = 16;
         problem.pad_h = 16, problem.pad_w = 8, problem.softmax = 1;
         break;
@@ -40,7 +40,7 @@ static void like_the_reference(void **state) {
     for (const char *const *device = devices_to_try(); *device; ++device)
         for (int n = 0; n < KINDS; ++n)
             for (int d = 0; d < 2; ++d) {
-                if (!on_host(*device) && (n + d) % 2) /* it compiles for seconds */
+                if (!on_host(*device) && (n + d) % 2) /* compiling takes seconds */
                     continue;
                 const dcnv4_problem problem = mixed(kind(n), narrow[d]);
                 test_layer layer = layer_make(&problem), expected;
@@ -58,8 +58,8 @@ static void like_the_reference(void **state) {
             }
 }
 
-/* value is its column's number, exactly, so that the gradient of a point's weight is where the point lies. With offsets of
- * 16 bits it would be up to a quarter of a pixel away. */
+/* value is its column's number, exactly, so that the gradient of a point's weight is the point's x. With 16-bit offsets
+ * it would be up to a quarter of a pixel off. */
 static void offsets_keep_their_bits(void **state) {
     (void)state;
     for (const char *const *device = devices_to_try(); *device; ++device)
@@ -88,7 +88,7 @@ static void offsets_keep_their_bits(void **state) {
         }
 }
 
-/* A caller who was compiled before the field stood in the struct has one dtype. */
+/* A caller compiled before the struct had offset_mask_dtype has one dtype. */
 static void older_callers(void **state) {
     (void)state;
     dcnv4_problem problem = small_problem(DCNV4_FLOAT16);

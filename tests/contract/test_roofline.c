@@ -1,11 +1,11 @@
-/* dcnv4_roofline_run: what it moves, and what it refuses. */
+/* dcnv4_roofline_run: which tensors it reads and writes, and what it refuses. */
 #include "../support/device_run.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* The memory floor reads each input and writes each output: what it writes is the sum of what it has read at the same
- * place, up to what is left of the tensors behind their last whole access of 64 bytes. */
+/* The memory roofline reads each input and writes each output: each element becomes the sum of the inputs' elements at
+ * the same index. The rest of a tensor after its last whole access of 64 bytes is left out. */
 static void assert_moved(const test_layer *layer, const device_run *run, dcnv4_pass pass) {
     test_layer got = layer_make(&layer->problem);
     for (int output = 0; output < TENSORS; ++output) {

@@ -1,14 +1,15 @@
-/* Random problems salted with numbers that are none, on every device and with every number of threads, against the reference.
+/* Random problems salted with NaN and infinities, on every device and with every number of threads, against the
+ * reference.
  *
  *     test_salted BACKEND [PROBLEMS [SEED]]
  *
- * Problem number i is drawn from SEED + i alone; each failure is a line that runs it again.
+ * Problem number i is drawn from SEED + i alone; each failure prints a command line that runs it again.
  *
- * NaN and infinities have to stand where the reference has them, whatever order a device adds in and however it rounds. So
- * finite numbers are few, and small multiples of 1/4: their sums and products have no rounding in any order, also in
- * float32, and finite results have to be equal. Where that cannot be, with softmax and with numbers next to 0, they have to be
- * close; then weights are finite or NaN, since an infinity would multiply what may be 0 or nearly so. And numbers next to 0 are
- * of one kind alone, since a product of two may be 0. */
+ * NaN and infinities must be where the reference has them, whatever order a device adds in and however it rounds. So
+ * finite numbers are small multiples of 1/4: their sums and products are exact in any order, also in float32, and
+ * finite results must be equal. With softmax and with tiny numbers that is impossible, and they must be close. Beside
+ * tiny numbers, weights without softmax are finite or NaN, since an infinite one would multiply something that may be 0
+ * or nearly 0. Only one kind of number is tiny, since a product of two may underflow to 0. */
 #include "../support/test_layer.h"
 
 #include <math.h>
@@ -29,11 +30,11 @@ enum { VALUES, WEIGHTS, GRADIENTS, OFFSETS, NOWHERE };
 typedef struct salted {
     uint64_t seed, random;
     test_layer layer;
-    int tiny;         /* which numbers may be next to 0 */
+    int tiny;         /* which kind of number may be tiny */
     bool large;       /* enough for several threads */
-    int salt[3];      /* one in so many numbers of each input is salt; 0 for none */
-    int kinds;        /* of salt: the first so many of… */
-    double grains[3]; /* … these, drawn */
+    int salt[3];      /* one in salt[i] numbers of input i is NaN or infinite; 0 for none */
+    int kinds;        /* how many of grains are used */
+    double grains[3]; /* the salt: NaN or an infinity each, drawn */
     int places;       /* how points are placed, see draw_offset */
 } salted;
 
@@ -65,9 +66,9 @@ static void draw_layer(uint64_t *seed, bool large, dcnv4_problem *p) {
     p->dtype = (int32_t)draw_integer(seed, DCNV4_FLOAT32, DCNV4_FLOAT64);
     p->kernel_h = PICK(seed, kernels), p->kernel_w = PICK(seed, kernels);
     p->groups = draw_integer(seed, 1, 4), p->group_channels = PICK(seed, depths);
-    if (!large && one_in(seed, 40)) /* more points than the cpu works on at a time */
+    if (!large && one_in(seed, 40)) /* more points than the cpu processes at a time */
         p->kernel_h = 17, p->kernel_w = 16, p->groups = 1;
-    if (!large && one_in(seed, 40)) /* rows of which it copies one at a time */
+    if (!large && one_in(seed, 40)) /* rows so long that it copies one at a time */
         p->group_channels = 3000, p->kernel_h = p->kernel_w = p->groups = 1;
     p->remove_center = one_in(seed, 5);
     p->softmax = one_in(seed, 4);
@@ -75,7 +76,7 @@ static void draw_layer(uint64_t *seed, bool large, dcnv4_problem *p) {
     draw_sizes(seed, large, p);
 }
 
-/* Layers for devices that compile each one. */
+/* Layers for devices that compile each layer. */
 static void draw_compiled_layer(uint64_t *seed, dcnv4_problem *p) {
     static const struct {
         int32_t dtype;
@@ -98,7 +99,7 @@ static void draw_compiled_layer(uint64_t *seed, dcnv4_problem *p) {
     p->pad_h = p->kernel_h / 2, p->pad_w = p->kernel_w / 2;
 }
 
-/* Rows and pixel strides, some of them wider than they need to be. */
+/* The row of offset_mask and the pixel strides, some wider than necessary. */
 static void draw_strides(uint64_t *seed, dcnv4_problem *p, const dcnv4_sizes *sizes) {
     const int64_t used = 3 * p->groups * sizes->points;
     p->offset_mask_row = one_in(seed, 2) ? 0 : used + draw_integer(seed, 0, 5);
@@ -139,7 +140,7 @@ static dcnv4_problem draw_problem(uint64_t *seed, bool large, bool tiny) {
 
 /* ---- Numbers ----------------------------------------------------------------------------------------------------- */
 
-/* Next to 0, and a subnormal of the dtype; float16's would be lost beside the grid's place, if it is an offset. */
+/* A tiny number, subnormal in the dtype. 0 for a float16 offset, which would be lost when added to the grid. */
 static double tiny_number(int32_t dtype, bool offset) {
     switch (dtype) {
     case DCNV4_FLOAT64: return 0x1p-1060;
@@ -166,7 +167,7 @@ static double draw_number(salted *s, int input) {
 
 enum { AS_IS, WHOLE, QUARTERS, BORDERS, ANYWHERE, PLACES };
 
-/* Where a point without an offset lies along an axis is base + scale·grid. */
+/* Along an axis, a point without an offset lies at base + scale·grid. */
 static double draw_offset(salted *s, int axis, int64_t base, int64_t grid) {
     uint64_t *const random = &s->random;
     const dcnv4_problem *p = &s->layer.problem;
@@ -189,7 +190,7 @@ static double draw_offset(salted *s, int axis, int64_t base, int64_t grid) {
     }
 }
 
-/* The place of point k in the kernel, from its middle, and where the middle is for an output pixel: x, then y. */
+/* Point k's position relative to the kernel's centre, and the centre's position for an output pixel: x, then y. */
 typedef struct place {
     int64_t grid[2], base[2];
 } place;
@@ -269,7 +270,7 @@ static bool same_kind(double a, double b) {
     return isnan(a) || isnan(b) ? isnan(a) && isnan(b) : isinf(a) || isinf(b) ? a == b : true;
 }
 
-/* How far a finite number of a result may be from the expected one. */
+/* The largest permitted error of a finite result. */
 static double tolerance(const salted *s, const double *expected, int64_t count) {
     const dcnv4_problem *p = &s->layer.problem;
     double largest = 0;
@@ -278,7 +279,7 @@ static double tolerance(const salted *s, const double *expected, int64_t count) 
     return p->softmax || s->tiny != NOWHERE ? dtype_bound(p->dtype) * (largest + 1 + (double)p->group_channels) : 0;
 }
 
-/* Against the reference's result. */
+/* Compares with the reference's result. */
 static bool compare(const salted *s, const test_layer *expected, int tensor, char *what, size_t size) {
     const int64_t count = layer_pixels(&s->layer, tensor) * layer_row(&s->layer, tensor);
     double *numbers = layer_read(&s->layer, tensor), *wanted = layer_read(expected, tensor);
@@ -295,7 +296,7 @@ static bool compare(const salted *s, const test_layer *expected, int tensor, cha
     return ok;
 }
 
-/* What lies between the rows of a result. */
+/* Whether the bytes between a result's rows are unchanged. */
 static bool untouched(const salted *s, int tensor, char *what, size_t size) {
     const size_t item = item_size(s->layer.problem.dtype), row = (size_t)layer_row(&s->layer, tensor) * item;
     const size_t stride = (size_t)layer_stride(&s->layer, tensor) * item;
@@ -322,7 +323,7 @@ static bool counts(const salted *s, int64_t pixel, int64_t group, int64_t k) {
     return true;
 }
 
-/* A point that does not count has gradients of 0. With softmax its weight has some. */
+/* Whether points that do not count have gradients of 0; with softmax, except for their weights. */
 static bool others_are_zero(const salted *s, char *what, size_t size) {
     const int64_t points = s->layer.sizes.points;
     for (int64_t pixel = 0; pixel < layer_pixels(&s->layer, OFFSET_MASK); ++pixel)
@@ -358,7 +359,7 @@ static void run(salted *s, dcnv4_context *context) {
         ASSERT_SUCCESS(layer_run(&s->layer, context, pass));
 }
 
-/* Whether results are what they were with one thread: the same bits, or NaN, of which the sign is nobody's business. */
+/* Whether results are those of one thread: the same bits, or both NaN with any sign. */
 static bool same_bits(const salted *s, const test_layer *first, char *what, size_t size) {
     bool ok = true;
     for (int i = 0; i < 3 && ok; ++i) {
@@ -404,7 +405,7 @@ static void try_device(salted *s, const test_layer *expected, const char *device
         try_threads(s, device, context);
 }
 
-/* The cpu with no instruction set named is one of those with one. */
+/* "cpu" without an instruction set runs the same code as one of the devices "cpu:ISA". */
 static bool is_double(const char *device) {
     return strcmp(device, "cpu") == 0 && devices_to_try()[1] && strncmp(devices_to_try()[1], "cpu:", 4) == 0;
 }

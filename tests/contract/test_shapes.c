@@ -1,4 +1,4 @@
-/* Tensors at the ends of what sizes can be: none, one, and more than 2^31 elements; and batches in another order. */
+/* Extreme sizes: no elements, one, and more than 2^31; and batches in another order. */
 #define _GNU_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
 #include "../support/test_layer.h"
 
@@ -17,7 +17,7 @@ static bool all_zero(const test_layer *layer, int tensor) {
     return zero;
 }
 
-/* Whatever is empty is a success, and the rest is zeros: no point is inside an image of no pixels. */
+/* Runs on empty tensors succeed, and results with elements are zeros: no point is inside an image without pixels. */
 static void empty_tensors(void **state) {
     (void)state;
     for (const char *const *device = devices_to_try(); *device; ++device)
@@ -47,7 +47,7 @@ static void empty_tensors(void **state) {
                 }
 }
 
-/* An input that no output pixel looks at: the kernel of no output is empty, and grad_value is zeros all the same. */
+/* Inputs that no output pixel reads: all results are zeros. */
 static void gradients_without_outputs(void **state) {
     (void)state;
     for (const char *const *device = devices_to_try(); *device; ++device)
@@ -64,7 +64,7 @@ static void gradients_without_outputs(void **state) {
             assert_true(all_zero(&layer, GRAD_OFFSET_MASK));
             count_case();
             layer_free(&layer);
-            /* A width of 0 leaves no output, but an H of some rows. */
+            /* A width of 0: no output pixels, though the height is not 0. */
             problem = small_problem(dtype);
             problem.width = 0, problem.pad_w = 0;
             layer = layer_make(&problem);
@@ -74,7 +74,7 @@ static void gradients_without_outputs(void **state) {
         }
 }
 
-/* Permuting the batch permutes the results, bit for bit, at sizes that divide nothing. */
+/* Permuting the batch permutes the results, bit for bit, at odd sizes. */
 static void batches_in_another_order(void **state) {
     (void)state;
     enum { BATCH = 5 };
@@ -110,7 +110,7 @@ static void batches_in_another_order(void **state) {
         }
 }
 
-/* Runs both passes, and compares with what the reference makes of the same inputs. */
+/* Runs both passes, and compares with the reference's results. */
 static void assert_like_reference(test_layer *layer, const char *device) {
     test_layer expected = layer_as(layer, layer->problem.dtype);
     layer_both(&expected, "reference");
@@ -122,7 +122,7 @@ static void assert_like_reference(test_layer *layer, const char *device) {
     layer_free(&expected);
 }
 
-/* Images of one group of 16-bit numbers, so large that the cpu's copies have a few rows at a time: points look beyond them. */
+/* Images of one group in 16 bits, so large that the cpu copies a few rows at a time: points lie outside the copy. */
 static void more_rows_than_a_copy(void **state) {
     (void)state;
     for (const char *const *device = devices_to_try(); *device; ++device)
@@ -140,7 +140,7 @@ static void more_rows_than_a_copy(void **state) {
 
 /* ---- Beyond 2^31 elements ---------------------------------------------------------------------------------------- */
 
-/* A layer whose tensors are mapped without memory of their own: pages appear where rows are touched. */
+/* A layer whose tensors are mapped without reserved memory: pages are allocated where rows are touched. */
 static test_layer sparse_layer(const dcnv4_problem *problem) {
     test_layer made = {.problem = *problem, .sizes = DCNV4_SIZES_INIT};
     ASSERT_SUCCESS(dcnv4_problem_sizes(problem, &made.sizes));
@@ -249,7 +249,7 @@ static void a_wide_image(void **state) {
             dcnv4_plan *plan = NULL;
             ASSERT_SUCCESS(dcnv4_context_create(*device, &context));
             ASSERT_SUCCESS(dcnv4_plan_create(context, &problem, &plan));
-            /* A device that converts the whole image needs memory for it, which is not had here. */
+            /* A device that converts the whole image needs memory for it, which is not available here. */
             const bool converts = dcnv4_plan_workspace_size(plan, DCNV4_PASS_FORWARD) >= (size_t)1 << 30;
             assert_true(!converts || dtypes[d] == DCNV4_FLOAT16);
             dcnv4_plan_destroy(plan);
@@ -264,7 +264,8 @@ static void a_wide_image(void **state) {
         }
 }
 
-/* Far from the image's corner an offset keeps its bits; at its edge, what float64 cannot tell from −1 does not count. */
+/* Far from the image's corner an offset keeps its precision; at the edge, a point that float64 rounds to −1 is
+ * ignored. */
 static void positions_far_and_near(void **state) {
     (void)state;
     enum { WIDTH = 100003, FAR = WIDTH - 2 };
@@ -279,7 +280,7 @@ static void positions_far_and_near(void **state) {
         test_layer layer = sparse_layer(&problem);
         for (int64_t c = 0; c < 8; ++c)
             layer_set(&layer, VALUE, FAR + 1, c, 1), layer_set(&layer, VALUE, 0, c, 1);
-        /* Output pixel o has its middle at o − 1. */
+        /* The kernel of output pixel o has its centre at o − 1. */
         layer_set(&layer, OFFSET_MASK, FAR + 1, 0, (double)0.3f), layer_set(&layer, OFFSET_MASK, FAR + 1, 2, 1);
         layer_set(&layer, OFFSET_MASK, 0, 0, (double)1e-30f), layer_set(&layer, OFFSET_MASK, 0, 2, 1);
         dcnv4_context *context = NULL;
@@ -295,8 +296,8 @@ static void positions_far_and_near(void **state) {
     }
 }
 
-/* Padding of 2²⁶ pixels, from where offsets lead back to the image: beside that a float32 does not know the image's edge. The
- * output pixels at 0 and 1 look at columns 64, which is none, and 56. */
+/* Padding of 2²⁶ pixels, with offsets back into the image: at that magnitude float32 cannot represent the image's edge.
+ * Output pixels 0 and 1 read columns 64, which is outside, and 56. */
 static void far_padding(void **state) {
     (void)state;
     enum { WIDTH = 64, FAR = 1 << 26 };
@@ -319,8 +320,8 @@ static void far_padding(void **state) {
     }
 }
 
-/* Offsets so small that float64 loses them beside the pixel that they are added to: the point is on that pixel, on whichever
- * side of it float32 could still tell it to be, and its slopes are those of the cell that begins there. */
+/* Offsets so small that adding them to the pixel in float64 changes nothing: the point is on that pixel, even where
+ * float32 could still tell on which side it is, and its derivatives are those of the cell that begins there. */
 static void offsets_too_small_to_tell(void **state) {
     (void)state;
     static const double tiny[] = {1e-30, -1e-30, -1e-20, 1e-20, -1e-37};

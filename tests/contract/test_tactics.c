@@ -1,5 +1,5 @@
-/* The ways in which a device can do a part: each gives the right result, and the one that is kept is the one that is used.
- * What is kept is of a layer that no test beside this one has at the same time. */
+/* The tactics of each part: each gives the right result, and the one that is saved is used. They are saved for a layer
+ * that no test running in parallel uses. */
 #include "../support/device_run.h"
 
 #include <stdlib.h>
@@ -24,7 +24,7 @@ static dcnv4_problem the_layer(void) {
     return problem;
 }
 
-/* On a GPU a tactic has no kernels for tensors that begin anywhere. */
+/* On a GPU a tactic has no kernels for misaligned tensors. */
 static void check_misaligned(const device_run *run, const dcnv4_plan *tactic, dcnv4_pass pass,
                              const dcnv4_buffers *buffers) {
     dcnv4_buffers moved = *buffers;
@@ -39,7 +39,7 @@ static void check_misaligned(const device_run *run, const dcnv4_plan *tactic, dc
     dcnv4_buffer_destroy(run->context, &moved.value);
 }
 
-/* The tactic's result, and no other. */
+/* Checks that a tactic gives its part's result and writes no other. */
 static void check_tactic(device_run *run, test_layer *layer, const test_layer *expected, dcnv4_part part,
                          int64_t index) {
     dcnv4_plan *tactic = NULL;
@@ -96,7 +96,7 @@ static void forget(const device_run *run) {
         ASSERT_SUCCESS(dcnv4_tactic_save(run->plan, part, 0));
 }
 
-/* Each takes seconds to compile, so there are fewer where not all were asked for. */
+/* Each takes seconds to compile, so only some are tried unless "all" was given. */
 static void every_tactic(void **state) {
     (void)state;
     const dcnv4_problem problem = the_layer();
@@ -110,7 +110,7 @@ static void every_tactic(void **state) {
         device_run run = device_run_make(&layer, *device);
         for (EACH_PART(part)) {
             const int64_t count = dcnv4_tactic_count(run.plan, part);
-            /* A processor does both parts of backward at once, in one way. */
+            /* A CPU does both parts of backward at once, with one tactic. */
             assert_true(count >= (part == DCNV4_PART_OUTPUT ? 2 : 1) && count <= 12);
             for (int64_t index = 0; index < count; ++index)
                 if (tries_all() || index == 1 || index == count - 1)
@@ -122,7 +122,7 @@ static void every_tactic(void **state) {
     }
 }
 
-/* All parts at once, the last of each: other kernels, the same results. */
+/* Saves the last tactic of every part: other kernels run, with the same results. */
 static void kept(void **state) {
     (void)state;
     const dcnv4_problem problem = the_layer();

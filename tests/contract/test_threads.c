@@ -11,8 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What a child in a pid namespace of its own is told, as its parent may be: nothing can be learned from a pid. The library
- * finds this function before the C library's. */
+/* Always 1, as in a pid namespace's first process: a pid cannot tell a child from its parent. The library finds this
+ * function before the C library's. */
 __attribute__((visibility("default"))) pid_t getpid(void) {
     return 1;
 }
@@ -44,7 +44,7 @@ static void any_number_of_threads(void **state) {
         for (EACH_DTYPE(dtype))
             for (int number = 0; number < 3; ++number) {
                 dcnv4_problem problem = threads_problem(dtype, number);
-                if (number == 1 && strncmp(*device, "cpu", 3) == 0) /* enough for them to share out an image's rows */
+                if (number == 1 && strncmp(*device, "cpu", 3) == 0) /* enough for threads to divide an image's rows */
                     problem.stride_w = 1, problem.group_channels = 211;
                 test_layer layer = made_and_filled(&problem), expected = made_and_filled(&problem);
                 dcnv4_context *context = NULL;
@@ -67,9 +67,9 @@ static void any_number_of_threads(void **state) {
             }
 }
 
-/* Where all that is added up is too small to be more than 0, its sign must not depend on what points in other rows would add
- * to pixels that are not theirs. Each output pixel has two points, the second one row further down. All add −0 to what is above
- * row 32, and second points that are below it would add +0. */
+/* Where all contributions to a pixel underflow to 0, the sum's sign must not depend on points of other rows that do not
+ * touch the pixel. Each output pixel has two points, the second one row further down. All add −0 to pixels above row
+ * 32; second points below it would add +0. */
 static void sums_that_vanish(void **state) {
     (void)state;
     dcnv4_problem problem = DCNV4_PROBLEM_INIT;
@@ -119,8 +119,8 @@ static void every_run(void **state) {
     }
 }
 
-/* Who asks for a workspace, changes the number of threads and runs is refused where it is too small now, and nothing is written;
- * with the number of before, it is what it was. */
+/* If the number of threads grows after the workspace size was asked for, a run whose workspace is now too small is
+ * refused and writes nothing. Back at the old number, the old size is right again. */
 static void a_workspace_for_fewer_threads(void **state) {
     (void)state;
     for (const char *const *device = devices_to_try(); *device; ++device) {
@@ -198,7 +198,7 @@ static void callers_at_once(void **state) {
             ASSERT_SUCCESS(dcnv4_context_set_threads(context, 2));
             ASSERT_SUCCESS(dcnv4_plan_create(context, &problem, &plan));
             ASSERT_SUCCESS(
-                dcnv4_context_set_threads(context, threads)); /* all callers are the first to see this number */
+                dcnv4_context_set_threads(context, threads)); /* all callers race to be the first to use this number */
             ASSERT_SUCCESS(dcnv4_plan_create(context, &problem, &newer));
             caller callers[CALLERS];
             pthread_t ids[CALLERS];
@@ -225,7 +225,7 @@ static void callers_at_once(void **state) {
 
 /* ---- fork() ------------------------------------------------------------------------------------------------------ */
 
-/* What a child found, as its exit status. */
+/* A child's result, as its exit status. */
 enum { CHILD_RIGHT = 0, CHILD_FAILED = 3, CHILD_WRONG = 4, CHILD_HUNG = 5, CHILD_SECONDS = 60 };
 
 static bool same_results(const test_layer *layer, const test_layer *expected) {
@@ -264,7 +264,7 @@ static int run_in_child(test_layer *layer, const test_layer *expected, const hos
     return CHILD_RIGHT;
 }
 
-/* A child of a child, of a parent that may have run its plan or not. */
+/* Runs in a child of a child, whose parent may have run its plan or not. */
 static int run_in_grandchild(test_layer *layer, const test_layer *expected, const host_run *run, const char *device) {
     int ended = 0;
     const pid_t grandchild = fork();
@@ -278,7 +278,7 @@ static int run_in_grandchild(test_layer *layer, const test_layer *expected, cons
 static pid_t fork_child(test_layer *layer, const test_layer *expected, const host_run *run, const char *device) {
     const pid_t child = fork();
     if (child == 0) {
-        alarm(2 * CHILD_SECONDS); /* a child that hangs dies of it */
+        alarm(2 * CHILD_SECONDS); /* ends a child that hangs */
         const int before = run_in_grandchild(layer, expected, run, device);
         for (EACH_PASS(pass))
             if (run_pass(run->plan, pass, &run->buffers) != DCNV4_SUCCESS)
@@ -315,7 +315,7 @@ static void fork_after_use(void **state) {
             ASSERT_SUCCESS(run_pass(run.plan, pass, &run.buffers));
         const pid_t first = fork_child(&layer, &expected, &run, *device);
         const pid_t second = fork_child(&layer, &expected, &run, *device);
-        /* The parent goes on meanwhile. */
+        /* Meanwhile the parent runs, too. */
         layer_clear(&layer);
         for (EACH_PASS(pass))
             ASSERT_SUCCESS(run_pass(run.plan, pass, &run.buffers));
@@ -329,7 +329,7 @@ static void fork_after_use(void **state) {
     }
 }
 
-/* A child that never uses what it was given, or changes it first, gives it back all the same. */
+/* A child may destroy inherited objects unused, or after changing the number of threads. */
 static int give_back_in_child(const host_run *run, int32_t threads) {
     if (threads >= 0 && dcnv4_context_set_threads(run->context, threads) != DCNV4_SUCCESS)
         return CHILD_FAILED;
@@ -372,7 +372,7 @@ static void *keep_running(void *argument) {
     return NULL;
 }
 
-/* The child is made at any moment of another thread's run on the same context. */
+/* The child is forked at any moment of another thread's run on the same context. */
 static void fork_during_use(void **state) {
     (void)state;
     for (const char *const *device = devices_to_try(); *device; ++device) {

@@ -1,5 +1,5 @@
-/* test_unload LIBRARY: a program that loads the library, uses it, unloads it and then forks: nothing of the library's is
- * called any more. */
+/* test_unload LIBRARY: a program that loads the library, uses it, unloads it and then forks: none of the library's code
+ * is called any more. */
 #include "../support/harness.h"
 
 #include <dlfcn.h>
@@ -9,7 +9,7 @@
 
 static const char *path;
 
-/* Sets *function, a pointer to it, and returns its address. */
+/* Stores the function's address in *function, a function pointer, and returns it. */
 static void *entry(void *library, const char *name, void *function) {
     void *const found = dlsym(library, name);
     assert_non_null(found);

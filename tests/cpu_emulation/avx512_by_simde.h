@@ -1,5 +1,5 @@
-/* Included before everything else, this lets the AVX-512 kernels be compiled for, and run on, a processor without AVX-512:
- * SIMD Everywhere has each instruction in plain C. */
+/* Included before everything else, so that the AVX-512 kernels compile for and run on a processor without AVX-512: SIMD
+ * Everywhere implements each intrinsic in plain C. */
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/sse.h>
 #include <simde/x86/avx2.h>
@@ -7,7 +7,7 @@
 #include <simde/x86/f16c.h>
 #include <simde/x86/avx512.h>
 
-/* What SIMDe 0.7.4 has not, lane by lane. */
+/* Intrinsics that SIMDe 0.7.4 lacks, lane by lane. */
 #include <string.h>
 
 static inline simde__m512 masked_load(simde__mmask16 mask, const float *from) {

@@ -1,11 +1,11 @@
-/* Compiled, never run: our types, prototypes and numbers are those of <cuda.h>, or the compiler says where not. */
+/* Compiled, never run: the compiler checks our types, prototypes and constants against <cuda.h>. */
 #include <cuda.h>
 
 #define DCNV4I_VENDOR_CUDA
 #include "../../backends/cuda/cuda_api.h"
 #include "../../backends/cuda_hip/cuda_hip_api.h"
 
-/* Pointers and enumerations have no names of ours there; what they are passed as must have their size. */
+/* Our types stand for the header's pointers and enumerations, and must have their sizes. */
 #define CHECK_TYPE(name, type) _Static_assert(sizeof(name) == sizeof(type), #name);
 DCNV4I_CUDA_TYPES(CHECK_TYPE)
 

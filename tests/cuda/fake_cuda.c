@@ -1,6 +1,6 @@
 /* Stands in for libcuda.so.1, and under its other name for libnvrtc.so.12: devices of compute capability 9.0 whose kernels
- * run on the host. The environment's FAKE_CUDA says what else they are like: no_device, abort, of a newer capability (10.0),
- * little_memory (local), an old_driver, or one that refuses_binaries but not PTX, or refuses_all. */
+ * run on the host. $FAKE_CUDA selects a variant: no_device, abort, newer (capability 10.0), little_memory (local),
+ * old_driver, refuses_binaries (it takes PTX), refuses_all. */
 #include "../../backends/cuda/cuda_api.h"
 #include "../fakes/fake_compilation.h"
 #include "../fakes/fake_device.h"
@@ -13,7 +13,7 @@
 #define DECLARE(result, name, arguments) FAKE_EXPORT result name arguments;
 DCNV4I_CUDA_ENTRIES(DECLARE)
 DCNV4I_NVRTC_ENTRIES(DECLARE)
-/* What only a caller of the library calls. */
+/* Functions that only callers of the library use. */
 DECLARE(CUresult, cuCtxSynchronize, (void))
 DECLARE(CUresult, cuCtxCreate_v2, (CUcontext *, unsigned, CUdevice))
 DECLARE(CUresult, cuCtxDestroy_v2, (CUcontext))
@@ -175,7 +175,7 @@ CUresult cuCtxPushCurrent_v2(CUcontext context) {
     return FAKE_OK;
 }
 
-/* Gives something back, so it is not counted, and works on a device that is lost too. */
+/* A release: it is not counted, and works on a lost device, too. */
 CUresult cuCtxPopCurrent_v2(CUcontext *context) {
     if (depth == 0)
         return FAKE_INVALID_CONTEXT;
@@ -248,7 +248,7 @@ CUresult cuModuleLoadData(CUmodule *module, const void *image) {
                binaries = all || fake_asked("FAKE_CUDA", "refuses_binaries");
     const char *const architecture = is_newer() ? "sm_100" : "sm_90";
     CUresult error = binaries ? FAKE_NO_BINARY : fake_module_load(context, image, architecture, &loaded);
-    if (error == FAKE_NO_BINARY && !all) /* it may be PTX, which any device's driver compiles */
+    if (error == FAKE_NO_BINARY && !all) /* it may be PTX, which the driver compiles for any device */
         error = fake_module_load(context, image, "any", &loaded);
     *module = loaded;
     return error;
@@ -303,7 +303,7 @@ CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t size) {
 
 CUresult cuMemFree_v2(CUdeviceptr address) {
     CURRENT(context);
-    const CUresult error = fake_context_synchronize(context); /* as the real one does, and a lost one still frees */
+    const CUresult error = fake_context_synchronize(context); /* as the real one does; a lost device frees, too */
     return error == FAKE_CAPTURE_UNSUPPORTED ? error : fake_memory_free(fake_context_device(context), (void *)address);
 }
 

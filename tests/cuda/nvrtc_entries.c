@@ -1,4 +1,4 @@
-/* Compiled, never run: our types, prototypes and numbers are those of <nvrtc.h>, or the compiler says where not. */
+/* Compiled, never run: the compiler checks our types, prototypes and constants against <nvrtc.h>. */
 #include <nvrtc.h>
 
 #define DCNV4I_VENDOR_NVRTC

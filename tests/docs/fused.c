@@ -1,4 +1,4 @@
-/* value and offset_mask side by side, as docs/embedding.md describes them, have the results of the two by themselves. */
+/* value and offset_mask as slices of one tensor (docs/embedding.md) give the same results as two separate tensors. */
 #include "fused_piece.h"
 
 #include <stdio.h>

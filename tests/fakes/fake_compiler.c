@@ -85,7 +85,7 @@ typedef struct statement {
     const char *operand_end[MOST_OPERANDS];
 } statement;
 
-/* Reads what stands between the parentheses of an asm; false if that is more than it knows. */
+/* Parses what is between the parentheses of an asm; false if it is not understood. */
 static bool read_statement(const char *at, const char *end, statement *s) {
     size_t length = 0;
     int colons = 0;
@@ -135,7 +135,7 @@ static void write_name(const statement *s, FILE *to) {
     }
 }
 
-/* One without letters only keeps a device's compiler from knowing something. */
+/* An empty template only hides a value from the device compiler's optimiser: it calls nothing. */
 static bool write_call(const statement *s, FILE *to) {
     const char *separator = "";
     if (!*s->letters) {
@@ -235,7 +235,7 @@ static char *rewrite(const char *text) {
 
 /* ---- The compiler --------------------------------------------------------------------------------------------------- */
 
-/* What ends the process where a kernel's text does it. */
+/* Undefined behaviour that ends the process if a kernel has it. */
 #define CHECKS "alignment,signed-integer-overflow,shift,integer-divide-by-zero,float-cast-overflow"
 
 static bool run(const char *folder, const char *arguments) {

@@ -13,7 +13,7 @@ typedef struct context {
 
 typedef struct stream {
     fake_object *context;
-    bool blocking; /* waits for the default stream, and that for it */
+    bool blocking; /* waits for the default stream, which also waits for it */
     bool capturing, broken;
     fake_object *graph; /* what is captured */
 } stream;
@@ -54,7 +54,7 @@ fake_object *fake_stream_context(fake_object *object) {
     return stream_of(object)->context;
 }
 
-/* ---- Commands: they wait in one list until someone waits for them --------------------------------------------------- */
+/* ---- Commands: queued in one list, and run when a caller synchronises -------------------------------------------- */
 
 typedef struct command {
     struct command *next;
@@ -89,7 +89,7 @@ static void take_out(command *done) {
     free(done);
 }
 
-/* Runs a command behind all that it depends on. */
+/* Runs a command, after all that it depends on. */
 static void run(command *wanted) {
     command *before = first;
     while (before != wanted) {
@@ -199,7 +199,7 @@ int32_t fake_graph_launch(fake_object *in, fake_object *object, fake_object *to)
 
 /* ---- What is queued ------------------------------------------------------------------------------------------------- */
 
-/* Queues a command, or adds it to what is captured. */
+/* Queues a command, or adds it to the captured graph. */
 static int32_t queue(fake_object *in, fake_object *to, const fake_work *work) {
     command *made = calloc(1, sizeof *made);
     if (!made)

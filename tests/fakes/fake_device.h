@@ -1,5 +1,5 @@
-/* A driver's devices, in words that CUDA and HIP share: contexts, streams that run late, and capture. Nothing
- * here counts calls: the APIs' own functions do. */
+/* A driver's devices, in terms that CUDA and HIP share: contexts, streams that run as late as possible, and capture.
+ * Calls are counted by the APIs' functions, not here. */
 #ifndef TESTS_FAKE_DEVICE_H
 #define TESTS_FAKE_DEVICE_H
 
@@ -12,7 +12,7 @@ int fake_device_count(void);
 
 fake_object *fake_context_make(int device);
 int fake_context_device(const fake_object *context);
-/* All that is queued in it runs. */
+/* Runs everything that is queued in it. */
 int32_t fake_context_synchronize(fake_object *context);
 
 /* ---- Streams; a NULL one stands for the context's default ------------------------------------------------------------- */
@@ -22,7 +22,7 @@ fake_object *fake_stream_context(fake_object *stream);
 void fake_stream_free(fake_object *stream);
 int32_t fake_stream_synchronize(fake_object *context, fake_object *stream);
 
-/* Both are done when someone waits for them. A copy is in the default stream's turn. */
+/* Both run when a caller synchronises. A copy is queued in the default stream. */
 int32_t fake_copy(fake_object *context, void *to, const void *from, size_t length, bool to_device);
 int32_t fake_launch(fake_object *context, fake_object *stream, const fake_work *work);
 
@@ -32,7 +32,7 @@ int32_t fake_capture_begin(fake_object *stream);
 int32_t fake_capture_end(fake_object *stream, fake_object **graph);
 int32_t fake_graph_launch(fake_object *context, fake_object *graph, fake_object *stream);
 void fake_graph_free(fake_object *graph);
-/* What calls begin with that a capture forbids: the error, and the capture is broken. */
+/* For calls that are forbidden while capturing: the error, which invalidates the capture; 0 if there is no capture. */
 int32_t fake_forbidden_in_capture(void);
 
 #endif

@@ -63,7 +63,7 @@ static void item_main(void) {
     now.ended[now.running] = true;
 }
 
-/* Until its next barrier, or its end. */
+/* Runs a work-item until its next barrier, or its end. */
 static void go_on(unsigned item) {
     now.running = now.place->item = item;
     swapcontext(&now.home, &now.item[item]);
@@ -79,7 +79,7 @@ static void start_item(unsigned item) {
     go_on(item);
 }
 
-/* Kernels that have no barrier need no stacks: their first work-item tells. */
+/* If the first work-item meets no barrier, the others need no stacks of their own. */
 static void run_group(unsigned work_group) {
     now.own_stack = true;
     start_item(0);
@@ -124,7 +124,7 @@ void fake_kernel_run(void *library, const host_kernel *kernel, unsigned groups, 
     now.place->groups = groups, now.place->work_group = work_group;
     for (unsigned group = 0; group < groups; ++group) {
         now.place->group = group;
-        memset(*begin, 0xa5, (size_t)(*end - *begin)); /* what another work-group left there is no one's to read */
+        memset(*begin, 0xa5, (size_t)(*end - *begin)); /* local memory is uninitialised for each work-group */
         run_group(work_group);
     }
 }

@@ -7,7 +7,7 @@
 
 /* As host_dialect.h has it. */
 typedef struct host_kernel {
-    const char *kinds;   /* a letter an argument: 'p' for a pointer, 'n' for another 8 bytes, '?' for what is neither */
+    const char *kinds;   /* a letter per argument: 'p' a pointer, 'n' another 8 bytes, '?' neither */
     unsigned work_group; /* the most work-items that it was compiled for */
     void (*run)(void **arguments);
 } host_kernel;

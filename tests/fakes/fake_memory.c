@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* No host has memory here, so that only what asks fake_memory_at gets at it. */
+/* Makes device addresses invalid on the host, so that memory is accessible through fake_memory_at alone. */
 static const uintptr_t tag = (uintptr_t)1 << (sizeof(uintptr_t) * 8 - 3);
 
 enum { MARGIN = 256, MARGIN_BYTE = 0xcb, FRESH_BYTE = 0xa5 };

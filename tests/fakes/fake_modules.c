@@ -9,7 +9,7 @@
 
 /* ---- Images -------------------------------------------------------------------------------------------------------- */
 
-/* In front of a shared library's bytes. Drivers get no length with an image. */
+/* An image's header, before a shared library's bytes. Drivers are not told an image's length. */
 typedef struct mark {
     char magic[16];
     char architecture[32];

@@ -1,4 +1,4 @@
-/* Memory of devices, images, modules, and what a stream has to do with them. */
+/* Device memory, images, modules, and the work of a stream. */
 #ifndef TESTS_FAKE_MODULES_H
 #define TESTS_FAKE_MODULES_H
 
@@ -25,7 +25,7 @@ enum {
 
 enum { FAKE_CONTEXT = 0xc0de, FAKE_STREAM, FAKE_MODULE, FAKE_KERNEL, FAKE_GRAPH, FAKE_PROGRAM };
 
-/* ---- Memory: addresses are no host's, and what a kernel writes beside its own is seen when it is freed ------------------ */
+/* ---- Memory: addresses are invalid on the host; writes beside an allocation are detected when it is freed -------- */
 
 enum { FAKE_DEVICE_MEMORY = 256 << 20 };
 
@@ -62,11 +62,11 @@ typedef struct fake_work {
     bool to_device, from_device;
 } fake_work;
 
-/* A launch of groups work-groups with arguments as cuLaunchKernel has them; an error for a geometry that no device has. */
+/* A launch of groups work-groups, arguments as for cuLaunchKernel; an error for a geometry that no device supports. */
 int32_t fake_work_launch(fake_object *kernel, const unsigned groups[3], const unsigned work_group[3],
                          unsigned local_memory, void **arguments, fake_work *work);
 
-/* Does it. With memory that is not this device's, the driver is lost. */
+/* Runs it. If memory is not this device's, the driver is lost. */
 void fake_work_do(int device, fake_work *work);
 
 #endif

@@ -1,4 +1,4 @@
-/* What the tests of drivers that fail share: a driver that fails its n-th call, for every n and with every error. */
+/* Shared by the tests of failing drivers: a driver fails its n-th call, for every n and with every error. */
 #ifndef TESTS_FAULTS_H
 #define TESTS_FAULTS_H
 
@@ -23,20 +23,21 @@ typedef struct fault_target {
     void (*check_current)(void);
 } fault_target;
 
-/* The control of the library of this name, which a driver's loader finds; and one of its functions. */
+/* The control of the library that the loader finds under this name; and one of its functions. */
 fake_control *fault_control(const char *library);
 void fault_entry(const char *library, const char *name, void *entry);
 
 dcnv4_status fault_prepare(const fault_target *target, const dcnv4_problem *problem, fault_scene *scene);
 void fault_finish(fault_scene *scene);
 
-/* A small problem that every part of a run is needed for. */
+/* A small problem that takes every part of a run. */
 dcnv4_problem fault_problem(int32_t dtype, int32_t deterministic);
 
-/* Each gives a named status and a message, leaves nothing behind, and the context runs afterwards or says that it is lost. */
+/* Each fault gives a named status and a message, and leaks nothing; the context runs afterwards or reports that it is
+ * lost. */
 void every_fault(const fault_target *target, const dcnv4_problem *problem);
 
-/* The compiler's own words reach the caller: error is its refusal. */
+/* The compiler's log reaches the caller; error is the status of a failed compilation. */
 void build_log_is_told(const fault_target *target, int32_t error);
 
 #endif

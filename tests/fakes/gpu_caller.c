@@ -42,7 +42,7 @@ static void *cuda_current(void) {
 }
 
 static int32_t cuda_stream_create(void **stream) {
-    return cuda.stream_create(stream, 1); /* it waits for no default stream */
+    return cuda.stream_create(stream, 1); /* non-blocking: it does not wait for the default stream */
 }
 
 static void hip_leave(void) {

@@ -1,4 +1,4 @@
-/* A caller of CUDA or of HIP, on the library that stands in for it: what its program would call by itself. */
+/* The calls that a program makes to CUDA or HIP itself, on the library that stands in for it. */
 #ifndef TESTS_GPU_CALLER_H
 #define TESTS_GPU_CALLER_H
 
@@ -11,10 +11,10 @@ typedef struct gpu_caller {
     fake_control *control;
     dcnv4_status (*adopt)(dcnv4_context **context);
 
-    /* The API's functions answer 0 or an error. */
+    /* The API's functions return 0 or an error. */
     int32_t (*make_current)(int device); /* in CUDA its primary context */
     void (*leave)(void);                 /* undoes make_current */
-    void *(*current)(void);              /* whatever tells one device, or context, from another */
+    void *(*current)(void);              /* a pointer that identifies the current device, or context */
     int32_t (*stream_create)(void **stream);
     int32_t (*stream_destroy)(void *stream);
     int32_t (*stream_synchronize)(void *stream);
@@ -22,7 +22,7 @@ typedef struct gpu_caller {
     int32_t (*capture_end)(void *stream, void **graph);
     int32_t (*graph_launch)(void *graph, void *stream);
     int32_t (*graph_destroy)(void *graph);
-    int32_t (*last_error)(void); /* NULL on CUDA, whose driver keeps none */
+    int32_t (*last_error)(void); /* NULL on CUDA, whose driver records none */
 } gpu_caller;
 
 /* The caller of this backend; the same each time. */

@@ -1,13 +1,13 @@
-/* Included before a kernel's text, CUDA's or HIP's, whose own words become the host's C++ here: the text that runs is the
- * very one that a device's compiler would get, its dialect header counted in.
+/* Included before a kernel's CUDA or HIP text; maps the language's keywords and built-ins to the host's C++. The text
+ * that runs is the one that a device's compiler would get, including its dialect header.
  *
- * What is not tested by this: instructions of a device (fake_compiler.c turns inline PTX into calls of the functions below,
- * and built-ins of AMD's are macros), the order in which a device's memory shows writes, waves, and speed. */
+ * Not tested by this: a device's instructions (fake_compiler.c turns inline PTX into calls of the functions below, and
+ * AMD's built-ins are macros), memory ordering, waves, and speed. */
 
 /* ---- What fake_kernels.c sees of a compiled text: a host_kernel for each kernel, and these --------------------------- */
 
 struct host_kernel {
-    const char *kinds; /* a letter an argument: 'p' for a pointer, 'n' for another 8 bytes, '?' for what is neither */
+    const char *kinds; /* a letter per argument: 'p' a pointer, 'n' another 8 bytes, '?' neither */
     unsigned work_group;
     void (*run)(void **arguments);
 };
@@ -96,7 +96,7 @@ template <class Number> static inline Number atomicAdd(Number *target, Number nu
     return before;
 }
 
-/* Inline PTX, by the letters of its instruction. */
+/* Inline PTX: functions named after the instructions. */
 static inline void ptx_cvt_f32_f16(float &to, unsigned short from) {
     to = (float)host_bits<_Float16>(from);
 }

@@ -1,4 +1,4 @@
-/* The stand-in for a GPU itself: kernels run, barriers hold, streams are late, and what no driver allows is seen. */
+/* The stand-in for a GPU itself: kernels run, barriers work, streams run late, and misuse is detected. */
 #include "../../backends/cuda/cuda_api.h"
 #include "../support/harness.h"
 #include "fake_calls.h"
@@ -15,7 +15,7 @@ DECLARE(CUresult, cuStreamEndCapture, (CUstream, void **))
 DECLARE(CUresult, cuGraphLaunch, (void *, CUstream))
 DECLARE(CUresult, cuGraphDestroy, (void *))
 
-/* Each group of four numbers is turned round, by way of local memory, and gets 1 added; in CUDA's words and in HIP's. */
+/* Reverses each group of four numbers through local memory and adds 1; in CUDA and in HIP. */
 static const char cuda_text
     [] = "extern \"C\" __global__ void __launch_bounds__(4) dcn_turn(const float *__restrict__ from, float *to, long "
          "long add) {\n"
@@ -126,7 +126,7 @@ static void hip_runs(void **state) {
     kernels_run(hip_text);
 }
 
-/* Another stream's wait does not run it, its own does. */
+/* Synchronising another stream does not run a launch, synchronising its own does. */
 static void streams_are_late(void **state) {
     (void)state;
     scene s;
@@ -162,7 +162,7 @@ static void capture_allows_launches_alone(void **state) {
     tear_down(&s);
 }
 
-/* What no driver allows: each is seen once. */
+/* Calls that no driver allows: each is detected once. */
 static void sees(const char *kernel, int case_number) {
     scene s;
     fake_control *const control = fake_driver_control();

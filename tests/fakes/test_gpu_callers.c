@@ -11,7 +11,7 @@
 
 static const gpu_caller *caller;
 
-/* A layer with its plan and its buffers on a device, and what the reference makes of it. */
+/* A layer with its plan and its buffers on a device, and the reference's results. */
 typedef struct scene {
     test_layer layer, expected;
     dcnv4_context *context;
@@ -26,7 +26,7 @@ static void upload(scene *s, int tensor) {
         dcnv4_upload(s->context, buffer_of(&s->buffers, tensor), s->layer.tensors[tensor], s->layer.bytes[tensor]));
 }
 
-/* New inputs, with what they give; the outputs are cleared. */
+/* New inputs and their expected results; clears the outputs. */
 static void fill(scene *s, uint64_t seed) {
     layer_fill(&s->layer, seed, 2);
     layer_clear(&s->layer);
@@ -91,7 +91,7 @@ static void assert_unwritten(scene *s) {
     count_case();
 }
 
-/* Every test leaves nothing behind, misuses nothing, and no error for someone else to find. */
+/* Every test leaves no object, no misuse and no pending error. */
 static int64_t live;
 
 static int begin(void **state) {
@@ -112,7 +112,7 @@ static int end(void **state) {
 
 /* ---- Streams ------------------------------------------------------------------------------------------------------- */
 
-/* A run has not ended when its call returns; it has when its own stream was waited for, and no sooner. */
+/* A run is not complete when its call returns, but only once its own stream is synchronised. */
 static void streams(void **state) {
     (void)state;
     scene s;
@@ -125,7 +125,7 @@ static void streams(void **state) {
     assert_true(caller->control->waiting >= 3);
     assert_int_equal(caller->stream_synchronize(other), 0);
     assert_true(caller->control->waiting >= 3);
-    if (strcmp(caller->backend, "cuda") == 0) /* HIP's streams wait for the default one, on which a download is */
+    if (strcmp(caller->backend, "cuda") == 0) /* HIP's streams wait for the default one, which the download uses */
         assert_unwritten(&s);
     assert_int_equal(caller->stream_synchronize(stream), 0);
     assert_int_equal(caller->control->waiting, 0);
@@ -142,7 +142,7 @@ static void streams(void **state) {
     caller->leave();
 }
 
-/* A prepared plan's run can be captured: nothing in it is what a capture forbids. What is replayed reads new inputs. */
+/* A run can be captured: it makes no call that a capture forbids. A replay reads the new inputs. */
 static void graphs(void **state) {
     (void)state;
     scene s;
@@ -163,7 +163,7 @@ static void graphs(void **state) {
     }
     caller->graph_destroy(graph);
 
-    /* What allocates or waits is refused with a status, and works again afterwards. */
+    /* While capturing, calls that allocate or wait are refused with a status; they work again afterwards. */
     dcnv4_buffer buffer;
     assert_int_equal(caller->capture_begin(stream, 0), 0);
     assert_refused(dcnv4_buffer_create(s.context, 64, &buffer), DCNV4_DRIVER_ERROR, "900");
@@ -193,7 +193,7 @@ static void two_devices(void **state) {
     free_scene(&b);
 }
 
-/* One device's plan with the other's memory: the device is lost, and the first one's context says so. */
+/* One device's plan with the other's memory: the device is lost, and its context says so. */
 static void foreign_memory(void **state) {
     (void)state;
     scene a, b;
@@ -250,7 +250,7 @@ static void the_current_device(void **state) {
     caller->leave();
 }
 
-/* Whatever is current is adopted: the second device. */
+/* adopt takes whatever is current: here the second device. */
 static void adoption(void **state) {
     (void)state;
     scene s;
@@ -270,8 +270,8 @@ static void adoption(void **state) {
     caller->leave();
 }
 
-/* A workspace begins anywhere, by its offset or by its handle, and tensors wherever their elements may: the kernels trap at
- * an address that is no multiple of what they access, as on a device. */
+/* A workspace may begin at any byte, by its offset or by its handle, and tensors at any multiple of their element size.
+ * The kernels trap at misaligned accesses, as on a device. */
 static void displaced(void **state) {
     (void)state;
     static const size_t shifts[] = {1, 4, 20, 63};
@@ -340,12 +340,12 @@ static void threads(void **state) {
     free_scene(&s);
 }
 
-/* What a child in a pid namespace of its own is told, as its parent may be. */
+/* Always 1, as in a pid namespace's first process. */
 __attribute__((visibility("default"))) pid_t getpid(void) {
     return 1;
 }
 
-/* In a child a context of its parent's is refused, and the driver hears nothing of it. */
+/* In a child, calls on its parent's context are refused, and do not reach the driver. */
 static void a_fork(void **state) {
     (void)state;
     scene s;

@@ -1,12 +1,12 @@
-/* A CUDA or HIP driver, or its compiler, that fails its n-th call, for every n and with every error; one that is lost; and one
- * that many threads call.
+/* A CUDA or HIP driver, or its compiler, that fails its n-th call, for every n and with every error; a lost device; and
+ * calls from many threads.
  *   test_gpu_faults cuda|hip */
 #include "gpu_caller.h"
 
 #include <pthread.h>
 #include <string.h>
 
-/* Of the drivers and of their compilers; 1 to 11 mean something to both. */
+/* Errors of the drivers and of their compilers; 1 to 11 exist in both. */
 static const int32_t errors[] = {1,   2,   3,   4,   5,   6,   7,   11,  46,  100, 101, 200, 201, 209,
                                  218, 222, 400, 500, 600, 700, 701, 702, 709, 719, 803, 900, 999};
 
@@ -22,7 +22,7 @@ static dcnv4_status play(const fault_scene *s) {
     return status;
 }
 
-/* What is the caller's stays so: what is current, and the last error, which may be of a launch of its own. */
+/* The caller's state is unchanged: what is current, and the last error, which may be from a launch of its own. */
 static void check_current(void) {
     if (caller->last_error)
         assert_int_equal(caller->last_error(), 0);
@@ -70,7 +70,8 @@ static void build_log(void **state) {
     caller->control->idle = 0;
 }
 
-/* From a lost device on its context says so, whatever is asked, and gives back all that it had; a new one works. */
+/* Once a device is lost, every call on its context says so; destroying it releases everything, and a new context
+ * works. */
 static void a_lost_device(void **state) {
     (void)state;
     const dcnv4_problem problem = fault_problem(DCNV4_FLOAT16, 0);
@@ -94,7 +95,7 @@ static void a_lost_device(void **state) {
     assert_refused(dcnv4_download(s.context, &s.buffers.value, &number, sizeof number), DCNV4_DEVICE_LOST, "");
     assert_refused(dcnv4_buffer_create(s.context, 4, &buffer), DCNV4_DEVICE_LOST, "");
     assert_refused(dcnv4_plan_create(s.context, &problem, &plan), DCNV4_DEVICE_LOST, "");
-    assert_int_equal(control->calls, calls); /* it is not asked again */
+    assert_int_equal(control->calls, calls); /* the driver is not called again */
     control->lost = 719;
     fault_finish(&s);
     control->lost = 0;

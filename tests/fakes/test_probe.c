@@ -1,7 +1,7 @@
-/* The first look at a driver, from whatever process: with descriptors closed or used up, with signals that are ignored,
- * blocked or handled, without a child to look from. Each case is a process of its own, since one looks once.
- *   test_probe opencl|cuda|hip                where the stand-in is a GPU that works
- *   test_probe opencl abort|exit|prints|interrupted       where FAKE_OPENCL is that */
+/* The probe of a driver, from processes with descriptors closed or exhausted, with signals ignored, blocked or handled,
+ * or that cannot fork. Each case is a process of its own, since a process probes once.
+ *   test_probe opencl|cuda|hip                            the stand-in is a GPU that works
+ *   test_probe opencl abort|exit|prints|interrupted       FAKE_OPENCL is set to that word */
 #define _GNU_SOURCE /* RTLD_NEXT, MAP_ANONYMOUS */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +29,7 @@ enum { SECONDS = 60 };
 static const char *backend;
 static char device[16];
 
-/* What a case says of itself, also where it has no stdout, and what its handlers count, in whichever process they run. */
+/* Shared memory: a case's message, also without a stdout, and the count of its handlers' calls in any process. */
 static struct notes {
     char text[1024];
     int handled;
@@ -57,7 +57,7 @@ static bool opens(void) {
     return true;
 }
 
-/* In a child; the bits of `closed` say which of 0, 1 and 2 it has not. */
+/* Runs in a child with those of the descriptors 0, 1 and 2 closed whose bits are set in `closed`. */
 static void assert_in_child(bool (*holds)(void), int closed) {
     int ended = -1;
     *notes = (struct notes){.text = "it hung or died"};
@@ -152,7 +152,7 @@ static bool without_fork(void) {
     if (!opens())
         return false;
     forks = true;
-    return is_there(); /* which was not known for good */
+    return is_there(); /* the failure was not remembered */
 }
 
 static bool without_descriptors(void) {
@@ -164,7 +164,7 @@ static bool without_descriptors(void) {
     if (is_there())
         return note("it was loaded without a descriptor");
     if (!strstr(notes->text, "load"))
-        return false; /* the reason is the loader's */
+        return false; /* the reason is the loader's message */
     setrlimit(RLIMIT_NOFILE, &before);
     return opens();
 }
@@ -188,7 +188,7 @@ static void count_signal(int number) {
 
 static char written[] = "/tmp/dcnv4_probe_XXXXXX";
 
-/* Nothing of the caller's happens in the child that looks: no handler, and no second copy of what stdio holds back. */
+/* None of the caller's code runs in the probing child: no handler, and no second flush of stdio's buffers. */
 static bool survives(void) {
     const int descriptor = mkstemp(written);
     FILE *const file = fdopen(descriptor, "w");
@@ -226,7 +226,7 @@ static void is_quiet(void **state) {
     assert_in_child(prints, 0);
 }
 
-/* What is sent to the caller's group, by a terminal, says nothing against the driver. */
+/* A signal that a terminal sends to the process group is not the driver's fault. */
 static void is_interrupted(void **state) {
     (void)state;
     assert_in_child(is_there, 0);

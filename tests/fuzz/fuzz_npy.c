@@ -1,4 +1,4 @@
-/* Any bytes as a .npy file: what is taken makes sense, what is refused is refused in one line that names the file. */
+/* Any bytes as a .npy file: accepted files are consistent, others are refused with one line that names the file. */
 #include "../../tools/tensors/npy.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Any numbers as a problem: the library and the statement of legal_problem.h agree on what is legal and what follows. */
+/* Any numbers as a problem: the library and legal_problem.h agree on which are legal and on their sizes. */
 #include "../../core/deform_conv_problem.h"
 #include "../support/legal_problem.h"
 

@@ -51,7 +51,7 @@ static void against_the_reference(void **state) {
     (void)state;
     for (EACH_DTYPE(dtype))
         for (int f = 0; f < FOLDERS; ++f) {
-            /* A device that compiles a kernel for each problem, which takes seconds, has 16-bit kernels of some. */
+            /* Where each problem takes seconds to compile, 16-bit dtypes are tried on some problems alone. */
             if (!on_host(devices_to_try()[0]) && !tries_all() && dtype != DCNV4_FLOAT32 && f % 4 != 0)
                 continue;
             test_layer layer = golden_layer(folders[f], dtype);
@@ -60,7 +60,8 @@ static void against_the_reference(void **state) {
         }
 }
 
-/* Random problems have sizes that the golden ones have not; the reference, certified above, is the measure. */
+/* Random problems have sizes that the golden ones lack. They are compared with the reference, which the golden cases
+ * verify. */
 static dcnv4_problem draw_problem(uint64_t *seed, int32_t dtype) {
     static const int64_t sizes[] = {1, 2, 3, 5, 8, 11, 13, 17};
     static const double scales[] = {0.5, 1, 1, 2};

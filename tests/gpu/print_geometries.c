@@ -1,5 +1,5 @@
-/* Prints the geometries that kernels have by default, for the models' layers: for each dtype, D and part what is chosen, and
- * on which devices; by groups, where these make a difference. */
+/* Prints the default geometries of the kernels for the models' layers: for each dtype, D and part, the choice of each
+ * device; by number of groups where that matters. */
 #include "../../backends/gpu/deform_conv/tactics.h"
 #include "../../backends/gpu/runtime/target.h"
 
@@ -51,7 +51,7 @@ static int words_of(const device *d, int dtype, int depth, int group_count, dcnv
     return 0;
 }
 
-/* What is chosen, a line for each run of groups that it is the same for; without groups if there is one such line. */
+/* The choice, in a line for each sequence of group counts that share it; a single line does not list them. */
 static int choice_of(const device *d, int dtype, int layer, dcnv4_part part, char choice[CHOICE]) {
     char words[DCNV4I_GEOMETRY_DESCRIPTION], before[DCNV4I_GEOMETRY_DESCRIPTION] = "", list[256] = "";
     choice[0] = '\0';

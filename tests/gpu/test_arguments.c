@@ -1,4 +1,4 @@
-/* What launches are given, against the texts of their kernels: the parameters of a kernel are the list that the host goes by. */
+/* Launches' arguments against the kernels' texts: the parameters of a kernel are the list that the host uses. */
 #include "../support/harness.h"
 #include "../../backends/gpu/runtime/kernel_text.h"
 #include "../../backends/gpu/deform_conv/passes.h"
@@ -55,7 +55,7 @@ static const dcnv4i_driver driver = {
 
 /* ---- Lists and texts ------------------------------------------------------------------------------------------------ */
 
-/* The number that a constant of the text has. */
+/* The value of a constant in the text. */
 static int constant(const char *source, const char *name) {
     char line[64];
     snprintf(line, sizeof line, "#define DCN_%s ", name);
@@ -131,7 +131,7 @@ static void check_program(const dcnv4i_limits *limits, int32_t dtype, int32_t de
     ASSERT_SUCCESS(dcnv4i_passes_make(made, opened, &problem, &defaults, DCNV4I_DEFORM_CONV_PARTS));
     for (int i = 0; i < 4; ++i)
         check_steps(&made->base.passes[i / 2][i % 2]);
-    /* Of points and scatter alone, which a CPU otherwise has in one kernel. */
+    /* The points and scatter kernels by themselves, which a CPU otherwise has in one kernel. */
     for (int part = DCNV4_PART_GRAD_OFFSET_MASK; part <= DCNV4_PART_GRAD_VALUE; ++part) {
         ASSERT_SUCCESS(dcnv4i_passes_make(made, opened, &problem, &defaults, part));
         for (int i = 0; i < 4; ++i)
@@ -155,7 +155,7 @@ static void lists_are_the_kernels(void **state) {
     assert_true(has_kernel(dcnv4i_kernel_roofline, "dcn_roofline_loads", "ROOFLINE_LOADS"));
 }
 
-/* Each argument where the list has it: a buffer is two. */
+/* Each argument is at its place in the list; a buffer is two arguments. */
 static void arguments_in_order(void **state) {
     (void)state;
     char memory[DCNV4I_MAX_BUFFERS];

@@ -1,4 +1,4 @@
-/* Choices on disk: what is kept is found, for that layer on that device alone, and nothing else is ever believed. */
+/* Choices on disk: a saved one is found for its layer on its device alone, and invalid files are ignored. */
 #include "../support/harness.h"
 #include "../../backends/gpu/deform_conv/tactics.h"
 #include "../../backends/gpu/deform_conv/choices.h"
@@ -59,7 +59,7 @@ static int parts_found(const dcnv4i_deform_conv *problem) {
     return parts_of(&choices);
 }
 
-/* The one file that is there: its path. */
+/* The path of the only file. */
 static const char *the_file(int expected) {
     static char path[512];
     DIR *all = opendir(folder);
@@ -102,7 +102,7 @@ static void kept_part_by_part(void **state) {
     assert_int_equal(parts_found(&problem), 0);
 }
 
-/* A layer's choice is that of every image, and of no other layer. */
+/* A layer's choice holds for every image size, and for no other layer. */
 static void of_a_layer(void **state) {
     (void)state;
     const dcnv4i_deform_conv problem = checked(layer());
@@ -192,7 +192,7 @@ static void damaged(void **state) {
     assert_int_equal(parts_found(&problem), 2);
     chmod(path, 0666); /* others may have written it */
     assert_int_equal(parts_found(&problem), 0);
-    keep(&problem, DCNV4_PART_GRAD_OFFSET_MASK, &chosen); /* what is damaged is replaced */
+    keep(&problem, DCNV4_PART_GRAD_OFFSET_MASK, &chosen); /* a damaged file is replaced */
     assert_int_equal(parts_found(&problem), 2);
     forget(&problem);
 }
@@ -217,7 +217,7 @@ static void foreign(void **state) {
     unlink(path);
 }
 
-/* Whole files, by whoever could write them, that ask for what cannot be: the default is taken. */
+/* Well-formed files that ask for an illegal geometry: the default is used. */
 static void hostile(void **state) {
     (void)state;
     static const int32_t numbers[] = {INT32_MIN, -1, 0, 1, 2, 3, 8, 64, 1000, 1 << 16, INT32_MAX};

@@ -100,7 +100,7 @@ static void check_part(const dcnv4i_limits *limits, const dcnv4i_deform_conv *pr
     }
 }
 
-/* A geometry with some of its numbers replaced: either it is refused, or it is as good as any. */
+/* A geometry with some of its numbers replaced: either it is refused, or it passes all checks. */
 static void check_hostile(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part,
                           uint64_t *seed, int64_t *accepted) {
     static const int32_t numbers[] = {INT32_MIN, -1, 0, 1, 2, 3, 4, 8, 16, 64, 1024, 1 << 15, 1 << 16, INT32_MAX};
@@ -122,7 +122,7 @@ static void check_hostile(const dcnv4i_limits *limits, const dcnv4i_deform_conv 
     *accepted += 1;
 }
 
-/* Kernels divide so: by a reciprocal, numbers of 31 bits. */
+/* How kernels divide 31-bit numbers: by a reciprocal. */
 static uint32_t quotient(uint32_t number, int64_t reciprocal) {
     return (uint32_t)((uint64_t)(2 * number) * (uint32_t)reciprocal >> 32) >> (reciprocal >> 32);
 }
@@ -181,7 +181,7 @@ static void every_problem(void **state) {
     }
 }
 
-/* A new image size compiles nothing: the geometry is the same, until element numbers need 64 bits. */
+/* A new image size compiles nothing: the geometry is the same, until indices need 64 bits. */
 static void sizes_change_nothing(void **state) {
     (void)state;
     uint64_t seed = 2;
@@ -201,7 +201,7 @@ static void sizes_change_nothing(void **state) {
     }
 }
 
-/* Exactly at 2³⁰ elements, and where positions reach that far. */
+/* Indices of 64 bits: exactly from 2³⁰ elements on, and for positions of that magnitude. */
 static void wide(void **state) {
     (void)state;
     const dcnv4i_limits limits = {.cpu = true, .work_group = 64, .local_memory = 32768, .units = 2};

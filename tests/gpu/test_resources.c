@@ -1,4 +1,4 @@
-/* Reading what kernels take from ELF files: files of the two kinds, made here, whole and then damaged in every way. */
+/* Reads kernels' resources from ELF files of both kinds, made here: whole, and then damaged in every way. */
 #include "../support/harness.h"
 #include "../../backends/gpu/runtime/resources.h"
 #include "../../backends/gpu/runtime/target.h"
@@ -47,7 +47,7 @@ static void end(image *to) {
     ++to->count;
 }
 
-/* Whose machine it is; the table of names is section 0. */
+/* Begins a file for this ELF machine; the table of names is section 0. */
 static void open_image(image *to, unsigned machine) {
     *to = (image){.size = 0};
     put_text(to, "\x7f"
@@ -149,8 +149,8 @@ static void whole(void **state) {
     expect(&binary, 70, 0x2d00, 4);
 }
 
-/* Every truncation, every byte in many values, and many bytes at once, in memory of exactly that size: nothing is read past
- * its end, and it ends. */
+/* Every truncation, every byte in many values, and many bytes at once, in memory of exactly that size: nothing is read
+ * past its end, and reading terminates. */
 static void damaged(void **state) {
     (void)state;
     uint64_t seed = 5;
@@ -174,7 +174,7 @@ static void damaged(void **state) {
     }
 }
 
-/* By hand from the vendors' tables: what binds is registers, local memory, the number of work-groups or of waves. */
+/* Worked out by hand from the vendors' tables: the limit is registers, local memory, work-groups or waves. */
 static void occupancy(void **state) {
     (void)state;
     static const struct {

@@ -1,7 +1,7 @@
-/* Stands in for libcuda.so.1: one device, whose PTX gpuocelot runs. NVRTC is the real one. EMULATED_SM says what the device
- * is: 76, which NVRTC does not know, so that it is asked for PTX, or another, whose binary is refused, so that the library
- * hands over the PTX beside it. EMULATED_LOCAL_MEMORY says how much of that it has. README.md beside this file says how to
- * use it. A tool for one thread. */
+/* Stands in for libcuda.so.1: one device, whose PTX gpuocelot runs. NVRTC is the real one. EMULATED_SM is the device's
+ * target: 76, which NVRTC does not know, so that the library asks it for PTX; or another, whose binary is refused, so
+ * that the library passes the PTX made with it. EMULATED_LOCAL_MEMORY is its size of local memory. README.md beside
+ * this file says how to use it. Single-threaded. */
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -87,7 +87,7 @@ CUresult cuCtxPopCurrent_v2(CUcontext *context) {
     return --depth, *context = &the_context, OK;
 }
 
-/* ---- Memory is the host's, and everything has ended when a call returns ----------------------------------------------- */
+/* ---- Memory is the host's, and all calls are synchronous --------------------------------------------------------- */
 
 CUresult cuStreamSynchronize(CUstream) {
     return OK;
@@ -122,8 +122,9 @@ struct function {
     ir::PTXKernel *kernel;
 };
 
-/* gpuocelot knows PTX 2.3. What newer versions added to the head of a module and a kernel does not matter here; what they
- * added to the instructions is written as the PTX ISA explains it. Four numbers at once lie at a multiple of 16 bytes. */
+/* gpuocelot knows PTX 2.3. Newer directives of modules and kernels are dropped, since they do not matter here; newer
+ * instructions are replaced by older ones, by the PTX ISA's definitions. Accesses of four numbers are aligned to 16
+ * bytes. */
 #define OPERANDS " (%\\w+), (%\\w+), (%\\w+), (%\\w+);"
 static std::string as_known(const char *text) {
     static const struct {

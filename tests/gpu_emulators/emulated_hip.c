@@ -1,5 +1,5 @@
 /* Stands in for libamdhip64.so.6 with hipRTC in it: one device of gfx1100, whose machine code remu runs. clang compiles.
- * README.md beside this file says how to use it. A tool for one thread: errors end the program with a line. */
+ * README.md beside this file says how to use it. Single-threaded; errors end the program with a message. */
 #define _GNU_SOURCE
 #include "../../backends/hip/hip_api.h"
 
@@ -89,7 +89,7 @@ hipError_t hipGetDevicePropertiesR0600(dcnv4i_hip_properties *properties, int de
     return OK;
 }
 
-/* ---- Memory is the host's, and everything has ended when a call returns ----------------------------------------------- */
+/* ---- Memory is the host's, and all calls are synchronous --------------------------------------------------------- */
 
 hipError_t hipStreamSynchronize(hipStream_t stream) {
     (void)stream;
@@ -123,7 +123,7 @@ hipError_t hipModuleLoadData(hipModule_t *module, const void *image) {
     const Elf64_Ehdr *header = image;
     if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
         return INVALID_IMAGE;
-    const size_t bytes = header->e_shoff + (size_t)header->e_shnum * header->e_shentsize; /* the sections stand last */
+    const size_t bytes = header->e_shoff + (size_t)header->e_shnum * header->e_shentsize; /* the section table ends it */
     *module = memcpy(need(malloc(bytes), "malloc"), image, bytes);
     return OK;
 }
@@ -152,8 +152,8 @@ static const char *find(const char *image, const char *name, uint32_t *bytes) {
     return NULL;
 }
 
-/* A kernel's descriptor stands under its name with ".kd"; remu sets up scalar registers as compilers ask for them by
- * default: 15 of the user's, of which the first two are the arguments' address, and then the work-group's number. */
+/* A kernel's descriptor is the symbol of its name with ".kd". remu initialises scalar registers as compilers ask by
+ * default: 15 user registers, the first two with the arguments' address, and then the work-group's number. */
 hipError_t hipModuleGetFunction(hipFunction_t *function, hipModule_t module, const char *name) {
     char descriptor_name[128];
     uint32_t bytes, words[16];

@@ -1,6 +1,6 @@
 /* Stands in for libamdhip64.so.6, and under its other name for libhiprtc.so.6: devices of the architecture gfx90a whose kernels
- * run on the host. The environment's FAKE_HIP says what else they are like: no_device, abort, little_memory (local), an
- * old_driver, or one that refuses_all binaries. Errors stay until someone asks for them, as they do since HIP 6. */
+ * run on the host. $FAKE_HIP selects a variant: no_device, abort, little_memory (local), old_driver, refuses_all
+ * (binaries). The last error stays until it is read, as since HIP 6. */
 #include "../../backends/hip/hip_api.h"
 #include "../fakes/fake_compilation.h"
 #include "../fakes/fake_device.h"
@@ -16,7 +16,7 @@ DCNV4I_HIP_PROPERTIES_ENTRIES(DECLARE)
 #ifndef FAKE_WITHOUT_COMPILER
 DCNV4I_HIPRTC_ENTRIES(DECLARE)
 #endif
-/* What only a caller of the library calls. */
+/* Functions that only callers of the library use. */
 DECLARE(hipError_t, hipDeviceSynchronize, (void))
 DECLARE(hipError_t, hipStreamCreate, (hipStream_t *))
 DECLARE(hipError_t, hipStreamDestroy, (hipStream_t))
@@ -138,7 +138,7 @@ hipError_t hipDeviceGetAttribute(int *value, hipDeviceAttribute_t attribute, int
     return FAKE_OK;
 }
 
-/* The architecture's name is what is asked for; it stands in another place since HIP 6. */
+/* The library reads the architecture's name alone, whose offset changed in HIP 6. */
 static hipError_t properties(char *to, size_t size, size_t place) {
     CALL();
     memset(to, 0, size);
@@ -250,7 +250,7 @@ hipError_t hipMalloc(void **address, size_t size) {
 }
 
 hipError_t hipFree(void *address) {
-    const hipError_t error = fake_context_synchronize(context()); /* as the real one does, and a lost one still frees */
+    const hipError_t error = fake_context_synchronize(context()); /* as the real one does; a lost device frees, too */
     return answer(error == FAKE_CAPTURE_UNSUPPORTED ? error : fake_memory_free(current, address));
 }
 

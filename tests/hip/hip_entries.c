@@ -1,10 +1,10 @@
-/* Compiled, never run: our types, prototypes and numbers are those of <hip/hip_runtime_api.h> and <hip/hiprtc.h>, or the
- * compiler says where not. */
+/* Compiled, never run: the compiler checks our types, prototypes and constants against <hip/hip_runtime_api.h> and
+ * <hip/hiprtc.h>. */
 #define __HIP_PLATFORM_AMD__
 #include <hip/hip_runtime_api.h>
 #include <hip/hiprtc.h>
 
-/* HIP 7 qualifies the lists of texts that are passed to hipRTC, which changes nothing in how they are passed. */
+/* HIP 7 adds const to the lists of texts that hipRTC takes, which does not change the calling convention. */
 #if HIP_VERSION_MAJOR >= 7
 typedef const char *const *dcnv4i_hiprtc_texts;
 #else

@@ -1,6 +1,6 @@
-/* The clang of the machine as a child: from a process whose descriptors are closed, that ignores the ends of its children or
- * waits for any of them, that blocks signals, or may write no large files. The clang is a script that copies its source, by
- * way of a child of its own, or refuses it. */
+/* The installed clang as a child process: of a process whose descriptors are closed, that ignores SIGCHLD or waits for
+ * any child, that blocks signals, or that may not write large files. The clang is a script that copies its source,
+ * through a child of its own, or fails. */
 #include "../../backends/hip/hip_api.h"
 #include "../support/harness.h"
 
@@ -86,7 +86,7 @@ static bool without_large_files(void) {
     return dcnv4i_hip_clang("gfx942", "longer than that", &binary) == DCNV4_OUT_OF_MEMORY && !binary.bytes;
 }
 
-/* In a child, without the descriptors whose bits are set. */
+/* Runs in a child with those descriptors closed whose bits are set. */
 static void assert_in_child(bool (*holds)(void), int closed) {
     int ended = -1;
     const pid_t child = fork();
@@ -112,7 +112,7 @@ static void any_process(void **state) {
             assert_in_child(kinds[i], closed);
 }
 
-/* Nothing of a compilation is left in the folder for temporary files but the script. */
+/* A compilation leaves nothing in the folder for temporary files, which then holds the script alone. */
 static void nothing_is_left(void **state) {
     (void)state;
     char path[64];

@@ -20,7 +20,7 @@ static const struct counted {
     {DCNV4_PASS_BACKWARD, DCNV4_FLOAT32, 14, 8, 32},
 };
 
-/* Close enough to a normal number of deviation 1, and without libm the same everywhere. */
+/* Approximately normal, of deviation 1; the same everywhere, since libm is not used. */
 static double draw_normal(uint64_t *seed) {
     double sum = 0;
     for (int i = 0; i < 12; ++i)
@@ -41,7 +41,7 @@ static void fill(test_layer *layer) {
     }
 }
 
-/* The first run meets what is done once, such as the linker's look-ups; the second is counted. */
+/* The first run includes work that is done once, such as the dynamic linker's look-ups; the second is counted. */
 static void count_one(const char *device, const struct counted *c) {
     dcnv4_problem problem = DCNV4_PROBLEM_INIT;
     problem.dtype = c->dtype;

@@ -1,4 +1,4 @@
-/* Numbers in a kernel's text: those that printf writes in the C locale, in any locale and rounding mode. */
+/* Numbers in a kernel's text are what printf writes in the C locale, whatever the locale and rounding mode are. */
 #include "../../backends/gpu/runtime/literal.h"
 #include "../support/harness.h"
 
@@ -68,7 +68,7 @@ static void drawn(void **state) {
     }
 }
 
-/* Unless there is a comma here, the others say nothing. */
+/* Without a decimal comma the other tests would prove nothing. */
 static void the_locale_has_a_comma(void **state) {
     (void)state;
     char text[8];

@@ -1,5 +1,5 @@
-/* A program, or one thread of it, that has chosen a locale with a decimal comma: kernels compile as ever, they are those
- * that a program in the C locale finds in the folder, and sentences are the same. */
+/* A program, or one thread of it, in a locale with a decimal comma: kernels compile, a program in the C locale finds
+ * them in the cache, and messages are the same. */
 #include "../support/test_layer.h"
 
 #include <locale.h>
@@ -46,7 +46,7 @@ static void kernels(void **state) {
         }
 }
 
-/* A layer for a device that is not there. Where NVRTC is not there either, the sentence has the loader's words. */
+/* The message of a failure to make a plan. Without NVRTC it contains the loader's message. */
 static void sentence(const char *device, char text[1024]) {
     dcnv4_problem problem = small_problem(DCNV4_FLOAT32);
     dcnv4_context *context = NULL;

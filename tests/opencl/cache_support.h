@@ -1,5 +1,5 @@
-/* What the tests of the cache share: a folder of their own, plans that fill it, and its entries. In their processes getpid()
- * is always 1, as it is in every container's first. */
+/* Shared by the tests of the cache: a folder of their own, plans that fill it, and its entries. In their processes
+ * getpid() is always 1, as in a container's first process. */
 #ifndef TESTS_OPENCL_CACHE_SUPPORT_H
 #define TESTS_OPENCL_CACHE_SUPPORT_H
 
@@ -8,7 +8,7 @@
 
 #include <sys/types.h>
 
-/* Made by cache_run, which has DCNV4_CACHE_DIR name it. */
+/* Made by cache_run, which sets DCNV4_CACHE_DIR to it. */
 extern char folder[];
 
 typedef struct counts {
@@ -17,16 +17,16 @@ typedef struct counts {
 
 dcnv4_problem layer(int64_t height, int64_t width);
 
-/* Makes a plan on a context of its own, and says what that took. */
+/* Makes a plan on a context of its own; returns how many modules that compiled and loaded. */
 counts plan_once(dcnv4_status expected);
 
 void assert_counts(counts got, int64_t compiled, int64_t loaded);
 
-/* Calls visit on every entry; how many there are. */
+/* Calls visit on every entry; returns how many there are. */
 int each_entry(void (*visit)(const char *path, int argument), int argument);
 void remove_entry(const char *path, int argument);
 
-extern int64_t modules; /* that a plan needs; known once the folder was filled */
+extern int64_t modules; /* that a plan needs; set once the folder has been filled */
 
 /* Empties the folder, and fills it by a plan. */
 void start_empty(void);

@@ -1,6 +1,6 @@
-/* Included before a kernel's OpenCL text: a vector that is read from an array, or written to one, that is named, as a
- * variable or as a struct's member, must fit in it. A simulator sees what leaves a variable, not what goes on from one member
- * to the next, which some compilers make nothing of. */
+/* Included before a kernel's OpenCL text: a vector load from or store to a named array, a variable or a struct's
+ * member, must fit in the array. A simulator detects accesses outside a variable, but not those that run from one
+ * member into the next, which some compilers drop. */
 #define CHECKED_IS_ARRAY(at) (!__builtin_types_compatible_p(__typeof__(at), __typeof__(&(at)[0])))
 #define CHECKED_FITS(count, at) \
     _Static_assert(!CHECKED_IS_ARRAY(at) || sizeof(at) >= (count) * sizeof((at)[0]), "a vector leaves its array")

@@ -1,4 +1,4 @@
-/* Compiled, never run: our prototypes and numbers are those of <CL/cl.h>, or the compiler says where not. */
+/* Compiled, never run: the compiler checks our prototypes and constants against <CL/cl.h>. */
 #define CL_TARGET_OPENCL_VERSION 300
 #define CL_USE_DEPRECATED_OPENCL_1_2_APIS
 #include <CL/cl.h>

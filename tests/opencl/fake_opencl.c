@@ -1,6 +1,6 @@
 /* Stands in for libOpenCL.so.1: one platform, one GPU, kernels that do nothing. It counts calls, fails the one that it is
- * told to, and knows which objects are alive. The environment's FAKE_OPENCL says what it is like: no_platform, no_device,
- * pocl, which has none either, abort, exit, interrupted, prints or hang. */
+ * told to, and knows which objects are alive. $FAKE_OPENCL selects a variant: no_platform, no_device, pocl (also
+ * without a device), abort, exit, interrupted, prints or hang. */
 #include "../fakes/fake_calls.h"
 #include "../../backends/opencl/opencl_api.h"
 
@@ -222,7 +222,7 @@ cl_int clSetKernelArg(cl_kernel kernel, cl_uint index, size_t size, const void *
     return fake_called();
 }
 
-/* What every command does: looks at its waits, and makes its event. */
+/* Common to all commands: checks the events to wait for, and makes the command's event. */
 static cl_int enqueue(cl_command_queue queue, cl_uint waits, const cl_event *list, cl_event *event) {
     cl_int error = 0;
     fake_use(queue, QUEUE);

@@ -1,4 +1,4 @@
-/* A context and a queue that belong to someone else: the test itself, on the machine's own OpenCL. */
+/* Adopts a context and a queue that the caller, this test, owns, on the installed OpenCL. */
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 
@@ -76,7 +76,7 @@ static void read_tensor(const owner *o, cl_command_queue queue, int i, float *to
     assert_int_equal(clEnqueueReadBuffer(queue, o->memory[i], CL_TRUE, OFFSET, bytes_of(o)[i], to, 0, NULL, NULL), 0);
 }
 
-/* The results of the same layer through the library's own memory, in buffers of the test's. */
+/* The results of the same layer through the library's own buffers. */
 static void expect(const owner *o, float *const results[TENSORS]) {
     dcnv4_problem problem = DCNV4_PROBLEM_INIT;
     problem.batch = 2, problem.height = 9, problem.width = 7, problem.groups = 2, problem.group_channels = 16;

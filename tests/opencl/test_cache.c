@@ -1,4 +1,4 @@
-/* The cache of compiled kernels, in memory and on disk, through the library and a driver that only pretends. */
+/* The cache of compiled kernels, in memory and on disk, with the library that stands in for a driver. */
 #include "cache_support.h"
 
 #include <fcntl.h>
@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* How often the library opens a file of a choice: the linker passes its calls of open through here. */
+/* How often the library opens a choice's file: the linker redirects its calls of open here. */
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
 static int choices_opened;
@@ -44,7 +44,7 @@ static void truncate_entry(const char *path, int argument) {
 
 static char previous[512];
 
-/* Puts each entry under the name of the one before. */
+/* Renames each entry to the name of the one before. */
 static void swap_names(const char *path, int argument) {
     (void)argument;
     if (*previous) {
@@ -129,7 +129,7 @@ static void compiler_forbidden(void **state) {
     unsetenv("DCNV4_COMPILER");
 }
 
-/* Keeps a tactic of the layer's output; 0 forgets it. */
+/* Saves a tactic for the layer's output; 0 removes it. */
 static void choose(int64_t index) {
     const dcnv4_problem problem = layer(5, 6);
     dcnv4_context *context = NULL;
@@ -141,7 +141,7 @@ static void choose(int64_t index) {
     dcnv4_context_destroy(context);
 }
 
-/* A choice whose kernels are not there leaves a layer with its defaults where the compiler is forbidden. */
+/* With the compiler off, a layer whose chosen kernels are not in the cache uses its defaults. */
 static void chosen(void **state) {
     (void)state;
     start_empty();
@@ -213,7 +213,7 @@ static void new_sizes(void **state) {
     dcnv4_context_destroy(context);
 }
 
-/* A child of fork() is told so, and may give back what it has. */
+/* In a child of fork(), calls are refused as such, and objects may be destroyed. */
 static void forked(void **state) {
     (void)state;
     dcnv4_context *context = NULL;

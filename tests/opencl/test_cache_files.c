@@ -1,6 +1,6 @@
-/* The folder of kernels when something is wrong with it or in it: left-overs of processes that were killed, disks that are
- * full, limits on files, entries that are folders or links, folders that vanish or cannot be had. It costs the cache at
- * most. */
+/* Problems of the folder of kernels and the files in it: left-overs of processes that were killed, full disks, limits
+ * on file sizes, entries that are folders or links, folders that vanish or cannot be made. At most, nothing is
+ * cached. */
 #include "cache_support.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What the library writes passes through here: there is room for so many bytes; −1 for any number. */
+/* The linker redirects the library's writes here. room: how many bytes still fit on the disk; −1 for any number. */
 ssize_t __real_write(int file, const void *bytes, size_t length);
 ssize_t __wrap_write(int file, const void *bytes, size_t length);
 static ssize_t room = -1;
@@ -38,8 +38,8 @@ static void write_text(const char *path, const char *text) {
     assert_int_equal(fclose(file), 0);
 }
 
-/* As processes leave them that are killed between the write and the rename, also those of before, whose names had the pid
- * and a number in them; and then the entry is not there. */
+/* Leaves files as processes do that are killed between the write and the rename; some as of older versions, whose names
+ * had the pid and a number in them. The entry itself is then missing. */
 static void leave_over(const char *path, int most) {
     char name[600];
     for (int number = 0; number < most; ++number) {
@@ -51,7 +51,7 @@ static void leave_over(const char *path, int most) {
     assert_int_equal(unlink(path), 0);
 }
 
-/* The next process, which has the same pid, fills the folder all the same. */
+/* The next process, which has the same pid, can still fill the folder. */
 static void left_overs_do_not_matter(void **state) {
     (void)state;
     enum { MOST = 20 };
@@ -70,7 +70,7 @@ static void make_old(const char *path, int hours) {
     assert_int_equal(utimensat(AT_FDCWD, path, both, AT_SYMLINK_NOFOLLOW), 0);
 }
 
-/* The entries, and what is not the library's, are left as they are, however old. */
+/* Entries, and files that are not the library's, are left as they are, however old. */
 static void old_left_overs_are_removed(void **state) {
     (void)state;
     static const char *const others[] = {"README",
@@ -119,7 +119,7 @@ static void full_disks(void **state) {
     assert_counts(plan_once(DCNV4_SUCCESS), 0, modules);
 }
 
-/* A signal would end the process that writes on. */
+/* A write past the limit would raise a signal that ends the process. */
 static void limits_on_files(void **state) {
     (void)state;
     struct rlimit before, few;
@@ -197,11 +197,11 @@ static void a_folder_that_vanishes(void **state) {
     each_entry(remove_entry, 0);
     assert_int_equal(rmdir(folder), 0);
     plan_on(context);
-    assert_counts(plan_once(DCNV4_SUCCESS), modules, 0); /* which makes it again */
+    assert_counts(plan_once(DCNV4_SUCCESS), modules, 0); /* which makes the folder again */
     assert_counts(plan_once(DCNV4_SUCCESS), 0, modules);
 }
 
-/* The folder is the one that the name meant when the context was made. */
+/* A relative name is resolved when the context is made. */
 static void a_relative_name(void **state) {
     (void)state;
     dcnv4_context *context = NULL;
@@ -219,7 +219,7 @@ static void a_relative_name(void **state) {
     assert_int_equal(chdir(before), 0);
 }
 
-/* Without a place that can be had there is no cache, and nothing is made in the current folder. */
+/* If no folder can be made there is no cache, and nothing is made in the current folder. */
 static void no_place(void **state) {
     (void)state;
     static const char *const places[][3] = {

@@ -1,5 +1,5 @@
-/* A driver that fails its n-th call, for every n and with every error: a named status each time, nothing left behind, and
- * the context usable afterwards or marked lost. */
+/* A driver that fails its n-th call, for every n and with every error: a named status each time, nothing leaks, and the
+ * context is usable afterwards or marked lost. */
 #include "../fakes/faults.h"
 #include "../../backends/opencl/opencl_api.h"
 
@@ -11,7 +11,7 @@ static const dcnv4i_opencl_api *driver(void) {
 
 static void *queue; /* stands for a caller's */
 
-/* Forward, and backward behind its event. */
+/* Forward, and backward that waits for its event. */
 static dcnv4_status play(const fault_scene *s) {
     void *event = NULL, *second = NULL;
     dcnv4_opencl_stream stream = DCNV4_OPENCL_STREAM_INIT;

@@ -12,7 +12,7 @@
 static char folder[] = "/tmp/dcnv4_check_XXXXXX";
 static fake_control *control;
 
-/* Calls visit on what is remembered; how many entries there are. */
+/* Calls visit on every remembered result; returns how many there are. */
 static int each_check(void (*visit)(const char *path)) {
     DIR *all = opendir(folder);
     int count = 0;
@@ -63,7 +63,7 @@ static dcnv4_status open_device(const char *name) {
     return status;
 }
 
-/* It is refused, and the second time without being asked; a damaged memory is none. */
+/* The device is refused, the second time without running kernels; a damaged file is ignored. */
 static void refused(void **state) {
     (void)state;
     restart();
@@ -104,7 +104,7 @@ static void adopted(void **state) {
     api->clReleaseContext(callers);
 }
 
-/* Without a folder the process remembers. */
+/* Without a folder the result is remembered in the process. */
 static void no_folder(void **state) {
     (void)state;
     restart();
@@ -140,9 +140,9 @@ static void no_compiler(void **state) {
     count_case();
 }
 
-/* ---- What a process sees that begins now: devices are listed once in each ------------------------------------------- */
+/* ---- New processes, since each lists devices once ---------------------------------------------------------------- */
 
-/* Runs this program again, with two arguments: what to look at, and what is to be seen. */
+/* Runs this program again, with two arguments: what to check, and what to expect. */
 static pid_t start_process(const char *what, const char *expected) {
     const pid_t child = fork();
     if (child == 0) {
@@ -181,7 +181,7 @@ static int find_automatic(const char *expected) {
     return right ? 0 : 1;
 }
 
-/* What is said of the device, and that "auto" passes it over: when that is found out, and when it is remembered. */
+/* The device's listed state, and that "auto" skips it: when it is checked, and when the result is remembered. */
 static void listed(void **state) {
     (void)state;
     restart();
@@ -208,7 +208,7 @@ static void raced(void **state) {
     assert_int_equal(each_check(NULL), 1);
 }
 
-/* A call that fails is told as what it is, and nothing is remembered of it. */
+/* A call that fails gives its own status, and nothing is remembered. */
 static void every_failure(void **state) {
     (void)state;
     static const int32_t errors[] = {-4, -5, -6, -11, -2, -9999};

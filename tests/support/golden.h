@@ -1,4 +1,4 @@
-/* The golden cases: what the original authors' own kernels made of small inputs. */
+/* The golden cases: results of the original authors' kernels on small inputs. */
 #ifndef TESTS_GOLDEN_H
 #define TESTS_GOLDEN_H
 

@@ -36,7 +36,8 @@ static void add_device(const char *name) {
     ++device_total;
 }
 
-/* The cpu's features name its instruction sets among other words: those that open a context are such. */
+/* The cpu's features list its instruction sets among other words: the words that open a context are instruction
+ * sets. */
 static void add_instruction_sets(const dcnv4_device_info *info) {
     char words[sizeof info->features];
     memcpy(words, info->features, sizeof words);
@@ -70,7 +71,7 @@ static void find_devices(const char *backend) {
 int harness_run(int argc, char **argv, const struct CMUnitTest *tests, size_t count) {
     const char *backend = argc > 1 ? argv[1] : NULL;
     all = argc > 2 && strcmp(argv[2], "all") == 0;
-    /* Tests compare devices themselves, and count what a device is asked. */
+    /* Tests compare devices themselves, and count a device's calls. */
     setenv("DCNV4_SELF_CHECK", "off", 0);
     find_devices(backend);
     if (device_total == 0) {

@@ -24,7 +24,7 @@ void count_case(void);
 /* The devices to try, NULL at the end: the available ones, and "cpu:ISA" for each instruction set of the cpu. */
 const char *const *devices_to_try(void);
 
-/* Whether "all" was asked for: every case also on devices that take long. */
+/* Whether "all" was given: every case, also on slow devices. */
 bool tries_all(void);
 
 /* Whether tensors of this device lie in host memory. */
@@ -40,7 +40,7 @@ void assert_refused(dcnv4_status status, dcnv4_status expected, const char *text
 /* Random numbers: the same for the same seed, everywhere. */
 uint64_t draw_bits(uint64_t *seed);
 double draw_between(uint64_t *seed, double low, double high);
-int64_t draw_integer(uint64_t *seed, int64_t low, int64_t high); /* both can come up */
+int64_t draw_integer(uint64_t *seed, int64_t low, int64_t high); /* both included */
 
 /* for (EACH_DTYPE(dtype)) … */
 #define EACH_DTYPE(dtype)          \

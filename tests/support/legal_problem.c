@@ -4,7 +4,7 @@
 
 __extension__ typedef __int128 wide;
 
-/* Products of numbers ≥ 0 stop growing here, far past what any size may be. */
+/* Products of numbers ≥ 0 saturate here, far above any legal size. */
 static const wide ENOUGH = (wide)1 << 100;
 
 static wide times(wide a, wide b) {
@@ -25,8 +25,8 @@ static wide output_size(wide input, wide pad, wide kernel, wide dilation, wide s
     return input == 0 ? 0 : -1;
 }
 
-/* The bytes from the first to the last element of a tensor; −1 if they cannot be addressed. An image of a tensor must fit
- * also where the batch is 0. */
+/* The bytes from the first to the last element of a tensor; −1 if they cannot be addressed. One image must be
+ * addressable even if the batch is 0. */
 static wide tensor_bytes(wide batch, wide height, wide width, wide row, wide stride, wide item) {
     stride = stride ? stride : row;
     const wide image = times(height, width), elements = times(times(image, batch), stride);

@@ -1,5 +1,5 @@
-/* What problems are legal, written from the header's words in integers wide enough for every product, and not from the
- * library's code. */
+/* Which problems are legal, written from the public header and not from the library's code, with integers wide enough
+ * for every product. */
 #ifndef TESTS_LEGAL_PROBLEM_H
 #define TESTS_LEGAL_PROBLEM_H
 
@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-/* Whether a problem (of the size that this header knows) is legal; *sizes is then what must come out. */
+/* Whether a problem (of this header's size) is legal; *sizes are then the sizes that the library must give. */
 bool legal_problem(const dcnv4_problem *problem, dcnv4_sizes *sizes);
 
 #endif

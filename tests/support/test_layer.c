@@ -278,7 +278,7 @@ void assert_close(const double *numbers, const double *expected, int64_t count, 
     double largest = 0;
     for (int64_t i = 0; i < count; ++i)
         largest = fmax(largest, fabs(expected[i]));
-    /* A comparison with nothing, or with zeros alone, would pass for the wrong reason. */
+    /* A comparison with no numbers, or with zeros alone, would prove nothing. */
     if (!(largest > 0) || !isfinite(largest))
         fail_msg("%s: the largest of %lld expected numbers is %g", what, (long long)count, largest);
     for (int64_t i = 0; i < count; ++i) {

@@ -19,7 +19,7 @@ extern const char *const tensor_names[TENSORS];
 /* Every byte of an output that no pass has written yet. */
 enum { UNTOUCHED = 0xa5 };
 
-/* A small problem with nothing left at its default that can differ: the start of most tests. */
+/* A small problem in which every field that may differ from its default does: the base of most tests. */
 dcnv4_problem small_problem(int32_t dtype);
 
 /* Makes the tensors of a legal problem; the inputs are bytes of UNTOUCHED too until they are filled. */
@@ -45,7 +45,7 @@ int64_t layer_stride(const test_layer *layer, int tensor);
 /* The dtype of a tensor's elements. */
 int32_t layer_dtype(const test_layer *layer, int tensor);
 
-/* A tensor's numbers as float64 without what lies between rows, to be freed; and back, each rounded to the dtype. */
+/* Reads a tensor as float64 without the gaps between rows, to be freed; writes it, each number rounded to the dtype. */
 double *layer_read(const test_layer *layer, int tensor);
 void layer_write(test_layer *layer, int tensor, const double *numbers);
 
@@ -56,7 +56,7 @@ void layer_set(test_layer *layer, int tensor, int64_t pixel, int64_t element, do
 /* The buffers of a layer in host memory, without a workspace. */
 dcnv4_buffers layer_buffers(const test_layer *layer);
 
-/* Runs one pass, or both, on a device of this name or on a context; through its own memory if it has its own. */
+/* Runs one pass, or both, on a device of this name or on a context; copies through device memory if it has its own. */
 dcnv4_status layer_forward(test_layer *layer, const char *device);
 dcnv4_status layer_backward(test_layer *layer, const char *device);
 dcnv4_status layer_run(test_layer *layer, dcnv4_context *context, dcnv4_pass pass);
@@ -89,22 +89,23 @@ bool pass_writes(dcnv4_pass pass, int tensor);
 /* Whether a device takes problems of this dtype. */
 bool takes_dtype(const char *device, int32_t dtype);
 
-/* Whether to try it where all dtypes are much alike: a device that compiles a kernel for each problem, which takes seconds,
- * is tried with float32 alone. */
+/* Whether to try a dtype in a test for which dtypes hardly matter: a device that compiles a kernel for each problem,
+ * which takes seconds, is tried with float32 alone. */
 bool tries_dtype(const char *device, int32_t dtype);
 
-/* How far results in a dtype may be from the reference's on the same inputs, as a share of the largest number: the
- * rounding of the result, and some of the float32 arithmetic (float64: of the order of the sums). */
+/* The permitted difference between results in a dtype and the reference's on the same inputs, as a share of the largest
+ * number: the result's rounding, and some for the float32 arithmetic (float64: for the order of summation). */
 double dtype_bound(int32_t dtype);
 
-/* Fails unless every number is within bound·(the largest expected magnitude) of the expected one. what says whose. */
+/* Fails unless every number is within bound·(the largest expected magnitude) of the expected one. The message begins
+ * with what. */
 void assert_close(const double *numbers, const double *expected, int64_t count, double bound, const char *what);
 
 /* assert_close for a tensor of two layers. */
 void assert_tensor_close(const test_layer *layer, const test_layer *expected, int tensor, double bound,
                          const char *what);
 
-/* Fails unless the bytes of a tensor are the same, what lies between rows counted in. */
+/* Fails unless the bytes of a tensor are the same, including those between rows. */
 void assert_same_bits(const test_layer *layer, const test_layer *expected, int tensor, const char *what);
 
 #endif

@@ -1,4 +1,4 @@
-/* What core has to know of the operator. */
+/* What core needs to know of the operator. */
 #include "resize.h"
 
 #include <inttypes.h>

@@ -29,7 +29,7 @@ static void forward_chunk(const image_frame *frame, const view *value, const poi
 }
 
 static void backward_chunk(const scatter_image *to, const point_chunk *chunk, const float *grad_output) {
-    point_sums sums; /* of points' gradients, which nobody asks for here */
+    point_sums sums; /* of points' gradients, which are not used here */
     const scatter s = {.to = to, .chunk = chunk, .points = 1, .out_stride = to->grad.stride, .dots = sums.corners};
     scatter_group(&s, chunk->box.pixels, 0, to->grad.stride, grad_output);
 }

@@ -40,7 +40,7 @@ DCN_KERNEL(resize_forward, DCN_FLAT_GROUP)
     dcn_store_sums(output, t.pixel * DCN_OUTPUT_STRIDE + t.channel, sum, t.channel);
 }
 
-/* Before resize_backward: sets grad_value, of so many elements, to 0; one work-item an element. */
+/* Before resize_backward: sets the elements of grad_value to 0; one work-item per element. */
 DCN_KERNEL(resize_clear, DCN_FLAT_GROUP)
 (DCN_GLOBAL float *grad_value, dcn_long grad_value_at, dcn_long elements) {
     const dcn_index item = DCN_GROUP_ID * DCN_FLAT_GROUP + DCN_LOCAL_ID;

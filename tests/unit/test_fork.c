@@ -1,4 +1,4 @@
-/* What tells a process from the children that it forks, and a lock that is free in them. */
+/* How a process is told from the children that it forks, and a lock that is free in a child. */
 #include "../../core/fork.h"
 #include "../support/harness.h"
 
@@ -9,7 +9,7 @@
 
 enum { CHILD_SECONDS = 60, THREADS = 4, TURNS = 50 };
 
-/* Whether a child for which `in_child` answers true says so. A child that hangs dies of the alarm. */
+/* The result of `in_child` in a forked child; false if it hangs, since an alarm ends it. */
 static bool child_says(bool (*in_child)(void *), void *argument) {
     int ended = -1;
     const pid_t child = fork();
@@ -56,7 +56,7 @@ static void *take_turns(void *argument) {
     return NULL;
 }
 
-/* One at a time, also of those that find the lock held in the parent. */
+/* One thread at a time has the lock, even if the parent held it when it forked. */
 static bool take_turns_in_threads(void *argument) {
     shared *s = argument;
     pthread_t threads[THREADS];
@@ -108,7 +108,7 @@ int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*ch
     return refuses ? 12 /* ENOMEM */ : __real_pthread_atfork(prepare, parent, child);
 }
 
-/* In a process that has made nothing yet; later calls register again what could not be. */
+/* For a process that has made nothing yet; later calls retry the registration. */
 static bool is_refused(void) {
     dcnv4_context *context = NULL;
     refuses = true;

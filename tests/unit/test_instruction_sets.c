@@ -1,4 +1,4 @@
-/* Which instruction sets this processor has, by another way to ask. */
+/* Which instruction sets this processor has, compared with the compiler's own functions. */
 #include "../../backends/cpu/instruction_sets.h"
 #include "../support/harness.h"
 
@@ -23,7 +23,7 @@ static void as_the_compiler_says(void **state) {
 #if defined(__has_feature)
 #if __has_feature(memory_sanitizer)
         if (i > 0)
-            continue; /* it does not see what masked stores write */
+            continue; /* it does not track what masked stores write */
 #endif
 #endif
         if (set->supported() != compiler_says(set->name))

@@ -1,4 +1,4 @@
-/* A program that tries nothing, which must not pass. */
+/* A program that counts no case, which must not pass. */
 #include "../support/harness.h"
 
 static void no_case(void **state) {

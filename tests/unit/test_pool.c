@@ -1,4 +1,4 @@
-/* The cpu backend's threads: every task is done once, by workers whose numbers nobody else has at the time. */
+/* The cpu backend's threads: every task is done once, by workers whose numbers are unique at the time. */
 #include "../../backends/cpu/pool.h"
 #include "../support/harness.h"
 
@@ -65,7 +65,7 @@ static void *call(void *pool) {
     return failed ? pool : NULL;
 }
 
-/* Those that come while another has the threads do their tasks themselves. */
+/* Callers that find the threads in use do their tasks themselves. */
 static void callers_share_a_pool(void **state) {
     (void)state;
     dcnv4i_pool *pool = NULL;
@@ -82,8 +82,8 @@ static void callers_share_a_pool(void **state) {
     dcnv4i_pool_destroy(pool);
 }
 
-/* A signal of the process reaches the caller's thread that waits for it, and none of the pool's, where it would end the
- * process. */
+/* A signal sent to the process reaches the caller's thread that waits for it, and none of the pool's, where it would
+ * end the process. */
 static void signals_are_the_callers(void **state) {
     (void)state;
     static const int numbers[] = {SIGUSR1, SIGTERM, SIGINT, SIGHUP, SIGALRM, SIGPIPE, SIGCHLD};

@@ -1,16 +1,16 @@
-/* The comparison of a device with the reference, on one that is right, or wrong where it is told to be. */
+/* The comparison of a device with the reference, on a device that is right, or wrong in one chosen run. */
 #include "../support/harness.h"
 #include "../../core/deform_conv_problem.h"
 #include "../../core/self_check.h"
 
 #include <string.h>
 
-static dcnv4i_checked known;             /* what is remembered, */
+static dcnv4i_checked known;             /* the remembered result, */
 static char words[DCNV4I_CHECK_MESSAGE]; /* and what differed */
 static int runs;
 static int wrong_run; /* the number of the run that is wrong; 0 for none */
 static dcnv4i_deform_conv_tensor wrong_tensor;
-static dcnv4_status failure; /* what the first run answers */
+static dcnv4_status failure; /* the status of the first run */
 
 static dcnv4i_checked recall(const void *device, char said[DCNV4I_CHECK_MESSAGE]) {
     (void)device;
@@ -24,7 +24,7 @@ static void remember(const void *device, dcnv4i_checked outcome, const char *sai
     strcpy(words, said);
 }
 
-/* The cpu's run, and then one element of a result is off by as little as can be. */
+/* Runs on the cpu, and then changes one bit of a result if this run is to be wrong. */
 static dcnv4_status run(const void *program, dcnv4_pass pass, const dcnv4i_buffers *buffers, void *stream) {
     const dcnv4_buffer *const tensor = &buffers->tensors[wrong_tensor];
     if (failure != DCNV4_SUCCESS)
@@ -81,7 +81,7 @@ static void wrong(void **state) {
         }
 }
 
-/* What is no comparison is not remembered; where there is no compiler, the device is used as it is. */
+/* If the comparison fails to run, nothing is remembered; without a compiler, the device is used unchecked. */
 static void neither(void **state) {
     (void)state;
     static const dcnv4_status failures[] = {DCNV4_OUT_OF_MEMORY, DCNV4_OUT_OF_DEVICE_MEMORY, DCNV4_BUILD_FAILED,

@@ -1,4 +1,4 @@
-/* A stranger's program: one run on the cpu. Prints the version that it found. It is compiled as C and as C++. */
+/* Another project's program: one run on the cpu. Prints the library's version. It is compiled as C and as C++. */
 #include <dcnv4/dcnv4.h>
 
 #include <stdio.h>
