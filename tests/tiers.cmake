@@ -1,5 +1,5 @@
-# The tier of each test, as a CTest label: short, medium or long. All short ones together take less than two minutes on two
-# cores and are what one runs while editing; `ci/test short` does. A test is short if no pattern here matches its name.
+# The tier of each test, as a CTest label: short, medium or long. `ci/test short` runs the short ones, in less than two
+# minutes on two cores: for use while editing. A test is short if no pattern here matches its name.
 
 # Minutes: each golden case's kernels through the host's compiler, every program for every GPU, another build of the library.
 set(dcnv4_long_tests
@@ -22,7 +22,7 @@ set(dcnv4_medium_tests
   "^docs\\.readme\\.sh$"
   "^python\\.")
 
-# add_test, and the label: so that no test is without one, and folders need not know of tiers.
+# Wraps add_test to add the label, so that every test has one without the folders knowing tiers.
 function(add_test)
   _add_test(${ARGV})
   list(FIND ARGV NAME at)

@@ -1,13 +1,13 @@
 #!/bin/sh
-# check_abi.sh COMPILER INCLUDE ABI: does ABI, a file of static assertions, hold, and has it all that the headers in
-# INCLUDE/dcnv4 define: every struct and its members, and every constant of an enum?
+# check_abi.sh COMPILER INCLUDE ABI: checks that ABI, a file of static assertions, compiles and contains all that the
+# headers in INCLUDE/dcnv4 define: every struct and its members, and every constant of an enum.
 set -eu
 compiler=$1 include=$2 abi=$3
 "$compiler" -std=c11 -Wall -Wextra -Werror -fsyntax-only -I "$include" "$abi"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-# Names as SIZE, MEMBER and VALUE have them, from the headers without directives and comments, a declaration a line.
+# Names as in SIZE, MEMBER and VALUE, from the headers without directives and comments, one declaration per line.
 grep -hv '^ *#' "$include"/dcnv4/*.h | "$compiler" -E -P -x c - | tr '\n' ' ' | sed 's/[;{}]/&\n/g' | awk '
     /typedef (struct|enum) [a-z0-9_]+ *\{$/ { kind = $(NF - 2); name = $(NF - 1); print name; next }
     kind && /^ *\}/ { kind = ""; next }

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Uses the library as a stranger would, in a folder of its own.
+# Uses the library as another project would, in a folder of its own.
 #   consume.sh HOW SOURCE BUILD WORK VERSION
 #     find_package     CMake, against an installation of BUILD
 #     pkg_config       the compiler alone, against an installation of BUILD
-#     moved            the same and CMake, after the installation was moved elsewhere
-#     add_subdirectory the sources as a part of the stranger's project, shared
+#     moved            the compiler alone and CMake, after the installation was moved
+#     add_subdirectory the sources as a part of the user's project, shared
 #     static           the same, static, installed, and found by CMake and pkg-config
 # CC and CXX are the compilers.
 set -eu
@@ -12,7 +12,7 @@ how=$1 source=$2 build=$3 work=$4 version=$5
 project=$source/tests/consumers/project
 : "${CC:=cc}" "${CXX:=c++}"
 export CC CXX
-# Nothing that is installed on this machine may help.
+# Nothing else that is installed on this machine may be found.
 unset CMAKE_PREFIX_PATH PKG_CONFIG_PATH LD_LIBRARY_PATH || true
 
 rm -rf "$work"
@@ -23,7 +23,7 @@ quietly() { # runs a command; shows what it said if it fails
     "$@" >log 2>&1 || { cat log; echo "failed: $*"; exit 1; }
 }
 
-# configure_and_run CMAKE-OPTION…: the stranger's project, in both languages.
+# configure_and_run CMAKE-OPTION…: the user's project, in both languages.
 configure_and_run() {
     rm -rf stranger
     quietly cmake -S "$project" -B stranger -DCMAKE_BUILD_TYPE=Release "$@"
@@ -39,7 +39,7 @@ run() {
     [ "$said" = "dcnv4 $version: 20" ] || { echo "expected dcnv4 $version: 20"; exit 1; }
 }
 
-# with_pkg_config PREFIX STATIC: the compiler with what pkg-config says, in both languages.
+# with_pkg_config PREFIX STATIC: the compiler with pkg-config's flags, in both languages.
 with_pkg_config() {
     libdir=$(dirname "$(find "$1" -name pkgconfig -type d)")
     export PKG_CONFIG_PATH="$libdir/pkgconfig"
@@ -57,14 +57,14 @@ case $how in
 find_package)
     quietly cmake --install "$build" --prefix "$work/prefix"
     configure_and_run -DCMAKE_PREFIX_PATH="$work/prefix" -DDCNV4_WANTED="$version"
-    # Neither a later version nor another minor one is found, since until 1.0 these differ.
+    # Neither a later version nor another minor one is found, since until 1.0 minor versions are incompatible.
     for wanted in 9.9 0.0; do
         if cmake -S "$project" -B wrong -DCMAKE_PREFIX_PATH="$work/prefix" -DDCNV4_WANTED=$wanted >log 2>&1; then
             echo "find_package(dcnv4 $wanted) found something"
             exit 1
         fi
     done
-    # And a program asks the loader for this minor version.
+    # A program requires this minor version from the loader.
     name=libdcnv4.so.${version%.*}
     [ -z "$(find "$work/prefix" -name 'libdcnv4.so')" ] || readelf -d stranger/in_c | grep -F "[$name]" ||
         { echo "the program does not ask for $name"; exit 1; }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the piece of docs/embedding.md on tensors that lie side by side, as it is printed.
+# Runs the snippet of docs/embedding.md about slices of one tensor, as it is printed.
 #   fused.sh SOURCE_DIR BINARY_DIR COMPILER FLAGS
 set -eu
 source=$1 binary=$2 compiler=$3 flags=${4:-}

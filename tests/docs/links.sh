@@ -1,6 +1,6 @@
 #!/bin/sh
-# links.sh ROOT: every relative link in the project's Markdown files leads to a file or folder; and no cell of a table is
-# longer than 200 characters, which belongs in sentences.
+# links.sh ROOT: every relative link in the project's Markdown files leads to a file or folder, and no cell of a table
+# is longer than 200 characters: longer text does not belong in a table.
 set -eu
 cd "$1"
 status=0

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs an example of the README as it is printed, in a folder that looks like a clone after a build.
+# Runs an example of the README as it is printed, in a folder laid out like a clone after a build.
 #   readme.sh c|sh SOURCE_DIR BINARY_DIR COMPILER FLAGS
 set -euo pipefail
 language=$1 source=$2 binary=$3 compiler=$4 flags=${5:-}

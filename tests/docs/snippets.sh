@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Compiles each piece of C in a document as it is printed; those whose headers are not installed are left out.
+# Compiles each C snippet of a document as it is printed; those whose headers are not installed are left out.
 #   snippets.sh DOCUMENT AT_LEAST COMPILER ARGUMENT…
 set -euo pipefail
 document=$1 at_least=$2

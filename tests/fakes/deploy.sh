@@ -1,6 +1,7 @@
 #!/bin/sh
-# deploy.sh DCNV4 LAYER TARGET DEVICE WITH WITHOUT: compiles a layer ahead of time for a target, with the libraries of the folder
-# WITH; runs it with those of WITHOUT, which have no compiler; and asks for what is not there. LAYER is a folder of tensors.
+# deploy.sh DCNV4 LAYER TARGET DEVICE WITH WITHOUT: compiles a layer ahead of time for a target, with the libraries of
+# the folder WITH; runs it with those of WITHOUT, which have no compiler; and tries kernels that are missing. LAYER is a
+# folder of tensors.
 set -eu
 dcnv4=$1 layer=$2 target=$3 device=$4 with=$5 without=$6
 folder=$(mktemp -d)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# check_geometries.sh PRINT_GEOMETRIES FILE: what kernels are like by default is as FILE says.
+# check_geometries.sh PRINT_GEOMETRIES FILE: the kernels' default geometries are those in FILE.
 set -u
 if ! "$1" | diff "$2" -; then
     echo "where that is meant: $1 > $2"

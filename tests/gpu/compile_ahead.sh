@@ -1,6 +1,6 @@
 #!/bin/sh
-# compile_ahead.sh DCNV4 SAMPLE TARGET DEVICE: compiles the sample's layer ahead of time, then runs it on a device with the
-# compiler forbidden.
+# compile_ahead.sh DCNV4 SAMPLE TARGET DEVICE: compiles the sample's layer ahead of time, then runs it on a device with
+# the compiler switched off.
 set -eu
 dcnv4=$1 sample=$2 target=$3 device=$4
 folder=$(mktemp -d)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# compile_targets.sh DCNV4 TARGET…: compiles a layer for targets that are not here, and reads what its kernels take. A target
-# whose compiler is missing is left out; with none, the test is skipped.
+# compile_targets.sh DCNV4 TARGET…: compiles a layer for targets without such a device, and reads its kernels'
+# resources. A target whose compiler is missing is left out; if all are, the test is skipped.
 set -eu
 dcnv4=$1
 shift

@@ -1,6 +1,6 @@
 #!/bin/sh
-# tune.sh DCNV4 SAMPLE DEVICE: tunes the sample's layer, whatever is the fastest. Then a new process uses what was kept, and its
-# results are right; and a process without a folder says that nothing can be kept.
+# tune.sh DCNV4 SAMPLE DEVICE: tunes the sample's layer, whichever tactic is the fastest. Then a new process uses the
+# saved one, with right results; and a process without a folder reports that nothing can be saved.
 set -eu
 dcnv4=$1 sample=$2 device=$3
 folder=$(mktemp -d)
@@ -16,7 +16,7 @@ tune() {
 DCNV4_CACHE_DIR=$folder/cache tune >"$folder/first"
 grep -q '"in_use": true' "$folder/first"
 DCNV4_CACHE_DIR=$folder/cache tune --dry-run >"$folder/second"
-# The number of the tactic that was the fastest, and of the one that is in use now.
+# The indices of the tactic that was the fastest, and of the one that is in use now.
 fastest=$(sed -n 's/.*"tactic": \([0-9]*\),.*"fastest": true, "kept": true.*/\1/p' "$folder/first")
 in_use=$(sed -n 's/.*"tactic": \([0-9]*\),.*"in_use": true.*/\1/p' "$folder/second")
 echo "fastest $fastest, in use $in_use"
@@ -32,7 +32,7 @@ if [ "$device" = opencl:0 ]; then # elsewhere compiling takes longer
     grep -q '"not_kept_since": "there is no folder to keep a choice in: DCNV4_CACHE_DIR is off' "$folder/off"
 fi
 
-# Where the compiler is forbidden there is nothing to compare with.
+# With the compiler switched off there is nothing to compare with.
 status=0
 DCNV4_COMPILER=off DCNV4_CACHE_DIR=$folder/empty tune >"$folder/none" 2>"$folder/errors" || status=$?
 [ $status -eq 3 ] && grep -q 'DCNV4_COMPILER is off' "$folder/errors" && ! [ -s "$folder/none" ]

@@ -123,7 +123,7 @@ hipError_t hipModuleLoadData(hipModule_t *module, const void *image) {
     const Elf64_Ehdr *header = image;
     if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
         return INVALID_IMAGE;
-    const size_t bytes = header->e_shoff + (size_t)header->e_shnum * header->e_shentsize; /* the section table ends it */
+    const size_t bytes = header->e_shoff + (size_t)header->e_shnum * header->e_shentsize; /* the sections come last */
     *module = memcpy(need(malloc(bytes), "malloc"), image, bytes);
     return OK;
 }

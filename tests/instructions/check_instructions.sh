@@ -29,7 +29,7 @@ if [ $status != 0 ]; then
     exit $status
 fi
 
-# A dump for each pass that was counted, under its name.
+# callgrind writes a dump for each counted pass, with its name.
 (
     cd "$work"
     awk -v key="$compiler $device" '

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the command writes in the locale of the environment, though a library has called setlocale, against the C locale.
+# Compares the command's output in the environment's locale (a library has called setlocale) with that in the C locale.
 #   command.sh COMMAND SET_LOCALE CASES   SET_LOCALE is a library to load first, CASES the folder of golden cases
 set -eu
 command=$1 case=$3/plain3x3
@@ -15,17 +15,17 @@ complain() {
     status=1
 }
 
-# here ARGUMENT…: in this locale.
+# here ARGUMENT…: runs the command in this locale.
 here() {
     LD_PRELOAD=$load "$command" "$@"
 }
 
-# plain ARGUMENT…: in the C locale.
+# plain ARGUMENT…: runs the command in the C locale.
 plain() {
     LC_ALL=C "$command" "$@"
 }
 
-# same FILE ARGUMENT…: the command's stdout, its line on stderr, and FILE, which it writes, or - for none.
+# same FILE ARGUMENT…: stdout, stderr and the written FILE (- for none) must be the same in both.
 same() {
     file=$1
     shift
@@ -43,7 +43,7 @@ same() {
     rm -f "$work"/*
 }
 
-# numbers PATTERN ARGUMENT…: there are numbers, and none with a comma; times differ from run to run.
+# numbers PATTERN ARGUMENT…: for times, which differ from run to run: there must be numbers, and none with a comma.
 numbers() {
     pattern=$1
     shift
@@ -54,7 +54,7 @@ numbers() {
     rm -f "$work"/*
 }
 
-# The locale is one with a comma, or the rest says nothing.
+# Without a decimal comma in this locale the rest would prove nothing.
 [ "$(LC_ALL=$LC_ALL /usr/bin/printf %.1f 1,5)" = 1,5 ] || complain "the locale $LC_ALL has no decimal comma"
 
 # shellcheck disable=SC2086

@@ -1,9 +1,9 @@
 #!/bin/sh
-# check_resources.sh PRINT_SOURCE DCNV4 DIALECT COMPILER [BUDGETS]: compiles the kernels of the models' layers, which `dcnv4
-# bench` lists, in every dtype, for aligned buffers and others, for all targets that the compiler knows; and compares them
-# with the budgets: registers at most, and 16-byte accesses of global memory at least where buffers are aligned.
-# measure_program.sh says what else is checked, programs.sh which programs are compiled. Without BUDGETS it compiles all and
-# prints the lines of that file instead.
+# check_resources.sh PRINT_SOURCE DCNV4 DIALECT COMPILER [BUDGETS]: compiles the kernels of the models' layers, which
+# `dcnv4 bench` lists, in every dtype, for aligned and misaligned buffers, for all targets that the compiler knows; and
+# compares them with the budgets: the most registers and, for aligned buffers, the fewest 16-byte accesses of global
+# memory. measure_program.sh says what else is checked, programs.sh which programs are compiled. Without BUDGETS it
+# compiles all and prints the lines of that file instead.
 set -eu
 . "$(dirname "$0")/programs.sh"
 print_source=$1 dcnv4=$2 dialect=$3 compiler=$4 budgets=${5:-}
@@ -23,7 +23,7 @@ knows() {
     esac
 }
 
-# Lines of arguments for measure_program.sh: part, dtype, groups, channels, aligned, from TARGETS on.
+# Lines of arguments for measure_program.sh, beginning with TARGETS.
 programs() {
     while read -r groups channels; do
         for part in 0 1 2; do
@@ -33,7 +33,7 @@ programs() {
             done
         done
     done <"$folder/layers"
-    # Layers of no model: softmax, odd numbers of channels and points.
+    # Layers that no model has: softmax, odd numbers of channels and points.
     for part in 0 1 2; do
         echo "$one $part bf16 4 24 1 3 1 1
 $one $part f32 2 3 1 5 0 1
@@ -41,14 +41,14 @@ $one $part f16 3 24 1 1 1 0"
     done
 }
 
-# What else decides what becomes of a program's text, but for its budgets.
+# The other inputs of a program's check, apart from its budgets.
 print_conditions() {
     "$compiler" --version | grep -iE 'version|release'
     echo "$every $one"
     grep -v '^ *#' "$measure"
 }
 
-# A digest in front of each line of $folder/programs, without its targets, which print_conditions has.
+# $folder/programs with a digest before each line. The digest covers the targets through print_conditions.
 print_digests() {
     print_conditions >"$folder/conditions"
     while read -r targets part dtype groups channels rest; do
@@ -61,8 +61,8 @@ print_digests() {
     done <"$folder/programs"
 }
 
-# PTX is made once for all architectures below 100, and once for the others that are known: is it the same for the oldest and
-# a newest of them? (That of 103 and 121 loads a parameter of one kernel earlier.)
+# PTX is made once for all architectures below 100, and once for the newer ones that are known: it must be the same for
+# the oldest and a newest of each. (That of 103 and 121 loads a parameter of one kernel earlier.)
 check_portable() {
     newer=100
     knows sm_100 || newer=
@@ -77,7 +77,7 @@ check_portable() {
     done
 }
 
-# The variant that adds atomically does so with instructions of the target.
+# The atomic variant must use the target's native atomic additions.
 check_atomic() {
     "$print_source" "$dialect" 2 0 4 32 3 0 0 1 2048 >"$folder/kernel.cu"
     if [ "$dialect" = cuda ]; then
@@ -114,8 +114,8 @@ fi
 xargs -P "$(nproc)" -L 1 sh "$measure" "$print_source" "$dialect" "$compiler" <"$folder/chosen" >"$folder/measured" ||
     fail "not all kernels are as they should be"
 
-# The most registers where buffers are aligned and where not, and the fewest accesses where they are; - where none of these
-# programs was compiled.
+# The most registers with aligned and with misaligned buffers, and the fewest accesses with aligned ones; - if no such
+# program was compiled.
 awk 'NR == FNR { known[$2] = 1; next }
     !($3 in known) { next }
     { kernel = $1 " " $2 " " $3 " " $4; kernels[kernel] = 1 }

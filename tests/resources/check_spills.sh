@@ -1,8 +1,8 @@
 #!/bin/sh
-# check_spills.sh PRINT_SOURCE DCNV4 NVRTC [all]: compiles layers of the models with NVRTC, whose assembler may be another than
-# nvcc's, as plans do, in every dtype, for all of NVIDIA's targets; nothing may spill. The layers are those with the fewest and
-# the most groups of each number of channels, or all of them, which takes a quarter of an hour of two processors. programs.sh
-# says which of them are compiled.
+# check_spills.sh PRINT_SOURCE DCNV4 NVRTC [all]: compiles layers of the models with NVRTC as plans do, since its
+# assembler may differ from nvcc's, in every dtype, for all of NVIDIA's targets; nothing may spill. The layers are those
+# with the fewest and the most groups for each number of channels, or all, which takes a quarter of an hour of two
+# processors. programs.sh says which of them are compiled.
 set -eu
 . "$(dirname "$0")/programs.sh"
 print_source=$1 dcnv4=$2 nvrtc=$3 which=${4:-some}
@@ -21,7 +21,7 @@ while read -r groups channels; do
     done
 done <"$folder/$([ "$which" = all ] && echo layers || echo some)" >"$folder/programs"
 
-# What else decides what becomes of a program's text: NVRTC, and how it is called.
+# The other inputs of a program's check: NVRTC, and how it is called.
 print_conditions() {
     "$print_source" cuda targets
     sha256sum <"$nvrtc"
@@ -41,7 +41,7 @@ done <"$folder/programs" >"$folder/digests"
 record=$here/recorded_nvrtc.txt
 choose_programs "$record" "$folder/digests" >"$folder/chosen"
 
-# Targets that this NVRTC does not know are said to be so, and left out.
+# The command reports and skips targets that this NVRTC does not know.
 compile='"$0" compile --target "$2" --groups "$3" --group-channels "$4" --dtype "$5" --output "$1/kernels-$3-$4-$5" \
     --format json 2>"$1/errors-$3-$4-$5" | sed "s/^{/$3 groups of $4, $5: /" || true'
 xargs -P "$(nproc)" -L 1 sh -c "$compile" "$dcnv4" "$folder" <"$folder/chosen" >"$folder/kernels"

@@ -1,8 +1,9 @@
 #!/bin/sh
 # measure_program.sh PRINT_SOURCE DIALECT COMPILER TARGETS PART DTYPE GROUPS CHANNELS ALIGNED [KERNEL SOFTMAX DETERMINISTIC]:
-# compiles one program for some targets (sm_75,sm_90), without a GPU. A line for each kernel: target, dtype, channels, kernel;
-# registers, 16-byte accesses of global memory, and whether buffers are aligned. Nothing may spill, lie in scratch memory,
-# add atomically, load from a generic address, or loop over a wave's lanes where an index differs.
+# compiles one program for some targets (sm_75,sm_90), without a GPU. Prints a line for each kernel: target, dtype,
+# channels, kernel; registers, 16-byte accesses of global memory, and whether buffers are aligned. It fails if a kernel
+# spills, uses scratch memory, atomic additions or generic addresses, or loops over a wave's lanes because an index
+# differs among them.
 set -eu
 . "$(dirname "$0")/programs.sh"
 print_source=$1 dialect=$2 compiler=$3 targets=$4 part=$5 dtype=$6 groups=$7 channels=$8 aligned=$9
@@ -17,7 +18,7 @@ fail() {
     exit 1
 }
 
-# PTX is one text for all architectures below 100, and one for the newer ones, as check_resources.sh makes sure.
+# The PTX is the same for all architectures below 100, and for the newer ones, as check_resources.sh checks.
 ptx_for() {
     case $1 in
     sm_??) virtual=compute_75 ;;
@@ -30,7 +31,7 @@ ptx_for() {
     ! grep -E '[[:space:]](ld|st)[.](v[24][.])?[bfsu][136]' "$ptx" >&2 || fail "has generic addresses"
 }
 
-# What a compiler says of each kernel: its name, registers, 16-byte accesses, what it spills.
+# A line for each kernel: its name, registers, 16-byte accesses, spilled bytes.
 measure_cuda() {
     ptx_for "$1"
     "$(dirname "$(readlink -f "$compiler")")/ptxas" -v "-arch=$1" -o "$folder/kernel.cubin" "$ptx" \
@@ -48,7 +49,8 @@ measure_hip() {
     "$compiler" -w -x hip "--offload-arch=$1" --cuda-device-only -nogpuinc -nogpulib -O3 -munsafe-fp-atomics -S \
         -o "$folder/kernel.s" "$folder/kernel.cu" 2>"$folder/report" || fail "$(cat "$folder/report")"
     ! grep -E 'global_atomic|flat_atomic' "$folder/kernel.s" >&2 || fail "$1: adds atomically"
-    # A waterfall: a block that reads the first lane, masks the others, and branches to itself while lanes are left.
+    # A waterfall loop: a basic block that reads the first lane, masks the others, and branches to itself while lanes
+    # are left.
     awk '/^\.LBB/ { block = $1; sub(/:.*/, "", block); first = masked = 0 }
          /v_readfirstlane/ { first = 1 } /saveexec/ { masked = first }
          /s_cbranch_execnz/ && masked && $2 == block { found = 1 } END { exit found }' "$folder/kernel.s" ||

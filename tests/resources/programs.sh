@@ -1,16 +1,17 @@
-# What the scripts of this folder share; they source it. It says which programs have to be compiled.
+# Sourced by the other scripts of this folder: decides which programs have to be compiled.
 #
-# The same compiler makes the same code of the same text. So a program that was compiled and found good need not be compiled
-# again until its text (comments aside), its compiler and targets, the scripts that measure it, or its budgets change. One
-# digest of all these is kept for each program, in recorded_*.txt. Compiled are the programs whose digest is not there, and
-# always one in eight of the others, those with the least digests, since a record may be wrong. DCNV4_RESOURCES says otherwise:
+# The same compiler makes the same code from the same text. So a program that passed need not be compiled again until
+# its text (without comments), its compiler and targets, the scripts that measure it, or its budgets change.
+# recorded_*.txt has one digest of all these for each program. Programs whose digest is not recorded are compiled, and
+# always one in eight of the others, those with the smallest digests, since a record may be wrong. DCNV4_RESOURCES
+# changes that:
 #   all      compile every program
 #   record   compile what is not recorded and, if all is well, rewrite the record (after a change of the kernels):
 #            DCNV4_RESOURCES=record ctest --preset gcc -R '^resources'
 export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
 
-# print_program PRINT_SOURCE DIALECT PART DTYPE GROUPS CHANNELS ALIGNED [KERNEL SOFTMAX DETERMINISTIC]: a program's text.
+# print_program PRINT_SOURCE DIALECT PART DTYPE GROUPS CHANNELS ALIGNED [KERNEL SOFTMAX DETERMINISTIC]: prints its text.
 print_program() {
     case $4 in
     f32) number=0 ;;
@@ -20,17 +21,18 @@ print_program() {
     "$1" "$2" "$3" "$number" "$5" "$6" "${8:-3}" "${9:-0}" "${10:-0}" "$7"
 }
 
-# without_comments: C text from stdin as tokens; macros and conditions stay as they are.
+# without_comments: removes comments and layout from C text on stdin; macros and conditions are not expanded.
 without_comments() {
     "${CC:-cc}" -w -fpreprocessed -dD -E -P -x c -
 }
 
-# digest FILE…: of their contents, 16 digits of it.
+# digest FILE…: 16 digits of a digest of their contents.
 digest() {
     cat "$@" | sha256sum | cut -c 1-16
 }
 
-# choose_programs RECORD DIGESTS: of lines "digest targets program", those that have to be compiled, without the digest.
+# choose_programs RECORD DIGESTS: DIGESTS has lines "digest targets program"; prints those to compile, without the
+# digest.
 choose_programs() {
     awk 'FILENAME == ARGV[1] { recorded[$1]; next } { print ($1 in recorded), $0 }' "$1" "$2" | sort -k 1,2 >"$folder/all"
     grep '^0' "$folder/all" >"$folder/unrecorded" || true
@@ -40,7 +42,7 @@ choose_programs() {
     head -n "$sample" "$folder/recorded" | cat "$folder/unrecorded" - | cut -d ' ' -f 3-
 }
 
-# keep_record RECORD DIGESTS: after all is well.
+# keep_record RECORD DIGESTS: call it once all checks have passed.
 keep_record() {
     if [ "${DCNV4_RESOURCES:-}" = record ]; then
         grep '^#' "$1" >"$folder/record"

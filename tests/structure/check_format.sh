@@ -1,6 +1,6 @@
 #!/bin/sh
-# check_format.sh CLANG_FORMAT ROOT: every .c and .h file is as .clang-format wants it, but for those of .clang-format-ignore.
-# To mend it: the same command with -i in place of --dry-run -Werror.
+# check_format.sh CLANG_FORMAT ROOT: every .c and .h file has the format of .clang-format, except those in
+# .clang-format-ignore. To fix it: the same command with -i in place of --dry-run -Werror.
 set -eu
 format=$1
 cd "$2"

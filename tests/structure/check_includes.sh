@@ -1,5 +1,5 @@
 #!/bin/sh
-# Who may include what: prints every include that breaks the rules of the layout, and every file name that stands twice.
+# Prints every include that breaks the layout's rules, and every file name that occurs twice.
 #   check_includes.sh ROOT
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)

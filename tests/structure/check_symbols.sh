@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the library exports is what the headers declare, and what it is made of takes no other global names.
+# The library exports exactly what the headers declare, and its objects define no global names without our prefix.
 #   check_symbols.sh NM HEADERS LIBRARY OBJECT…
 set -eu
 nm=$1 headers=$2 library=$3
@@ -8,7 +8,7 @@ shift 3
 declared=$(sed -n 's/^DCNV4_API .*[ *]\(dcnv4_[a-z0-9_]*\)(.*/\1/p' "$headers"/*.h | sort)
 [ "$(printf '%s\n' "$declared" | wc -l)" -ge 20 ] || { echo "the headers' functions were not found"; exit 1; }
 
-# What compilers and sanitizers add is not ours.
+# Names that compilers and sanitizers add.
 foreign='^(_init|_fini|mangle_path|__bss_start|_edata|_end|_+(asan|hwasan|msan|tsan|ubsan|sanitizer|odr_asan|start|stop|gcov|llvm|sancov).*|_ZTI.*)$'
 names() { # names NM-OPTION… FILE…: the defined names
     "$nm" "$@" | awk 'NF >= 3 { print $3 }' | sed 's/@.*//' | grep -vE "$foreign" | sort -u

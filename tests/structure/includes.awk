@@ -1,4 +1,4 @@
-# Checks the includes of the files that are given, all source files of the tree, named from its root.
+# Checks the includes of the given files, which are all source files of the tree, with paths relative to its root.
 
 # The folder a path is in.
 function folder(path) {
@@ -21,8 +21,8 @@ function normal(path,    part, parts, n, i, top, result) {
     return result
 }
 
-# What a file may include between quotes, as a regular expression over paths from the root. The public header is for all,
-# in angle brackets.
+# What a file may include in quotes, as a regular expression for paths from the root. Any file may include the public
+# header, in angle brackets.
 function allowed(file) {
     if (file ~ /^core\//)
         return "^(core/[^/]*|backends/backends[.]def)$"
@@ -58,7 +58,7 @@ function complain(text) {
 
 BEGIN {
     core = "core/(backend|deform_conv_problem|operator|operators|status|tensor|element|fork|checked_math)[.](h|def)"
-    # The folders of the command: each may include itself and those before it.
+    # The command's folders: each may include itself and those before it.
     folders = split("output cli tensors devices plot check bench tune", folder_name, " ")
     for (i = 1; i <= folders; ++i)
         reach["tools/" folder_name[i]] = seen = seen (i > 1 ? "|" : "") folder_name[i]
@@ -84,7 +84,7 @@ BEGIN {
         complain(FILENAME " has an include that is not the public header: " $0)
 }
 
-# Sampling takes points from any operator, and so knows no kernel's grid.
+# Sampling takes points from any operator, and so must not know a kernel's grid.
 FILENAME ~ /^backends\/(cpu|kernels)\/sampling\// && /offset_mask|kernel_[hw]|stride_[hw]|pad_|dilation|DCN_(KERNEL_[HW]|STRIDE|PAD|DILATION|SOFTMAX|POINTS)/ {
     complain(FILENAME " names what is DCNv4's: " $0)
 }
