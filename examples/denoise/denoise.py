@@ -25,14 +25,14 @@ PATCH, BATCH = 32, 8
 
 
 class Block(nn.Module):
-    """Tokens [N, L, C] to the same: DCNv4 gathers over the image, a pair of linear layers mixes the channels."""
+    """[N, L, C] → [N, L, C]: DCNv4 gathers over the image, a pair of linear layers mixes the channels."""
 
     def __init__(self, channels: int, group: int):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
         self.dcn = dcnv4.DCNv4(channels, group=group, dw_kernel_size=3)
         self.mlp = nn.Sequential(nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels))
-        # The original starts with weights of 0; the mean of the kernel's points is a better start for a denoiser.
+        # The original initialises weights with 0; the mean of the kernel's points is a better start for a denoiser.
         points = self.dcn.layer.points
         with torch.no_grad():
             blocks = self.dcn.offset_mask.bias[: 3 * group * points].view(group, 3 * points)
@@ -44,14 +44,14 @@ class Block(nn.Module):
 
 
 class Denoiser(nn.Module):
-    """[N, 3, H, W] to the same. It predicts the noise, which it then takes off."""
+    """[N, 3, H, W] → [N, 3, H, W]. It predicts the noise and subtracts it."""
 
     def __init__(self, channels: int = 32, group: int = 4, blocks: int = 3):
         super().__init__()
         self.head = nn.Conv2d(3, channels, 3, padding=1)
         self.blocks = nn.ModuleList(Block(channels, group) for _ in range(blocks))
         self.tail = nn.Conv2d(channels, 3, 3, padding=1)
-        nn.init.zeros_(self.tail.weight)  # at first it takes nothing off
+        nn.init.zeros_(self.tail.weight)  # initially it subtracts nothing
         nn.init.zeros_(self.tail.bias)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -110,7 +110,7 @@ def train(network: Denoiser, photograph: torch.Tensor, steps: int) -> list:
 
 
 def evaluate(network: Denoiser, noisy: torch.Tensor) -> tuple:
-    """The denoised image, and the offset_mask that the last DCNv4 of the network predicts on the way."""
+    """The denoised image, and the offset_mask that the network's last DCNv4 predicts for it."""
     seen = {}
     layer = network.blocks[-1].dcn
     operator = layer.operator

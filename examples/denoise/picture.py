@@ -3,11 +3,11 @@
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-PIXELS = [(45, 22), (16, 55), (34, 87)]  # (row, column) of the output pixels that are looked at
-COLORS = ["#ff5a5f", "#2ec4ff", "#ffc233", "#5be37d"]  # one for each group, as `dcnv4 plot` has them
+PIXELS = [(45, 22), (16, 55), (34, 87)]  # (row, column) of the output pixels whose points are drawn
+COLORS = ["#ff5a5f", "#2ec4ff", "#ffc233", "#5be37d"]  # one for each group, as in `dcnv4 plot`
 DARK, LIGHT = "#101418", "#fafafa"
-SIDE, GAP, REACH = 384, 16, 4.5  # a panel's width, the space between two, and how many pixels a close-up shows each way
-FINE = 2  # drawn this much larger, then reduced, for smooth edges
+SIDE, GAP, REACH = 384, 16, 4.5  # a panel's width, the space between two, and half a close-up's width in pixels
+FINE = 2  # the factor by which it is drawn larger and then reduced, for smooth edges
 
 
 def to_image(tensor: torch.Tensor) -> Image.Image:
@@ -17,7 +17,7 @@ def to_image(tensor: torch.Tensor) -> Image.Image:
 
 
 def sampling_points(offset_mask: torch.Tensor, layer, row: int, column: int) -> list:
-    """(group, x, y, weight) of each point that output pixel (row, column) looks at, as docs/operator.md has them."""
+    """(group, x, y, weight) of each point that output pixel (row, column) samples, by docs/operator.md."""
     kernel_h, kernel_w = layer.kernel_size
     half_h, half_w = (d * (k - 1) // 2 for d, k in zip(layer.dilation, layer.kernel_size))
     grid = [
@@ -37,14 +37,14 @@ def sampling_points(offset_mask: torch.Tensor, layer, row: int, column: int) -> 
 
 
 class Canvas:
-    """Draws in coordinates of the finished picture."""
+    """Draws in the coordinates of the final picture."""
 
     def __init__(self, width: int, height: int):
         self.image = Image.new("RGB", (width * FINE, height * FINE), LIGHT)
         self.draw = ImageDraw.Draw(self.image)
         try:
             self.font = ImageFont.load_default(15 * FINE)
-        except TypeError:  # Pillow before 10.1 has one size
+        except TypeError:  # Pillow before 10.1 has a single size
             self.font = ImageFont.load_default()
 
     def paste(self, image: Image.Image, left: int, top: int, width: int, height: int, box=None, smooth=False):
@@ -104,7 +104,7 @@ def _close_up(canvas: Canvas, image: Image.Image, left: int, top: int, pixel: tu
 
 
 def draw(panels: dict, offset_mask: torch.Tensor, layer, path: str):
-    """panels: three images [3, H, W] by title; the second one is looked at. offset_mask: [H, W, P]."""
+    """panels: three images [3, H, W] by title; the close-ups show the second one. offset_mask: [H, W, P]."""
     images = {title: to_image(tensor) for title, tensor in panels.items()}
     rows, columns = next(iter(panels.values())).shape[1:]
     height = SIDE * rows // columns

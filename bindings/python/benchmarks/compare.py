@@ -25,7 +25,7 @@ import torch
 from dcnv4 import _runtime, reference
 
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
-CALLS = 20  # in a graph: enough that what a replay costs does not count
+CALLS = 20  # in a graph: enough that a replay's own cost does not matter
 SAMPLE = 5e-3  # seconds on the CPU, at least
 
 
@@ -34,12 +34,12 @@ def largest_divisor(number: int, most: float) -> int:
 
 
 def kernel_of(problem: dict) -> tuple:
-    """The kernel's size, and the padding that leaves an image its size."""
+    """The kernel's size, and the padding that keeps the image's size."""
     return tuple(problem["kernel"]), tuple(k // 2 for k in problem["kernel"])
 
 
 class Ours:
-    """An implementation: forward and backward make the functions of no arguments that are timed; these give a tuple."""
+    """An implementation: forward and backward return the timed functions, without arguments, which return a tuple."""
 
     @staticmethod
     def layer(problem: dict) -> tuple:
@@ -72,7 +72,7 @@ class GridSample:
 
 
 class Original:
-    """The extension's two functions, and how it would launch them."""
+    """The extension's two functions, and its launch parameters."""
 
     def __init__(self, folder: pathlib.Path):
         found = sorted(folder.rglob("dcnv4_C*.so")) + sorted(folder.rglob("ext*.so"))
@@ -90,14 +90,14 @@ class Original:
         self.tables = (tables["TABLE"], tables["BWDTABLE"])
 
     def launch(self, problem: dict, backward: bool) -> tuple:
-        """Channels of a thread and threads of a block: its table's, or what it computes for other shapes."""
+        """Channels per thread and threads per block: from its table, or as it computes them for other shapes."""
         batch, height, width = problem["size"]
         groups, depth = problem["groups"], problem["group_channels"]
         known = self.tables[backward].get(f"{batch}x{height}x{width}x{groups}x{depth}")
         if known:
             return known[0], known[1]
         stride = (2 if depth >= 64 else 1) if backward else 8
-        if depth % stride:  # it would end the process
+        if depth % stride:  # the extension would end the process
             raise RuntimeError(f"the original takes multiples of {stride} channels a group, and these are {depth}")
         threads = groups * depth // stride
         return stride, threads * largest_divisor(batch * height * width, (256 if backward else 512) // threads)
@@ -132,7 +132,7 @@ def timer(run, device: str):
         clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
 
         def timed():
-            run()  # what the other left in the caches is not this one's doing
+            run()  # warms up the caches, which the other implementation used last
             calls, start = 0, clock()
             while (taken := clock() - start) < SAMPLE:
                 run()
@@ -162,8 +162,8 @@ def apart(ours, theirs) -> float:
 
 
 def compare(candidates: list, device: str, runs: int) -> tuple:
-    """The median milliseconds of each, and how far apart the results are."""
-    results = [run() for run in candidates]  # which also compiles what has to be
+    """The median milliseconds of each, and the difference of the results."""
+    results = [run() for run in candidates]  # also compiles the kernels
     timers = [timer(run, device) for run in candidates]
     times = [[] for _ in candidates]
     for _ in range(runs):

@@ -18,7 +18,7 @@ SHAPES = [(1, 64, 64, 4), (8, 64, 64, 4), (1, 56, 128, 8), (8, 56, 128, 8)]  # b
 
 
 def seconds(run) -> float:
-    """Of the processor with one thread, which others' work on the machine hardly changes; of the clock with more."""
+    """CPU time with one thread, which other work on the machine hardly changes; wall-clock time with more."""
     clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     start = clock()
     run()
@@ -26,7 +26,7 @@ def seconds(run) -> float:
 
 
 def alternate(candidates: list, runs: int) -> list:
-    """The median time of each, taken in turn, so that what else the machine does falls on all of them."""
+    """The median time of each, measured in turn, so that other work on the machine affects all of them."""
     for run in candidates:
         run()
     times = [[] for _ in candidates]
@@ -57,7 +57,7 @@ def modules(batch: int, size: int, channels: int, group: int, runs: int) -> None
 
     shape = f"{batch}×{size}×{size} · {group}×{channels // group}"
     for name, run in (("forward", forward), ("training step", step)):
-        # Of the gradients a few differ: points that rounding puts on the other side of a row of pixels.
+        # A few gradients differ: of points that rounding puts on the other side of a row of pixels.
         expected = run(reference.dcnv4)
         error = ((run(functional.dcnv4) - expected).norm() / expected.norm()).item()
         if not error <= 1e-2:
@@ -69,7 +69,7 @@ def modules(batch: int, size: int, channels: int, group: int, runs: int) -> None
 
 
 def call_overhead() -> None:
-    """On one pixel, so that the kernel has next to nothing to do: the least of many short runs, in µs."""
+    """On one pixel, so that the kernel takes almost no time: the least of many short runs, in µs."""
     value, offset_mask = torch.randn(1, 1, 1, 16), torch.randn(1, 1, 1, 112)
     output = functional.dcnv4(value, offset_mask)
     made = next(reversed(_runtime._plans.values()))

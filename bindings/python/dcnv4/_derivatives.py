@@ -55,7 +55,7 @@ class Forward(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx, value_t, offset_mask_t, _):
-        with forward_ad._set_fwd_grad_enabled(True):  # PyTorch takes a tangent's own tangent for 0 otherwise
+        with forward_ad._set_fwd_grad_enabled(True):  # otherwise PyTorch treats a tangent's own tangent as 0
             return tangent(*_primals(ctx.saved_tensors), value_t, offset_mask_t, ctx.arguments)
 
     @staticmethod
@@ -80,7 +80,7 @@ class Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, value_t, offset_mask_t):
-        # What gradients' gradients are for backward, tangents are for forward: both are moved along.
+        # ⟨gradients, (value_t, offset_mask_t)⟩ is ⟨grad_output, forward's tangent⟩: this differentiates the latter.
         if value_t is None and offset_mask_t is None:
             return None, None, None, None
         return (*_along(*ctx.saved_tensors, value_t, offset_mask_t, ctx.arguments), None)
@@ -105,8 +105,8 @@ class Backward(torch.autograd.Function):
 
 
 def run_batched(operator, tensors, arguments):
-    """The operator on tensors of the vmap that torch.autograd itself uses, for is_grads_batched and vectorize=True. That
-    one cannot be asked for its level, only be told to go one up, and knows of no rule but such a kernel."""
+    """The operator on tensors of the vmap that torch.autograd itself uses, for is_grads_batched and vectorize=True. Its
+    level can only be read by incrementing it, and it takes no rule other than a kernel like this."""
     level = torch._C._vmapmode_increment_nesting() - 1
     torch._C._vmapmode_decrement_nesting()
     tensors = [torch._remove_batch_dim(tensor, level, 1, 0) for tensor in tensors]
@@ -122,20 +122,19 @@ def run_batched(operator, tensors, arguments):
 
 
 def _primals(tensors) -> tuple:
-    """Inputs as they were saved, without the tangents that they brought."""
+    """The saved inputs without their tangents."""
     return tuple(forward_ad.unpack_dual(tensor, level=0).primal for tensor in tensors)
 
 
 def _along(grad_output, value, offset_mask, value_t, offset_mask_t, arguments) -> tuple:
-    """The tangent of forward, and the gradients by value and offset_mask of its product with grad_output."""
+    """forward's tangent, and the gradients by value and offset_mask of its inner product with grad_output."""
     run = lambda v, o: tangent(v, o, value_t, offset_mask_t, arguments)  # noqa: E731
     output_t, pull = torch.func.vjp(run, value, offset_mask)
     return (output_t, *pull(grad_output))
 
 
 def tangent(value, offset_mask, value_t, offset_mask_t, arguments) -> torch.Tensor:
-    """How forward's output moves when its inputs move by value_t and offset_mask_t; None stands for one that does
-    not."""
+    """The tangent of forward's output for the inputs' tangents value_t and offset_mask_t; None stands for 0."""
     parts = []
     if value_t is not None:
         parts.append(torch.ops.dcnv4.forward(value_t, offset_mask, *arguments))
@@ -147,12 +146,13 @@ def tangent(value, offset_mask, value_t, offset_mask_t, arguments) -> torch.Tens
 
 
 def _points_tangent(value, offset_mask, offset_mask_t, layer: Layer) -> torch.Tensor:
-    """What the tangents of weights and of offsets add: a run with the weights' tangents in the place of the weights,
-    and for x and y each the pixels on one side of the point less those on the other, as two runs with the points moved
-    there."""
+    """The part of the output's tangent that comes from weights and offsets: a run with the weights' tangents in the
+    place of the weights, and for x and for y the difference of two runs with the points moved to the pixels on either
+    side."""
     points = find_points(offset_mask, layer, value.shape[1], value.shape[2])
     used = 3 * layer.group * layer.points
-    # Not offset_mask_t[..., :used]: of the whole row that is an alias, for which PyTorch's older vmap has no rule.
+    # Not offset_mask_t[..., :used]: if that is the whole row it is an alias, for which PyTorch's older vmap has no
+    # rule.
     blocks_t = offset_mask_t.narrow(-1, 0, used).reshape(points.blocks.shape)
     split = 2 * layer.points
     offsets_t, weights_t = blocks_t.narrow(-1, 0, split), blocks_t.narrow(-1, split, layer.points)

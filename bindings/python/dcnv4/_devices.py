@@ -1,4 +1,4 @@
-"""Which device of libdcnv4 a tensor's device is, and the run-time compilers that PyTorch brings for GPUs."""
+"""The device of libdcnv4 for a tensor's device, and the run-time compilers for GPUs in PyTorch's packages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 
 def name_of(device: torch.device, hip: bool = bool(torch.version.hip)) -> str:
-    """What dcnv4_context_create calls this device. PyTorch calls AMD's GPUs cuda too."""
+    """dcnv4_context_create's name of this device. PyTorch calls AMD's GPUs cuda, too."""
     if device.type == "cpu":
         return "cpu"
     if device.type != "cuda":
@@ -39,10 +39,10 @@ def compilers(hip: bool, torch_folder: str = os.path.dirname(torch.__file__)) ->
 
 
 def preload_compiler(hip: bool) -> None:
-    """Loads the compiler that PyTorch's packages carry, if any. libdcnv4 asks for it by its plain name, and the loader
-    answers with a library of that name that is already there. A system without one is then served as well."""
+    """Loads the compiler in PyTorch's packages, if any. libdcnv4 loads it by its plain name, for which the loader
+    returns a library of that name that is already loaded: so no compiler has to be installed on the system."""
     for path in compilers(hip):
         try:
             ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)
         except OSError:
-            pass  # libdcnv4 says what is missing if this was the only one
+            pass  # if this was the only one, libdcnv4 reports what is missing

@@ -1,4 +1,4 @@
-"""How much arithmetic a call is, for torch.utils.flop_counter.FlopCounterMode, which takes a multiply-add for two."""
+"""The operations of a call, for torch.utils.flop_counter.FlopCounterMode, which counts a multiply-add as two."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def _forward(value, offset_mask, kernel_size, stride, padding, dilation, group, 
 
 
 def _backward(grad_output, *arguments, **kwargs) -> int:
-    """The same for the gradients of the pixels, and again for those of the point."""
+    """As many for the pixels' gradients, and as many for the point's."""
     return 2 * _forward(*arguments)
 
 
 def register(forward, backward) -> None:
     for operator, formula in ((forward, _forward), (backward, _backward)):
         counted = register_flop_formula(operator)(formula)
-        flop_registry.setdefault(operator, counted)  # PyTorch 2.4 registers overloads, and then looks for the operator
+        flop_registry.setdefault(operator, counted)  # PyTorch 2.4 registers overloads, but looks up the operator

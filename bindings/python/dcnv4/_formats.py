@@ -1,5 +1,5 @@
-"""Memory formats of images [N, C, H, W], which DCNv4Conv2d hands on as torch.nn.Conv2d does; and a float32 layer's input
-among layers of 16 bits."""
+"""Memory formats of images [N, C, H, W], which DCNv4Conv2d preserves as torch.nn.Conv2d does; and the input of a
+float32 layer among 16-bit layers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ._problem import HALVES
 
 
 def is_channels_last(x: torch.Tensor) -> bool:
-    """Whether PyTorch's convolutions take x for channels-last. Its own rule (suggest_memory_format in C++), slices
-    included, where is_contiguous would say yes to both formats or to none. The batch's size is not asked for, so that
-    an exported program may have it from its data."""
+    """Whether PyTorch's convolutions treat x as channels-last: PyTorch's own rule (suggest_memory_format in C++), also
+    for slices, for which is_contiguous may be true for both formats or for neither. It does not depend on the batch's
+    size, so that an exported program may have a batch size that depends on data."""
     (_, channels, height, width), (by_batch, by_channel, by_row, by_column) = x.shape, x.stride()
     return (
         by_column >= by_channel * channels
@@ -23,8 +23,8 @@ def is_channels_last(x: torch.Tensor) -> bool:
 
 
 def pixels_of(x: torch.Tensor) -> torch.Tensor:
-    """x as [N, H, W, C]. What has to be copied for linear layers is copied once, and not by each of them."""
-    if has_torch_function((x,)):  # a proxy of torch.fx, in whose graph this stands as one node
+    """x as [N, H, W, C]. If linear layers need a copy, it is made once here, and not by each of them."""
+    if has_torch_function((x,)):  # a proxy of torch.fx, in whose graph this is one node
         return handle_torch_function(pixels_of, (x,), x)
     pixels = x.permute(0, 2, 3, 1)
     return pixels if is_channels_last(x) else pixels.contiguous()
@@ -47,8 +47,8 @@ def _autocasts(device: torch.device) -> bool:
 
 
 def for_layer(layer: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """x as this layer takes it: 16 bits go to a float32 layer as float32. Autocast does its own, and so do layers whose
-    weight is no tensor, such as quantized ones."""
+    """x for this layer: a 16-bit x is converted for a float32 layer. Not under autocast, which converts itself, nor for
+    layers whose weight is not a tensor, such as quantized ones."""
     weight = getattr(layer, "weight", None)
     return _for_weight(weight, x) if isinstance(weight, torch.Tensor) or has_torch_function((weight,)) else x
 

@@ -1,4 +1,4 @@
-"""The grid of output pixels on the input, and the paddings that make it."""
+"""The grid of output pixels on the input, and the paddings that define it."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ _sym_sqrt = torch.sym_sqrt if hasattr(getattr(torch, "compiler", None), "is_expo
 
 
 def may_be_symbol(size) -> bool:
-    """Whether this size of a tensor stands for many, in torch.export and torch.compile."""
+    """Whether this size of a tensor may be symbolic, in torch.export and torch.compile."""
     return _operators.available and (isinstance(size, torch.SymInt) or _operators.is_compiling())
 
 
 def side_of_square(length) -> int:
-    """Of so many pixels; math.isqrt makes a constant of a length that is a symbol."""
+    """The side of a square of `length` pixels. math.isqrt would turn a symbolic length into a constant."""
     if _sym_sqrt is not None and may_be_symbol(length):
         return torch.sym_int(_sym_sqrt(length))
     return math.isqrt(length)
 
 
 def image_size(length, shape) -> tuple:
-    """(H, W) of images of so many pixels: shape, or a square's if that is None."""
-    if has_torch_function((length, shape)):  # proxies of torch.fx, in whose graph this stands as one node
+    """(H, W) of images of `length` pixels: shape, or a square's if shape is None."""
+    if has_torch_function((length, shape)):  # proxies of torch.fx, in whose graph this is one node
         return handle_torch_function(image_size, (length, shape), length, shape)
     return tuple(shape) if shape is not None else (side_of_square(length),) * 2
 
 
 class Middle:
-    """Which input pixel is in the middle of each output pixel's kernel, along one axis: number `first` for the first
-    output pixel, and `stride` further for each next one, to at most `overhang` past the image's last. Offsets are
-    predicted from there. `behind` counts the zeros that value gets at its end."""
+    """The input pixel in the middle of each output pixel's kernel, along one axis: `first` for the first output pixel,
+    and `stride` further for each next one, to at most `overhang` past the image's last pixel. Offsets are predicted
+    from these pixels. `behind` is the number of zeros appended to value."""
 
     def __init__(self, layer: Layer, axis: int, behind: int):
         self.stride = layer.stride[axis]
@@ -45,14 +45,14 @@ class Middle:
         self.overhang = layer.padding[axis] + behind - (self.span - self.span // 2)
 
     def edges(self, before: int, after: int) -> tuple:
-        """How many pixels to add in front and behind, or to take away if negative, for the axis to begin `before`
-        pixels in front of the first middle and to end `after` behind the last place for one. The image's size does not
-        matter, so that a program exported for all sizes needs no condition on them."""
+        """How many pixels to add before and after (to remove if negative), so that the axis begins `before` pixels
+        before the first middle and ends `after` pixels after the last possible one. Independent of the image's size, so
+        that a program exported for all sizes needs no condition on them."""
         return before - self.first, after + self.overhang
 
 
 def convolution_padding(given, kernel_size, stride, dilation) -> tuple:
-    """DCNv4Conv2d's padding as numbers of pixels on both sides, and more of them behind."""
+    """DCNv4Conv2d's padding as numbers of pixels on both sides, and of additional ones at the end."""
     kernel_size, stride = pair("kernel_size", kernel_size, 1), pair("stride", stride, 1)
     dilation = pair("dilation", dilation, 1)
     spans = tuple(d * (k - 1) for d, k in zip(dilation, kernel_size))

@@ -64,14 +64,14 @@ class DeviceInfo(Structure):
     ]
 
 
-# dcnv4_buffers: its size, then (handle, offset, length) of each tensor and of the workspace. As one array of words it
-# is filled in with less than half of a Structure's time.
+# dcnv4_buffers: its size, then (handle, offset, length) of each tensor and of the workspace. Filling one array of words
+# takes less than half as long as filling a Structure.
 Buffers = c_size_t * (1 + 3 * (len(TENSORS) + 1))
 WORKSPACE = len(TENSORS)
 
 
 def handle_of(tensor: int) -> int:
-    """Where in a Buffers the address of a tensor stands."""
+    """The index of a tensor's address in a Buffers."""
     return 1 + 3 * tensor
 
 
@@ -97,7 +97,7 @@ PROTOTYPES = {
 
 
 def _load() -> ctypes.CDLL:
-    """The library beside this file, as the wheel has it, or the one that $DCNV4_LIBRARY names."""
+    """The library beside this file, as in the wheel, or the one that $DCNV4_LIBRARY names."""
     name = {"darwin": "libdcnv4.dylib", "win32": "dcnv4.dll"}.get(sys.platform, "libdcnv4.so")
     path = os.environ.get("DCNV4_LIBRARY") or os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
     try:
@@ -117,7 +117,7 @@ run_forward, run_backward = library.dcnv4_forward, library.dcnv4_backward
 
 
 def check(status: int) -> None:
-    """Raises what a status that is not success stands for."""
+    """Raises the exception for a status, unless it is success."""
     if status == 0:
         return
     message = library.dcnv4_last_message().decode(errors="replace")
@@ -129,7 +129,7 @@ def version() -> str:
 
 
 def devices() -> list[dict]:
-    """What libdcnv4 can run on, and why it cannot run on the rest: a dict for each line of `dcnv4 info`."""
+    """The devices that libdcnv4 can run on, and why it cannot run on others: a dict for each line of `dcnv4 info`."""
     found = []
     for index in range(library.dcnv4_device_count()):
         info = DeviceInfo(size=ctypes.sizeof(DeviceInfo))
@@ -143,7 +143,7 @@ def devices() -> list[dict]:
 
 
 class Context:
-    """A dcnv4_context. It lives until it and all its plans are dropped."""
+    """A dcnv4_context. The library keeps it alive until it and all its plans are destroyed."""
 
     def __init__(self, device: str, threads: int):
         self.handle = c_void_p()
@@ -157,7 +157,7 @@ class Context:
 
 
 class Plan:
-    """A dcnv4_plan for one pass. buffers() has the lengths filled in; the addresses are the caller's to set."""
+    """A dcnv4_plan for one pass. buffers() fills in the lengths; the caller sets the addresses."""
 
     def __init__(self, context: Context, problem: Problem, backward: bool):
         self.handle = c_void_p()
@@ -169,7 +169,7 @@ class Plan:
         check(library.dcnv4_plan_create(context.handle, byref(problem), byref(self.handle)))
         self.workspace = library.dcnv4_plan_workspace_size(self.handle, BACKWARD if backward else FORWARD)
         self.address = self.handle.value
-        self.spare = []  # Buffers that no run has in use
+        self.spare = []  # Buffers that no run uses
 
     def buffers(self):
         words = Buffers(ctypes.sizeof(Buffers))

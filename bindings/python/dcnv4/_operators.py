@@ -1,9 +1,8 @@
 """dcnv4::forward and dcnv4::backward as operators of torch.library: for torch.compile, export, function transforms, and
-who looks at calls.
+tools that observe calls.
 
-Importing this registers them; PyTorch before 2.4 cannot, and then there is only AutogradCall, which is also the quick
-way of eager mode: a call through the dispatcher to an operator that is written in Python costs more than the call
-itself.
+Importing this registers them. Before PyTorch 2.4 that is impossible, and there is only AutogradCall, which is also the
+fast path in eager mode: dispatching to an operator that is written in Python costs more than the call itself.
 """
 
 from __future__ import annotations
@@ -23,8 +22,9 @@ _LAYER = (
 
 
 class AutogradRefusal(torch.autograd.Function):
-    """The gradients, with a graph behind them (create_graph) that says that it is none. PyTorch's once_differentiable
-    is not connected to the inputs: autograd.grad(…, allow_unused=True) would take their second derivatives for 0."""
+    """The gradients, with a graph (create_graph) that raises an error when it is differentiated. PyTorch's
+    once_differentiable is not connected to the inputs: autograd.grad(…, allow_unused=True) would treat
+    their second derivatives as 0."""
 
     @staticmethod
     def forward(ctx, grad_output, value, offset_mask, parameters):
@@ -52,7 +52,7 @@ class AutogradCall(torch.autograd.Function):
         return (*_call_backward(grad_output, value, offset_mask, ctx.parameters), None)
 
 
-# torch.autograd.Function.apply, less its look-out for function transforms, which is_eager has done: a quarter of the
+# torch.autograd.Function.apply without its check for function transforms, which is_eager has made: a quarter of the
 # time.
 _apply = super(torch.autograd.Function, AutogradCall).apply
 
@@ -62,7 +62,7 @@ def _nothing() -> int:
 
 
 class _OldProfiler:
-    """PyTorch before 2.0 keeps no such flag to be read in passing."""
+    """For PyTorch before 2.0, which has a function in place of this flag."""
 
     @property
     def _is_profiler_enabled(self) -> bool:
@@ -82,8 +82,8 @@ _plain = (torch.Tensor, torch.nn.Parameter)
 
 
 def is_eager(value, offset_mask) -> bool:
-    """Whether nobody looks at the call: no tracer, no mode, no function transform, no forward mode, no subclass of a
-    tensor."""
+    """Whether nothing has to intercept the call: no tracer, no mode, no function transform, no forward mode, no
+    subclass of a tensor."""
     return (
         type(value) in _plain
         and type(offset_mask) in _plain
@@ -96,10 +96,10 @@ def is_eager(value, offset_mask) -> bool:
 
 
 def of_values_dtype(value, offset_mask):
-    """offset_mask as the operators need it."""
+    """offset_mask in a dtype that the operators take."""
     check_dtypes(value, offset_mask)
-    # Not .to(value.dtype): a trace would keep that dtype, whatever the module is moved to later. For the same reason
-    # nothing is done where nothing has to be.
+    # Not .to(value.dtype): a trace would record that dtype, even if the module is converted later. For the same reason
+    # nothing is recorded if no conversion is necessary.
     return offset_mask if go_together(value.dtype, offset_mask.dtype) else offset_mask.type_as(value)
 
 
@@ -137,7 +137,7 @@ def _call_backward(grad_output, value, offset_mask, parameters):
 
 
 def _recorded(name, *tensors):
-    """What makes a profiler list a call as it lists those through the dispatcher."""
+    """Makes a profiler list a call as it lists dispatched ones."""
     return _fast_record(name, tensors) if _fast_record else profiler.record_function(name)
 
 
@@ -146,7 +146,7 @@ def dispatch(value, offset_mask, parameters):
     layer = make_layer(*parameters)
     if available:
         return torch.ops.dcnv4.forward(value, offset_mask, *layer)
-    return AutogradCall.apply(value, offset_mask, tuple(layer))  # which refuses transforms and forward mode in words
+    return AutogradCall.apply(value, offset_mask, tuple(layer))  # raises an error for transforms and forward mode
 
 
 def _forward(value, offset_mask, *arguments):
@@ -167,7 +167,7 @@ def _fake_backward(grad_output, value, offset_mask, *arguments):
 
 
 def _differentiable(function, operator, count: int):
-    """The kernel of an operator under autograd. `count` of its arguments are tensors."""
+    """The kernel of an operator under autograd. Its first `count` arguments are tensors."""
 
     def run(*arguments):
         tensors = arguments[:count]
@@ -186,8 +186,8 @@ def _batched(operator, count: int):
 
 
 def _transformed(function, operator, count: int):
-    """The kernel of an operator under torch.func: PyTorch's own way for an autograd.Function, which has no rule for
-    functionalize."""
+    """The kernel of an operator under torch.func: what PyTorch does for an autograd.Function, with a rule for
+    functionalize, which that lacks."""
     from torch._functorch import pyfunctorch
     from torch._subclasses.functional_tensor import FunctorchFunctionalizeAPI
 

@@ -1,4 +1,4 @@
-"""What is asked: the arguments of a call, checked, as a Layer and sizes. Every complaint names the argument."""
+"""The arguments of a call, checked, as a Layer and sizes. Every error names the argument."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple, Tuple, Union
 import torch
 from torch.overrides import has_torch_function
 
-MOST = 2**63 - 1  # that the library's int64_t holds
+MOST = 2**63 - 1  # the largest int64_t, the library's type
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 HALVES = (torch.float16, torch.bfloat16)
 
@@ -16,7 +16,7 @@ Pair = Union[int, Tuple[int, int]]  # one number for both axes, or (height, widt
 
 
 class Layer(NamedTuple):
-    """What a layer fixes. Pairs are in (height, width) order."""
+    """The parameters of a layer. Pairs are in (height, width) order."""
 
     kernel_size: tuple
     stride: tuple
@@ -29,7 +29,7 @@ class Layer(NamedTuple):
 
     @property
     def points(self) -> int:
-        """How many places each output pixel looks at in each group."""
+        """The number of points of each output pixel and group."""
         return self.kernel_size[0] * self.kernel_size[1] - self.remove_center
 
     def output_size(self, height, width):
@@ -43,7 +43,7 @@ class Layer(NamedTuple):
 
 
 def pair(name: str, given, least: int) -> tuple:
-    """A number, or two in (height, width) order, as two."""
+    """One number, or two in (height, width) order, as two numbers."""
     numbers = tuple(given) if isinstance(given, (tuple, list)) else (given, given)
     if len(numbers) != 2 or not all(isinstance(number, Integral) for number in numbers):
         raise TypeError(f"dcnv4: {name} is {given!r}, it must be a whole number or a pair of them (height, width)")
@@ -86,13 +86,13 @@ def make_layer(kernel_size, stride, padding, dilation, group, offset_scale, remo
 
 
 def is_plain(parameters) -> bool:
-    """Whether all numbers are of Python's own types."""
+    """Whether all numbers are of Python's built-in types."""
     numbers = (number for given in parameters for number in (given if type(given) in (tuple, list) else (given,)))
     return all(type(number) in (int, float, bool) for number in numbers)
 
 
 def stand_in(value, offset_mask) -> bool:
-    """Whether one of them is no tensor but takes part in calls as one does, such as a proxy of torch.fx."""
+    """Whether one of them is not a tensor but has __torch_function__, such as a proxy of torch.fx."""
     return not (isinstance(value, torch.Tensor) and isinstance(offset_mask, torch.Tensor)) and has_torch_function(
         (value, offset_mask)
     )
@@ -116,12 +116,12 @@ def check_dtypes(value: torch.Tensor, offset_mask: torch.Tensor) -> None:
 
 
 def go_together(value_dtype, offset_mask_dtype) -> bool:
-    """Whether the library takes the two as they are: one dtype, or float32 offsets beside 16 bits."""
+    """Whether the library takes this pair of dtypes: the same one, or a float32 offset_mask beside a 16-bit value."""
     return value_dtype == offset_mask_dtype or (offset_mask_dtype == torch.float32 and value_dtype in HALVES)
 
 
 def check_call(value, offset_mask, layer: Layer, grad_output=None) -> tuple:
-    """Everything that the operators take for granted. Returns the output's shape."""
+    """Checks all that the operators rely on. Returns the output's shape."""
     check_dtypes(value, offset_mask)
     if not go_together(value.dtype, offset_mask.dtype):
         raise TypeError(
@@ -144,7 +144,7 @@ def check_call(value, offset_mask, layer: Layer, grad_output=None) -> tuple:
 
 
 def check_shapes(value: torch.Tensor, offset_mask: torch.Tensor, layer: Layer) -> tuple:
-    """The output's shape [N, Ho, Wo, C]. Sizes may be symbols."""
+    """The output's shape [N, Ho, Wo, C]. Sizes may be symbolic."""
     for name, tensor, axes in (("value", value, "[N, H, W, C]"), ("offset_mask", offset_mask, "[N, Ho, Wo, P]")):
         if tensor.dim() != 4:
             raise ValueError(f"dcnv4: {name} has shape {list(tensor.shape)}, four axes {axes} are needed")

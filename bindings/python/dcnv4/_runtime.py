@@ -1,7 +1,7 @@
-"""Runs the library on tensors. Everything about a call but the addresses is found by one look-up among cached plans.
+"""Runs the library on tensors. One look-up among cached plans gives everything about a call but the addresses.
 
-value [N, H, W, C], offset_mask [N, Ho, Wo, P] and output [N, Ho, Wo, C] are on one device and of one dtype here, but that
-offset_mask may be float32 beside 16 bits.
+value [N, H, W, C], offset_mask [N, Ho, Wo, P] and output [N, Ho, Wo, C] are on one device and of one dtype here, except
+that offset_mask may be float32 beside 16-bit tensors.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from . import _devices
 from . import _library as lib
 from ._problem import Layer, check_call, is_plain, make_layer
 
-MOST_THREADS = 1024  # that libdcnv4 takes
-PLANS = 512  # of the latest layers and sizes; a plan is small, and made again in microseconds where nothing is compiled
+MOST_THREADS = 1024  # libdcnv4's limit
+PLANS = 512  # of the latest layers and sizes; a plan is small, and takes microseconds to make if nothing is compiled
 
 DTYPES = {
     torch.float32: lib.FLOAT32,
@@ -41,8 +41,8 @@ _lock = threading.Lock()
 
 
 def _after_fork() -> None:
-    """Another thread may have had the lock when this process was made. What the cpu needs in a child, libdcnv4 sees
-    to; contexts of other devices refuse to work there, as PyTorch's own do."""
+    """Another thread may have held the lock when this process was forked. libdcnv4 handles forks for the cpu; contexts
+    of other devices refuse calls in a child, as PyTorch's own do."""
     global _lock
     _lock = threading.Lock()
 
@@ -52,8 +52,8 @@ if hasattr(os, "register_at_fork"):
 
 
 def pixel_stride(tensor: torch.Tensor):
-    """The distance between neighbouring pixels of a [N, H, W, C] tensor if there is one for all, or None: then the
-    tensor has to be copied. Axes of length 1 may have any stride."""
+    """The stride in elements between neighbouring pixels of a [N, H, W, C] tensor, or None if it is not the same for
+    all: then the tensor has to be copied. Axes of length 1 may have any stride."""
     channels = tensor.shape[3]
     if tensor.numel() == 0 or tensor.is_contiguous():
         return channels
@@ -71,19 +71,19 @@ def pixel_stride(tensor: torch.Tensor):
 
 
 class NoMemory(TypeError):
-    """A tensor stands for numbers that are elsewhere, such as one of PyTorch's batched or functional tensors."""
+    """A tensor has no memory of its own, such as one of PyTorch's batched or functional tensors."""
 
 
 class Run:
-    """A plan, and what has to be done around it."""
+    """A plan, and the preparation of its inputs and outputs."""
 
     def __init__(self, plan: lib.Plan, device: torch.device, shape: tuple, value, offset_mask, copies: tuple):
         self.plan = plan
         self.address = plan.address
         self.workspace = plan.workspace
-        self.spare = plan.spare  # buffers that no call has in use: list.pop and append need no lock
+        self.spare = plan.spare  # buffers that no call uses: list.pop and append need no lock
         self.shape = torch.Size(shape)
-        # Whether empty_like gives what is asked for, which takes half the time of a shape, dtype and device.
+        # Whether empty_like makes the right output: it takes half as long as empty with a shape, dtype and device.
         self.value_is_dense = copies[0] or value.is_contiguous()
         self.offset_mask_is_dense = copies[1] or offset_mask.is_contiguous()
         self.like_value = tuple(value.shape) == shape and self.value_is_dense
@@ -97,7 +97,7 @@ class Run:
             return self.plan.buffers()
 
     def call(self, function, buffers, device: torch.device) -> None:
-        """Runs it on addresses that are filled in."""
+        """Runs the plan on buffers whose addresses are filled in."""
         if self.workspace:
             workspace = _empty(self.workspace, dtype=torch.uint8, device=device)
             buffers[_WORKSPACE] = workspace.data_ptr()
@@ -119,8 +119,8 @@ def _context(device: torch.device, threads: int) -> lib.Context:
 
 
 def _key(parameters: tuple, value, offset_mask) -> tuple:
-    """All that a plan depends on, as it came. The parameters are bytes, which tell 3, 3.0 and True from each other;
-    hash and == do not."""
+    """All that a plan depends on, as it was passed. The parameters are marshalled to bytes, which differ for 3, 3.0 and
+    True; hash and == do not."""
     return (
         _dumps(parameters, 2), value.shape, value.stride(), value.dtype, value.device,
         offset_mask.shape, offset_mask.stride(), offset_mask.dtype, offset_mask.device,
@@ -138,10 +138,10 @@ def _backward_key(parameters: tuple, value, offset_mask, grad_output) -> tuple:
 
 
 def _find(key, parameters: tuple, value, offset_mask, grad_output=None) -> Run:
-    """The run of a call whose key is new, or that has none."""
+    """The run of a call whose key is not cached, or that has no key."""
     layer = make_layer(*parameters)
     shape = check_call(value, offset_mask, layer, grad_output)
-    if key is None or not is_plain(parameters):  # others' numbers may be the same bytes and not the same number
+    if key is None or not is_plain(parameters):  # different numbers of other types may have the same bytes
         inputs = (tuple(layer), value, offset_mask)
         key = _key(*inputs) if grad_output is None else _backward_key(*inputs, grad_output)
         if key in _plans:
@@ -150,7 +150,7 @@ def _find(key, parameters: tuple, value, offset_mask, grad_output=None) -> Run:
 
 
 def _make(key: tuple, layer: Layer, shape: tuple, value, offset_mask, grad_output) -> Run:
-    """Makes ready the run of a call that is checked."""
+    """Makes the run of a call that has been checked, and caches it."""
     inputs = {"value": value, "offset_mask": offset_mask}
     if grad_output is not None:
         inputs["grad_output"] = grad_output
@@ -181,15 +181,15 @@ def _make(key: tuple, layer: Layer, shape: tuple, value, offset_mask, grad_outpu
 
 
 def _in_memory(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor as its memory has it: PyTorch negates some only as they are read, and some zeros have no memory."""
+    """The tensor with its numbers in memory: PyTorch negates some lazily, and some tensors of zeros have no memory."""
     if tensor._is_zerotensor():
         return torch.zeros(tensor.shape, dtype=tensor.dtype, device=tensor.device)
     return tensor.resolve_neg()
 
 
 def _no_address(*tensors) -> bool:
-    """Looks into value, offset_mask and perhaps grad_output, of which one has no address. Whether that is because it is
-    zeros without memory; tensors without elements are as they should be."""
+    """One of value, offset_mask and perhaps grad_output has no address: returns whether that is because it is zeros
+    without memory. Raises NoMemory for other tensors, unless they have no elements."""
     for name, tensor in zip(("value", "offset_mask", "grad_output"), tensors):
         if tensor._is_zerotensor():
             return True
@@ -209,7 +209,7 @@ def forward(value: torch.Tensor, offset_mask: torch.Tensor, parameters: tuple) -
     try:
         key = _key(parameters, value, offset_mask)
         run = _plans.get(key)
-    except (ValueError, RuntimeError):  # numbers that are not Python's; tensors without strides
+    except (ValueError, RuntimeError):  # numbers of other types than Python's; tensors without strides
         key = run = None
     if run is None:
         run = _find(key, parameters, value, offset_mask)

@@ -1,11 +1,11 @@
-"""`import dcnv4.compat`: after it, the original authors' package DCNv4 is this one, for code and pickles that name it.
+"""`import dcnv4.compat` makes this package available as the original authors' package DCNv4, for code and pickles.
 
     import dcnv4.compat
     from DCNv4.modules.dcnv4 import DCNv4  # the class dcnv4.DCNv4 itself
     model = torch.load("whole_model.pt", weights_only=False)
 
-It stands in for the modules in MODULES. If the original is installed too, it is not imported any more, and a warning says
-so; if it has been imported already, its classes are in use, and an ImportError refuses to have two of each.
+It replaces the modules in MODULES. If the original is installed too, it can no longer be imported, and a warning says
+so. If it has been imported already, its classes may be in use: an ImportError prevents having two of each.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .modules import DCNv4
 
 
 class CenterFeatureScaleModule(torch.nn.Module):
-    """A part of the original's module that has no parameters. Pickles name it; dcnv4.DCNv4 does without."""
+    """A part of the original's module, without parameters. Pickles name it; dcnv4.DCNv4 does not use it."""
 
     def forward(self, query, center_feature_scale_proj_weight, center_feature_scale_proj_bias):
         return torch.nn.functional.linear(
@@ -32,7 +32,7 @@ class CenterFeatureScaleModule(torch.nn.Module):
         ).sigmoid()
 
 
-# What each module of the original holds.
+# The contents of each module of the original.
 MODULES = {
     "DCNv4": (DCNv4, DCNv4Function),
     "DCNv4.functions": (DCNv4Function,),
@@ -41,8 +41,8 @@ MODULES = {
     "DCNv4.modules.dcnv4": (DCNv4, CenterFeatureScaleModule),
 }
 
-# What torch.serialization.safe_globals takes, so that torch.load(…, weights_only=True) reads pickles of the module, the
-# original's and ours, and of the layers in it.
+# For torch.serialization.safe_globals, so that torch.load(…, weights_only=True) reads pickles of the original's module
+# and of ours, with the layers in it.
 SAFE_GLOBALS = [
     (DCNv4, "DCNv4.modules.dcnv4.DCNv4"),
     (CenterFeatureScaleModule, "DCNv4.modules.dcnv4.CenterFeatureScaleModule"),
@@ -58,7 +58,7 @@ SAFE_GLOBALS = [
 
 def _look_for_the_original() -> None:
     loaded = [name for name in sys.modules if name == "DCNv4" or name.startswith("DCNv4.")]
-    ours = (__file__, sys.modules[__package__].__file__)  # of this module again, or of an alias in sys.modules
+    ours = (__file__, sys.modules[__package__].__file__)  # this module imported again, or an alias in sys.modules
     foreign = [name for name in loaded if getattr(sys.modules[name], "__file__", None) not in ours]
     if foreign:
         first = min(foreign)

@@ -1,4 +1,4 @@
-"""DCNv3, the forerunner: InternImage's module on this operator with softmax. Its checkpoints load with strict=True."""
+"""DCNv3, the predecessor: InternImage's module on this operator with softmax. Its checkpoints load with strict=True."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Permute(nn.Module):
 
 
 def _norm(kind: str, channels: int) -> nn.Sequential:
-    """[N, C, H, W] → [N, H, W, C], numbered as in the checkpoints: there the permutation is a module too."""
+    """[N, C, H, W] → [N, H, W, C], with the checkpoints' numbers: there the permutation is a module, too."""
     to_channels_last = _Permute(0, 2, 3, 1)
     if kind == "LN":
         return nn.Sequential(to_channels_last, nn.LayerNorm(channels, eps=1e-6))
@@ -34,8 +34,9 @@ def _norm(kind: str, channels: int) -> nn.Sequential:
 
 
 class DCNv3(nn.Module):
-    """[N, H, W, C] → [N, H, W, C]. Arguments, parameters, their names and initial values are those of InternImage's DCNv3,
-    for layers that keep the image's size, as all of InternImage's do. `operator` may be dcnv4.reference.dcnv4."""
+    """[N, H, W, C] → [N, H, W, C]. Arguments, parameters, their names and initial values are those of InternImage's
+    DCNv3, for layers that keep the image's size, as all of InternImage's do. `operator` may be set to
+    dcnv4.reference.dcnv4."""
 
     def __init__(
         self,
@@ -96,7 +97,7 @@ class DCNv3(nn.Module):
         y = self.operator(value, offset_mask, *layer)
         if self.center_feature_scale:
             scale = F.linear(features, self.center_feature_scale_proj_weight, self.center_feature_scale_proj_bias)
-            # Not repeat_interleave: PyTorch's older ONNX exporter makes something else of it.
+            # Not repeat_interleave, which PyTorch's older ONNX exporter exports wrongly.
             scale = scale.sigmoid().unsqueeze(-1).expand(-1, -1, -1, -1, self.channels // layer.group).flatten(-2)
             y = y * (1 - scale) + value * scale
         return self.output_proj(y)

@@ -1,4 +1,4 @@
-"""DCNv4 layers split among processes, by groups of channels. Data parallelism and FSDP need nothing of this."""
+"""DCNv4 layers split among processes, by groups of channels. Data parallelism and FSDP do not need this."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .modules import DCNv4
 
 
 class _OwnGroups:
-    """An operator on value, of which each process has the channels of its groups, and offset_mask, which all have."""
+    """An operator on value, of which each process has its groups' channels, and offset_mask, which all have whole."""
 
     def __init__(self, operator, mesh):
         self.operator, self.mesh = operator, mesh
@@ -22,7 +22,8 @@ class _OwnGroups:
         groups = group // self.mesh.size()
         row = 3 * groups * points
         first = row * self.mesh.get_local_rank()
-        # Of offset_mask's gradient each process computes the columns that it takes: the sum of all is the whole.
+        # Each process computes the gradient of the columns of offset_mask that it uses; their sum is the whole
+        # gradient.
         y = self.operator(
             value.to_local(grad_placements=[Shard(3)]),
             offset_mask.to_local(grad_placements=[Partial()])[..., first : first + row],
@@ -32,8 +33,8 @@ class _OwnGroups:
 
 
 class _OwnShares:
-    """DCNv4._scale_center on channels of which each process has those of its groups. The shares look at all channels:
-    each process adds up its own part of them, and of the sum takes its groups' back."""
+    """DCNv4._scale_center where each process has its groups' channels. The shares depend on all channels: each process
+    computes its channels' part of all shares, and takes its groups' shares from the sum over the processes."""
 
     def __init__(self, layer: DCNv4, mesh):
         self.layer, self.mesh = layer, mesh
@@ -66,15 +67,15 @@ def _check(name: str, layer: DCNv4, mesh) -> None:
 
 def parallelize(module: nn.Module, mesh) -> nn.Module:
     """Tensor parallelism: splits each DCNv4 and DCNv4Conv2d in module (or module itself) among the processes of a mesh
-    with one axis, in place, and returns module. It takes PyTorch 2.5 or newer.
+    with one axis, in place, and returns module. Needs PyTorch 2.5 or newer.
 
     Each process computes group / processes of the groups. It keeps value_proj's rows and output_proj's columns for
-    them, as DTensors, and the whole of offset_mask, of which it takes its groups' columns: P has padding at its end,
-    and the groups are arguments, so that ColwiseParallel on offset_mask would not split it between groups. With
-    center_feature_scale it adds its channels' part to every group's share. Inputs and outputs stay plain tensors that are
-    the same in all processes; parameters become those of the first process.
+    them, as DTensors, and the whole layer offset_mask, of whose output it uses its groups' columns: ColwiseParallel on
+    offset_mask would not split it between groups, because P has padding at its end and the number of groups is an
+    argument. With center_feature_scale it computes its channels' part of every group's share. Inputs and outputs stay
+    plain tensors that are the same in all processes; parameters become those of the first process.
 
-    A ValueError names a layer that cannot be split; then none is.
+    A ValueError names a layer that cannot be split; then no layer is split.
     """
     try:
         from torch.distributed.tensor import Replicate, Shard, distribute_module, distribute_tensor

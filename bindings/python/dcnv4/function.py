@@ -10,12 +10,12 @@ from .functional import dcnv4
 
 
 class DCNv4Function(torch.autograd.Function):
-    """apply() takes what forward does, less ctx. im2col_step, which split batches in the original, has no meaning here."""
+    """apply() takes forward's arguments without ctx. im2col_step, which splits batches in the original, is ignored."""
 
     @classmethod
     def apply(cls, *args, **kwargs):
         if cls is DCNv4Function:
-            return cls.forward(None, *args, **kwargs)  # with the graph of dcnv4(), which knows function transforms
+            return cls.forward(None, *args, **kwargs)  # with the graph of dcnv4(), which supports function transforms
         return super().apply(*args, **kwargs)
 
     @staticmethod
@@ -39,7 +39,7 @@ class DCNv4Function(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad_output):
-        """For classes derived from this one, and for torch.compile, which looks at forward and backward, not at apply."""
+        """For classes derived from this one, and for torch.compile, which traces forward and backward, not apply."""
         value, offset_mask = ctx.saved_tensors
         layer = make_layer(*ctx.parameters, False)
         same = offset_mask.to(value.dtype)

@@ -23,19 +23,20 @@ def dcnv4(
     remove_center: bool = False,
     softmax: bool = False,
 ) -> torch.Tensor:
-    """Each output pixel adds up K places of value, where and how much offset_mask says.
+    """Each output pixel is the weighted sum of K points of value; offset_mask has the points' offsets and weights.
 
     value        [N, H, W, C]    the feature map; C is group times any number of channels
-    offset_mask  [N, Ho, Wo, P]  one row a pixel: for group g from 3·K·g on K pairs (dx, dy), then K weights
-    returns      [N, Ho, Wo, C]  of value's dtype and on its device
+    offset_mask  [N, Ho, Wo, P]  one row per pixel: group g has K pairs (dx, dy) from 3·K·g on, then K weights
+    returns      [N, Ho, Wo, C]  in value's dtype and on its device
 
     kernel_size, stride, padding and dilation are numbers or pairs (height, width). K is the kernel's number of points,
-    one less with remove_center. softmax puts the K weights through one first. docs/operator.md has the formula.
+    one less with remove_center. softmax applies a softmax to the K weights first. docs/operator.md has the formula.
 
     float32, float16, bfloat16, and float64 on the CPU. A float32 offset_mask beside a float16 or bfloat16 value is used
-    as it is: in bfloat16 an offset of 64 pixels is off by up to 0.25. Of other pairs of dtypes, offset_mask is taken to
-    value's. Its gradient comes back in its own dtype. Inputs may be slices: nothing is copied as long as channels are neighbours and the
-    distance between neighbouring pixels is one for the whole tensor, as in x[..., :C].
+    as it is: in bfloat16 an offset of 64 pixels would be off by up to 0.25. In other pairs of dtypes, offset_mask is
+    converted to value's. Its gradient has offset_mask's own dtype. Inputs may be slices: nothing is copied as long as a
+    pixel's channels are contiguous and the stride between neighbouring pixels is the same for the whole tensor, as in
+    x[..., :C].
     """
     parameters = (kernel_size, stride, padding, dilation, group, offset_scale, remove_center, softmax)
     if _OPERATORS and _operators.is_compiling():

@@ -1,11 +1,11 @@
-"""offset_mask from the offsets and weights of other deformable convolutions, and back; docs/porting.md compares those.
+"""offset_mask from the offsets and weights of other deformable convolutions, and back; docs/porting.md compares them.
 
 Two layouts. K is the kernel's number of points, G the number of groups ("offset groups" elsewhere):
 
 torchvision   offset [N, 2·G·K, Ho, Wo], pairs (dy, dx), points along the kernel's rows; mask [N, G·K, Ho, Wo].
-              Also that of ONNX, OpenVINO, ncnn, paddle and mmcv.
+              Also used by ONNX, OpenVINO, ncnn, paddle and mmcv.
 dcnv3         offset [N, Ho, Wo, 2·G·K], pairs (dx, dy), points down the kernel's columns; mask [N, Ho, Wo, G·K].
-              That of DCNv3 and InternImage, whose mask has been through softmax.
+              Used by DCNv3 and InternImage, whose mask is the result of a softmax.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ def unpack_offset_mask(
     offset_scale=1.0,
     dilation=1,
 ) -> tuple:
-    """(offset, mask) from an offset_mask [N, Ho, Wo, P], with gradients. The weights are taken as they are: where the
-    layer has softmax, it is for the caller to apply.
+    """(offset, mask) from an offset_mask [N, Ho, Wo, P], with gradients. The weights are not changed: if the layer has
+    softmax, the caller must apply it.
 
-    What the layout torchvision cannot say is worked into its numbers: a removed centre is a point of mask 0, and the
-    offsets hold what offset_scale, with the layer's dilation, adds to the kernel's grid.
+    What the layout torchvision cannot express is included in its numbers: a removed centre is a point of mask 0, and
+    the offsets include the effect of offset_scale, with the layer's dilation, on the kernel's grid.
     """
     layer = _layer(group, kernel_size, layout, remove_center, offset_scale, dilation)
     points, used = layer.points, 3 * group * layer.points

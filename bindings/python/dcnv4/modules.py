@@ -1,4 +1,4 @@
-"""DCNv4 as modules: the linear layers that predict where to look and mix channels, around the operator."""
+"""DCNv4 as modules: the operator with linear layers that predict offsets and weights, and that mix channels."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from .functional import dcnv4
 
 class DCNv4(nn.Module):
     """The original authors' module: parameters, their names, shapes and initial values are the same, and so are the
-    first twelve arguments. [N, L, C] → [N, Lo, C] for images of shape (H, W), which are taken to be square if shape is
-    left out; Lo = Ho·Wo is L unless stride or pad make the output smaller or larger.
+    first twelve arguments. [N, L, C] → [N, Lo, C] for images of shape (H, W), which are square if shape is left out;
+    Lo = Ho·Wo is L unless stride or pad make the output smaller or larger.
 
-    As made, offsets and weights are 0, so the output is output_proj's bias for any input, and only that and offset_mask
-    get gradients. That trains behind a shortcut, x + layer(x), as the original's networks have
-    it; in a row without shortcuts no gradient passes. DCNv4Conv2d starts as an average, and so does softmax=True.
+    Initially offsets and weights are 0, so the output is output_proj's bias for any input, and only that and
+    offset_mask get gradients. That trains with a residual connection, x + layer(x), as in the original's networks; no
+    gradient passes through several layers without one. DCNv4Conv2d starts as an average, and so does softmax=True.
 
-    offset_mask predicts on the output's grid: from the input pixel (or with dw_kernel_size, from the pixels around it)
-    in the middle of the kernel, zeros beyond the border. Any kernel size, stride, pad, dilation, and number of channels
-    per group. softmax puts each group's K weights through one, as DCNv3 does. Other arguments are ignored, as the
-    original does, with a warning.
+    offset_mask predicts on the output's grid: from the input pixel in the middle of the kernel (with dw_kernel_size,
+    from the pixels around it), with zeros beyond the border. Any kernel size, stride, pad, dilation, and number of
+    channels per group. softmax applies a softmax to each group's K weights, as in DCNv3. Other arguments are ignored,
+    as in the original, with a warning.
 
-    `operator` is what computes: dcnv4.reference.dcnv4 may be put in its place, for exporters that know grid_sample.
+    `operator` is the function that computes; set it to dcnv4.reference.dcnv4 for exporters that know grid_sample.
     """
 
-    _arguments = {"channels": "channels", "padding": "pad", "bias": "output_bias"}  # what this class calls them
+    _arguments = {"channels": "channels", "padding": "pad", "bias": "output_bias"}  # this class's names of them
     _elsewhere = {"padding": "pad", "bias": "output_bias", "in_channels": "channels", "groups": "group"}
 
     def __init__(
@@ -71,7 +71,7 @@ class DCNv4(nn.Module):
         self, channels, kernel_size, stride, pad, dilation, group, offset_scale, dw_kernel_size, center_feature_scale,
         remove_center, output_bias, without_pointwise, softmax, factory, output_channels=None, behind=(0, 0),
     ):  # fmt: skip
-        """behind counts zeros that value gets below and to the right, which no padding of the operator's can give."""
+        """behind: zeros appended to value below and to the right, which the operator's padding cannot give."""
         layer = self._in_our_words(
             make_layer, kernel_size, stride, pad, dilation, group, offset_scale, remove_center, softmax
         )
@@ -88,7 +88,7 @@ class DCNv4(nn.Module):
         self.middles = tuple(Middle(layer, axis, behind[axis]) for axis in (0, 1))
         self.same_grid = all((m.stride, m.first, m.overhang) == (1, 0, 0) for m in self.middles)
 
-        # The order of these is the original's: a seed gives the same initial values.
+        # In the original's order, so that a seed gives the same initial values.
         if dw_kernel_size is not None:
             self.offset_mask_dw = self._depthwise(dw_kernel_size, factory)
         self.offset_mask = nn.Linear(channels, math.ceil(3 * layer.group * layer.points / 8) * 8, **factory)
@@ -101,14 +101,14 @@ class DCNv4(nn.Module):
             self.center_feature_scale_proj_bias = nn.Parameter(torch.zeros(layer.group, **factory))
 
     def _no_argument(self, name: str) -> str:
-        """The sentence about an argument that there is not."""
+        """The message about an unknown argument."""
         known = [each for each in inspect.signature(type(self).__init__).parameters if each not in ("self", "unknown")]
         near = [self._elsewhere[name]] if name in self._elsewhere else difflib.get_close_matches(name, known, 1)
         meant = f"; did you mean {near[0]}?" if near else "."
         return f"{type(self).__name__} has no argument {name}{meant}"
 
     def _in_our_words(self, check, *arguments):
-        """check(*arguments); what it complains of has this class's name, and its names for the arguments."""
+        """check(*arguments); its errors use this class's name, and its names for the arguments."""
         try:
             return check(*arguments)
         except (TypeError, ValueError) as error:
@@ -131,8 +131,8 @@ class DCNv4(nn.Module):
             )
 
     def _depthwise(self, size: int, factory: dict) -> nn.Conv2d:
-        """A convolution on the output's grid. Its own padding does where one number for both sides is right for every
-        image size; elsewhere `depthwise_padding` is None and the image is padded in front of it."""
+        """A convolution on the output's grid. It pads by itself if the same number on both sides is right for every
+        image size; otherwise `depthwise_padding` is None and the image is padded before it."""
         self._check_number("dw_kernel_size", size)
         padding = tuple((size - 1) // 2 - middle.first for middle in self.middles)
         even = all(middle.first == -middle.overhang for middle in self.middles)
@@ -166,12 +166,13 @@ class DCNv4(nn.Module):
         return self.layer.output_size(height + self.behind[0], width + self.behind[1])
 
     def _fit(self, x: torch.Tensor, before: int = 0, after: int = 0) -> torch.Tensor:
-        """x [N, H, W, C] from `before` pixels in front of the first middle to `after` behind the last."""
+        """x [N, H, W, C], padded or cropped to begin `before` pixels before the first middle and end `after` after the
+        last."""
         rows, columns = (middle.edges(before, after) for middle in self.middles)
         return F.pad(x, (0, 0, *columns, *rows)) if any(rows + columns) else x
 
     def _at_middles(self, x: torch.Tensor) -> torch.Tensor:
-        """x [N, H, W, C] on the output's grid, [N, Ho, Wo, C]."""
+        """x [N, H, W, C] sampled on the output's grid, [N, Ho, Wo, C]."""
         if self.same_grid:
             return x
         x = self._fit(x)
@@ -180,8 +181,8 @@ class DCNv4(nn.Module):
         step_h, step_w = self.layer.stride
         if not may_be_symbol(x.shape[1]):
             return x[:, ::step_h, ::step_w]
-        # The same as the average over one pixel, whose size is worked out as a convolution's: the slice's strides make
-        # torch.export tell even sizes from odd ones.
+        # The same as an average over one pixel, whose output size is computed as a convolution's: with a strided slice
+        # torch.export would distinguish even sizes from odd ones.
         return F.avg_pool2d(x.permute(0, 3, 1, 2), 1, self.layer.stride).permute(0, 2, 3, 1)
 
     def _predict(self, x: torch.Tensor) -> torch.Tensor:
@@ -196,7 +197,7 @@ class DCNv4(nn.Module):
         return self.offset_mask(for_layer(self.offset_mask, x))
 
     def _check_image(self, x: torch.Tensor) -> None:
-        """That the kernel fits in, before something else complains of it. torch.fx's proxies have no numbers to check."""
+        """Checks that the kernel fits, before another function fails. torch.fx's proxies cannot be checked."""
         if self.same_grid or not isinstance(x, torch.Tensor):
             return
         height, width = x.shape[1:3]
@@ -229,18 +230,18 @@ class DCNv4(nn.Module):
         return y if self.without_pointwise else self.output_proj(y)
 
     def _scale_center(self, y: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        """y, and value in the middle in its place by a share that is one number for each of y's pixels and groups."""
+        """_mix with shares predicted from y: one for each of its pixels and groups."""
         share = F.linear(y, self.center_feature_scale_proj_weight, self.center_feature_scale_proj_bias).sigmoid()
         return self._mix(y, value, share)
 
     def _mix(self, y: torch.Tensor, value: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-        """share [N, Ho, Wo, groups] of value, and the rest of y."""
-        # Not repeat_interleave: PyTorch's older ONNX exporter makes something else of it.
+        """(1 − share)·y + share·(value in the middle of the kernel); share is [N, Ho, Wo, groups]."""
+        # Not repeat_interleave, which PyTorch's older ONNX exporter exports wrongly.
         share = share.unsqueeze(-1).expand(-1, -1, -1, -1, self.group_channels).flatten(-2)
         return y * (1 - share) + self._at_middles(value) * share
 
     def __setstate__(self, state):
-        """A pickle of the original's module (dcnv4.compat) has its attributes and parameters; the rest follows."""
+        """A pickle of the original's module (dcnv4.compat) has its attributes and parameters; adds the missing ones."""
         super().__setstate__(state)
         if "layer" in state:
             return
@@ -274,8 +275,8 @@ class DCNv4(nn.Module):
         return self.aggregate(input.reshape(batch, height, width, channels)).flatten(1, 2)
 
     def compile(self, *args, **kwargs):
-        """torch.nn.Module's. Layers that differ are compiled each for itself, but PyTorch counts them as one function
-        compiled again, and by itself gives up after the eighth."""
+        """torch.nn.Module.compile. Different layers are compiled separately, but PyTorch counts them as recompilations
+        of one function, of which it allows eight by default."""
         if not hasattr(nn.Module, "compile"):
             raise RuntimeError(f"{type(self).__name__}: PyTorch {torch.__version__} has no Module.compile, 2.4 has")
         if "recompile_limit" in inspect.signature(torch.compile).parameters:
@@ -283,7 +284,7 @@ class DCNv4(nn.Module):
         super().compile(*args, **kwargs)
 
     def extra_repr(self) -> str:
-        """The sizes, and what is not as by default."""
+        """The sizes, and the arguments that differ from their defaults."""
         layer, padding = self.layer, self.__dict__.get("padding", self.layer.padding)
         text = f"{self._sizes()}, kernel_size={layer.kernel_size}, stride={layer.stride}"
         text += f", {self._arguments['padding']}={padding}"
@@ -308,19 +309,19 @@ class DCNv4(nn.Module):
 
 
 class DCNv4Conv2d(DCNv4):
-    """DCNv4 in the place of a convolution: [N, in_channels, H, W] → [N, out_channels, Ho, Wo], or both without N. The
-    arguments begin as torch.nn.Conv2d's, but that
+    """DCNv4 in place of a convolution: [N, in_channels, H, W] → [N, out_channels, Ho, Wo], or both without N. The first
+    arguments are torch.nn.Conv2d's, with these differences:
 
     - padding=None keeps the size at stride 1 with an odd kernel, as "same" does with any kernel; "valid" is 0.
-    - group, which is 4 if in_channels can be divided by 4, else 2 or 1, is how many groups of channels have offsets and
-      weights of their own; channels are mixed among all groups, as with a convolution's groups=1.
-    - the output has the input's memory format in every dtype. A channels-last input is not copied; of a contiguous one
+    - group is how many groups of channels have offsets and weights of their own: by default 4 if 4 divides in_channels,
+      else 2 or 1. Channels are mixed among all groups, as with a convolution's groups=1.
+    - The output has the input's memory format in every dtype. A channels-last input is not copied; for a contiguous one
       both input and output are.
 
-    As made, each output pixel is the average over the kernel's points: offsets are 0, and the bias of each of the K
-    weights is 1/K. (Were they 0, as in DCNv4, the output would be a constant, and so would that of any layers in a row;
-    none of them would ever get a gradient.) With softmax=True, K zeros are that average. The projections' weights are
-    scaled by their number of inputs, as Conv2d's are, but keep the variance where Conv2d's divide it by 3: the average
+    Initially each output pixel is the average over the kernel's points: offsets are 0, and the bias of each of the K
+    weights is 1/K. (If they were 0, as in DCNv4, the output would be constant, and none of several layers in a row
+    would ever get a gradient.) With softmax=True, K zeros give that average. The projections' weights are scaled by
+    their number of inputs, as Conv2d's are, but they preserve the variance, where Conv2d's divide it by 3: the average
     divides it as well, by 1 in smooth images and by K in noise.
     """
 
@@ -382,7 +383,7 @@ class DCNv4Conv2d(DCNv4):
             rows = self.offset_mask.bias.detach()[: 3 * layer.group * layer.points]
             nn.init.constant_(rows.view(layer.group, -1)[:, 2 * layer.points :], 1 / layer.points)
         if self.dw_kernel_size is not None:
-            # Not 0, through which no gradient passes to offset_mask_dw, but next to it.
+            # Nearly 0; with 0 no gradient would reach offset_mask_dw.
             nn.init.normal_(self.offset_mask.weight, std=1e-3)
         for projection in (self.value_proj, self.output_proj):
             nn.init.kaiming_uniform_(projection.weight, nonlinearity="linear")

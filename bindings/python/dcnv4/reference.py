@@ -11,14 +11,14 @@ from ._problem import Layer, Pair, check_dtypes, check_shapes, make_layer, stand
 
 
 class Points(NamedTuple):
-    """Where the points lie and what they weigh, [N, Ho, Wo, G, K] each but blocks."""
+    """The points' positions and weights, each [N, Ho, Wo, G, K] unless stated otherwise."""
 
     blocks: torch.Tensor  # [N, Ho, Wo, G, 3·K], offset_mask without its padding
     weights: torch.Tensor
     counts: torch.Tensor  # whether a point counts
     x: torch.Tensor  # −2 where it does not
     y: torch.Tensor
-    origin_x: torch.Tensor  # where x is at an offset of 0 and an offset_scale of 1; [Wo, 1, K]
+    origin_x: torch.Tensor  # x with an offset of 0 and an offset_scale of 1; [Wo, 1, K]
     origin_y: torch.Tensor  # [Ho, 1, 1, K]
 
 
@@ -31,7 +31,7 @@ def find_points(offset_mask: torch.Tensor, layer: Layer, height, width) -> Point
     if layer.softmax:
         weights = weights.softmax(-1)
 
-    # The grid of the kernel, its width as the outer loop: k = i·Kh + j.
+    # The kernel's grid, with its width as the outer loop: k = i·Kh + j.
     half_h, half_w = ((d * (k - 1)) // 2 for d, k in zip(layer.dilation, layer.kernel_size))
     grid = [
         (i * layer.dilation[1] - half_w, j * layer.dilation[0] - half_h)
@@ -45,7 +45,7 @@ def find_points(offset_mask: torch.Tensor, layer: Layer, height, width) -> Point
     places = layer.offset_scale * (grid + offsets)
     x, y = centre_x + places[..., 0], centre_y + places[..., 1]
 
-    # A point counts or does not; NaN does not, and nothing of a point that does not count is multiplied.
+    # Points outside the image or at NaN do not count; their numbers are replaced before they are multiplied.
     counts = (x > -1) & (x < width) & (y > -1) & (y < height)
     outside = torch.tensor(-2.0, dtype=x.dtype, device=x.device)
     x, y = torch.where(counts, x, outside), torch.where(counts, y, outside)
@@ -53,7 +53,7 @@ def find_points(offset_mask: torch.Tensor, layer: Layer, height, width) -> Point
 
 
 def _centres(count, stride: int, pad: int, half: int, like: torch.Tensor) -> torch.Tensor:
-    """Where the middle of the kernel is for each of `count` output pixels along one axis."""
+    """The middle of the kernel for each of `count` output pixels along one axis."""
     return torch.arange(count, dtype=like.dtype, device=like.device) * stride - pad + half
 
 
@@ -69,7 +69,7 @@ def dcnv4(
     remove_center: bool = False,
     softmax: bool = False,
 ) -> torch.Tensor:
-    """What dcnv4.functional.dcnv4 computes, with its arguments. float16 and bfloat16 are computed in float32."""
+    """Computes the same as dcnv4.functional.dcnv4, with its arguments; float16 and bfloat16 in float32."""
     parameters = (kernel_size, stride, padding, dilation, group, offset_scale, remove_center, softmax)
     if stand_in(value, offset_mask):
         return torch.overrides.handle_torch_function(
@@ -84,7 +84,7 @@ def dcnv4(
         value = value.float()
     offset_mask = offset_mask.to(value.dtype)
     if value.numel() == 0 or offset_mask.numel() == 0:
-        zero = value.sum() + offset_mask.sum()  # keeps the graph: gradients of what is not empty are 0
+        zero = value.sum() + offset_mask.sum()  # keeps the graph: gradients of the tensor that is not empty are 0
         return zero.to(dtype).expand(batch, out_h, out_w, channels).clone()
 
     points, groups = layer.points, layer.group

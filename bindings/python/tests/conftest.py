@@ -1,4 +1,4 @@
-"""What the tests share: the golden cases, random layers, and bounds."""
+"""Shared by the tests: the golden cases, random layers, and bounds."""
 
 import pathlib
 
@@ -42,7 +42,7 @@ def golden(request):
 
 @pytest.fixture(autouse=True)
 def fresh():
-    """Random numbers and plans do not depend on the tests before."""
+    """Makes random numbers and plans independent of earlier tests."""
     _runtime._plans.clear()
     torch.manual_seed(3)
 
@@ -74,7 +74,7 @@ def random_layer(batch=2, height=7, width=9, group=2, channels=8, dtype=torch.fl
 
 
 def close(found, expected, bound):
-    """found is of the expected shape, and nowhere further than bound away, relative to the largest number there is."""
+    """found has the expected shape, and errors of at most bound, relative to the largest expected number."""
     assert found.shape == expected.shape, (found.shape, expected.shape)
     error = (found.double() - expected.double()).abs().max().item() if expected.numel() else 0.0
     scale = max(expected.double().abs().max().item(), 1.0) if expected.numel() else 1.0

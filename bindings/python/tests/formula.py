@@ -1,6 +1,7 @@
-"""The operator as one sum over all pixels, which PyTorch can differentiate in every way: what derivatives are measured by.
+"""The operator as one sum over all pixels, which PyTorch can differentiate in every way: derivatives are compared with
+it.
 
-A pixel counts by how near it is to a point, (1 − |x − column|)·(1 − |y − row|) where both are positive.
+A pixel's weight for a point is (1 − |x − column|)·(1 − |y − row|) where both factors are positive, else 0.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""Derivatives: right, once, and of what was asked."""
+"""First derivatives: their values, refused second ones, and of single inputs."""
 
 import pytest
 import torch
@@ -23,8 +23,8 @@ def layer(request):
 
 def test_gradcheck(layer):
     value, offset_mask, arguments = layer
-    # Exact where differences stay in a cell: positions are scaled by at most 1 and are at least 0.1 from an edge of
-    # one. Only softmax is curved there.
+    # Differences are exact within a cell: positions are scaled by at most 1, and are at least 0.1 from a cell's edge.
+    # Only softmax is curved there.
     eps, bound = (2**-16, 1e-7) if arguments["softmax"] else (2**-6, 1e-11)
     run = lambda v, o: functional.dcnv4(v, o, **arguments)  # noqa: E731
     assert torch.autograd.gradcheck(run, (value, offset_mask), eps=eps, atol=bound, rtol=0)

@@ -34,7 +34,7 @@ def backward(value, offset_mask, *rest):
 
 @pytest.fixture(autouse=True)
 def settings():
-    """What the script sets for its process."""
+    """The settings that the script changes in its process."""
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)

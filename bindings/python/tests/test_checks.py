@@ -1,5 +1,5 @@
-"""What is checked before the library reads: dtypes, shapes and numbers, whatever calls and in whatever order; and tensors
-that are not what their memory holds."""
+"""Checks before the library reads memory: dtypes, shapes and numbers, for any caller and order of calls; and tensors
+whose numbers are not those in their memory."""
 
 import fractions
 
@@ -17,7 +17,7 @@ LAYER = ((3, 3), (1, 1), (1, 1), (1, 1), 2, 1.0, False, False)
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
-# The operators, which any caller reaches without dcnv4.functional.
+# The operators, which can be called without dcnv4.functional.
 
 
 def given():
@@ -36,7 +36,7 @@ def call(operator, tensors, layer=LAYER):
 @pytest.mark.parametrize("first", DTYPES)
 @pytest.mark.parametrize("second", DTYPES)
 def test_operators_take_one_dtype(operator, first, second, warm):
-    """Or float32 beside 16 bits, which test_dtypes.py tries."""
+    """Or float32 beside 16 bits, which test_dtypes.py tests."""
     if first is second or (second is torch.float32 and first in (torch.float16, torch.bfloat16)):
         return
     tensors = given()
@@ -124,7 +124,7 @@ def random_module(kind=dcnv4.DCNv4Conv2d, *arguments, **named):
 @operators_only
 @pytest.mark.parametrize("stride", [1, 2])
 def test_a_trace_moves(stride):
-    """Recorded in float32, run in another dtype or under autocast: what the module itself computes there."""
+    """Recorded in float32 and run in another dtype or under autocast, a trace computes what the module itself does."""
     module = random_module(dcnv4.DCNv4Conv2d, 8, 8, group=2, stride=stride).eval()
     image = torch.randn(1, 8, 9, 11)
     with pytest.warns(torch.jit.TracerWarning):
@@ -138,7 +138,7 @@ def test_a_trace_moves(stride):
 
 @operators_only
 def test_a_trace_of_two_dtypes_moves():
-    """offset_mask was taken to value's dtype, and is taken to what value has later."""
+    """The trace converts offset_mask to the dtype that value has when it runs, not when it was recorded."""
     value, offset_mask, arguments = random_layer()
     run = lambda v, o: functional.dcnv4(v, o, **arguments)  # noqa: E731
     traced = torch.jit.trace(run, (value, offset_mask.double()), check_trace=False)
@@ -168,7 +168,7 @@ LARGE = [2**31, 2**32 + 1, 2**63 - 1, 2**63, 2**64, 2**64 + 1, 2**64 + 3, 2**65 
 @pytest.mark.parametrize("name", ["kernel_size", "stride", "padding", "dilation", "group"])
 @pytest.mark.parametrize("operator", [functional.dcnv4, reference.dcnv4], ids=["library", "reference"])
 def test_large_numbers_do_not_wrap(operator, name, number):
-    """An output of one pixel, which is what is left of the image at such a stride."""
+    """The output has one pixel, since the stride is larger than the image."""
     if operator is reference.dcnv4 and number < 2**63:
         return
     value, offset_mask = torch.randn(1, 7, 9, 8), torch.randn(1, 1, 1, 56)
@@ -229,7 +229,7 @@ def test_equal_numbers_of_other_types_are_one(name, numbers):
 
 
 def test_bytes_are_no_number_because_a_number_had_them():
-    """numpy's 3 and these are the same to marshal, which the keys of plans are made with."""
+    """marshal, which makes the keys of plans, gives the same bytes for numpy's 3 and for these objects."""
     for number in (numpy.int64(3), numpy.int8(3)):
         plain_call(kernel_size=number)
         for other in (number.tobytes(), bytearray(number.tobytes()), memoryview(number.tobytes())):
@@ -237,16 +237,16 @@ def test_bytes_are_no_number_because_a_number_had_them():
                 plain_call(kernel_size=other)
 
 
-# Tensors that are not what their memory holds.
+# Tensors whose numbers are not those in their memory.
 
 
 def negated(tensor):
-    """The same numbers, kept with the other sign."""
+    """The same numbers, negated in memory."""
     return torch._neg_view(-tensor)
 
 
 def imaginary(tensor):
-    """The same numbers, as the imaginary part of a conjugate: of the other sign, and every second in memory."""
+    """The same numbers, as the imaginary part of a conjugate: negated in memory, with a stride of two."""
     found = torch.complex(torch.zeros_like(tensor), -tensor).conj().imag
     assert found.is_neg() and torch.equal(found, tensor)
     return found
@@ -316,7 +316,7 @@ def quantized(tensor):
 
 
 def emptied(tensor):
-    """As sharded training leaves parameters that it has put elsewhere."""
+    """Without storage, as sharded training leaves parameters that it has moved."""
     tensor = tensor.clone()
     tensor.storage().resize_(0)
     return tensor
@@ -365,7 +365,7 @@ def test_tensors_that_left_their_transform():
     torch.func.grad(lambda v: (left.append(v), v.sum())[1])(value)
     assert torch.equal(functional.dcnv4(left[0], offset_mask, **arguments), expected)
     torch.vmap(lambda v: (left.append(v), v)[1])(value[None])
-    with pytest.raises(RuntimeError, match="maybe_level"):  # PyTorch's own, as of any operator
+    with pytest.raises(RuntimeError, match="maybe_level"):  # PyTorch's own error, as for any operator
         functional.dcnv4(left[1], offset_mask, **arguments)
 
 

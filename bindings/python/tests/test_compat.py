@@ -17,7 +17,7 @@ from torch import nn
 
 import dcnv4
 
-# The original's module as far as pickles see it: names, attributes, parameters.
+# The parts of the original's module that pickles contain: names, attributes, parameters.
 ORIGINAL = """
     import math, torch
     from torch import nn
@@ -58,7 +58,7 @@ CASES = (
 
 
 def forget():
-    """As if nothing of that name had been imported."""
+    """Removes all modules of that name, as if they had not been imported."""
     for name in list(sys.modules):
         if name.split(".")[0] == "DCNv4" or name == "dcnv4.compat":
             del sys.modules[name]
@@ -79,7 +79,7 @@ def import_compat():
 
 @pytest.fixture
 def original(tmp_path):
-    """A folder with a package DCNv4 that is laid out as the original's."""
+    """A folder with a package DCNv4 that has the original's layout."""
     files = {
         "__init__.py": "from .modules import DCNv4",
         "modules/__init__.py": "from .dcnv4 import DCNv4",
@@ -152,7 +152,7 @@ def test_state_dicts_of_the_original(saved):
 
 
 def check_whole(models, folder):
-    """They are modules of ours in all that they have, and compute what those do that load the state dicts."""
+    """The models are our modules with all attributes, and compute the same as ours with the state dicts loaded."""
     states = torch.load(folder / "states.pt")
     assert len(models) == len(states) == len(CASES)
     for case, state, (_, model) in zip(CASES, states, models):
@@ -179,7 +179,7 @@ def test_whole_models_of_the_original(saved):
 
 
 def test_whole_models_with_weights_only(saved):
-    """The original's, and what ours is saved as after that, which names nothing of the original's."""
+    """The original's pickles, and ours saved from those, which do not name the original's modules."""
     with safe_globals(nn.Sequential, nn.Identity):
         models = torch.load(saved / "whole.pt", weights_only=True)
         check_whole(models, saved)
@@ -222,7 +222,7 @@ def test_takes_over_from_an_installed_original(original, monkeypatch):
 
 
 def test_says_nothing_where_there_is_none(tmp_path, monkeypatch):
-    """A folder of that name, such as a clone of the original's repository, is not its package."""
+    """A folder of that name, such as a clone of the original's repository, is not the package."""
     (tmp_path / "DCNv4").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
     with warnings.catch_warnings():
@@ -239,7 +239,7 @@ def test_refuses_an_original_in_use(original, monkeypatch):
 
 
 def test_after_an_alias():
-    """What people did before there was compat; where it has led to a second copy of a class, it is refused."""
+    """The workaround from before compat existed; if it has led to a second copy of a class, compat refuses it."""
     sys.modules["DCNv4"] = dcnv4
     import_compat()
     assert importlib.import_module("DCNv4.modules.dcnv4").DCNv4 is dcnv4.DCNv4

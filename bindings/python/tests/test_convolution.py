@@ -1,4 +1,4 @@
-"""DCNv4Conv2d where a torch.nn.Conv2d was: its arguments, layouts and complaints; and names that are not there."""
+"""DCNv4Conv2d in place of a torch.nn.Conv2d: its arguments, layouts and errors; and unknown names."""
 
 import warnings
 
@@ -19,7 +19,7 @@ def filled(layer):
 @pytest.mark.parametrize("kernel_size, dilation", [(3, 1), (2, 1), ((4, 3), 1), (2, 3), ((3, 2), (2, 1)), (1, 1)])
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_paddings_by_name(kernel_size, dilation, padding):
-    """The average over the points that a convolution of equal weights looks at, border included."""
+    """The average over the points that a convolution of equal weights samples, including the border."""
     layer = dcnv4.DCNv4Conv2d(4, 4, kernel_size, padding=padding, dilation=dilation, bias=False)
     convolution = nn.Conv2d(4, 4, kernel_size, padding=padding, dilation=dilation, groups=4, bias=False)
     with torch.no_grad():
@@ -28,19 +28,20 @@ def test_paddings_by_name(kernel_size, dilation, padding):
             projection.weight.copy_(torch.eye(4))
     x = torch.randn(2, 4, 9, 11)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch's, of even kernels with "same"
+        warnings.simplefilter("ignore")  # PyTorch's, about even kernels with "same"
         close(layer(x), convolution(x), 1e-6)
     assert layer.output_size(9, 11) == layer(x).shape[2:]
 
 
 @pytest.mark.parametrize("arguments", [{}, dict(dw_kernel_size=2), dict(dw_kernel_size=3, center_feature_scale=True)])
 def test_same_is_zeros_behind(arguments):
-    """An even kernel's "same" is that of an image with a row and a column of zeros more; offsets are seen from it."""
+    """padding="same" with an even kernel equals an image with an additional row and column of zeros, also for the
+    offsets."""
     layer = filled(dcnv4.DCNv4Conv2d(4, 4, 2, padding="same", **arguments))
     x = torch.randn(2, 4, 6, 7)
     wide = filled(dcnv4.DCNv4Conv2d(4, 4, 2, padding=0, **arguments))
     wide.load_state_dict(layer.state_dict())
-    with torch.no_grad():  # of value_proj's bias there would be some in the zeros
+    with torch.no_grad():  # otherwise value_proj's bias would be added to the zeros
         layer.value_proj.bias.zero_(), wide.value_proj.bias.zero_()
     close(layer(x), wide(nn.functional.pad(x, (0, 1, 0, 1))), 1e-6)
 

@@ -10,7 +10,8 @@ from dcnv4.dcnv3 import DCNv3
 
 
 def keys(norm="1.1", center_feature_scale=False, batch_norm=False):
-    """Of a checkpoint of InternImage's module, with 32 channels, 2 groups, 8 points and a 5×5 depthwise convolution."""
+    """The keys of a checkpoint of InternImage's module: 32 channels, 2 groups, 8 points, a 5×5 depthwise
+    convolution."""
     names = {"center_feature_scale_proj_weight": (2, 32), "center_feature_scale_proj_bias": (2,)}
     names = names if center_feature_scale else {}
     names.update({"dw_conv.0.weight": (32, 1, 5, 5), "dw_conv.0.bias": (32,)})

@@ -27,12 +27,12 @@ def layer(request):
 
 
 def operators(arguments):
-    """Ours and the formula, as functions of value and offset_mask alone."""
+    """Our operator and the formula, as functions of value and offset_mask alone."""
     return (lambda v, o: functional.dcnv4(v, o, **arguments)), (lambda v, o: formula.dcnv4(v, o, **arguments))
 
 
 def same(transform, arguments, *inputs):
-    """What transform makes of the operator and of the formula, on the same inputs."""
+    """Compares transform's results for the operator and for the formula, on the same inputs."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         found, expected = (transform(run)(*inputs) for run in operators(arguments))
@@ -44,7 +44,7 @@ def same(transform, arguments, *inputs):
 
 
 def curved(run):
-    """A scalar with second derivatives by everything."""
+    """A scalar with second derivatives by all inputs."""
     return lambda v, o: run(v, o).sin().sum()
 
 
@@ -177,7 +177,7 @@ def test_vmap_twice():
 
 
 def test_gradients_of_each_sample():
-    """By the parameters of a module, as differential privacy needs them."""
+    """Per-sample gradients by a module's parameters, as for differential privacy."""
     module = dcnv4.DCNv4(8, group=2).double()
     for parameter in module.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
@@ -221,7 +221,7 @@ def test_gradgradcheck_of_the_operators():
 
 
 def test_graph_of_gradients_alone():
-    """create_graph without a second derivative gives the same bits, and a third derivative is there too."""
+    """create_graph without a second derivative gives the same bits; third derivatives exist, too."""
     value, offset_mask, arguments = leaves(random_layer(**SMALL))
     output = functional.dcnv4(value, offset_mask, **arguments).sin().sum()
     plain = torch.autograd.grad(output, (value, offset_mask), retain_graph=True)
@@ -245,7 +245,7 @@ def test_batched_gradients(layer):
 @pytest.mark.parametrize("strategy", ["reverse-mode", "forward-mode"])
 @pytest.mark.parametrize("row", [54, 56])
 def test_vectorized_jacobian(strategy, row):
-    """Rows with and without padding: what takes a whole tensor makes an alias, which is not batched."""
+    """Rows with and without padding: a slice of the whole tensor is an alias, which vmap does not batch."""
     value, offset_mask, arguments = random_layer(**{**SMALL, "batch": 1, "row": row})
     jacobian = torch.autograd.functional.jacobian
     same(

@@ -1,4 +1,4 @@
-"""What happens for GPUs, as far as it can be seen without one."""
+"""The code for GPUs, as far as it can be tested without one."""
 
 import ctypes
 
@@ -80,7 +80,7 @@ class Guard:
 
 
 def test_gpus_get_the_current_stream_and_a_workspace(monkeypatch):
-    """The path of CUDA tensors, on the plan of a cpu that asks for a workspace."""
+    """The code path of CUDA tensors, with a cpu's plan that needs a workspace."""
     value, offset_mask, arguments = random_layer()
     expected = functional.dcnv4(value, offset_mask, **arguments)
     run = next(reversed(_runtime._plans.values()))

@@ -18,7 +18,7 @@ WORLD = 2
 
 
 def run(rank, work, folder):
-    """One process of WORLD; no port is needed."""
+    """One of WORLD processes; no port is needed."""
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=WORLD)
@@ -135,7 +135,7 @@ def refusals(rank):
         net = nn.Sequential(dcnv4.DCNv4(8), dcnv4.DCNv4(8, **arguments))
         with pytest.raises(ValueError, match=message):
             dcnv4.distributed.parallelize(net, mesh)
-        net(torch.randn(1, 16, 8))  # no part of it is split
+        net(torch.randn(1, 16, 8))  # nothing of it is split
     layer = dcnv4.distributed.parallelize(dcnv4.DCNv4(8), mesh)
     with pytest.raises(ValueError, match="is split already"):
         dcnv4.distributed.parallelize(layer, mesh)

@@ -16,7 +16,7 @@ ROUNDING = {torch.float32: 2**-20, torch.float16: 2**-9, torch.bfloat16: 2**-6, 
 @pytest.mark.parametrize("dtype", ROUNDING)
 @pytest.mark.parametrize("softmax", [False, True], ids=["plain", "softmax"])
 def test_dtype(dtype, softmax):
-    """Against float64 on the rounded inputs: one rounding at the end is all there is."""
+    """Compared with float64 on the rounded inputs, there is only one rounding, at the end."""
     value, offset_mask, arguments = random_layer(dtype=dtype, softmax=softmax)
     results = []
     for operator, kind in ((functional.dcnv4, dtype), (reference.dcnv4, torch.float64)):
@@ -31,7 +31,8 @@ def test_dtype(dtype, softmax):
 @pytest.mark.parametrize("dtype", ROUNDING)
 @pytest.mark.parametrize("positions", ROUNDING)
 def test_mixed_dtypes(dtype, positions):
-    """offset_mask is taken to value's dtype, or used as float32 beside 16 bits; each gradient comes back in its tensor's."""
+    """offset_mask is converted to value's dtype, or used as float32 beside 16 bits; gradients have their tensors'
+    dtypes."""
     value, offset_mask, arguments = random_layer(dtype=dtype)
     if positions == torch.float32 and dtype in (torch.float16, torch.bfloat16):
         return
@@ -49,9 +50,10 @@ def test_mixed_dtypes(dtype, positions):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("softmax", [False, True], ids=["plain", "softmax"])
 def test_float32_offsets(dtype, softmax):
-    """Beside 16 bits a float32 offset_mask is not rounded, nor is its gradient; eager, dispatched and compiled alike."""
+    """Beside 16 bits neither a float32 offset_mask nor its gradient is rounded, in eager mode, dispatched or
+    compiled."""
     value, offset_mask, arguments = random_layer(dtype=dtype, softmax=softmax)
-    offset_mask = offset_mask.float() * 1.0009765625 + 0.001  # what 16 bits do not hold
+    offset_mask = offset_mask.float() * 1.0009765625 + 0.001  # not representable in 16 bits
     tensors = value.requires_grad_(), offset_mask.requires_grad_()
     wide = [tensor.detach().double().requires_grad_() for tensor in tensors]
     expected = reference.dcnv4(*wide, **arguments)
@@ -69,7 +71,7 @@ def test_float32_offsets(dtype, softmax):
 
 
 def test_float32_offsets_far_away():
-    """The gradient by a weight is what the point finds, here its x: with bfloat16 offsets it would be 0.2 off."""
+    """The gradient by a weight is the value at the point, here its x: with bfloat16 offsets it would be off by 0.2."""
     value = torch.arange(128.0).bfloat16().reshape(1, 1, 128, 1)
     offset_mask = torch.zeros(1, 1, 128, 8)
     offset_mask[..., 0], offset_mask[..., 2] = 43.3, 1
@@ -88,7 +90,7 @@ def test_reference_keeps_the_dtype():
     "arguments", [{}, dict(without_pointwise=True), dict(center_feature_scale=True, dw_kernel_size=3)]
 )
 def test_autocast(arguments):
-    """The operator runs in the dtype that it is given: autocast's behind a linear layer, the input's without one."""
+    """The operator runs in its inputs' dtype: autocast's after a linear layer, the module's input's without one."""
     layer = dcnv4.DCNv4(8, group=2, **arguments)
     torch.nn.init.normal_(layer.offset_mask.weight, std=0.3)
     x = torch.randn(2, 36, 8, requires_grad=True)
@@ -116,7 +118,7 @@ def test_half_module():
 
 
 def offsets_in_float32(network, dtype):
-    """The README's recipe, run as it stands there."""
+    """Runs the README's code as it is printed there."""
     text = (ROOT / "bindings" / "python" / "README.md").read_text()
     code = textwrap.dedent(text.split("**A 16-bit module with float32 offsets:**")[1].split("```python\n")[1].split("```")[0])
     exec(code if dtype == torch.bfloat16 else code.replace("bfloat16", "half"), {"network": network, "dcnv4": dcnv4})
@@ -133,7 +135,7 @@ def offsets_in_float32(network, dtype):
     ids=["plain", "all"],
 )
 def test_a_module_with_float32_offsets(make, dtype):
-    """Offsets of 40 and more pixels, which 16 bits round by up to 0.125 of one."""
+    """Offsets of 40 and more pixels, which 16 bits round by up to 0.125 pixels."""
     if dtype == torch.float16 and not hasattr(torch, "compile"):
         pytest.skip(f"PyTorch {torch.__version__} has no linear layers in float16 on the CPU")
     layer = make()
@@ -174,7 +176,7 @@ def test_float32_offsets_traced_compiled_and_under_autocast():
     network[0].offset_mask.register_forward_hook(lambda layer, given, output: seen.append((given[0].dtype, output.dtype)))
     with torch.autocast("cpu", torch.bfloat16):
         network(x)
-    assert seen == [(torch.bfloat16, torch.bfloat16)]  # not to float32 and back
+    assert seen == [(torch.bfloat16, torch.bfloat16)]  # not converted to float32 and back
 
 
 def test_layers_whose_weight_is_no_tensor():

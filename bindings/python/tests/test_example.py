@@ -1,4 +1,4 @@
-"""examples/denoise, with fewer steps than a person would take: the loss falls, the picture is there."""
+"""examples/denoise, with fewer steps than by default: the loss falls, the picture is written."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The modules exported for images of any size, by torch.export and to ONNX, and compiled by the dozen."""
+"""The modules exported for images of any size, by torch.export and to ONNX; and many compiled layers."""
 
 import io
 import warnings
@@ -45,7 +45,7 @@ def dimensions():
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_export_takes_every_size(name):
-    """Odd and even, whatever the example's were."""
+    """Odd and even sizes, whatever the example's size was."""
     if not hasattr(torch.export.Dim, "AUTO"):
         pytest.skip(f"PyTorch {torch.__version__}'s export, which has no Dim.AUTO, cannot prove as much of the sizes")
     layer = filled(dcnv4.DCNv4Conv2d(8, 8, group=2, **LAYERS[name]))
@@ -70,7 +70,7 @@ def test_export_finds_out_what_is_dynamic(size):
 
 @pytest.mark.parametrize("strict", [False, True])
 def test_export_without_shape(strict):
-    """The side of a square image is a symbol as its length is."""
+    """The side of a square image is symbolic, as its length is."""
     auto = getattr(torch.export.Dim, "AUTO", None)
     if _grid._sym_sqrt is None:
         pytest.skip(f"PyTorch {torch.__version__} cannot trace a square root")
@@ -102,7 +102,7 @@ def test_compiled_without_shape():
 
 
 def test_many_layers_compile_each_for_itself():
-    """More than the eight times for which PyTorch recompiles one function."""
+    """More layers than the eight recompilations that PyTorch allows for one function."""
     import inspect
 
     if "recompile_limit" not in inspect.signature(torch.compile).parameters:
@@ -134,7 +134,7 @@ def onnx_file(layer, x, dynamo):
 
 @pytest.mark.parametrize("name, dynamo", [*((name, False) for name in LAYERS), ("stride_scale", True)])
 def test_onnx(name, dynamo):
-    """Both of PyTorch's exporters, and ONNX Runtime at other sizes than the example's."""
+    """Both of PyTorch's exporters; ONNX Runtime runs at other sizes than the example's."""
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime, which runs the files, is not installed")
     pytest.importorskip("onnx", reason="onnx, which PyTorch's exporters need, is not installed")
     if dynamo:

@@ -46,12 +46,13 @@ def test_outputs_and_gradients(arguments, dtype, format):
     assert y.is_contiguous(memory_format=format) and x.grad.is_contiguous(memory_format=format)
     bound = 1e-5 if dtype == torch.float32 else 0.1
     close(y.detach(), layer.float()(image).detach(), bound)
-    if dtype == torch.float32:  # in 16 bits a point may be in the cell next to it, where the slope is another
+    if dtype == torch.float32:  # in 16 bits a point may be in a neighbouring cell, with other derivatives
         close(x.grad, expected.grad, bound)
 
 
 def images(channels):
-    """Of all formats and of none: with axes of length 1, slices, transposed, of one image or number all over."""
+    """In both formats and in neither: with axes of length 1, slices, transposed, and expanded from one image or
+    number."""
     for height, width in ((6, 5), (1, 1), (6, 1), (1, 5)):
         for batch in (1, 2):
             for format in (CONTIGUOUS, CHANNELS_LAST):
@@ -79,7 +80,7 @@ def test_as_convolutions_decide(channels, out_channels):
 
 
 class Copies(TorchDispatchMode):
-    """Counts them."""
+    """Counts copies."""
 
     count = 0
 
@@ -91,7 +92,8 @@ class Copies(TorchDispatchMode):
 
 @pytest.mark.parametrize("format, copies", [(CONTIGUOUS, 4), (CHANNELS_LAST, 0)], ids=str)
 def test_two_in_a_row(format, copies):
-    """A channels-last image is never copied; a contiguous one before each layer, for all its projections, and after."""
+    """A channels-last image is never copied; a contiguous one twice per layer: before all its projections, and
+    after."""
     chain = nn.Sequential(filled(dcnv4.DCNv4Conv2d(8, 12)), nn.ReLU(), filled(dcnv4.DCNv4Conv2d(12, 8)))
     x = torch.randn(2, 8, 6, 7).to(memory_format=format)
     with torch.no_grad(), Copies() as seen:

@@ -12,7 +12,7 @@ NAMED = dict(kernel_size=(3, 5), stride=(2, 1), padding=(1, 2), group=2, offset_
 
 
 class Derived(dcnv4.DCNv4Function):
-    """Runs forward and backward, as autograd.Function does it."""
+    """Runs forward and backward in the way of autograd.Function."""
 
 
 def compiled(*arguments):

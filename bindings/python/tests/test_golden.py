@@ -21,7 +21,7 @@ def test_golden(golden, operator):
 
 
 def test_golden_function(golden):
-    """DCNv4Function has no softmax; the other arguments come one by one."""
+    """DCNv4Function has no softmax; it takes the other arguments one by one."""
     a = golden.arguments
     if a["softmax"]:
         pytest.skip("the original function has no softmax")

@@ -1,6 +1,6 @@
-"""CUDA's and HIP's tensors, on libraries that stand in for the drivers, where a build has put them in the way.
+"""CUDA and HIP tensors, on libraries that stand in for the drivers, if a build has put them in the loader's path.
 
-PyTorch has no such tensors without a GPU, so that these have its methods alone; all else is what a GPU would get.
+PyTorch has no such tensors without a GPU, so these objects only have a tensor's methods; all else is as on a GPU.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""Slices without a copy, empty tensors, and what is refused, by name."""
+"""Slices without a copy, empty tensors, and errors that name the argument."""
 
 import pytest
 import torch
@@ -87,7 +87,7 @@ def test_empty(operator, shape):
 
 
 def test_empty_image_with_output():
-    """Padding alone makes pixels: all of them are 0, and so are the gradients."""
+    """All output pixels come from the padding: they are 0, and so are the gradients."""
     value = torch.randn(2, 0, 9, 8, requires_grad=True)
     offset_mask = torch.randn(2, 2, 9, 56, requires_grad=True)
     output = functional.dcnv4(value, offset_mask, padding=(2, 1), group=2)

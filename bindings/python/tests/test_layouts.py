@@ -1,4 +1,4 @@
-"""pack_offset_mask and unpack_offset_mask, number by number; test_porting.py asks onnxruntime."""
+"""pack_offset_mask and unpack_offset_mask, number by number; test_porting.py compares with onnxruntime."""
 
 import pytest
 import torch
@@ -11,14 +11,14 @@ K = KH * KW
 
 
 def numbered(*shape):
-    """Each element is another number."""
+    """A different number in each element."""
     return torch.arange(torch.Size(shape).numel(), dtype=torch.float64).reshape(shape)
 
 
 def test_torchvision_by_the_number():
     offset, mask = numbered(N, 2 * G * K, HO, WO), -1 - numbered(N, G * K, HO, WO)
     packed = pack_offset_mask(offset, mask, G, (KH, KW))
-    assert packed.shape == (N, HO, WO, 96)  # 90, to a multiple of 8
+    assert packed.shape == (N, HO, WO, 96)  # 90, rounded up to a multiple of 8
     for g in range(G):
         for j in range(KH):
             for i in range(KW):
@@ -65,7 +65,7 @@ def test_gradients_and_dtypes(layout):
 
 @pytest.mark.parametrize("kernel_size", [(3, 3), (3, 5), (4, 2)])
 def test_what_torchvision_cannot_say(kernel_size):
-    """A removed centre and a stretched grid, as numbers of a layer that has neither: the same output."""
+    """A removed centre and a scaled grid, as numbers of a layer that has neither: the same output."""
     value, offset_mask, given = random_layer(
         kernel_size=kernel_size, padding=(3, 4), dilation=(2, 3), stride=(2, 1), remove_center=True, offset_scale=1.5,
         dtype=torch.float64,

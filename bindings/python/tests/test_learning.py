@@ -1,4 +1,4 @@
-"""Networks of DCNv4Conv2d learn from their first step on, with shortcuts and without."""
+"""Networks of DCNv4Conv2d learn from their first step on, with residual connections and without."""
 
 import pytest
 import torch

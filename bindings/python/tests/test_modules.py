@@ -1,4 +1,4 @@
-"""DCNv4 as the original authors' module, and where theirs was wrong; DCNv4Conv2d; DCNv4Function."""
+"""DCNv4 as the original authors' module, and where that was wrong; DCNv4Conv2d; DCNv4Function."""
 
 import pytest
 import torch
@@ -56,7 +56,7 @@ def test_initial_values():
 
 
 def test_seed_gives_the_originals_values():
-    """The layers are made and filled in the original's order."""
+    """The layers are made and initialised in the original's order."""
     torch.manual_seed(5)
     layer = dcnv4.DCNv4(16, group=1, dw_kernel_size=3)
     torch.manual_seed(5)
@@ -81,7 +81,7 @@ def by_hand(layer, x):
     if layer.dw_kernel_size:
         conv = layer.offset_mask_dw
         k = layer.dw_kernel_size
-        # At full resolution, with as many zeros around it as it takes to reach every middle.
+        # At full resolution, with enough zeros around it for every middle.
         wide = torch.nn.functional.pad(image, (8 + (k - 1) // 2, 8 + k // 2) * 2)
         image = torch.nn.functional.conv2d(wide, conv.weight, conv.bias, groups=layer.channels)
     else:
@@ -159,7 +159,7 @@ def test_wrong_inputs_are_named(message, run):
     "arguments", [{}, dict(stride=2), dict(kernel_size=5, dilation=2, stride=2), dict(kernel_size=(1, 3))]
 )
 def test_conv2d_has_a_convolutions_shape(arguments):
-    """As a detection framework finds out the strides of its model: on the CPU, from an image of zeros."""
+    """As a detection framework determines its model's strides: on the CPU, from an image of zeros."""
     layer = dcnv4.DCNv4Conv2d(8, 12, **arguments)
     same = layer.layer
     convolution = torch.nn.Conv2d(8, 12, same.kernel_size, same.stride, same.padding, same.dilation)

@@ -1,4 +1,4 @@
-"""dcnv4::forward and dcnv4::backward: opcheck, torch.compile, export, and who sees the calls."""
+"""dcnv4::forward and dcnv4::backward: opcheck, torch.compile, export, and modes that see the calls."""
 
 import pytest
 import torch
@@ -48,7 +48,7 @@ def test_compile_is_eager(arguments):
 
 
 def test_compile_with_code():
-    """The default backend, which writes code around the operator."""
+    """The default backend, which generates code around the operator."""
     layer, x = module(), torch.randn(2, 36, 8)
     compiled = torch.compile(layer, fullgraph=True)
     for found, expected in zip(gradients(compiled, layer, x), gradients(layer, layer, x)):
@@ -97,7 +97,7 @@ def test_export():
 
 
 def test_export_of_the_reference():
-    """Nothing of ours is left: any runtime that has grid_sample runs it."""
+    """The program has no operator of ours: any runtime with grid_sample can run it."""
     layer, x = module(), torch.randn(2, 36, 8)
     layer.operator = dcnv4.reference.dcnv4
     program = torch.export.export(layer, (x,), strict=False)

@@ -1,4 +1,4 @@
-"""`pip install ./bindings/python`: what is in the wheel, and that it works by itself."""
+"""`pip install ./bindings/python`: the wheel's contents, and that it works by itself."""
 
 import os
 import pathlib
@@ -21,7 +21,7 @@ def pip(*arguments, **environment):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Built as pip builds it, but its backend is fetched in a step of its own, so that a lack of network is known."""
+    """Built as pip builds it, but the build backend is fetched in a separate step, to detect a missing network."""
     if not shutil.which("cmake"):
         pytest.skip("building the wheel needs cmake")
     folder = tmp_path_factory.mktemp("wheel")

@@ -1,4 +1,4 @@
-"""docs/porting.md: the code that it prints, against onnxruntime's DeformConv, which knows nothing of this project."""
+"""docs/porting.md: its code, compared with onnxruntime's DeformConv, an independent implementation."""
 
 import numpy
 import pytest
@@ -12,7 +12,7 @@ PAGE = (ROOT / "docs" / "porting.md").read_text()
 
 @pytest.fixture(scope="module")
 def page():
-    """What the page's blocks of Python define."""
+    """The names that the page's Python blocks define."""
     blocks = [block.split("\n```", 1)[0] for block in PAGE.split("```python\n")[1:]]
     names = {}
     for block in blocks:
@@ -112,7 +112,7 @@ def test_to_onnx(page, deform_conv, layer, scale, remove_center):
 
 
 def test_from_dcnv3(page, deform_conv, layer):
-    """Its points run down the columns: a kernel's transposed is walked along the rows by DeformConv."""
+    """DCNv3's points run down the columns, which are the rows of the transposed kernel in DeformConv."""
     (input, _, mask), group, kernel, (stride, padding, dilation) = layer
     out, points = mask.shape[2:], kernel[0] * kernel[1]
     offset = torch.randn(mask.shape[0], *out, 2 * group * points, dtype=torch.float64)
@@ -122,7 +122,7 @@ def test_from_dcnv3(page, deform_conv, layer):
     turned = (x.permute(0, 3, 2, 1) for x in (value, mask))
     pairs = offset.unflatten(-1, (-1, 2))
     dx, dy = pairs[..., 0], pairs[..., 1]
-    over = torch.stack((dx, dy), -1).flatten(-2).permute(0, 3, 2, 1)  # on an image on its side, x is y
+    over = torch.stack((dx, dy), -1).flatten(-2).permute(0, 3, 2, 1)  # in a transposed image, x is y
     image, weights = turned
     weight = ones(image.shape[1], kernel[::-1])
     expected = deform_conv(image, over, weights, weight, stride[::-1], padding[::-1], dilation[::-1])
@@ -130,7 +130,7 @@ def test_from_dcnv3(page, deform_conv, layer):
 
 
 def test_borders_and_what_is_not_a_number(deform_conv):
-    """The page's table, where onnxruntime is said to agree."""
+    """The rows of the page's table that say that onnxruntime agrees."""
     rows = torch.tensor(
         [-1, -0.999, -0.5, 0, 2.25, 3, 3.5, 3.999, 4, float("nan"), float("inf"), -float("inf"), 1e30, 3e9]
     )

@@ -1,6 +1,7 @@
-"""Positions are computed in float32 whatever the storage, in the library and in the reference. PyTorch's own grid_sample
-computes them in 16 bits on a CPU, a pixel off at a width of 256 in bfloat16, and reads wrong pixels in images of more
-than 32,767 elements (torch 2.13 and 2.14), so that the reference must convert before it, not after."""
+"""Positions are computed in float32 for all storage dtypes, in the library and in the reference. PyTorch's own
+grid_sample computes them in 16 bits on a CPU, with an error of a pixel at a width of 256 in bfloat16, and reads wrong
+pixels in images of more than 32,767 elements (torch 2.13 and 2.14): so the reference must convert its inputs, not its
+result."""
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ DTYPES = [torch.float16, torch.bfloat16]
 
 
 def look(operator, value, dx):
-    """Each pixel looks dx to its right."""
+    """Each pixel samples the position dx to its right."""
     offset_mask = value.new_tensor([dx, 0, 1]).expand(*value.shape[:3], 3).contiguous()
     return operator(value, offset_mask, 1, 1, 0, 1, 1)
 
@@ -22,8 +23,9 @@ def look(operator, value, dx):
 @pytest.mark.parametrize("operator", OPERATORS)
 @pytest.mark.parametrize("width", [64, 256, 512])
 def test_stripes(operator, dtype, width):
-    """One pixel wide, so that the error of a value is that of its position in pixels. The offsets, whole 64ths, and the
-    values are exact in both dtypes; grid_sample in float32 is a few 2⁻²³ of the width off before the one rounding."""
+    """The stripes are one pixel wide, so that a value's error is its position's error in pixels. The offsets, multiples
+    of 1/64, and the values are exact in both dtypes; grid_sample in float32 has an error of a few 2⁻²³ of the width
+    before the one rounding."""
     value = (torch.arange(width) % 2).to(dtype).reshape(1, 1, width, 1).expand(1, 2, width, 1).contiguous()
     for step in range(64):
         dx = step / 64

@@ -1,4 +1,4 @@
-"""Plans that are kept, threads, and processes that fork: as data loaders and training scripts do."""
+"""Cached plans, threads, and processes that fork, as data loaders and training scripts do."""
 
 import os
 import threading
@@ -13,7 +13,7 @@ from dcnv4 import _library, _runtime, functional
 
 
 def plans_made(monkeypatch):
-    """A list that gets the problem of each plan that is made from here on."""
+    """A list to which the problem of each plan made from now on is appended."""
     made, make = [], _library.Plan.__init__
 
     def count(self, context, problem, backward):
@@ -87,7 +87,7 @@ def test_no_more_threads_than_the_library_takes(monkeypatch):
 
 
 def test_threads_at_once():
-    """Many threads, each with problems of its own and one that all share: the bits of one thread, every time."""
+    """Many threads, each with problems of its own and one that all share, always give the bits of one thread."""
     layers = [random_layer(height=height, width=31) for height in (5, 17, 29, 17)]
     expected = [functional.dcnv4(value, offset_mask, **arguments) for value, offset_mask, arguments in layers]
     wrong = []
@@ -132,7 +132,7 @@ def test_data_loader(method):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_fork_while_a_thread_has_the_lock():
-    """The child's lock is a new one: it does not wait for a thread that it has not got."""
+    """The child has a new lock: it does not wait for a thread that only its parent has."""
     value, offset_mask, arguments = random_layer()
     expected = functional.dcnv4(value, offset_mask, **arguments)
     with _runtime._lock:
@@ -140,7 +140,7 @@ def test_fork_while_a_thread_has_the_lock():
         if child == 0:
             try:
                 torch.set_num_threads(1)
-                found = functional.dcnv4(value[:1], offset_mask[:1], **arguments)  # a plan that is not there yet
+                found = functional.dcnv4(value[:1], offset_mask[:1], **arguments)  # needs a new plan
                 os._exit(0 if torch.equal(found, expected[:1]) else 1)
             finally:
                 os._exit(2)

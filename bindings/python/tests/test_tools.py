@@ -1,4 +1,4 @@
-"""Who looks at calls sees them in eager mode too: profilers, counters of arithmetic, torch.fx, and type checkers."""
+"""Tools that observe calls work in eager mode, too: profilers, FLOP counters, torch.fx, and type checkers."""
 
 import inspect
 import pathlib
@@ -75,7 +75,7 @@ LAYERS = [
 @pytest.mark.parametrize("arguments", LAYERS, ids=str)
 @pytest.mark.parametrize("forward_inside", [True, False])
 def test_arithmetic_is_counted(arguments, forward_inside):
-    """Four pixels a point, each with a multiply-add a channel: two operations. Backward does so twice."""
+    """Four pixels per point, with a multiply-add, two operations, per channel. Backward takes twice as many."""
     from torch.utils.flop_counter import FlopCounterMode
 
     value, offset_mask, arguments = random_layer(**arguments)
@@ -155,7 +155,7 @@ def test_the_package_is_typed():
     ],
 )
 def test_fx_takes_the_modules(make, shapes):
-    """Traced once, the operator as one node, the module's parameters; run at other sizes."""
+    """Traced once, with the operator as one node and the module's parameters; run at other sizes."""
     module = make()
     for parameter in module.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
