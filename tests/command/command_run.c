@@ -63,7 +63,7 @@ static void read_text(int descriptor, char *text, size_t room) {
     text[count > 0 ? count : 0] = '\0';
 }
 
-/* A file for a stream of the child that has no name, so that it is not among what the child leaves behind. */
+/* An unlinked file for a stream of the child, so that it does not count as a file that the child leaves. */
 static int unnamed_file(void) {
     char name[] = "/tmp/dcnv4-stream-XXXXXX";
     const int descriptor = mkstemp(name);

@@ -227,7 +227,7 @@ static void a_long_row(void **state) {
     }
 }
 
-/* An image of more than 2^31 pixels, of which the kernel's few output pixels look at some. */
+/* An image of more than 2^31 pixels, of which the few output pixels read some. */
 static void a_wide_image(void **state) {
     (void)state;
     static const int32_t dtypes[] = {DCNV4_FLOAT16, DCNV4_FLOAT32, DCNV4_FLOAT64};
