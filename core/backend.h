@@ -68,7 +68,7 @@ typedef struct dcnv4i_backend {
     dcnv4_status (*run)(const void *program, dcnv4_pass pass, const dcnv4i_buffers *buffers, void *stream);
 
     /* (optional, for backends that are not on_host) Runs a roofline kernel of the pass. */
-    dcnv4_status (*roofline_run)(const void *program, dcnv4_pass pass, dcnv4_roofline floor,
+    dcnv4_status (*roofline_run)(const void *program, dcnv4_pass pass, dcnv4_roofline roofline,
                                  const dcnv4i_buffers *buffers, void *stream);
 
     /* Memory, for backends that are not on_host. buffer_create sets *handle for length ≥ 1 bytes. */

@@ -81,11 +81,11 @@ dcnv4_status dcnv4_backward(const dcnv4_plan *plan, const dcnv4_buffers *buffers
     return status == DCNV4_SUCCESS ? dcnv4i_plan_run(plan, DCNV4_PASS_BACKWARD, &checked, stream) : status;
 }
 
-dcnv4_status dcnv4_roofline_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_roofline floor,
+dcnv4_status dcnv4_roofline_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_roofline roofline,
                                 const dcnv4_buffers *buffers, void *stream) {
     REQUIRE(plan);
     REQUIRE(buffers);
     dcnv4i_buffers checked;
     const dcnv4_status status = take_buffers(__func__, plan, buffers, &checked);
-    return status == DCNV4_SUCCESS ? dcnv4i_plan_run_roofline(plan, pass, floor, &checked, stream) : status;
+    return status == DCNV4_SUCCESS ? dcnv4i_plan_run_roofline(plan, pass, roofline, &checked, stream) : status;
 }

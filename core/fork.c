@@ -28,11 +28,11 @@ dcnv4_status dcnv4i_fork_watch(void) {
 }
 
 dcnv4_status dcnv4i_fork_refuse(const char *what) {
-    return dcnv4i_fail(
-        DCNV4_FORKED,
-        "%.64s was made ready before the fork() that made this process, and no driver survives one; use it "
-        "after the fork alone, or start a new process (in Python: multiprocessing's \"spawn\")",
-        what);
+    return dcnv4i_fail(DCNV4_FORKED,
+                       "%.64s was initialised before fork(), and drivers do not survive one; initialise it in the "
+                       "child alone, or start "
+                       "a new process (in Python: multiprocessing's \"spawn\")",
+                       what);
 }
 
 void dcnv4i_fork_lock_take(dcnv4i_fork_lock *lock) {

@@ -77,17 +77,17 @@ dcnv4_status dcnv4i_plan_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4i_buf
     return status;
 }
 
-dcnv4_status dcnv4i_plan_run_roofline(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_roofline floor,
+dcnv4_status dcnv4i_plan_run_roofline(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_roofline roofline,
                                       dcnv4i_buffers *buffers, void *stream) {
     const dcnv4i_backend *backend = plan->context->backend;
     if (!dcnv4i_plan_has_pass(plan, pass))
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_roofline_run: the plan has no pass %d", (int)pass);
-    if (floor != DCNV4_ROOFLINE_MEMORY && floor != DCNV4_ROOFLINE_LOADS)
-        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_roofline_run: there is no floor %d", (int)floor);
+    if (roofline != DCNV4_ROOFLINE_MEMORY && roofline != DCNV4_ROOFLINE_LOADS)
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "dcnv4_roofline_run: there is no roofline %d", (int)roofline);
     if (!backend->roofline_run)
-        return dcnv4i_fail(DCNV4_UNSUPPORTED, "%s has no kernels that measure a floor", backend->name);
+        return dcnv4i_fail(DCNV4_UNSUPPORTED, "%s has no roofline kernels", backend->name);
     dcnv4_status status = dcnv4i_buffers_check(plan, pass, buffers);
     if (status == DCNV4_SUCCESS)
-        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = backend->roofline_run(plan->program, pass, floor, buffers, stream));
+        DCNV4I_IN_DEFAULT_ENVIRONMENT(status = backend->roofline_run(plan->program, pass, roofline, buffers, stream));
     return status;
 }

@@ -24,7 +24,7 @@ dcnv4_status dcnv4i_plan_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4i_buf
 
 /* Likewise, but runs a roofline kernel of the pass. DCNV4_INVALID_ARGUMENT if the plan lacks the pass or floor is
  * unknown. */
-dcnv4_status dcnv4i_plan_run_roofline(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_roofline floor,
+dcnv4_status dcnv4i_plan_run_roofline(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_roofline roofline,
                                       dcnv4i_buffers *buffers, void *stream);
 
 #endif

@@ -202,9 +202,8 @@ static dcnv4_status compare_all(dcnv4_context *context, bool *right, char messag
 static dcnv4_status refuse(const dcnv4_context *context, const char *message) {
     dcnv4_device_info info = DCNV4_DEVICE_INFO_INIT;
     context->backend->device_describe(context->device, &info);
-    return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,
-                       "%s (%s) computes wrongly: %s; DCNV4_SELF_CHECK=off uses it all the same", info.name,
-                       info.description, message);
+    return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "%s (%s) gives wrong results: %s; DCNV4_SELF_CHECK=off uses it anyway",
+                       info.name, info.description, message);
 }
 
 dcnv4_status dcnv4i_self_check(dcnv4_context *context) {

@@ -44,7 +44,7 @@ int main(int count, char **arguments) {
         return DCNV4I_REFUSED;
     }
     dcnv4i_settings settings;
-    dcnv4i_wish wish;
+    dcnv4i_request wish;
     dcnv4i_exit verdict = dcnv4i_options_parse(count, arguments, &wish, &settings);
     if (verdict == DCNV4I_DONE && wish == DCNV4I_HELP)
         dcnv4i_options_help(stdout, settings.command);

@@ -44,7 +44,7 @@ static dcnv4_status check_version(void) {
         return DCNV4_SUCCESS;
     return dcnv4i_fail(
         DCNV4_DEVICE_UNAVAILABLE,
-        "%s is the driver of CUDA %d.%d, and %d.%d is the oldest that is used here; install a newer driver", names[0],
+        "%s is the driver of CUDA %d.%d, and %d.%d is the oldest that is supported; install a newer driver", names[0],
         version / 100, version % 100, OLDEST / 100, OLDEST % 100);
 }
 

@@ -25,7 +25,7 @@ static dcnv4_status describe(const dcnv4i_cuda_hip_api *api, int ordinal, dcnv4i
         return dcnv4i_cuda_hip_fail(api, "asking a device what it is", error);
     if (!*facts->target || facts->work_group < 1 || facts->local_memory < 1 || facts->units < 1)
         return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,
-                           "%s:%d answers that it is \"%s\" with %d work-items, %d bytes of local memory and %d units, "
+                           "%s:%d reports the target \"%s\" with %d work-items, %d bytes of local memory and %d units, "
                            "which is no device that is known here",
                            api->backend, ordinal, facts->target, facts->work_group, facts->local_memory, facts->units);
     return DCNV4_SUCCESS;

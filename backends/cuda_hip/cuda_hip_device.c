@@ -40,7 +40,7 @@ dcnv4_status dcnv4i_cuda_hip_fail(const dcnv4i_cuda_hip_api *api, const char *do
     switch (error) {
     case DCNV4I_ERROR_OUT_OF_MEMORY:
     case DCNV4I_ERROR_OUT_OF_RESOURCES:
-        return dcnv4i_fail(DCNV4_OUT_OF_DEVICE_MEMORY, "%s has not the memory or resources for %s: %s (error %d)",
+        return dcnv4i_fail(DCNV4_OUT_OF_DEVICE_MEMORY, "%s lacks the memory or resources for %s: %s (error %d)",
                            api->what, doing, name, error);
     case DCNV4I_ERROR_INVALID_CONTEXT:
     case DCNV4I_ERROR_INVALID_HANDLE:

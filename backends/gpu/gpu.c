@@ -182,14 +182,14 @@ dcnv4_status dcnv4i_gpu_run(const void *program, dcnv4_pass pass, const dcnv4i_b
         }
     const dcnv4_status status = p->gpu->driver->usable(p->gpu->device);
     if (status == DCNV4_SUCCESS && !p->has[aligned])
-        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "a tactic's tensors begin at multiples of %d bytes",
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "a tactic needs tensors that begin at multiples of %d bytes",
                            DCNV4I_ALIGNMENT);
     return status == DCNV4_SUCCESS ? p->gpu->driver->start(p->gpu->device, launches, count, stream) : status;
 }
 
-dcnv4_status dcnv4i_gpu_roofline_run(const void *program, dcnv4_pass pass, dcnv4_roofline floor,
+dcnv4_status dcnv4i_gpu_roofline_run(const void *program, dcnv4_pass pass, dcnv4_roofline roofline,
                                      const dcnv4i_buffers *buffers, void *stream) {
-    return dcnv4i_roofline_start(program, pass, floor, buffers, stream);
+    return dcnv4i_roofline_start(program, pass, roofline, buffers, stream);
 }
 
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */

@@ -23,7 +23,7 @@ dcnv4_status dcnv4i_gpu_tactic_create(const void *program, const dcnv4i_problem 
                                       void **tactic);
 dcnv4_status dcnv4i_gpu_tactic_save(const void *program, int part, int64_t index);
 dcnv4_status dcnv4i_gpu_run(const void *program, dcnv4_pass pass, const dcnv4i_buffers *buffers, void *stream);
-dcnv4_status dcnv4i_gpu_roofline_run(const void *program, dcnv4_pass pass, dcnv4_roofline floor,
+dcnv4_status dcnv4i_gpu_roofline_run(const void *program, dcnv4_pass pass, dcnv4_roofline roofline,
                                      const dcnv4i_buffers *buffers, void *stream);
 dcnv4_status dcnv4i_gpu_buffer_create(void *gpu, size_t length, void **handle);
 void dcnv4i_gpu_buffer_destroy(void *gpu, void *handle);

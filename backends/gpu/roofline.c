@@ -118,13 +118,13 @@ static dcnv4i_recipe make_recipe(const task *t, int32_t dtype) {
     };
 }
 
-dcnv4_status dcnv4i_roofline_start(const dcnv4i_gpu_program *program, dcnv4_pass pass, dcnv4_roofline floor,
+dcnv4_status dcnv4i_roofline_start(const dcnv4i_gpu_program *program, dcnv4_pass pass, dcnv4_roofline roofline,
                                    const dcnv4i_buffers *buffers, void *stream) {
     dcnv4i_gpu *const gpu = program->gpu;
     const dcnv4i_operator *const op = program->problem->op;
     const int32_t dtype = program->op->dtype(program->problem);
     const size_t item = dcnv4i_dtype_size(dtype);
-    const int kernel = floor == DCNV4_ROOFLINE_MEMORY ? KERNEL_MEMORY : KERNEL_LOADS;
+    const int kernel = roofline == DCNV4_ROOFLINE_MEMORY ? KERNEL_MEMORY : KERNEL_LOADS;
     task t = {.program = program, .given = buffers, .item = item, .access = gpu->limits.cpu ? 16 : 16 / (int64_t)item};
     dcnv4_status status = gpu->driver->usable(gpu->device);
     if (status != DCNV4_SUCCESS)

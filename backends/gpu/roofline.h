@@ -5,7 +5,7 @@
 #include "program.h"
 
 /* Starts one on a program's buffers; the first call for a dtype on a device compiles. */
-dcnv4_status dcnv4i_roofline_start(const dcnv4i_gpu_program *program, dcnv4_pass pass, dcnv4_roofline floor,
+dcnv4_status dcnv4i_roofline_start(const dcnv4i_gpu_program *program, dcnv4_pass pass, dcnv4_roofline roofline,
                                    const dcnv4i_buffers *buffers, void *stream);
 
 #endif

@@ -61,7 +61,7 @@ static dcnv4_status check_version(void) {
         return DCNV4_SUCCESS;
     return dcnv4i_fail(
         DCNV4_DEVICE_UNAVAILABLE,
-        "libamdhip64.so.%d is of HIP %d.%d, and %d.%d is the oldest that is used here; install a newer ROCm",
+        "libamdhip64.so.%d is of HIP %d.%d, and %d.%d is the oldest that is supported; install a newer ROCm",
         library_major, version / 100, version % 100, OLDEST / 100, OLDEST % 100);
 }
 

@@ -22,7 +22,7 @@ static void say_checked(dcnv4i_opencl_facts *facts) {
     const size_t used = strlen(info->features);
     if (outcome == DCNV4I_CHECKED_WRONG) {
         info->available = 0;
-        snprintf(info->reason, sizeof info->reason, "computes wrongly: %s", message);
+        snprintf(info->reason, sizeof info->reason, "gives wrong results: %s", message);
     } else
         snprintf(info->features + used, sizeof info->features - used, ", %s", outcomes[outcome]);
 }

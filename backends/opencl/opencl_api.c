@@ -55,7 +55,7 @@ dcnv4_status dcnv4i_opencl_fail(const char *function, cl_int error) {
     case DCNV4I_CL_MEM_OBJECT_ALLOCATION_FAILURE:
     case DCNV4I_CL_OUT_OF_RESOURCES:
     case DCNV4I_CL_INVALID_BUFFER_SIZE:
-        return dcnv4i_fail(DCNV4_OUT_OF_DEVICE_MEMORY, "%s: the device has not the memory or resources (error %d)",
+        return dcnv4i_fail(DCNV4_OUT_OF_DEVICE_MEMORY, "%s: the device lacks the memory or resources (error %d)",
                            function, (int)error);
     case DCNV4I_CL_OUT_OF_HOST_MEMORY:
         return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "%s: the driver got no host memory (error %d)", function, (int)error);
@@ -70,8 +70,9 @@ dcnv4_status dcnv4i_opencl_fail(const char *function, cl_int error) {
     case DCNV4I_CL_INVALID_CONTEXT:
     case DCNV4I_CL_INVALID_EVENT:
     case DCNV4I_CL_INVALID_EVENT_WAIT_LIST:
-        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s: a queue, buffer or event is none of this context's (error %d)",
-                           function, (int)error);
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT,
+                           "%s: a queue, buffer or event does not belong to this context (error %d)", function,
+                           (int)error);
     default: return dcnv4i_fail(DCNV4_DRIVER_ERROR, "%s failed with error %d", function, (int)error);
     }
 }

@@ -132,7 +132,7 @@ DCNV4_API dcnv4_status dcnv4_backward(const dcnv4_plan *plan, const dcnv4_buffer
  * overwrites the pass's outputs, also between their rows, with meaningless numbers. The first run of a dtype on a
  * context compiles. Otherwise like the pass. DCNV4_UNSUPPORTED on the reference and the cpu, whose limits a caller can
  * measure with loops of its own. */
-DCNV4_API dcnv4_status dcnv4_roofline_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_roofline floor,
+DCNV4_API dcnv4_status dcnv4_roofline_run(const dcnv4_plan *plan, dcnv4_pass pass, dcnv4_roofline roofline,
                                        const dcnv4_buffers *buffers, void *stream);
 
 #ifdef __cplusplus

@@ -18,7 +18,7 @@ static void assert_conversions(const char *line, const char *dtype, int expected
     char copy[512], *words[64], *rest = copy;
     int count = 0;
     dcnv4i_settings settings;
-    dcnv4i_wish wish;
+    dcnv4i_request wish;
     snprintf(copy, sizeof copy, "dcnv4 %s %s", line, dtype);
     for (char *word; (word = strtok_r(rest, " ", &rest));)
         words[count++] = word;

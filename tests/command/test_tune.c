@@ -15,7 +15,7 @@
 static int64_t told;                              /* the tactic that takes told_ms; the others take 2 ms */
 static double told_ms, clock_ms;                  /* the clock moves when something runs */
 static int64_t damaged;                           /* number of results before the one that is damaged; −1: none is */
-static const dcnv4_plan *plans[DCNV4I_WAYS_MOST]; /* of the tactics, in order */
+static const dcnv4_plan *plans[DCNV4I_MAX_TUNED]; /* of the tactics, in order */
 static int64_t plan_count;
 
 double __wrap_dcnv4i_now_ms(void);
@@ -72,7 +72,7 @@ static dcnv4i_exit tune(const char *device, const char *more) {
     char line[512], *words[64] = {NULL};
     int count = 0;
     dcnv4i_settings settings;
-    dcnv4i_wish wish;
+    dcnv4i_request wish;
     snprintf(line, sizeof line, "dcnv4 tune --device %s %s %s", device, layer, more);
     for (char *word = strtok(line, " "); word; word = strtok(NULL, " "))
         words[count++] = word;
@@ -177,9 +177,9 @@ static void wrong_result(void **state) {
 enum { ROUNDS = 12 };
 
 static int64_t fastest_of(double ways[][ROUNDS], int64_t count) {
-    dcnv4i_way_times times[8];
+    dcnv4i_tactic_times times[8];
     for (int64_t i = 0; i < count; ++i)
-        times[i] = (dcnv4i_way_times){ways[i][0] < 0 ? NULL : ways[i], ROUNDS};
+        times[i] = (dcnv4i_tactic_times){ways[i][0] < 0 ? NULL : ways[i], ROUNDS};
     count_case();
     return dcnv4i_fastest(times, count);
 }

@@ -49,7 +49,7 @@ static void restart(void) {
 
 static void assert_wrong(dcnv4_status status) {
     assert_refused(status, DCNV4_DEVICE_UNAVAILABLE,
-                   "computes wrongly: output of a float32 layer differs from the reference");
+                   "gives wrong results: output of a float32 layer differs from the reference");
     assert_non_null(strstr(dcnv4_last_message(), "is NaN instead of "));
     count_case();
 }
@@ -189,7 +189,7 @@ static void listed(void **state) {
     in_new_process("auto", "cpu");
     assert_int_equal(each_check(NULL), 1);
     in_new_process("auto", "cpu");
-    in_new_process("state", "computes wrongly: output of a float32 layer differs from the reference");
+    in_new_process("state", "gives wrong results: output of a float32 layer differs from the reference");
     setenv("DCNV4_SELF_CHECK", "off", 1);
     in_new_process("auto", "opencl:0");
     in_new_process("state", ", not checked, DCNV4_SELF_CHECK is off");
@@ -222,7 +222,7 @@ static void every_failure(void **state) {
             reached = control->calls >= n;
             control->fail_at = 0;
             assert_int_not_equal(status, DCNV4_SUCCESS);
-            const bool wrong = strstr(dcnv4_last_message(), "computes wrongly") != NULL;
+            const bool wrong = strstr(dcnv4_last_message(), "gives wrong results") != NULL;
             assert_int_equal(each_check(forget), wrong);
             assert_true(wrong || reached);
             assert_int_equal(control->live, live);

@@ -88,7 +88,7 @@ static dcnv4i_exit prepare(const dcnv4i_settings *settings, dcnv4i_layer *layer,
     if (!layer->grad_output)
         return dcnv4i_verdict(DCNV4I_BROKEN, "no memory for %zu bytes of grad_output", sizes->grad_output);
     dcnv4i_fill_normal(&random, 1, layer->problem.dtype, layer->grad_output, sizes->grad_output / item);
-    dcnv4i_progress("asking the reference");
+    dcnv4i_progress("running the reference");
     return dcnv4i_oracle_create(&layer->problem, (dcnv4i_view){layer->value, sizes->channels},
                                 (dcnv4i_view){layer->offset_mask, sizes->offset_mask_row},
                                 (dcnv4i_view){layer->grad_output, sizes->channels}, oracle);

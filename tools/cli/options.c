@@ -237,7 +237,7 @@ static dcnv4i_exit read_help(int count, char *const *arguments, dcnv4i_settings 
     return settings->command == DCNV4I_COMMANDS ? refuse_command(arguments[2]) : DCNV4I_DONE;
 }
 
-dcnv4i_exit dcnv4i_options_parse(int count, char *const *arguments, dcnv4i_wish *wish, dcnv4i_settings *settings) {
+dcnv4i_exit dcnv4i_options_parse(int count, char *const *arguments, dcnv4i_request *wish, dcnv4i_settings *settings) {
     *settings = (dcnv4i_settings){
         .command = DCNV4I_COMMANDS, .dtype = DCNV4I_NO_DTYPE, .offset_mask_dtype = DCNV4_SAME_DTYPE};
     *wish = DCNV4I_RUN;

@@ -50,11 +50,11 @@ typedef struct dcnv4i_settings {
 } dcnv4i_settings;
 
 /* What a command line asks for: a command, help or the version. */
-typedef enum dcnv4i_wish { DCNV4I_RUN, DCNV4I_HELP, DCNV4I_VERSION } dcnv4i_wish;
+typedef enum dcnv4i_request { DCNV4I_RUN, DCNV4I_HELP, DCNV4I_VERSION } dcnv4i_request;
 
 /* Reads a command line. On DCNV4I_DONE, *wish says what to do and settings->command for which command
  * (DCNV4I_COMMANDS: for the program as a whole). */
-dcnv4i_exit dcnv4i_options_parse(int count, char *const *arguments, dcnv4i_wish *wish, dcnv4i_settings *settings);
+dcnv4i_exit dcnv4i_options_parse(int count, char *const *arguments, dcnv4i_request *wish, dcnv4i_settings *settings);
 
 /* "f16", …: the word that --dtype has for a dcnv4_dtype. */
 const char *dcnv4i_dtype_word(int32_t dtype);

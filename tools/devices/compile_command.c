@@ -88,7 +88,7 @@ static dcnv4i_exit compile_target(const dcnv4i_settings *settings, const char *t
                                   dcnv4i_kernel_rows *rows) {
     if (strcmp(target, "auto") == 0 || strcmp(target, "reference") == 0 || strncmp(target, "cpu", 3) == 0)
         return dcnv4i_verdict(DCNV4I_REFUSED,
-                              "--target %s: that is none to compile for; the cpu has its kernels already", target);
+                              "--target %s: this device does not compile; the cpu has its kernels already", target);
     const holdings before = look(settings->output);
     const dcnv4i_exit verdict = compile_for(target, problem, settings->output, rows);
     const holdings after = look(settings->output);

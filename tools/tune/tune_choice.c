@@ -8,14 +8,14 @@
 static const double gain = 0.98, share = 0.75;
 
 /* Whether a tactic was faster than the default in enough rounds to rule out chance. */
-static bool is_steady(const dcnv4i_way_times *way) {
+static bool is_steady(const dcnv4i_tactic_times *way) {
     int64_t faster = 0;
     for (int64_t round = 0; round < way->rounds; ++round)
         faster += way->ratios[round] < 1;
     return (double)faster >= share * (double)way->rounds;
 }
 
-int64_t dcnv4i_fastest(const dcnv4i_way_times *ways, int64_t count) {
+int64_t dcnv4i_fastest(const dcnv4i_tactic_times *ways, int64_t count) {
     int64_t best = 0;
     double least = gain;
     for (int64_t i = 1; i < count; ++i) {

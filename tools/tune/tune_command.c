@@ -29,7 +29,7 @@ static bool has_part(const dcnv4i_settings *settings, int part) {
 /* ---- The choice ----------------------------------------------------------------------------------------------------- */
 
 /* A tactic's ratios at all sizes, one after the other; NULL if it was out of a race. */
-static dcnv4i_exit pool(const tuning *t, const dcnv4i_race *races, int64_t way, dcnv4i_way_times *times) {
+static dcnv4i_exit pool(const tuning *t, const dcnv4i_race *races, int64_t way, dcnv4i_tactic_times *times) {
     int64_t rounds = 0;
     for (int64_t s = 0; s < t->count; ++s) {
         if (races[s].count <= way || races[s].ways[way].reason[0])
@@ -41,12 +41,12 @@ static dcnv4i_exit pool(const tuning *t, const dcnv4i_race *races, int64_t way, 
         return dcnv4i_verdict(DCNV4I_BROKEN, "no memory for the times of %" PRId64 " rounds", rounds);
     for (int64_t s = 0; s < t->count; ++s, end += races[s - 1].rounds)
         memcpy(end, races[s].ways[way].ratios, (size_t)races[s].rounds * sizeof *end);
-    *times = (dcnv4i_way_times){all, rounds};
+    *times = (dcnv4i_tactic_times){all, rounds};
     return DCNV4I_DONE;
 }
 
 static dcnv4i_exit choose(const tuning *t, const dcnv4i_race *races, dcnv4i_choice_made *choice) {
-    dcnv4i_way_times ways[DCNV4I_WAYS_MOST] = {{NULL, 0}};
+    dcnv4i_tactic_times ways[DCNV4I_MAX_TUNED] = {{NULL, 0}};
     dcnv4i_exit verdict = DCNV4I_DONE;
     for (int64_t i = 0; i < races[0].count && verdict == DCNV4I_DONE; ++i)
         verdict = pool(t, races, i, &ways[i]);
@@ -56,7 +56,7 @@ static dcnv4i_exit choose(const tuning *t, const dcnv4i_race *races, dcnv4i_choi
     *choice = (dcnv4i_choice_made){.fastest = fastest, .ratio = 1};
     if (fastest > 0)
         choice->ratio = dcnv4i_spread_of((double *)ways[fastest].ratios, (size_t)ways[fastest].rounds).median;
-    for (int i = 0; i < DCNV4I_WAYS_MOST; ++i)
+    for (int i = 0; i < DCNV4I_MAX_TUNED; ++i)
         free((double *)ways[i].ratios);
     return verdict;
 }

@@ -20,7 +20,7 @@ static void print_padded(const char *text, int width) {
 }
 
 static void table_way(const dcnv4i_race *race, int64_t index, const dcnv4i_choice_made *choice) {
-    const dcnv4i_way *const way = &race->ways[index];
+    const dcnv4i_tactic *const way = &race->ways[index];
     char words[96];
     print_padded(dcnv4i_problem_words(&race->problem, words, sizeof words), PROBLEM_WIDTH);
     printf("%-16s ", dcnv4i_part_word(race->part));
@@ -47,7 +47,7 @@ static void table_choice(const dcnv4i_race *race, const dcnv4i_choice_made *choi
 /* ---- JSON ----------------------------------------------------------------------------------------------------------- */
 
 static void json_way(const char *device, const dcnv4i_race *race, int64_t index, const dcnv4i_choice_made *choice) {
-    const dcnv4i_way *const way = &race->ways[index];
+    const dcnv4i_tactic *const way = &race->ways[index];
     const double known = way->reason[0] ? NAN : 1;
     printf("{\"device\": ");
     dcnv4i_json_text(stdout, device);

@@ -74,7 +74,7 @@ static dcnv4i_exit make_room(dcnv4i_track *track, dcnv4_pass pass, lane *lanes, 
 }
 
 /* Creates a tactic's plan. A tactic that the compiler refuses is out of the race. */
-static dcnv4i_exit enter(const dcnv4i_track *track, dcnv4_part part, int64_t index, dcnv4i_way *way, lane *made) {
+static dcnv4i_exit enter(const dcnv4i_track *track, dcnv4_part part, int64_t index, dcnv4i_tactic *way, lane *made) {
     dcnv4_tactic_info info = DCNV4_TACTIC_INFO_INIT;
     dcnv4_plan *plan = NULL;
     dcnv4_status status = dcnv4_tactic_info_get(track->runner.plan, part, index, &info);
@@ -234,7 +234,7 @@ static dcnv4i_exit run_rounds(const dcnv4i_track *track, dcnv4i_race *race, lane
 static void sum_up(dcnv4i_race *race, lane *lanes) {
     const size_t rounds = (size_t)race->rounds;
     for (int64_t i = race->count - 1; i >= 0; --i) { /* the default last, since this sorts its times */
-        dcnv4i_way *const way = &race->ways[i];
+        dcnv4i_tactic *const way = &race->ways[i];
         if (way->reason[0])
             continue;
         for (size_t r = 0; r < rounds; ++r)
@@ -265,11 +265,11 @@ static dcnv4i_exit race_in(dcnv4i_track *track, dcnv4i_race *race, lane *lanes) 
 }
 
 dcnv4i_exit dcnv4i_race_run(dcnv4i_track *track, dcnv4_part part, dcnv4i_race *race) {
-    lane lanes[DCNV4I_WAYS_MOST] = {{.repeats = 1}};
+    lane lanes[DCNV4I_MAX_TUNED] = {{.repeats = 1}};
     *race = (dcnv4i_race){.problem = *track->inputs.problem, .part = part};
     race->count = dcnv4_tactic_count(track->runner.plan, part);
-    if (race->count > DCNV4I_WAYS_MOST)
-        race->count = DCNV4I_WAYS_MOST;
+    if (race->count > DCNV4I_MAX_TUNED)
+        race->count = DCNV4I_MAX_TUNED;
     const dcnv4i_exit verdict = race_in(track, race, lanes);
     for (int64_t i = 0; i < race->count; ++i) {
         dcnv4_plan_destroy(lanes[i].runner.plan);

@@ -6,27 +6,27 @@
 #include "../cli/options.h"
 #include "../devices/stopwatch.h"
 
-enum { DCNV4I_WAYS_MOST = 16, DCNV4I_PARTS_COUNT = 3 };
+enum { DCNV4I_MAX_TUNED = 16, DCNV4I_PARTS_COUNT = 3 };
 
 /* "output", "grad_offset_mask", "grad_value": what the part writes. */
 const char *dcnv4i_part_word(dcnv4_part part);
 
 /* The result of one tactic. */
-typedef struct dcnv4i_way {
+typedef struct dcnv4i_tactic {
     char words[128];
     char reason[160]; /* why it has no times; "" if it has */
     bool in_use;      /* when measuring began */
     dcnv4i_spread ms;
     double ratio;   /* the median of its times divided by the default's in the same round */
     double *ratios; /* all of them */
-} dcnv4i_way;
+} dcnv4i_tactic;
 
 /* A part at one size of image. */
 typedef struct dcnv4i_race {
     dcnv4_problem problem;
     dcnv4_part part;
     int64_t count, rounds;
-    dcnv4i_way ways[DCNV4I_WAYS_MOST];
+    dcnv4i_tactic ways[DCNV4I_MAX_TUNED];
 } dcnv4i_race;
 
 /* A problem made ready on a device, with inputs. */

@@ -124,7 +124,7 @@ dcnv4_status dcnv4i_choices_keep(const dcnv4i_module_store *store, const dcnv4i_
                            "there is no folder to keep a choice in: DCNV4_CACHE_DIR is off, or the folder is not this "
                            "user's alone");
     if (!store->identity->machine)
-        return dcnv4i_fail(DCNV4_UNSUPPORTED, "a choice is kept for a device, and here kernels are only compiled");
+        return dcnv4i_fail(DCNV4_UNSUPPORTED, "a choice is saved for a device, and there is none behind this target");
     char *const key = key_of(store, limits, problem);
     if (!key)
         return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for the key of a choice");

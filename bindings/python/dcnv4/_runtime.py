@@ -198,7 +198,7 @@ def _no_address(*tensors) -> bool:
         except RuntimeError:
             found = False
         if not found:
-            raise NoMemory(f"dcnv4: {name} has no memory that could be read: it stands for another tensor, or is freed")
+            raise NoMemory(f"dcnv4: {name} has no memory to read: it wraps another tensor, or its storage was freed")
     return False
 
 
