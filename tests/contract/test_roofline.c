@@ -64,7 +64,7 @@ static void refuses(void **state) {
         assert_refused(dcnv4_roofline_run(run.plan, DCNV4_PASS_BACKWARD, DCNV4_ROOFLINE_LOADS, &run.buffers, NULL),
                        DCNV4_INVALID_ARGUMENT, "no pass 1");
         assert_refused(dcnv4_roofline_run(run.plan, pass, (dcnv4_roofline)2, &run.buffers, NULL),
-                       DCNV4_INVALID_ARGUMENT, "no floor 2");
+                       DCNV4_INVALID_ARGUMENT, "no roofline 2");
         dcnv4_buffers short_one = run.buffers;
         short_one.output.length -= 1;
         if (!on_host(*device))

@@ -250,7 +250,7 @@ static void nowhere_to_keep(void **state) {
     static const dcnv4i_identity no_device = {.own = "own"};
     dcnv4i_module_store programs = programs_on(&no_device);
     assert_refused(dcnv4i_choices_keep(&programs, &limits, &problem, DCNV4_PART_OUTPUT, &chosen), DCNV4_UNSUPPORTED,
-                   "only compiled");
+                   "none behind this target");
     programs = programs_on(&here);
     programs.folder = NULL;
     assert_refused(dcnv4i_choices_keep(&programs, &limits, &problem, DCNV4_PART_OUTPUT, &chosen), DCNV4_UNSUPPORTED,
