@@ -97,8 +97,9 @@ static dcnv4i_recipe make_recipe(const task *t, int32_t dtype) {
         int64_t number;
     } constants[] = {
         {"ROOFLINE", 1},
+        {"FLOAT32", DCNV4_FLOAT32},
+        {"FLOAT16", DCNV4_FLOAT16},
         {"DTYPE", dtype},
-        {"OFFSET_DTYPE", dtype},
         {"VECTOR", t->access},
         {"RUN", 1},
         {"WIDE", t->items >= INT32_MAX / t->access},

@@ -38,8 +38,9 @@ static dcnv4i_recipe make_recipe(const dcnv4i_limits *limits, const resize_param
         int64_t number;
     } constants[] = {
         {"RESIZE", 1},
+        {"FLOAT32", DCNV4_FLOAT32},
+        {"FLOAT16", DCNV4_FLOAT16},
         {"DTYPE", DCNV4_FLOAT32},
-        {"OFFSET_DTYPE", DCNV4_FLOAT32},
         {"VECTOR", vector_of(p)},
         {"ALIGNED", 0},
         {"WIDE", 0},
