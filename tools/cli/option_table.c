@@ -180,7 +180,7 @@ const dcnv4i_command_text dcnv4i_command_texts[DCNV4I_COMMANDS] = {
          "take from memory and the time that the loads take from the first-level cache, both measured here. "
          "Times are in milliseconds; 1 GB/s is 10⁹ bytes a second."},
     [DCNV4I_PLOT] =
-        {"plot", "draw where output pixels look",
+        {"plot", "draw the sampling points of output pixels",
          "Draws, for each output pixel, the K sampling points of each group over the picture: a disc's area is the "
          "size of the weight, its colour the group, a ring instead of a disc a negative weight. The first image "
          "of the batch is drawn."},

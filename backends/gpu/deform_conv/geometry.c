@@ -1,15 +1,8 @@
 #include "geometry.h"
+#include "../../../core/checked_math.h"
 
 static int64_t at_least_1(int64_t number) {
     return number < 1 ? 1 : number;
-}
-
-static int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
-static int64_t blocks_of(int64_t total, int64_t each) {
-    return total / each + (total % each != 0);
 }
 
 /* The largest power of two that is at most number, which is at least 1. */
@@ -73,12 +66,12 @@ static void plan_for_cpu(dcnv4i_geometry *geometry, const dcnv4i_deform_conv *pr
     enum { RUN = 8, MAX_ROUND_POINTS = 16 };
     const int64_t depth = problem->params.group_channels, points = problem->points;
     geometry->lanes = 1;
-    geometry->vectors = (int32_t)smaller(blocks_of(depth, geometry->vector), 4);
+    geometry->vectors = (int32_t)dcnv4i_min64(dcnv4i_ceil_div64(depth, geometry->vector), 4);
     geometry->run = geometry->wide || points == 0 ? 1 : RUN; /* runs have 32-bit vectors of indices */
     if (points > 0)
-        geometry->round_points = (int32_t)blocks_of(points, blocks_of(points, MAX_ROUND_POINTS));
+        geometry->round_points = (int32_t)dcnv4i_ceil_div64(points, dcnv4i_ceil_div64(points, MAX_ROUND_POINTS));
     const int64_t items = geometry->run > 1 ? 16 : 64;
-    geometry->tile_groups = (int32_t)smaller(problem->params.groups, items);
+    geometry->tile_groups = (int32_t)dcnv4i_min64(problem->params.groups, items);
     geometry->tile_w = (int32_t)power_below(items / geometry->tile_groups) * geometry->run;
     geometry->tile_h = 1;
 }
@@ -88,10 +81,10 @@ static void plan_for_cpu(dcnv4i_geometry *geometry, const dcnv4i_deform_conv *pr
  * same rows. */
 static void plan_for_gpu(dcnv4i_geometry *geometry, const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem,
                          int64_t most_lanes, int64_t most_items) {
-    const int64_t vectors = blocks_of(problem->params.group_channels, geometry->vector);
-    const int64_t work_group = power_below(smaller(limits->work_group, most_items));
-    geometry->lanes = (int32_t)smaller(power_below(vectors), smaller(work_group, most_lanes));
-    geometry->vectors = (int32_t)smaller(blocks_of(vectors, geometry->lanes), 4);
+    const int64_t vectors = dcnv4i_ceil_div64(problem->params.group_channels, geometry->vector);
+    const int64_t work_group = power_below(dcnv4i_min64(limits->work_group, most_items));
+    geometry->lanes = (int32_t)dcnv4i_min64(power_below(vectors), dcnv4i_min64(work_group, most_lanes));
+    geometry->vectors = (int32_t)dcnv4i_min64(dcnv4i_ceil_div64(vectors, geometry->lanes), 4);
     const int64_t pixels = work_group / geometry->lanes;
     geometry->tile_groups = 1;
     geometry->tile_h = 1;
@@ -122,7 +115,7 @@ static void plan_scatter(dcnv4i_geometry *geometry, const dcnv4i_limits *limits,
     enum { MOST_HITS = 1024, MOST_POINTS = 4096 };
     const int64_t items = (int64_t)geometry->tile_h * geometry->tile_w * geometry->lanes;
     const int64_t local = limits->local_memory >= 65536 ? limits->local_memory / 2 : limits->local_memory;
-    const int64_t hits = smaller((local - tile_fixed(geometry)) / tile_hit(geometry), MOST_HITS) / 64 * 64;
+    const int64_t hits = dcnv4i_min64((local - tile_fixed(geometry)) / tile_hit(geometry), MOST_HITS) / 64 * 64;
     if (hits >= items && problem->points > 0 && problem->points <= MOST_POINTS) {
         geometry->scatter = DCNV4I_SCATTER_TILES;
         geometry->hits = (int32_t)hits;
@@ -135,13 +128,15 @@ static void plan_scatter(dcnv4i_geometry *geometry, const dcnv4i_limits *limits,
  * other half to a second work-group; then the points are divided evenly among the rounds. */
 static void plan_staging(dcnv4i_geometry *geometry, const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem,
                          dcnv4_part part) {
-    int64_t most = smaller(problem->points, 16);
+    int64_t most = dcnv4i_min64(problem->points, 16);
     geometry->staged = geometry->lanes > 1;
     for (geometry->round_points = (int32_t)most; most > 0; geometry->round_points = (int32_t)--most)
         if (dcnv4i_geometry_local_memory(geometry, problem, part) <= limits->local_memory / 2)
             break;
     geometry->staged &= most > 0;
-    geometry->round_points = most > 0 ? (int32_t)blocks_of(problem->points, blocks_of(problem->points, most)) : 1;
+    geometry->round_points = most > 0
+                                 ? (int32_t)dcnv4i_ceil_div64(problem->points, dcnv4i_ceil_div64(problem->points, most))
+                                 : 1;
 }
 
 dcnv4i_geometry dcnv4i_geometry_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part,
@@ -175,7 +170,7 @@ int64_t dcnv4i_geometry_local_memory(const dcnv4i_geometry *geometry, const dcnv
         return 0;
     if (part == DCNV4_PART_OUTPUT) {
         const int64_t cells = geometry->lanes < 4 ? geometry->round_points | 1
-                                                  : 4 * (blocks_of(geometry->round_points, 4) | 1);
+                                                  : 4 * (dcnv4i_ceil_div64(geometry->round_points, 4) | 1);
         return staged * 16 + blocks * cells * index_size(geometry);
     }
     return staged * index_size(geometry) + 16 * geometry->lanes * plane + 16 +
@@ -196,8 +191,8 @@ static bool owns_tiles(const dcnv4i_geometry *geometry, dcnv4_part part) {
 dcnv4i_grid dcnv4i_geometry_tiles(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem, dcnv4_part part) {
     const bool of_value = owns_tiles(geometry, part);
     return (dcnv4i_grid){
-        blocks_of(of_value ? problem->params.height : problem->output_height, geometry->tile_h),
-        blocks_of(of_value ? problem->params.width : problem->output_width, geometry->tile_w),
+        dcnv4i_ceil_div64(of_value ? problem->params.height : problem->output_height, geometry->tile_h),
+        dcnv4i_ceil_div64(of_value ? problem->params.width : problem->output_width, geometry->tile_w),
     };
 }
 
@@ -207,8 +202,8 @@ static int64_t tiles_of(const dcnv4i_geometry *geometry, const dcnv4i_deform_con
     const int64_t each = (int64_t)geometry->vector * geometry->lanes * geometry->vectors;
     const bool parts = part == DCNV4_PART_OUTPUT || owns_tiles(geometry, part);
     const dcnv4i_grid grid = dcnv4i_geometry_tiles(geometry, problem, part);
-    return p->batch * grid.rows * grid.columns * blocks_of(p->groups, geometry->tile_groups) *
-           (parts ? blocks_of(p->group_channels, each) : 1);
+    return p->batch * grid.rows * grid.columns * dcnv4i_ceil_div64(p->groups, geometry->tile_groups) *
+           (parts ? dcnv4i_ceil_div64(p->group_channels, each) : 1);
 }
 
 int64_t dcnv4i_geometry_groups(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem, dcnv4_part part,
@@ -221,8 +216,8 @@ int64_t dcnv4i_geometry_groups(const dcnv4i_geometry *geometry, const dcnv4i_def
 }
 
 dcnv4i_grid dcnv4i_geometry_chunks(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem) {
-    return (dcnv4i_grid){blocks_of(problem->output_height, geometry->chunk_h),
-                         blocks_of(problem->output_width, geometry->chunk_w)};
+    return (dcnv4i_grid){dcnv4i_ceil_div64(problem->output_height, geometry->chunk_h),
+                         dcnv4i_ceil_div64(problem->output_width, geometry->chunk_w)};
 }
 
 int64_t dcnv4i_reciprocal(int64_t divisor) {
@@ -231,7 +226,7 @@ int64_t dcnv4i_reciprocal(int64_t divisor) {
     int64_t shift = 0;
     while (INT64_C(1) << shift < divisor)
         ++shift;
-    return shift << 32 | blocks_of(INT64_C(1) << (31 + shift), divisor);
+    return shift << 32 | dcnv4i_ceil_div64(INT64_C(1) << (31 + shift), divisor);
 }
 
 /* On a CPU each share works on a copy of its own, one group after the other: twice as many work-groups as keep all
@@ -240,7 +235,7 @@ dcnv4i_cuts dcnv4i_cuts_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv
     const int64_t groups = problem->params.groups;
     if (problem->base.tensors[DCNV4I_VALUE].pixels == 0)
         return (dcnv4i_cuts){1, 1};
-    const int64_t wanted = blocks_of(2 * at_least_1(limits->units), problem->params.batch);
-    const int64_t shares = limits->cpu ? smaller(2 * wanted, groups) : groups;
-    return (dcnv4i_cuts){smaller(blocks_of(wanted, shares), problem->params.height), shares};
+    const int64_t wanted = dcnv4i_ceil_div64(2 * at_least_1(limits->units), problem->params.batch);
+    const int64_t shares = limits->cpu ? dcnv4i_min64(2 * wanted, groups) : groups;
+    return (dcnv4i_cuts){dcnv4i_min64(dcnv4i_ceil_div64(wanted, shares), problem->params.height), shares};
 }
