@@ -31,12 +31,14 @@
  *         return status == DCNV4_SUCCESS ? 0 : 1;
  *     }
  *
- * runtime.h has what all operators share, and the rules that hold for every function; deform_conv.h has DCNv4 itself.
+ * runtime.h has what all operators share, and the rules that hold for every function; deform_conv.h has DCNv4, and
+ * ms_deform_attn.h multi-scale deformable attention.
  */
 #ifndef DCNV4_DCNV4_H
 #define DCNV4_DCNV4_H
 
 #include <dcnv4/deform_conv.h>
+#include <dcnv4/ms_deform_attn.h>
 #include <dcnv4/runtime.h>
 
 #endif

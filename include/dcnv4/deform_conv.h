@@ -16,9 +16,6 @@ extern "C" {
 
 /* ---- Problems --------------------------------------------------------------------------------------------------- */
 
-/* Instead of a dcnv4_dtype: the same dtype as the problem's other tensors. */
-#define DCNV4_SAME_DTYPE (-1)
-
 /* A layer and the size of its input. Sizes count elements; pairs are in (height, width) order.
  *
  *     value        [N, H, W, G·D]      the input feature map

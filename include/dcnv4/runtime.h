@@ -165,6 +165,9 @@ typedef enum dcnv4_dtype {
     DCNV4_FLOAT64 = 3   /* only on the reference and the cpu */
 } dcnv4_dtype;
 
+/* In the place of a dcnv4_dtype: that of the problem's other tensors. */
+#define DCNV4_SAME_DTYPE (-1)
+
 /* ---- Plans ------------------------------------------------------------------------------------------------------ */
 
 /* A checked problem of an operator on a context, ready to run any number of times. */

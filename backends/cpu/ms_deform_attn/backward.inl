@@ -1,0 +1,154 @@
+/* value, locations, weights, grad_output → grad_value of one head, and the gradients of its locations and weights. Queries are
+ * visited in order, so that every element of grad_value is summed in one order. */
+
+typedef struct backward_state {
+    const dcnv4i_attn_layer *layer;
+    const dcnv4i_attn_tensors *tensors;
+    const char *value; /* of the task's batch */
+    const real *copy;  /* the head's channels of all places, their gradients between them; NULL where they are stored as reals */
+    real *grad;        /* where the gradients are summed: of the head's first channel in the first place */
+    int64_t grad_stride;
+    real *row;       /* room for a box's grad_output */
+    real *by_weight; /* [queries, P] of a box: the derivatives by the weights … */
+    real *weights;   /* … and the weights */
+    point_source source;
+    point_chunk chunk;
+    point_sums sums;
+    _Alignas(64) real pairs[2 * POINTS_ROOM];
+} backward_state;
+
+/* Of a box: grad_output as reals, and as it is stored. */
+typedef struct box_gradient {
+    const real *rows;
+    int64_t stride;
+    output_gradient stored;
+} box_gradient;
+
+static void write_locations(const backward_state *state, const query_box *box, const level_points *some) {
+    const dcnv4i_attn_layer *layer = state->layer;
+    const dcnv4_msda_problem *p = &layer->problem->params;
+    const int64_t at = box->row * p->grad_location_stride + box->head * layer->problem->location_head + 2 * some->first;
+    layer->write_locations(state->pairs, 2 * some->count, state->tensors->grad_locations + at * layer->location_item,
+                           p->grad_location_stride, box->queries, 2 * some->count);
+}
+
+/* Scatters some points of a level, and computes their gradients. */
+static void NAME(backward_points)(backward_state *state, const query_box *box, const level_points *some,
+                                  const scatter_image *image, const box_gradient *out) {
+    const dcnv4i_attn_layer *layer = state->layer;
+    const dcnv4_msda_problem *p = &layer->problem->params;
+    const int64_t depth = p->head_channels, points = layer->problem->points, count = some->count * box->queries;
+    const bool normalized = p->location_unit == DCNV4_MSDA_NORMALIZED;
+    const real scale_x = normalized ? (real)some->level->width : 1, scale_y = normalized ? (real)some->level->height : 1;
+    scatter s = {
+        .to = image,
+        .chunk = &state->chunk,
+        .points = some->count,
+        .out_stride = out->stride,
+        .dots = state->sums.corners,
+    };
+    const scattered_chunk scattered = {image, &state->chunk, out->stored, &state->sums};
+    NAME(read_points)(&state->source, box, some, state->pairs, &state->chunk);
+    find_cells(&image->frame, count, true, &state->chunk);
+    for (int64_t i = 4 * count; i < 4 * (count + LANES - 1); ++i)
+        state->sums.corners[i] = 0;
+    scatter_group(&s, box->queries, 0, depth, out->rows);
+    if (image->frame.exact)
+        finish_derivatives(&scattered, count, scale_x, scale_y, state->pairs);
+    else
+        NAME(finish_exactly)(&scattered, count, scale_x, scale_y, state->pairs);
+    write_locations(state, box, some);
+    for (int64_t i = 0; i < box->queries; ++i)
+        for (int64_t k = 0; k < some->count; ++k) {
+            state->by_weight[i * points + some->first + k] = state->sums.by_weight[i * some->count + k];
+            state->weights[i * points + some->first + k] = state->chunk.weight[i * some->count + k];
+        }
+}
+
+/* Writes the gradients of a box's weights: with softmax a_k·(∂/∂a_k − Σ_j a_j·∂/∂a_j). */
+static void NAME(write_weights)(const backward_state *state, const query_box *box) {
+    const dcnv4i_attn_layer *layer = state->layer;
+    const dcnv4i_ms_deform_attn *problem = layer->problem;
+    const dcnv4_msda_problem *p = &problem->params;
+    const int64_t points = problem->points, stride = p->packed ? p->grad_location_stride : p->grad_weight_stride;
+    for (int64_t i = 0; p->softmax && i < box->queries; ++i) {
+        real *const by_weight = state->by_weight + i * points;
+        const real *const weight = state->weights + i * points;
+        real mean = 0;
+        for (int64_t k = 0; k < points; ++k)
+            mean += weight[k] * by_weight[k];
+        for (int64_t k = 0; k < points; ++k)
+            by_weight[k] = weight[k] * (by_weight[k] - mean);
+    }
+    layer->write_weights(state->by_weight, points,
+                         state->tensors->grad_weights +
+                             (box->row * stride + box->head * problem->weight_head) * layer->weight_item,
+                         stride, box->queries, points);
+}
+
+static void NAME(backward_box)(backward_state *state, const query_box *box) {
+    const dcnv4i_attn_layer *layer = state->layer;
+    const dcnv4i_ms_deform_attn *problem = layer->problem;
+    const dcnv4_msda_problem *p = &problem->params;
+    const int64_t depth = p->head_channels, stride = p->grad_output_stride;
+    const char *const stored = state->tensors->grad_output + (box->row * stride + box->head * depth) * layer->item;
+    const box_gradient out = {
+        .rows = layer->converts ? state->row : (const real *)stored,
+        .stride = layer->converts ? depth : stride,
+        .stored = {stored, stride, 0},
+    };
+    if (layer->converts)
+        layer->read(stored, stride, state->row, depth, box->queries, depth);
+    if (p->softmax)
+        NAME(normalize)(&state->source, box);
+    level_points all = {.first = 0};
+    for (int l = 0; l < p->level_count; ++l, all.first += all.count) {
+        all.level = &problem->levels[l];
+        all.count = all.level->points;
+        const scatter_image image = NAME(level_image)(layer, all.level, state->value, box->head, state->copy, state->grad,
+                                                      2 * depth, state->grad_stride);
+        for (int64_t k = 0; k < all.count; k += POINTS) {
+            const level_points some = {all.level, all.first + k, dcnv4i_min64(all.count - k, POINTS)};
+            NAME(backward_points)(state, box, &some, &image, &out);
+        }
+    }
+    NAME(write_weights)(state, box);
+}
+
+/* Copies the head's channels of all places as reals, with room for their gradients behind each. */
+static void copy_value(const backward_state *state, int64_t head, real *copy) {
+    const dcnv4i_attn_layer *layer = state->layer;
+    const dcnv4_msda_problem *p = &layer->problem->params;
+    const int64_t depth = p->head_channels;
+    layer->read(state->value + head * depth * layer->item, p->value_stride, copy, 2 * depth, p->value_length, depth);
+}
+
+static void NAME(backward)(const dcnv4i_attn_layer *layer, const dcnv4i_attn_tensors *tensors,
+                           const dcnv4i_attn_task *task) {
+    const dcnv4_msda_problem *p = &layer->problem->params;
+    const int64_t depth = p->head_channels, rows = layer->box_queries * depth, points = layer->problem->points;
+    const int64_t first_place = task->batch * p->value_length;
+    char *const grad = tensors->grad_value + (first_place * p->grad_value_stride + task->head * depth) * layer->item;
+    real *const scratch = task->scratch, *const copy = scratch + 2 * rows + 2 * layer->box_queries * points;
+    backward_state state;
+    state.layer = layer;
+    state.tensors = tensors;
+    state.value = tensors->value + first_place * p->value_stride * layer->item;
+    state.copy = layer->converts ? copy : NULL;
+    state.grad = layer->converts ? copy + depth : (real *)grad;
+    state.grad_stride = layer->converts ? 2 * depth : p->grad_value_stride;
+    state.row = scratch;
+    state.by_weight = scratch + 2 * rows, state.weights = state.by_weight + layer->box_queries * points;
+    state.source = (point_source){.layer = layer, .locations = tensors->locations, .weights = tensors->weights};
+    if (layer->converts)
+        copy_value(&state, task->head, copy);
+    for (int64_t i = 0; i < p->value_length; ++i)
+        memset(state.grad + i * state.grad_stride, 0, (size_t)depth * sizeof *state.grad);
+    for (int64_t query = task->first_query; query < task->last_query; query += layer->box_queries) {
+        const query_box box = {task->batch * p->queries + query, task->head,
+                               dcnv4i_min64(layer->box_queries, task->last_query - query)};
+        NAME(backward_box)(&state, &box);
+    }
+    if (layer->converts)
+        layer->write(state.grad, state.grad_stride, grad, p->grad_value_stride, p->value_length, depth);
+}

@@ -1,0 +1,269 @@
+/* Multi-scale deformable attention in scalar float64 arithmetic, to be read beside docs/ms-deform-attn.md. */
+#include "../../core/element.h"
+#include "../../core/ms_deform_attn_problem.h"
+#include "reference.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+/* A run: the problem and the tensors, with accumulators for grad_value of shape [N, S, M·D] in backward. */
+typedef struct run_state {
+    const dcnv4i_ms_deform_attn *problem;
+    void *const *tensors;
+    double *sums;
+} run_state;
+
+/* One head of one query: its row number among all queries. */
+typedef struct head_row {
+    int64_t n, row, head;
+} head_row;
+
+/* Where a point is, in its level. */
+typedef struct sample {
+    bool counts;
+    int64_t corner[4]; /* places of (y, x), (y, x+1), (y+1, x), (y+1, x+1) in the batch of value; −1 outside the level */
+    double weight[4];  /* bilinear weights of the corners */
+    double by_x[4];    /* their derivatives by the location, in its unit */
+    double by_y[4];
+} sample;
+
+static double read(const run_state *run, int tensor, int32_t dtype, int64_t index) {
+    return dcnv4i_element_read(dtype, run->tensors[tensor], index);
+}
+
+static double read_value(const run_state *run, int64_t place, int64_t channel) {
+    const dcnv4_msda_problem *p = &run->problem->params;
+    return read(run, DCNV4I_MSDA_VALUE, p->dtype, place * p->value_stride + channel);
+}
+
+static double read_grad(const run_state *run, const head_row *at, int64_t channel) {
+    const dcnv4_msda_problem *p = &run->problem->params;
+    return read(run, DCNV4I_MSDA_GRAD_OUTPUT, p->dtype, at->row * p->grad_output_stride + channel);
+}
+
+static double read_weight(const run_state *run, const head_row *at, int64_t point) {
+    const dcnv4i_ms_deform_attn *problem = run->problem;
+    const dcnv4_msda_problem *p = &problem->params;
+    const int tensor = p->packed ? DCNV4I_MSDA_LOCATIONS : DCNV4I_MSDA_WEIGHTS;
+    const int64_t stride = p->packed ? p->location_stride : p->weight_stride;
+    return read(run, tensor, p->weight_dtype,
+                at->row * stride + at->head * problem->weight_head + problem->weight_begin + point);
+}
+
+/* Point number `point` of a head, which is in this level. */
+static sample locate(const run_state *run, const head_row *at, const dcnv4_msda_level *level, int64_t point) {
+    const dcnv4i_ms_deform_attn *problem = run->problem;
+    const dcnv4_msda_problem *p = &problem->params;
+    const int64_t width = level->width, height = level->height;
+    const int64_t index = at->row * p->location_stride + at->head * problem->location_head + 2 * point;
+    const bool normalized = p->location_unit == DCNV4_MSDA_NORMALIZED;
+    const double scale_x = normalized ? (double)width : 1, scale_y = normalized ? (double)height : 1;
+    const double shift = normalized ? 0.5 : 0;
+    const double x = read(run, DCNV4I_MSDA_LOCATIONS, p->location_dtype, index) * scale_x - shift;
+    const double y = read(run, DCNV4I_MSDA_LOCATIONS, p->location_dtype, index + 1) * scale_y - shift;
+    sample s = {.counts = width > 0 && height > 0 && x > -1 && x < (double)width && y > -1 && y < (double)height};
+    if (!s.counts)
+        return s;
+    const int64_t left = (int64_t)floor(x), top = (int64_t)floor(y), first = at->n * p->value_length + level->start;
+    const double fx = x - floor(x), fy = y - floor(y);
+    for (int c = 0; c < 4; ++c) {
+        const int64_t column = left + (c & 1), row = top + (c >> 1);
+        const double wx = c & 1 ? fx : 1 - fx, wy = c >> 1 ? fy : 1 - fy;
+        const bool inside = column >= 0 && column < width && row >= 0 && row < height;
+        s.corner[c] = inside ? first + row * width + column : -1;
+        s.weight[c] = wx * wy;
+        s.by_x[c] = scale_x * (c & 1 ? wy : -wy);
+        s.by_y[c] = scale_y * (c >> 1 ? wx : -wx);
+    }
+    return s;
+}
+
+/* Σ over the corners inside the level of factor·value, for a channel. A corner outside is not read. */
+static double gather(const run_state *run, const sample *s, const double factor[4], int64_t channel) {
+    double sum = 0;
+    for (int c = 0; c < 4; ++c)
+        if (s->corner[c] >= 0)
+            sum += factor[c] * read_value(run, s->corner[c], channel);
+    return sum;
+}
+
+/* Σ over the head's channels of grad_output·gather. */
+static double project(const run_state *run, const head_row *at, const sample *s, const double factor[4]) {
+    const int64_t depth = run->problem->params.head_channels;
+    double sum = 0;
+    for (int64_t c = at->head * depth; c < (at->head + 1) * depth; ++c)
+        sum += read_grad(run, at, c) * gather(run, s, factor, c);
+    return sum;
+}
+
+/* With softmax, a = exp(raw − largest) / sum over all P points of a head. */
+typedef struct normalizer {
+    bool softmax;
+    double largest, sum;
+} normalizer;
+
+static normalizer normalize(const run_state *run, const head_row *at) {
+    const int64_t points = run->problem->points;
+    normalizer norm = {run->problem->params.softmax, -INFINITY, 0};
+    for (int64_t k = 0; norm.softmax && k < points; ++k)
+        norm.largest = fmax(norm.largest, read_weight(run, at, k));
+    for (int64_t k = 0; norm.softmax && k < points; ++k)
+        norm.sum += exp(read_weight(run, at, k) - norm.largest);
+    return norm;
+}
+
+static double weight_of(const run_state *run, const head_row *at, const normalizer *norm, int64_t point) {
+    const double raw = read_weight(run, at, point);
+    return norm->softmax ? exp(raw - norm->largest) / norm->sum : raw;
+}
+
+/* Calls visit(run, at, level, point) for all points of a head, in order. */
+typedef void visitor(const run_state *run, const head_row *at, const dcnv4_msda_level *level, int64_t point, void *state);
+
+static void for_each_point(const run_state *run, const head_row *at, visitor *visit, void *state) {
+    int64_t point = 0;
+    for (int l = 0; l < run->problem->params.level_count; ++l)
+        for (int64_t k = 0; k < run->problem->levels[l].points; ++k)
+            visit(run, at, &run->problem->levels[l], point++, state);
+}
+
+/* ---- Forward --------------------------------------------------------------------------------------------------------- */
+
+typedef struct forward_sum {
+    normalizer norm;
+    int64_t channel;
+    double sum;
+} forward_sum;
+
+static void add_point(const run_state *run, const head_row *at, const dcnv4_msda_level *level, int64_t point,
+                      void *state) {
+    forward_sum *const f = state;
+    const sample s = locate(run, at, level, point);
+    if (s.counts)
+        f->sum += weight_of(run, at, &f->norm, point) * gather(run, &s, s.weight, f->channel);
+}
+
+static void forward_head(const run_state *run, const head_row *at) {
+    const dcnv4_msda_problem *p = &run->problem->params;
+    forward_sum f = {.norm = normalize(run, at)};
+    for (f.channel = at->head * p->head_channels; f.channel < (at->head + 1) * p->head_channels; ++f.channel) {
+        f.sum = 0;
+        for_each_point(run, at, add_point, &f);
+        dcnv4i_element_write(p->dtype, run->tensors[DCNV4I_MSDA_OUTPUT], at->row * p->output_stride + f.channel, f.sum);
+    }
+}
+
+/* ---- Backward -------------------------------------------------------------------------------------------------------- */
+
+/* mean: Σ_k a_k·∂/∂a_k, which the gradient through softmax takes away: ∂/∂raw_k = a_k·(∂/∂a_k − mean) */
+typedef struct backward_sums {
+    normalizer norm;
+    double mean;
+} backward_sums;
+
+static void add_to_mean(const run_state *run, const head_row *at, const dcnv4_msda_level *level, int64_t point,
+                        void *state) {
+    backward_sums *const b = state;
+    const sample s = locate(run, at, level, point);
+    if (s.counts)
+        b->mean += weight_of(run, at, &b->norm, point) * project(run, at, &s, s.weight);
+}
+
+static void scatter(const run_state *run, const head_row *at, const sample *s, double a) {
+    const int64_t depth = run->problem->params.head_channels;
+    for (int64_t c = at->head * depth; c < (at->head + 1) * depth; ++c)
+        for (int corner = 0; corner < 4; ++corner)
+            if (s->corner[corner] >= 0)
+                run->sums[s->corner[corner] * run->problem->channels + c] += read_grad(run, at, c) * a * s->weight[corner];
+}
+
+static void backward_point(const run_state *run, const head_row *at, const dcnv4_msda_level *level, int64_t point,
+                           void *state) {
+    const backward_sums *const b = state;
+    const dcnv4i_ms_deform_attn *problem = run->problem;
+    const dcnv4_msda_problem *p = &problem->params;
+    const sample s = locate(run, at, level, point);
+    const double a = weight_of(run, at, &b->norm, point);
+    double by_a = 0, by_x = 0, by_y = 0;
+    if (s.counts) {
+        by_a = project(run, at, &s, s.weight);
+        by_x = a * project(run, at, &s, s.by_x);
+        by_y = a * project(run, at, &s, s.by_y);
+        scatter(run, at, &s, a);
+    }
+    void *const locations = run->tensors[DCNV4I_MSDA_GRAD_LOCATIONS];
+    const int64_t location = at->row * p->grad_location_stride + at->head * problem->location_head;
+    dcnv4i_element_write(p->location_dtype, locations, location + 2 * point, by_x);
+    dcnv4i_element_write(p->location_dtype, locations, location + 2 * point + 1, by_y);
+    const int64_t weight = at->row * (p->packed ? p->grad_location_stride : p->grad_weight_stride) +
+                           at->head * problem->weight_head + problem->weight_begin + point;
+    dcnv4i_element_write(p->weight_dtype, p->packed ? locations : run->tensors[DCNV4I_MSDA_GRAD_WEIGHTS], weight,
+                         p->softmax ? a * (by_a - b->mean) : by_a);
+}
+
+static void backward_head(const run_state *run, const head_row *at) {
+    backward_sums b = {.norm = normalize(run, at)};
+    if (b.norm.softmax)
+        for_each_point(run, at, add_to_mean, &b);
+    for_each_point(run, at, backward_point, &b);
+}
+
+/* ---- Runs ------------------------------------------------------------------------------------------------------------ */
+
+static void for_each_head(const run_state *run, void (*visit)(const run_state *, const head_row *)) {
+    const dcnv4_msda_problem *p = &run->problem->params;
+    head_row at = {0};
+    for (at.n = 0; at.n < p->batch; ++at.n)
+        for (int64_t q = 0; q < p->queries; ++q, ++at.row)
+            for (at.head = 0; at.head < p->heads; ++at.head)
+                visit(run, &at);
+}
+
+static void backward(run_state *run) {
+    const dcnv4i_ms_deform_attn *problem = run->problem;
+    const int64_t places = problem->base.tensors[DCNV4I_MSDA_VALUE].pixels, channels = problem->channels;
+    for (int64_t i = 0; i < places * channels; ++i)
+        run->sums[i] = 0;
+    for_each_head(run, backward_head);
+    for (int64_t place = 0; place < places; ++place)
+        for (int64_t c = 0; c < channels; ++c)
+            dcnv4i_element_write(problem->params.dtype, run->tensors[DCNV4I_MSDA_GRAD_VALUE],
+                                 place * problem->params.grad_value_stride + c, run->sums[place * channels + c]);
+}
+
+static dcnv4_status check(const dcnv4i_problem *base) {
+    const int64_t channels = ((const dcnv4i_ms_deform_attn *)base)->channels;
+    const int64_t places = base->tensors[DCNV4I_MSDA_VALUE].pixels, most = PTRDIFF_MAX / (int64_t)sizeof(double) - 1;
+    if (places > most / channels)
+        return dcnv4i_fail(DCNV4_UNSUPPORTED,
+                           "the reference needs %" PRId64 " times %" PRId64 " float64 sums, past what can be addressed",
+                           places, channels);
+    return DCNV4_SUCCESS;
+}
+
+/* The sums, and room to align them. */
+static size_t workspace_size(const dcnv4i_problem *base, dcnv4_pass pass) {
+    const int64_t channels = ((const dcnv4i_ms_deform_attn *)base)->channels;
+    const size_t sums = (size_t)(base->tensors[DCNV4I_MSDA_VALUE].pixels * channels);
+    return pass == DCNV4_PASS_FORWARD || sums == 0 ? 0 : (sums + 1) * sizeof(double);
+}
+
+static void run(const dcnv4i_problem *base, dcnv4_pass pass, void *const tensors[DCNV4I_MAX_TENSORS], void *workspace) {
+    const uintptr_t mask = sizeof(double) - 1;
+    run_state state = {
+        .problem = (const dcnv4i_ms_deform_attn *)base,
+        .tensors = tensors,
+        .sums = (double *)(((uintptr_t)workspace + mask) & ~mask),
+    };
+    if (pass == DCNV4_PASS_FORWARD)
+        for_each_head(&state, forward_head);
+    else
+        backward(&state);
+}
+
+const dcnv4i_reference_operator dcnv4i_reference_ms_deform_attn = {
+    .op = &dcnv4i_operator_ms_deform_attn,
+    .check = check,
+    .workspace_size = workspace_size,
+    .run = run,
+};

@@ -1,0 +1,242 @@
+#include "ms_deform_attn_problem.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* a · b; false if it does not fit. a, b ≥ 0. */
+static bool multiply(int64_t a, int64_t b, int64_t *product) {
+    if (b != 0 && a > INT64_MAX / b)
+        return false;
+    *product = a * b;
+    return true;
+}
+
+static dcnv4_status too_large(const char *what, int64_t a, int64_t b) {
+    return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
+                       "%s overflows: %" PRId64 " times %" PRId64 " is past what can be addressed", what, a, b);
+}
+
+static dcnv4_status check_ranges(const dcnv4_msda_problem *p) {
+    const struct {
+        const char *name;
+        int64_t number, least;
+    } fields[] = {
+        {"batch", p->batch, 0},
+        {"value_length", p->value_length, 0},
+        {"queries", p->queries, 0},
+        {"heads", p->heads, 1},
+        {"head_channels", p->head_channels, 1},
+        {"level_count", p->level_count, 1},
+        {"value_stride", p->value_stride, 0},
+        {"location_stride", p->location_stride, 0},
+        {"weight_stride", p->weight_stride, 0},
+        {"output_stride", p->output_stride, 0},
+        {"grad_output_stride", p->grad_output_stride, 0},
+        {"grad_value_stride", p->grad_value_stride, 0},
+        {"grad_location_stride", p->grad_location_stride, 0},
+        {"grad_weight_stride", p->grad_weight_stride, 0},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; ++i)
+        if (fields[i].number < fields[i].least)
+            return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s is %" PRId64 ", at least %" PRId64 " is needed",
+                               fields[i].name, fields[i].number, fields[i].least);
+    const struct {
+        const char *name;
+        int32_t number;
+    } flags[] = {
+        {"location_unit", p->location_unit}, {"softmax", p->softmax},           {"packed", p->packed},
+        {"deterministic", p->deterministic}, {"forward_only", p->forward_only},
+    };
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; ++i)
+        if (flags[i].number != 0 && flags[i].number != 1)
+            return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s is %" PRId32 ", it must be 0 or 1", flags[i].name,
+                               flags[i].number);
+    if (dcnv4i_dtype_size(p->dtype) == 0)
+        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "dtype is %" PRId32 ", known are 0 to %d", p->dtype, DCNV4_FLOAT64);
+    if (p->level_count > DCNV4_MSDA_MAX_LEVELS)
+        return dcnv4i_fail(DCNV4_UNSUPPORTED, "level_count is %" PRId64 ", up to %d are possible", p->level_count,
+                           DCNV4_MSDA_MAX_LEVELS);
+    if (!p->levels)
+        return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "levels is NULL, %" PRId64 " are needed", p->level_count);
+    return DCNV4_SUCCESS;
+}
+
+/* Replaces DCNV4_SAME_DTYPE in *other. */
+static dcnv4_status check_other_dtype(const char *name, int32_t dtype, int32_t *other) {
+    if (*other == DCNV4_SAME_DTYPE)
+        *other = dtype;
+    if (dcnv4i_dtype_size(*other) == 0)
+        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s is %" PRId32 ", known are %d and 0 to %d", name, *other,
+                           DCNV4_SAME_DTYPE, DCNV4_FLOAT64);
+    if (*other != dtype && (*other != DCNV4_FLOAT32 || dtype == DCNV4_FLOAT64))
+        return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
+                           "%s is %" PRId32 " beside dtype %" PRId32 ", it can be the same, or %d (float32) beside %d or "
+                           "%d (16 bits)",
+                           name, *other, dtype, DCNV4_FLOAT32, DCNV4_FLOAT16, DCNV4_BFLOAT16);
+    return DCNV4_SUCCESS;
+}
+
+static bool overlap(const dcnv4_msda_level *a, const dcnv4_msda_level *b) {
+    const int64_t a_count = a->height * a->width, b_count = b->height * b->width;
+    return a_count > 0 && b_count > 0 && a->start < b->start + b_count && b->start < a->start + a_count;
+}
+
+static dcnv4_status check_level(const dcnv4i_ms_deform_attn *problem, int i) {
+    const dcnv4_msda_level *const level = &problem->levels[i];
+    const struct {
+        const char *name;
+        int64_t number;
+    } fields[] = {
+        {"height", level->height}, {"width", level->width}, {"start", level->start}, {"points", level->points}};
+    int64_t places;
+    for (size_t k = 0; k < sizeof fields / sizeof *fields; ++k)
+        if (fields[k].number < 0)
+            return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "levels[%d].%s is %" PRId64 ", at least 0 is needed", i,
+                               fields[k].name, fields[k].number);
+    if (!multiply(level->height, level->width, &places))
+        return too_large("a level", level->height, level->width);
+    if (places > problem->params.value_length || level->start > problem->params.value_length - places)
+        return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
+                           "levels[%d] begins at %" PRId64 " and has %" PRId64 " places, value_length is %" PRId64, i,
+                           level->start, places, problem->params.value_length);
+    for (int other = 0; other < i; ++other)
+        if (overlap(&problem->levels[other], level))
+            return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
+                               "levels[%d], from %" PRId64 " on, overlaps levels[%d], from %" PRId64 " on", i,
+                               level->start, other, problem->levels[other].start);
+    return DCNV4_SUCCESS;
+}
+
+/* Fills in tensor id, of batch · rows rows; *stride is 0 for dense and becomes a number. */
+static dcnv4_status check_tensor(dcnv4i_ms_deform_attn *problem, int id, int64_t rows, int64_t row, int32_t dtype,
+                                 int64_t *stride) {
+    const char *const name = dcnv4i_operator_ms_deform_attn.tensor_names[id];
+    dcnv4i_tensor *const tensor = &problem->base.tensors[id];
+    const int64_t item = (int64_t)dcnv4i_dtype_size(dtype);
+    int64_t elements, bytes;
+    if (*stride == 0)
+        *stride = row;
+    if (*stride < row)
+        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s has a stride of %" PRId64 ", a row has %" PRId64 " elements", name,
+                           *stride, row);
+    *tensor = (dcnv4i_tensor){.row = row, .stride = *stride, .item = (size_t)item};
+    /* Every product is checked also where another factor is 0, so that no later arithmetic on the factors overflows. */
+    if (!multiply(rows, problem->params.batch, &tensor->pixels))
+        return too_large("the batch", rows, problem->params.batch);
+    if (!multiply(rows, *stride, &elements) || !multiply(tensor->pixels, *stride, &elements))
+        return too_large(name, tensor->pixels, *stride);
+    if (!multiply(elements, item, &bytes) || (uint64_t)bytes > PTRDIFF_MAX)
+        return too_large(name, elements, item);
+    tensor->bytes = tensor->pixels == 0 || row == 0 ? 0 : (size_t)(bytes - (*stride - row) * item);
+    return DCNV4_SUCCESS;
+}
+
+static dcnv4_status check_tensors(dcnv4i_ms_deform_attn *problem) {
+    dcnv4_msda_problem *const p = &problem->params;
+    const int64_t numbers = p->packed ? 3 : 2;
+    int64_t locations, weights;
+    if (!multiply(p->heads, p->head_channels, &problem->channels))
+        return too_large("heads·head_channels", p->heads, p->head_channels);
+    if (!multiply(problem->points, 3, &locations) || !multiply(locations, p->heads, &locations))
+        return too_large("3·heads·P", p->heads, problem->points);
+    locations = locations / 3 * numbers, weights = p->packed ? 0 : problem->points * p->heads;
+    problem->location_head = numbers * problem->points;
+    problem->weight_head = p->packed ? 3 * problem->points : problem->points;
+    problem->weight_begin = p->packed ? 2 * problem->points : 0;
+    const struct {
+        int id;
+        int64_t rows, row;
+        int32_t dtype;
+        int64_t *stride;
+    } tensors[] = {
+        {DCNV4I_MSDA_VALUE, p->value_length, problem->channels, p->dtype, &p->value_stride},
+        {DCNV4I_MSDA_LOCATIONS, p->queries, locations, p->location_dtype, &p->location_stride},
+        {DCNV4I_MSDA_WEIGHTS, p->queries, weights, p->weight_dtype, &p->weight_stride},
+        {DCNV4I_MSDA_OUTPUT, p->queries, problem->channels, p->dtype, &p->output_stride},
+        {DCNV4I_MSDA_GRAD_OUTPUT, p->queries, problem->channels, p->dtype, &p->grad_output_stride},
+        {DCNV4I_MSDA_GRAD_VALUE, p->value_length, problem->channels, p->dtype, &p->grad_value_stride},
+        {DCNV4I_MSDA_GRAD_LOCATIONS, p->queries, locations, p->location_dtype, &p->grad_location_stride},
+        {DCNV4I_MSDA_GRAD_WEIGHTS, p->queries, weights, p->weight_dtype, &p->grad_weight_stride},
+    };
+    dcnv4_status status = DCNV4_SUCCESS;
+    for (size_t i = 0; i < sizeof tensors / sizeof *tensors && status == DCNV4_SUCCESS; ++i)
+        status = check_tensor(problem, tensors[i].id, tensors[i].rows, tensors[i].row, tensors[i].dtype,
+                              tensors[i].stride);
+    return status;
+}
+
+dcnv4_status dcnv4i_ms_deform_attn_check(const dcnv4_msda_problem *params, dcnv4i_ms_deform_attn *problem) {
+    *problem = (dcnv4i_ms_deform_attn){.base = {.op = &dcnv4i_operator_ms_deform_attn},
+                                       .params = DCNV4_MSDA_PROBLEM_INIT};
+    dcnv4_msda_problem *const p = &problem->params;
+    dcnv4_status status = dcnv4i_versioned_copy("dcnv4_msda_problem", p, sizeof *p, sizeof *p, params);
+    if (status == DCNV4_SUCCESS)
+        status = check_ranges(p);
+    if (status == DCNV4_SUCCESS)
+        status = check_other_dtype("location_dtype", p->dtype, &p->location_dtype);
+    if (status == DCNV4_SUCCESS)
+        status = check_other_dtype("weight_dtype", p->packed ? p->location_dtype : p->dtype, &p->weight_dtype);
+    if (status != DCNV4_SUCCESS)
+        return status;
+    if (p->packed && p->weight_dtype != p->location_dtype)
+        return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
+                           "weight_dtype is %" PRId32 " and location_dtype %" PRId32 ", with packed they are one tensor's",
+                           p->weight_dtype, p->location_dtype);
+    memcpy(problem->levels, p->levels, (size_t)p->level_count * sizeof *p->levels);
+    p->levels = NULL;
+    problem->base.forward_only = p->forward_only;
+    for (int i = 0; i < p->level_count && status == DCNV4_SUCCESS; ++i) {
+        status = check_level(problem, i);
+        if (status == DCNV4_SUCCESS && problem->levels[i].points > INT64_MAX - problem->points)
+            status = too_large("the points", problem->levels[i].points, 1);
+        else if (status == DCNV4_SUCCESS)
+            problem->points += problem->levels[i].points;
+    }
+    return status == DCNV4_SUCCESS ? check_tensors(problem) : status;
+}
+
+static dcnv4_status check(const void *params, dcnv4i_problem *problem) {
+    return dcnv4i_ms_deform_attn_check(params, (dcnv4i_ms_deform_attn *)problem);
+}
+
+/* Queries without batch, or the other way round, are none. */
+static void drop_empty_sizes(dcnv4i_problem *base) {
+    dcnv4_msda_problem *const p = &((dcnv4i_ms_deform_attn *)base)->params;
+    if (base->tensors[DCNV4I_MSDA_OUTPUT].pixels == 0)
+        p->queries = 0;
+    if (base->tensors[DCNV4I_MSDA_VALUE].pixels == 0)
+        p->value_length = 0;
+    if (p->queries == 0 && p->value_length == 0)
+        p->batch = 0;
+}
+
+#define BIT(id) (1u << DCNV4I_MSDA_##id)
+#define INPUTS (BIT(VALUE) | BIT(LOCATIONS) | BIT(WEIGHTS))
+
+const dcnv4i_operator dcnv4i_operator_ms_deform_attn = {
+    .name = "ms_deform_attn",
+    .problem_size = sizeof(dcnv4i_ms_deform_attn),
+    .tensor_count = DCNV4I_MSDA_TENSORS,
+    .tensor_names =
+        {
+            [DCNV4I_MSDA_VALUE] = "value",
+            [DCNV4I_MSDA_LOCATIONS] = "locations",
+            [DCNV4I_MSDA_WEIGHTS] = "weights",
+            [DCNV4I_MSDA_OUTPUT] = "output",
+            [DCNV4I_MSDA_GRAD_OUTPUT] = "grad_output",
+            [DCNV4I_MSDA_GRAD_VALUE] = "grad_value",
+            [DCNV4I_MSDA_GRAD_LOCATIONS] = "grad_locations",
+            [DCNV4I_MSDA_GRAD_WEIGHTS] = "grad_weights",
+        },
+    .reads = {INPUTS, INPUTS | BIT(GRAD_OUTPUT)},
+    .writes = {BIT(OUTPUT), BIT(GRAD_VALUE) | BIT(GRAD_LOCATIONS) | BIT(GRAD_WEIGHTS)},
+    .part_count = 3,
+    .part_pass =
+        {
+            [DCNV4_MSDA_PART_OUTPUT] = DCNV4_PASS_FORWARD,
+            [DCNV4_MSDA_PART_GRAD_POINTS] = DCNV4_PASS_BACKWARD,
+            [DCNV4_MSDA_PART_GRAD_VALUE] = DCNV4_PASS_BACKWARD,
+        },
+    .check = check,
+    .drop_empty_sizes = drop_empty_sizes,
+};
