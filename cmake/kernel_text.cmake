@@ -23,6 +23,11 @@ set(dcnv4_kernel_texts
   dcnv4i_kernel_backward_scatter_tiles deform_conv/backward_scatter_tiles.inl
   dcnv4i_kernel_backward_scatter_atomic deform_conv/backward_scatter_atomic.inl
   dcnv4i_kernel_backward_both deform_conv/backward_both.inl
+  dcnv4i_kernel_attention_parameters ms_deform_attn/attention_parameters.h
+  dcnv4i_kernel_attention_points ms_deform_attn/attention_points.inl
+  dcnv4i_kernel_attention_forward ms_deform_attn/attention_forward.inl
+  dcnv4i_kernel_attention_backward_points ms_deform_attn/attention_backward_points.inl
+  dcnv4i_kernel_attention_backward_value ms_deform_attn/attention_backward_value.inl
   dcnv4i_kernel_roofline_parameters roofline_parameters.h
   dcnv4i_kernel_roofline roofline.inl
   dcnv4i_dialect_opencl language/dialect_opencl.h

@@ -73,7 +73,7 @@ dcnv4_status dcnv4i_gpu_program_create(void *gpu, const dcnv4i_problem *problem,
 }
 
 void dcnv4i_gpu_program_destroy(void *program) {
-    free(program);
+    dcnv4i_program_free(program);
 }
 
 size_t dcnv4i_gpu_workspace_size(const void *program, dcnv4_pass pass) {
@@ -154,6 +154,7 @@ static void list_spans(const dcnv4i_gpu_program *p, dcnv4_pass pass, const dcnv4
                                                         : (dcnv4i_span){valid, 0, 1};
         at += s->bytes;
     }
+    spans[DCNV4I_BUFFER_TABLE] = (dcnv4i_span){p->table ? p->table : valid, 0, sizeof(int64_t)};
 }
 
 /* Whether every tensor that the pass accesses in vectors begins at a multiple of DCNV4I_ALIGNMENT; scratch always

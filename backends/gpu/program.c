@@ -1,6 +1,7 @@
 #include "program.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 int64_t dcnv4i_flat_group(const dcnv4i_limits *limits) {
     const int64_t most = limits->work_group < 64 ? limits->work_group : 64;
@@ -35,4 +36,10 @@ dcnv4_status dcnv4i_program_check_launches(const dcnv4i_gpu_program *program) {
     for (int i = 0; i < 2 * DCNV4I_PASSES && status == DCNV4_SUCCESS; ++i)
         status = check_steps(&program->gpu->limits, &program->passes[i / 2][i % 2]);
     return status;
+}
+
+void dcnv4i_program_free(dcnv4i_gpu_program *program) {
+    if (program && program->table)
+        program->gpu->driver->buffer_destroy(program->gpu->device, program->table);
+    free(program);
 }

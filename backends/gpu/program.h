@@ -14,12 +14,13 @@ typedef struct dcnv4i_gpu {
     dcnv4i_module_store modules;
 } dcnv4i_gpu;
 
-/* Limits for a pass; the id of the first scratch buffer in a kernel's list; the alignment of scratch, for which a
- * workspace, which may start anywhere, has slack. */
+/* Limits for a pass; the ids of the first scratch buffer and of the program's table in a kernel's list; the alignment of scratch,
+ * for which a workspace, which may start anywhere, has slack. */
 enum {
     DCNV4I_MAX_STEPS = 4,
     DCNV4I_MAX_SCRATCH = 2,
     DCNV4I_BUFFER_SCRATCH = DCNV4I_MAX_TENSORS,
+    DCNV4I_BUFFER_TABLE = DCNV4I_BUFFER_SCRATCH + DCNV4I_MAX_SCRATCH,
     DCNV4I_SCRATCH_ALIGNMENT = 64
 };
 
@@ -60,6 +61,7 @@ typedef struct dcnv4i_gpu_program {
     bool has[2];                           /* kernels for buffers that are aligned (1) or not (0) */
     dcnv4i_steps passes[DCNV4I_PASSES][2]; /* by dcnv4_pass, then likewise */
     size_t workspace[DCNV4I_PASSES];       /* bytes */
+    void *table; /* a buffer of the program's own, of 64-bit integers, freed with it; NULL for none */
     dcnv4i_listed kernels[2 * DCNV4I_MAX_KERNELS];
     int kernel_count;
 } dcnv4i_gpu_program;
@@ -98,6 +100,9 @@ enum { DCNV4I_ALIGNMENT = 32 };
 
 /* Enlarges the workspace of a pass to what these steps need, if it is smaller. */
 void dcnv4i_program_add_workspace(dcnv4i_gpu_program *program, dcnv4_pass pass, const dcnv4i_steps *steps);
+
+/* Frees a program and its table. NULL is allowed. */
+void dcnv4i_program_free(dcnv4i_gpu_program *program);
 
 /* DCNV4_UNSUPPORTED if a launch is too large for this device. */
 dcnv4_status dcnv4i_program_check_launches(const dcnv4i_gpu_program *program);

@@ -39,7 +39,7 @@ function allowed(file) {
     if (file ~ /^backends\/gpu\/runtime\//)
         return "^(backends/gpu/runtime/.*|" core ")$"
     if (file ~ /^backends\/gpu\//)
-        return "^(backends/gpu/.*|backends/kernels/(language/argument_lists|deform_conv/parameters|roofline_parameters)[.]h|" core ")$"
+        return "^(backends/gpu/.*|backends/kernels/(language/argument_lists|deform_conv/parameters|ms_deform_attn/attention_parameters|roofline_parameters)[.]h|" core ")$"
     if (file ~ /^backends\/cpu\/simd\//)
         return "^(backends/cpu/(simd/.*|rows[.]h)|" core ")$"
     if (file ~ /^backends\/cpu\/sampling\//)
@@ -57,7 +57,7 @@ function complain(text) {
 }
 
 BEGIN {
-    core = "core/(backend|deform_conv_problem|operator|operators|status|tensor|element|fork|checked_math)[.](h|def)"
+    core = "core/(backend|deform_conv_problem|ms_deform_attn_problem|operator|operators|status|tensor|element|fork|checked_math)[.](h|def)"
     # The command's folders: each may include itself and those before it.
     folders = split("output cli tensors devices plot check bench tune", folder_name, " ")
     for (i = 1; i <= folders; ++i)
