@@ -122,6 +122,8 @@ static void define_layer(dcnv4i_text *to, const dcnv4i_ms_deform_attn *problem) 
         int64_t number;
     } constants[] = {
         {"MS_DEFORM_ATTN", 1},
+        {"FLOAT32", DCNV4_FLOAT32},
+        {"FLOAT16", DCNV4_FLOAT16},
         {"DTYPE", p->dtype},
         {"LOCATION_DTYPE", p->location_dtype},
         {"WEIGHT_DTYPE", p->weight_dtype},
