@@ -41,10 +41,9 @@ static dcnv4_status take_buffers(const char *function, const dcnv4_plan *plan, d
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s: the plan is of the operator %s", function,
                            plan->problem->op->name);
     if (!dcnv4i_plan_has_pass(plan, pass))
-        return plan->part >= 0 ? dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s: the plan is a tactic for part %d", function,
-                                             plan->part)
-                               : dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s: the plan was made with forward_only 1",
-                                             function);
+        return plan->part >= 0
+                   ? dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s: the plan is a tactic for part %d", function, plan->part)
+                   : dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "%s: the plan was made with forward_only 1", function);
     const dcnv4_status status = dcnv4i_versioned_copy("dcnv4_msda_buffers", &b, sizeof b, sizeof b, given);
     *buffers = (dcnv4i_buffers){
         .tensors =

@@ -70,7 +70,8 @@ static dcnv4_status check_other_dtype(const char *name, int32_t dtype, int32_t *
                            DCNV4_SAME_DTYPE, DCNV4_FLOAT64);
     if (*other != dtype && (*other != DCNV4_FLOAT32 || dtype == DCNV4_FLOAT64))
         return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
-                           "%s is %" PRId32 " beside dtype %" PRId32 ", it can be the same, or %d (float32) beside %d or "
+                           "%s is %" PRId32 " beside dtype %" PRId32
+                           ", it can be the same, or %d (float32) beside %d or "
                            "%d (16 bits)",
                            name, *other, dtype, DCNV4_FLOAT32, DCNV4_FLOAT16, DCNV4_BFLOAT16);
     return DCNV4_SUCCESS;
@@ -117,8 +118,8 @@ static dcnv4_status check_tensor(dcnv4i_ms_deform_attn *problem, int id, int64_t
     if (*stride == 0)
         *stride = row;
     if (*stride < row)
-        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s has a stride of %" PRId64 ", a row has %" PRId64 " elements", name,
-                           *stride, row);
+        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s has a stride of %" PRId64 ", a row has %" PRId64 " elements",
+                           name, *stride, row);
     *tensor = (dcnv4i_tensor){.row = row, .stride = *stride, .item = (size_t)item};
     /* Every product is checked also where another factor is 0, so that no later arithmetic on the factors overflows. */
     if (!multiply(rows, problem->params.batch, &tensor->pixels))
@@ -180,7 +181,8 @@ dcnv4_status dcnv4i_ms_deform_attn_check(const dcnv4_msda_problem *params, dcnv4
         return status;
     if (p->packed && p->weight_dtype != p->location_dtype)
         return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
-                           "weight_dtype is %" PRId32 " and location_dtype %" PRId32 ", with packed they are one tensor's",
+                           "weight_dtype is %" PRId32 " and location_dtype %" PRId32
+                           ", with packed they are one tensor's",
                            p->weight_dtype, p->location_dtype);
     memcpy(problem->levels, p->levels, (size_t)p->level_count * sizeof *p->levels);
     p->levels = NULL;

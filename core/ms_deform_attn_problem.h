@@ -24,10 +24,10 @@ typedef struct dcnv4i_ms_deform_attn {
     dcnv4i_problem base;
     dcnv4_msda_problem params; /* with its zeros for "dense" and DCNV4_SAME_DTYPE replaced; levels is NULL, see below */
     dcnv4_msda_level levels[DCNV4_MSDA_MAX_LEVELS];
-    int64_t points;   /* P */
-    int64_t channels; /* M·D */
+    int64_t points;                     /* P */
+    int64_t channels;                   /* M·D */
     int64_t location_head, weight_head; /* elements from one head's locations, or weights, to the next one's */
-    int64_t weight_begin; /* elements from a query's row to its first weight: 2·P with packed, else 0 */
+    int64_t weight_begin;               /* elements from a query's row to its first weight: 2·P with packed, else 0 */
 } dcnv4i_ms_deform_attn;
 
 /* Checks *params and fills *problem. DCNV4_INVALID_PROBLEM, DCNV4_INVALID_ARGUMENT or DCNV4_UNSUPPORTED, with a message;

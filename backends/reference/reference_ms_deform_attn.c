@@ -21,9 +21,10 @@ typedef struct head_row {
 /* Where a point is, in its level. */
 typedef struct sample {
     bool counts;
-    int64_t corner[4]; /* places of (y, x), (y, x+1), (y+1, x), (y+1, x+1) in the batch of value; −1 outside the level */
-    double weight[4];  /* bilinear weights of the corners */
-    double by_x[4];    /* their derivatives by the location, in its unit */
+    int64_t
+        corner[4];    /* places of (y, x), (y, x+1), (y+1, x), (y+1, x+1) in the batch of value; −1 outside the level */
+    double weight[4]; /* bilinear weights of the corners */
+    double by_x[4];   /* their derivatives by the location, in its unit */
     double by_y[4];
 } sample;
 
@@ -118,7 +119,8 @@ static double weight_of(const run_state *run, const head_row *at, const normaliz
 }
 
 /* Calls visit(run, at, level, point) for all points of a head, in order. */
-typedef void visitor(const run_state *run, const head_row *at, const dcnv4_msda_level *level, int64_t point, void *state);
+typedef void visitor(const run_state *run, const head_row *at, const dcnv4_msda_level *level, int64_t point,
+                     void *state);
 
 static void for_each_point(const run_state *run, const head_row *at, visitor *visit, void *state) {
     int64_t point = 0;
@@ -174,7 +176,8 @@ static void scatter(const run_state *run, const head_row *at, const sample *s, d
     for (int64_t c = at->head * depth; c < (at->head + 1) * depth; ++c)
         for (int corner = 0; corner < 4; ++corner)
             if (s->corner[corner] >= 0)
-                run->sums[s->corner[corner] * run->problem->channels + c] += read_grad(run, at, c) * a * s->weight[corner];
+                run->sums[s->corner[corner] * run->problem->channels + c] += read_grad(run, at, c) * a *
+                                                                             s->weight[corner];
 }
 
 static void backward_point(const run_state *run, const head_row *at, const dcnv4_msda_level *level, int64_t point,

@@ -140,3 +140,68 @@ MEMBER(dcnv4_opencl_stream, event, 32);
 SIZE(dcnv4_roofline, 4);
 VALUE(DCNV4_ROOFLINE_MEMORY, 0);
 VALUE(DCNV4_ROOFLINE_LOADS, 1);
+
+SIZE(dcnv4_msda_level, 32);
+MEMBER(dcnv4_msda_level, height, 0);
+MEMBER(dcnv4_msda_level, width, 8);
+MEMBER(dcnv4_msda_level, start, 16);
+MEMBER(dcnv4_msda_level, points, 24);
+
+SIZE(dcnv4_msda_unit, 4);
+VALUE(DCNV4_MSDA_NORMALIZED, 0);
+VALUE(DCNV4_MSDA_PLACES, 1);
+
+SIZE(dcnv4_msda_problem, 160);
+MEMBER(dcnv4_msda_problem, size, 0);
+MEMBER(dcnv4_msda_problem, dtype, 8);
+MEMBER(dcnv4_msda_problem, location_dtype, 12);
+MEMBER(dcnv4_msda_problem, weight_dtype, 16);
+MEMBER(dcnv4_msda_problem, location_unit, 20);
+MEMBER(dcnv4_msda_problem, softmax, 24);
+MEMBER(dcnv4_msda_problem, packed, 28);
+MEMBER(dcnv4_msda_problem, deterministic, 32);
+MEMBER(dcnv4_msda_problem, forward_only, 36);
+MEMBER(dcnv4_msda_problem, levels, 40);
+MEMBER(dcnv4_msda_problem, level_count, 48);
+MEMBER(dcnv4_msda_problem, batch, 56);
+MEMBER(dcnv4_msda_problem, value_length, 64);
+MEMBER(dcnv4_msda_problem, queries, 72);
+MEMBER(dcnv4_msda_problem, heads, 80);
+MEMBER(dcnv4_msda_problem, head_channels, 88);
+MEMBER(dcnv4_msda_problem, value_stride, 96);
+MEMBER(dcnv4_msda_problem, location_stride, 104);
+MEMBER(dcnv4_msda_problem, weight_stride, 112);
+MEMBER(dcnv4_msda_problem, output_stride, 120);
+MEMBER(dcnv4_msda_problem, grad_output_stride, 128);
+MEMBER(dcnv4_msda_problem, grad_value_stride, 136);
+MEMBER(dcnv4_msda_problem, grad_location_stride, 144);
+MEMBER(dcnv4_msda_problem, grad_weight_stride, 152);
+
+SIZE(dcnv4_msda_sizes, 80);
+MEMBER(dcnv4_msda_sizes, size, 0);
+MEMBER(dcnv4_msda_sizes, points, 8);
+MEMBER(dcnv4_msda_sizes, value, 16);
+MEMBER(dcnv4_msda_sizes, locations, 24);
+MEMBER(dcnv4_msda_sizes, weights, 32);
+MEMBER(dcnv4_msda_sizes, output, 40);
+MEMBER(dcnv4_msda_sizes, grad_output, 48);
+MEMBER(dcnv4_msda_sizes, grad_value, 56);
+MEMBER(dcnv4_msda_sizes, grad_locations, 64);
+MEMBER(dcnv4_msda_sizes, grad_weights, 72);
+
+SIZE(dcnv4_msda_part, 4);
+VALUE(DCNV4_MSDA_PART_OUTPUT, 0);
+VALUE(DCNV4_MSDA_PART_GRAD_POINTS, 1);
+VALUE(DCNV4_MSDA_PART_GRAD_VALUE, 2);
+
+SIZE(dcnv4_msda_buffers, 224);
+MEMBER(dcnv4_msda_buffers, size, 0);
+MEMBER(dcnv4_msda_buffers, value, 8);
+MEMBER(dcnv4_msda_buffers, locations, 32);
+MEMBER(dcnv4_msda_buffers, weights, 56);
+MEMBER(dcnv4_msda_buffers, output, 80);
+MEMBER(dcnv4_msda_buffers, grad_output, 104);
+MEMBER(dcnv4_msda_buffers, grad_value, 128);
+MEMBER(dcnv4_msda_buffers, grad_locations, 152);
+MEMBER(dcnv4_msda_buffers, grad_weights, 176);
+MEMBER(dcnv4_msda_buffers, workspace, 200);

@@ -57,13 +57,15 @@ static void free_tensors(attention *a) {
 
 static void put(attention *a, int tensor, int64_t index, double number) {
     const int32_t dtype = dtype_of(&a->problem, tensor);
-    ASSERT_SUCCESS(dcnv4_convert(DCNV4_FLOAT64, &number, dtype, a->tensors[tensor] + (size_t)index * item_size(dtype), 1));
+    ASSERT_SUCCESS(
+        dcnv4_convert(DCNV4_FLOAT64, &number, dtype, a->tensors[tensor] + (size_t)index * item_size(dtype), 1));
 }
 
 static double get(const attention *a, int tensor, int64_t index) {
     const int32_t dtype = dtype_of(&a->problem, tensor);
     double number;
-    ASSERT_SUCCESS(dcnv4_convert(dtype, a->tensors[tensor] + (size_t)index * item_size(dtype), DCNV4_FLOAT64, &number, 1));
+    ASSERT_SUCCESS(
+        dcnv4_convert(dtype, a->tensors[tensor] + (size_t)index * item_size(dtype), DCNV4_FLOAT64, &number, 1));
     return number;
 }
 
@@ -124,8 +126,8 @@ static attention in_float64(const attention *a) {
 static void run(attention *a, dcnv4_context *context) {
     dcnv4_plan *plan = NULL;
     dcnv4_msda_buffers buffers = DCNV4_MSDA_BUFFERS_INIT;
-    dcnv4_buffer *const each[COUNT] = {&buffers.value,       &buffers.locations,  &buffers.weights,
-                                       &buffers.output,      &buffers.grad_output, &buffers.grad_value,
+    dcnv4_buffer *const each[COUNT] = {&buffers.value,          &buffers.locations,   &buffers.weights,
+                                       &buffers.output,         &buffers.grad_output, &buffers.grad_value,
                                        &buffers.grad_locations, &buffers.grad_weights};
     a->problem.levels = a->levels;
     ASSERT_SUCCESS(dcnv4_msda_plan_create(context, &a->problem, &plan));
@@ -135,7 +137,8 @@ static void run(attention *a, dcnv4_context *context) {
     }
     for (int pass = 0; pass < 2; ++pass) {
         dcnv4_buffer_destroy(context, &buffers.workspace);
-        ASSERT_SUCCESS(dcnv4_buffer_create(context, dcnv4_plan_workspace_size(plan, (dcnv4_pass)pass), &buffers.workspace));
+        ASSERT_SUCCESS(
+            dcnv4_buffer_create(context, dcnv4_plan_workspace_size(plan, (dcnv4_pass)pass), &buffers.workspace));
         ASSERT_SUCCESS((pass ? dcnv4_msda_backward : dcnv4_msda_forward)(plan, &buffers, NULL));
         ASSERT_SUCCESS(dcnv4_synchronize(context));
     }
@@ -172,8 +175,10 @@ static void compare(const attention *a, const char *device) {
         const double bound = largest * 4 * dtype_bound(dtype_of(&a->problem, i));
         for (int64_t k = 0; k < count_of(a, i); ++k) {
             const double is = get(&got, i, k), should_be = get(&expected, i, k);
-            if (!(fabs(is - should_be) <= bound) && !(isnan(is) && isnan(should_be)) && !(isinf(should_be) && is == should_be))
-                fail_msg("%s: element %lld of %s is %g instead of %g; dtypes %d %d %d, packed %d, softmax %d, unit %d, D %lld",
+            if (!(fabs(is - should_be) <= bound) && !(isnan(is) && isnan(should_be)) &&
+                !(isinf(should_be) && is == should_be))
+                fail_msg("%s: element %lld of %s is %g instead of %g; dtypes %d %d %d, packed %d, softmax %d, unit %d, "
+                         "D %lld",
                          device, (long long)k, names[i], is, should_be, (int)a->problem.dtype,
                          (int)dtype_of(&a->problem, IN_LOCATIONS), (int)dtype_of(&a->problem, IN_WEIGHTS),
                          (int)a->problem.packed, (int)a->problem.softmax, (int)a->problem.location_unit,
@@ -283,7 +288,8 @@ static void refused(void **state) {
     for (int i = 0; i < 12; ++i)
         cases[i].problem = right, cases[i].status = DCNV4_INVALID_PROBLEM;
     const dcnv4_msda_level overlapping[] = {{4, 5, 0, 3}, {2, 2, 19, 3}}, beyond[] = {{4, 5, 0, 3}, {2, 2, 21, 3}};
-    const dcnv4_msda_level negative[] = {{4, -5, 0, 3}, {2, 2, 20, 3}}, huge[] = {{4, 5, 0, INT64_MAX / 2}, {2, 2, 20, 3}};
+    const dcnv4_msda_level negative[] = {{4, -5, 0, 3}, {2, 2, 20, 3}},
+                           huge[] = {{4, 5, 0, INT64_MAX / 2}, {2, 2, 20, 3}};
     cases[0].problem.levels = overlapping, cases[0].words = "levels[1], from 19 on, overlaps levels[0], from 0 on";
     cases[1].problem.levels = beyond, cases[1].words = "levels[1] begins at 21 and has 4 places, value_length is 24";
     cases[2].problem.levels = negative, cases[2].words = "levels[0].width is -5";
@@ -293,8 +299,10 @@ static void refused(void **state) {
     cases[6].problem.location_dtype = DCNV4_FLOAT16, cases[6].words = "location_dtype is 1 beside dtype 0";
     cases[7].problem.softmax = 2, cases[7].words = "softmax is 2";
     cases[8].problem.batch = INT64_MAX / 2, cases[8].words = "overflows";
-    cases[9].problem.level_count = 65, cases[9].status = DCNV4_UNSUPPORTED, cases[9].words = "level_count is 65, up to 64";
-    cases[10].problem.levels = NULL, cases[10].status = DCNV4_INVALID_ARGUMENT, cases[10].words = "levels is NULL, 2 are";
+    cases[9].problem.level_count = 65, cases[9].status = DCNV4_UNSUPPORTED,
+    cases[9].words = "level_count is 65, up to 64";
+    cases[10].problem.levels = NULL, cases[10].status = DCNV4_INVALID_ARGUMENT,
+    cases[10].words = "levels is NULL, 2 are";
     cases[11].problem.level_count = 0, cases[11].words = "level_count is 0";
     for (int i = 0; i < 12; ++i) {
         assert_refused(dcnv4_msda_sizes_get(&cases[i].problem, &sizes), cases[i].status, cases[i].words);

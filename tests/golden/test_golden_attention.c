@@ -12,7 +12,17 @@
 static const char *const folders[] = {GOLDEN_FOLDERS};
 enum { FOLDERS = sizeof folders / sizeof *folders };
 
-enum { A_VALUE, A_LOCATIONS, A_WEIGHTS, A_OUTPUT, A_GRAD_OUTPUT, A_GRAD_VALUE, A_GRAD_LOCATIONS, A_GRAD_WEIGHTS, A_TENSORS };
+enum {
+    A_VALUE,
+    A_LOCATIONS,
+    A_WEIGHTS,
+    A_OUTPUT,
+    A_GRAD_OUTPUT,
+    A_GRAD_VALUE,
+    A_GRAD_LOCATIONS,
+    A_GRAD_WEIGHTS,
+    A_TENSORS
+};
 static const int results[] = {A_OUTPUT, A_GRAD_VALUE, A_GRAD_LOCATIONS, A_GRAD_WEIGHTS};
 enum { RESULTS = sizeof results / sizeof *results };
 
@@ -25,11 +35,11 @@ typedef struct attention {
 } attention;
 
 static const char *name_of(const attention *a, int tensor) {
-    static const char *const classic[A_TENSORS] = {"value",       "sampling_locations", "attention_weights",
-                                                 "output",      "grad_output",        "grad_value",
-                                                 "grad_sampling_locations", "grad_attention_weights"};
-    static const char *const packed[A_TENSORS] = {"value",       "sampling_loc_attn", NULL, "output",
-                                                "grad_output", "grad_value",        "grad_sampling_loc_attn", NULL};
+    static const char *const classic[A_TENSORS] = {
+        "value",       "sampling_locations", "attention_weights",       "output",
+        "grad_output", "grad_value",         "grad_sampling_locations", "grad_attention_weights"};
+    static const char *const packed[A_TENSORS] = {"value",      "sampling_loc_attn",      NULL, "output", "grad_output",
+                                                  "grad_value", "grad_sampling_loc_attn", NULL};
     return a->problem.packed ? packed[tensor] : classic[tensor];
 }
 
@@ -40,12 +50,9 @@ static void take_line(attention *a, const char *line) {
     const struct {
         const char *key;
         int64_t *to;
-    } numbers[] = {{"batch=", &p->batch},
-                   {"value_length=", &p->value_length},
-                   {"heads=", &p->heads},
-                   {"head_channels=", &p->head_channels},
-                   {"queries=", &p->queries},
-                   {"levels=", &p->level_count}};
+    } numbers[] = {{"batch=", &p->batch},     {"value_length=", &p->value_length},
+                   {"heads=", &p->heads},     {"head_channels=", &p->head_channels},
+                   {"queries=", &p->queries}, {"levels=", &p->level_count}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; ++i)
         if (strncmp(line, numbers[i].key, strlen(numbers[i].key)) == 0)
             *numbers[i].to = atoll(value);
@@ -84,7 +91,7 @@ static attention attention_of(const char *folder) {
     dcnv4_msda_sizes sizes = DCNV4_MSDA_SIZES_INIT;
     ASSERT_SUCCESS(dcnv4_msda_sizes_get(&a.problem, &sizes));
     const size_t bytes[A_TENSORS] = {sizes.value,       sizes.locations,  sizes.weights,        sizes.output,
-                                   sizes.grad_output, sizes.grad_value, sizes.grad_locations, sizes.grad_weights};
+                                     sizes.grad_output, sizes.grad_value, sizes.grad_locations, sizes.grad_weights};
     for (int i = 0; i < A_TENSORS; ++i) {
         a.count[i] = (int64_t)(bytes[i] / sizeof(double));
         a.numbers[i] = name_of(&a, i) ? golden_read(folder, name_of(&a, i), a.count[i]) : NULL;
@@ -104,9 +111,9 @@ static void run(const attention *a, const char *device, int32_t dtype, double *g
     dcnv4_context *context = NULL;
     dcnv4_plan *plan = NULL;
     dcnv4_msda_buffers buffers = DCNV4_MSDA_BUFFERS_INIT;
-    dcnv4_buffer *const each[A_TENSORS] = {&buffers.value,       &buffers.locations,  &buffers.weights,
-                                         &buffers.output,      &buffers.grad_output, &buffers.grad_value,
-                                         &buffers.grad_locations, &buffers.grad_weights};
+    dcnv4_buffer *const each[A_TENSORS] = {&buffers.value,          &buffers.locations,   &buffers.weights,
+                                           &buffers.output,         &buffers.grad_output, &buffers.grad_value,
+                                           &buffers.grad_locations, &buffers.grad_weights};
     const bool half = dtype == DCNV4_FLOAT16 || dtype == DCNV4_BFLOAT16;
     c.problem.levels = c.levels;
     c.problem.dtype = dtype;
@@ -128,7 +135,8 @@ static void run(const attention *a, const char *device, int32_t dtype, double *g
     }
     for (int pass = 0; pass < 2; ++pass) {
         dcnv4_buffer_destroy(context, &buffers.workspace);
-        ASSERT_SUCCESS(dcnv4_buffer_create(context, dcnv4_plan_workspace_size(plan, (dcnv4_pass)pass), &buffers.workspace));
+        ASSERT_SUCCESS(
+            dcnv4_buffer_create(context, dcnv4_plan_workspace_size(plan, (dcnv4_pass)pass), &buffers.workspace));
         ASSERT_SUCCESS((pass ? dcnv4_msda_backward : dcnv4_msda_forward)(plan, &buffers, NULL));
         ASSERT_SUCCESS(dcnv4_synchronize(context));
     }

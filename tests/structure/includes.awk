@@ -80,7 +80,7 @@ BEGIN {
     ++includes
     if (FILENAME ~ /^backends\/kernels\//)
         complain(FILENAME " may not include anything: " $0)
-    if ($0 ~ /<dcnv4/ && $0 !~ /<dcnv4\/(dcnv4|runtime|deform_conv)[.]h>/)
+    if ($0 ~ /<dcnv4/ && $0 !~ /<dcnv4\/(dcnv4|runtime|deform_conv|ms_deform_attn)[.]h>/)
         complain(FILENAME " has an include that is not the public header: " $0)
 }
 

@@ -64,7 +64,8 @@ static size_t real_size(const attn_program *program) {
 /* Bytes of scratch of a task, a multiple of 64; −1 if they cannot be addressed. */
 static int64_t scratch_of(const attn_program *program, dcnv4_pass pass) {
     const dcnv4_msda_problem *p = &program->layer.problem->params;
-    const int64_t most = PTRDIFF_MAX / (1024 * 8) / 8, copies = dcnv4i_saturating_mul64(p->value_length, p->head_channels);
+    const int64_t most = PTRDIFF_MAX / (1024 * 8) / 8,
+                  copies = dcnv4i_saturating_mul64(p->value_length, p->head_channels);
     const int64_t rows = dcnv4i_saturating_mul64(program->layer.box_queries, p->head_channels);
     if (copies > most || rows > most || program->layer.problem->points > most / DCNV4I_ROWS_AHEAD)
         return -1;
@@ -173,12 +174,14 @@ static dcnv4_status run(const void *program, dcnv4_pass pass, const dcnv4i_buffe
             {
                 .value = begin_of(attn, &tensors[DCNV4I_MSDA_VALUE]),
                 .locations = begin_of(attn, &tensors[DCNV4I_MSDA_LOCATIONS]),
-                .weights = begin_of(attn, &tensors[packed ? DCNV4I_MSDA_LOCATIONS : DCNV4I_MSDA_WEIGHTS]) + first_weight,
+                .weights = begin_of(attn, &tensors[packed ? DCNV4I_MSDA_LOCATIONS : DCNV4I_MSDA_WEIGHTS]) +
+                           first_weight,
                 .grad_output = begin_of(attn, &tensors[DCNV4I_MSDA_GRAD_OUTPUT]),
                 .output = begin_of(attn, &tensors[DCNV4I_MSDA_OUTPUT]),
                 .grad_value = begin_of(attn, &tensors[DCNV4I_MSDA_GRAD_VALUE]),
                 .grad_locations = begin_of(attn, &tensors[DCNV4I_MSDA_GRAD_LOCATIONS]),
-                .grad_weights = begin_of(attn, &tensors[packed ? DCNV4I_MSDA_GRAD_LOCATIONS : DCNV4I_MSDA_GRAD_WEIGHTS]) +
+                .grad_weights = begin_of(attn,
+                                         &tensors[packed ? DCNV4I_MSDA_GRAD_LOCATIONS : DCNV4I_MSDA_GRAD_WEIGHTS]) +
                                 first_weight,
             },
         .workspace = (char *)(((uintptr_t)dcnv4i_host_pointer(&buffers->workspace) + 63) & ~(uintptr_t)63),

@@ -32,7 +32,7 @@ enum { DCNV4I_NUMBER_BATCH, DCNV4I_NUMBER_QUERIES, DCNV4I_NUMBER_VALUE_LENGTH, D
 enum { KERNEL_FORWARD, KERNEL_POINTS, KERNEL_CLEAR, KERNEL_VALUE, KERNEL_CONVERT, KERNELS };
 
 /* With packed, weights are in the tensor of their locations. */
-#define PACKED(id)                                                     \
+#define PACKED(id)                                                       \
     ((id) == DCNV4I_BUFFER_WEIGHTS        ? DCNV4I_BUFFER_LOCATIONS      \
      : (id) == DCNV4I_BUFFER_GRAD_WEIGHTS ? DCNV4I_BUFFER_GRAD_LOCATIONS \
                                           : (id))
@@ -75,7 +75,8 @@ typedef struct shape {
 } shape;
 
 static bool rows_allow(const dcnv4i_ms_deform_attn *problem, int64_t vector) {
-    static const int tensors[] = {DCNV4I_MSDA_VALUE, DCNV4I_MSDA_OUTPUT, DCNV4I_MSDA_GRAD_OUTPUT, DCNV4I_MSDA_GRAD_VALUE};
+    static const int tensors[] = {DCNV4I_MSDA_VALUE, DCNV4I_MSDA_OUTPUT, DCNV4I_MSDA_GRAD_OUTPUT,
+                                  DCNV4I_MSDA_GRAD_VALUE};
     bool allow = problem->params.head_channels % vector == 0;
     for (int i = 0; i < 4; ++i)
         allow = allow && problem->base.tensors[tensors[i]].stride % vector == 0;
@@ -309,8 +310,9 @@ static dcnv4_status make_table(dcnv4i_gpu_program *made, const dcnv4i_ms_deform_
 
 static dcnv4_status check(const dcnv4i_ms_deform_attn *problem) {
     if (problem->params.dtype == DCNV4_FLOAT64)
-        return dcnv4i_fail(DCNV4_UNSUPPORTED, "float64 is for the reference and the cpu; this device has float32, float16 "
-                                              "and bfloat16");
+        return dcnv4i_fail(DCNV4_UNSUPPORTED,
+                           "float64 is for the reference and the cpu; this device has float32, float16 "
+                           "and bfloat16");
     if (problem->points > INT32_MAX / 4)
         return dcnv4i_fail(DCNV4_UNSUPPORTED, "a head has %" PRId64 " points, this device can have up to %d",
                            problem->points, INT32_MAX / 4);
