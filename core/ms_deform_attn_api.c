@@ -15,11 +15,15 @@ dcnv4_status dcnv4_msda_sizes_get(const dcnv4_msda_problem *problem, dcnv4_msda_
     sizes->value = checked.base.tensors[DCNV4I_MSDA_VALUE].bytes;
     sizes->locations = checked.base.tensors[DCNV4I_MSDA_LOCATIONS].bytes;
     sizes->weights = checked.base.tensors[DCNV4I_MSDA_WEIGHTS].bytes;
+    sizes->references = checked.base.tensors[DCNV4I_MSDA_REFERENCES].bytes;
+    sizes->level_shapes = checked.base.tensors[DCNV4I_MSDA_LEVEL_SHAPES].bytes;
+    sizes->level_starts = checked.base.tensors[DCNV4I_MSDA_LEVEL_STARTS].bytes;
     sizes->output = checked.base.tensors[DCNV4I_MSDA_OUTPUT].bytes;
     sizes->grad_output = checked.base.tensors[DCNV4I_MSDA_GRAD_OUTPUT].bytes;
     sizes->grad_value = checked.base.tensors[DCNV4I_MSDA_GRAD_VALUE].bytes;
     sizes->grad_locations = checked.base.tensors[DCNV4I_MSDA_GRAD_LOCATIONS].bytes;
     sizes->grad_weights = checked.base.tensors[DCNV4I_MSDA_GRAD_WEIGHTS].bytes;
+    sizes->grad_references = checked.base.tensors[DCNV4I_MSDA_GRAD_REFERENCES].bytes;
     return DCNV4_SUCCESS;
 }
 
@@ -51,11 +55,15 @@ static dcnv4_status take_buffers(const char *function, const dcnv4_plan *plan, d
                 [DCNV4I_MSDA_VALUE] = b.value,
                 [DCNV4I_MSDA_LOCATIONS] = b.locations,
                 [DCNV4I_MSDA_WEIGHTS] = b.weights,
+                [DCNV4I_MSDA_REFERENCES] = b.references,
+                [DCNV4I_MSDA_LEVEL_SHAPES] = b.level_shapes,
+                [DCNV4I_MSDA_LEVEL_STARTS] = b.level_starts,
                 [DCNV4I_MSDA_OUTPUT] = b.output,
                 [DCNV4I_MSDA_GRAD_OUTPUT] = b.grad_output,
                 [DCNV4I_MSDA_GRAD_VALUE] = b.grad_value,
                 [DCNV4I_MSDA_GRAD_LOCATIONS] = b.grad_locations,
                 [DCNV4I_MSDA_GRAD_WEIGHTS] = b.grad_weights,
+                [DCNV4I_MSDA_GRAD_REFERENCES] = b.grad_references,
             },
         .workspace = b.workspace,
     };

@@ -1,6 +1,7 @@
 #include "ms_deform_attn_problem.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 /* a · b; false if it does not fit. a, b ≥ 0. */
@@ -30,27 +31,45 @@ static dcnv4_status check_ranges(const dcnv4_msda_problem *p) {
         {"value_stride", p->value_stride, 0},
         {"location_stride", p->location_stride, 0},
         {"weight_stride", p->weight_stride, 0},
+        {"reference_stride", p->reference_stride, 0},
         {"output_stride", p->output_stride, 0},
         {"grad_output_stride", p->grad_output_stride, 0},
         {"grad_value_stride", p->grad_value_stride, 0},
         {"grad_location_stride", p->grad_location_stride, 0},
         {"grad_weight_stride", p->grad_weight_stride, 0},
+        {"grad_reference_stride", p->grad_reference_stride, 0},
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; ++i)
         if (fields[i].number < fields[i].least)
             return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s is %" PRId64 ", at least %" PRId64 " is needed",
                                fields[i].name, fields[i].number, fields[i].least);
+    return DCNV4_SUCCESS;
+}
+
+static dcnv4_status check_choices(const dcnv4_msda_problem *p) {
     const struct {
         const char *name;
         int32_t number;
     } flags[] = {
-        {"location_unit", p->location_unit}, {"softmax", p->softmax},           {"packed", p->packed},
-        {"deterministic", p->deterministic}, {"forward_only", p->forward_only},
+        {"softmax", p->softmax},
+        {"packed", p->packed},
+        {"deterministic", p->deterministic},
+        {"forward_only", p->forward_only},
+        {"levels_in_buffers", p->levels_in_buffers},
     };
     for (size_t i = 0; i < sizeof flags / sizeof *flags; ++i)
         if (flags[i].number != 0 && flags[i].number != 1)
             return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s is %" PRId32 ", it must be 0 or 1", flags[i].name,
                                flags[i].number);
+    if (p->location_unit < DCNV4_MSDA_NORMALIZED || p->location_unit > DCNV4_MSDA_BOX_OFFSETS)
+        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "location_unit is %" PRId32 ", known are 0 to %d", p->location_unit,
+                           DCNV4_MSDA_BOX_OFFSETS);
+    if (p->location_unit >= DCNV4_MSDA_OFFSETS && p->reference_levels != 1 && p->reference_levels != p->level_count)
+        return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
+                           "reference_levels is %" PRId64 ", it must be 1 or level_count, which is %" PRId64,
+                           p->reference_levels, p->level_count);
+    if (p->location_unit == DCNV4_MSDA_BOX_OFFSETS && !isfinite(p->box_scale))
+        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "box_scale is not finite");
     if (dcnv4i_dtype_size(p->dtype) == 0)
         return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "dtype is %" PRId32 ", known are 0 to %d", p->dtype, DCNV4_FLOAT64);
     if (p->level_count > DCNV4_MSDA_MAX_LEVELS)
@@ -77,6 +96,27 @@ static dcnv4_status check_other_dtype(const char *name, int32_t dtype, int32_t *
     return DCNV4_SUCCESS;
 }
 
+/* Whether the level lies within value. */
+static dcnv4_status check_extent(dcnv4_status failure, int i, const dcnv4_msda_level *level, int64_t value_length) {
+    const struct {
+        const char *name;
+        int64_t number;
+    } fields[] = {{"height", level->height}, {"width", level->width}, {"start", level->start}};
+    int64_t places;
+    for (size_t k = 0; k < sizeof fields / sizeof *fields; ++k)
+        if (fields[k].number < 0)
+            return dcnv4i_fail(failure, "levels[%d].%s is %" PRId64 ", at least 0 is needed", i, fields[k].name,
+                               fields[k].number);
+    if (!multiply(level->height, level->width, &places))
+        return dcnv4i_fail(failure, "levels[%d] overflows: %" PRId64 " times %" PRId64 " is past what can be addressed",
+                           i, level->height, level->width);
+    if (places > value_length || level->start > value_length - places)
+        return dcnv4i_fail(failure,
+                           "levels[%d] begins at %" PRId64 " and has %" PRId64 " places, value_length is %" PRId64, i,
+                           level->start, places, value_length);
+    return DCNV4_SUCCESS;
+}
+
 static bool overlap(const dcnv4_msda_level *a, const dcnv4_msda_level *b) {
     const int64_t a_count = a->height * a->width, b_count = b->height * b->width;
     return a_count > 0 && b_count > 0 && a->start < b->start + b_count && b->start < a->start + a_count;
@@ -84,22 +124,12 @@ static bool overlap(const dcnv4_msda_level *a, const dcnv4_msda_level *b) {
 
 static dcnv4_status check_level(const dcnv4i_ms_deform_attn *problem, int i) {
     const dcnv4_msda_level *const level = &problem->levels[i];
-    const struct {
-        const char *name;
-        int64_t number;
-    } fields[] = {
-        {"height", level->height}, {"width", level->width}, {"start", level->start}, {"points", level->points}};
-    int64_t places;
-    for (size_t k = 0; k < sizeof fields / sizeof *fields; ++k)
-        if (fields[k].number < 0)
-            return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "levels[%d].%s is %" PRId64 ", at least 0 is needed", i,
-                               fields[k].name, fields[k].number);
-    if (!multiply(level->height, level->width, &places))
-        return too_large("a level", level->height, level->width);
-    if (places > problem->params.value_length || level->start > problem->params.value_length - places)
-        return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
-                           "levels[%d] begins at %" PRId64 " and has %" PRId64 " places, value_length is %" PRId64, i,
-                           level->start, places, problem->params.value_length);
+    if (level->points < 0)
+        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "levels[%d].points is %" PRId64 ", at least 0 is needed", i,
+                           level->points);
+    const dcnv4_status status = check_extent(DCNV4_INVALID_PROBLEM, i, level, problem->params.value_length);
+    if (status != DCNV4_SUCCESS)
+        return status;
     for (int other = 0; other < i; ++other)
         if (overlap(&problem->levels[other], level))
             return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
@@ -132,6 +162,11 @@ static dcnv4_status check_tensor(dcnv4i_ms_deform_attn *problem, int id, int64_t
     return DCNV4_SUCCESS;
 }
 
+/* A table of int64 numbers. */
+static dcnv4i_tensor table_of(int64_t rows, int64_t row) {
+    return (dcnv4i_tensor){rows, row, row, sizeof(int64_t), (size_t)(rows * row) * sizeof(int64_t)};
+}
+
 static dcnv4_status check_tensors(dcnv4i_ms_deform_attn *problem) {
     dcnv4_msda_problem *const p = &problem->params;
     const int64_t numbers = p->packed ? 3 : 2;
@@ -144,6 +179,10 @@ static dcnv4_status check_tensors(dcnv4i_ms_deform_attn *problem) {
     problem->location_head = numbers * problem->points;
     problem->weight_head = p->packed ? 3 * problem->points : problem->points;
     problem->weight_begin = p->packed ? 2 * problem->points : 0;
+    problem->reference_numbers = p->location_unit == DCNV4_MSDA_OFFSETS       ? 2
+                                 : p->location_unit == DCNV4_MSDA_BOX_OFFSETS ? 4
+                                                                              : 0;
+    const int64_t references = problem->reference_numbers == 0 ? 0 : p->reference_levels * problem->reference_numbers;
     const struct {
         int id;
         int64_t rows, row;
@@ -153,17 +192,56 @@ static dcnv4_status check_tensors(dcnv4i_ms_deform_attn *problem) {
         {DCNV4I_MSDA_VALUE, p->value_length, problem->channels, p->dtype, &p->value_stride},
         {DCNV4I_MSDA_LOCATIONS, p->queries, locations, p->location_dtype, &p->location_stride},
         {DCNV4I_MSDA_WEIGHTS, p->queries, weights, p->weight_dtype, &p->weight_stride},
+        {DCNV4I_MSDA_REFERENCES, p->queries, references, p->reference_dtype, &p->reference_stride},
         {DCNV4I_MSDA_OUTPUT, p->queries, problem->channels, p->dtype, &p->output_stride},
         {DCNV4I_MSDA_GRAD_OUTPUT, p->queries, problem->channels, p->dtype, &p->grad_output_stride},
         {DCNV4I_MSDA_GRAD_VALUE, p->value_length, problem->channels, p->dtype, &p->grad_value_stride},
         {DCNV4I_MSDA_GRAD_LOCATIONS, p->queries, locations, p->location_dtype, &p->grad_location_stride},
         {DCNV4I_MSDA_GRAD_WEIGHTS, p->queries, weights, p->weight_dtype, &p->grad_weight_stride},
+        {DCNV4I_MSDA_GRAD_REFERENCES, p->queries, references, p->reference_dtype, &p->grad_reference_stride},
     };
     dcnv4_status status = DCNV4_SUCCESS;
     for (size_t i = 0; i < sizeof tensors / sizeof *tensors && status == DCNV4_SUCCESS; ++i)
         status = check_tensor(problem, tensors[i].id, tensors[i].rows, tensors[i].row, tensors[i].dtype,
                               tensors[i].stride);
+    if (p->levels_in_buffers &&
+        problem->base.tensors[DCNV4I_MSDA_OUTPUT].pixels + problem->base.tensors[DCNV4I_MSDA_VALUE].pixels > 0) {
+        problem->base.tensors[DCNV4I_MSDA_LEVEL_SHAPES] = table_of(p->level_count, 2);
+        problem->base.tensors[DCNV4I_MSDA_LEVEL_STARTS] = table_of(p->level_count, 1);
+    }
     return status;
+}
+
+/* What the levels say: how many points there are, and where each level lies. */
+static dcnv4_status check_levels(dcnv4i_ms_deform_attn *problem) {
+    dcnv4_status status = DCNV4_SUCCESS;
+    for (int i = 0; i < problem->params.level_count && status == DCNV4_SUCCESS; ++i) {
+        dcnv4_msda_level *const level = &problem->levels[i];
+        if (problem->params.levels_in_buffers)
+            level->height = level->width = level->start = 0;
+        status = check_level(problem, i);
+        if (status == DCNV4_SUCCESS && level->points > INT64_MAX - problem->points)
+            status = too_large("the points", level->points, 1);
+        else if (status == DCNV4_SUCCESS)
+            problem->points += level->points;
+    }
+    return status;
+}
+
+dcnv4_status dcnv4i_ms_deform_attn_levels(const dcnv4i_ms_deform_attn *problem, const int64_t *shapes,
+                                          const int64_t *starts, dcnv4_msda_level *room,
+                                          const dcnv4_msda_level **levels) {
+    *levels = problem->levels;
+    if (problem->base.tensors[DCNV4I_MSDA_LEVEL_SHAPES].bytes == 0)
+        return DCNV4_SUCCESS;
+    *levels = room;
+    for (int i = 0; i < problem->params.level_count; ++i) {
+        room[i] = (dcnv4_msda_level){shapes[2 * i], shapes[2 * i + 1], starts[i], problem->levels[i].points};
+        const dcnv4_status status = check_extent(DCNV4_INVALID_ARGUMENT, i, &room[i], problem->params.value_length);
+        if (status != DCNV4_SUCCESS)
+            return status;
+    }
+    return DCNV4_SUCCESS;
 }
 
 dcnv4_status dcnv4i_ms_deform_attn_check(const dcnv4_msda_problem *params, dcnv4i_ms_deform_attn *problem) {
@@ -174,9 +252,13 @@ dcnv4_status dcnv4i_ms_deform_attn_check(const dcnv4_msda_problem *params, dcnv4
     if (status == DCNV4_SUCCESS)
         status = check_ranges(p);
     if (status == DCNV4_SUCCESS)
+        status = check_choices(p);
+    if (status == DCNV4_SUCCESS)
         status = check_other_dtype("location_dtype", p->dtype, &p->location_dtype);
     if (status == DCNV4_SUCCESS)
         status = check_other_dtype("weight_dtype", p->packed ? p->location_dtype : p->dtype, &p->weight_dtype);
+    if (status == DCNV4_SUCCESS)
+        status = check_other_dtype("reference_dtype", p->location_dtype, &p->reference_dtype);
     if (status != DCNV4_SUCCESS)
         return status;
     if (p->packed && p->weight_dtype != p->location_dtype)
@@ -187,13 +269,7 @@ dcnv4_status dcnv4i_ms_deform_attn_check(const dcnv4_msda_problem *params, dcnv4
     memcpy(problem->levels, p->levels, (size_t)p->level_count * sizeof *p->levels);
     p->levels = NULL;
     problem->base.forward_only = p->forward_only;
-    for (int i = 0; i < p->level_count && status == DCNV4_SUCCESS; ++i) {
-        status = check_level(problem, i);
-        if (status == DCNV4_SUCCESS && problem->levels[i].points > INT64_MAX - problem->points)
-            status = too_large("the points", problem->levels[i].points, 1);
-        else if (status == DCNV4_SUCCESS)
-            problem->points += problem->levels[i].points;
-    }
+    status = check_levels(problem);
     return status == DCNV4_SUCCESS ? check_tensors(problem) : status;
 }
 
@@ -213,7 +289,7 @@ static void drop_empty_sizes(dcnv4i_problem *base) {
 }
 
 #define BIT(id) (1u << DCNV4I_MSDA_##id)
-#define INPUTS (BIT(VALUE) | BIT(LOCATIONS) | BIT(WEIGHTS))
+#define INPUTS (BIT(VALUE) | BIT(LOCATIONS) | BIT(WEIGHTS) | BIT(REFERENCES) | BIT(LEVEL_SHAPES) | BIT(LEVEL_STARTS))
 
 const dcnv4i_operator dcnv4i_operator_ms_deform_attn = {
     .name = "ms_deform_attn",
@@ -224,14 +300,18 @@ const dcnv4i_operator dcnv4i_operator_ms_deform_attn = {
             [DCNV4I_MSDA_VALUE] = "value",
             [DCNV4I_MSDA_LOCATIONS] = "locations",
             [DCNV4I_MSDA_WEIGHTS] = "weights",
+            [DCNV4I_MSDA_REFERENCES] = "references",
+            [DCNV4I_MSDA_LEVEL_SHAPES] = "level_shapes",
+            [DCNV4I_MSDA_LEVEL_STARTS] = "level_starts",
             [DCNV4I_MSDA_OUTPUT] = "output",
             [DCNV4I_MSDA_GRAD_OUTPUT] = "grad_output",
             [DCNV4I_MSDA_GRAD_VALUE] = "grad_value",
             [DCNV4I_MSDA_GRAD_LOCATIONS] = "grad_locations",
             [DCNV4I_MSDA_GRAD_WEIGHTS] = "grad_weights",
+            [DCNV4I_MSDA_GRAD_REFERENCES] = "grad_references",
         },
     .reads = {INPUTS, INPUTS | BIT(GRAD_OUTPUT)},
-    .writes = {BIT(OUTPUT), BIT(GRAD_VALUE) | BIT(GRAD_LOCATIONS) | BIT(GRAD_WEIGHTS)},
+    .writes = {BIT(OUTPUT), BIT(GRAD_VALUE) | BIT(GRAD_LOCATIONS) | BIT(GRAD_WEIGHTS) | BIT(GRAD_REFERENCES)},
     .part_count = 3,
     .part_pass =
         {

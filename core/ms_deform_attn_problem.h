@@ -11,11 +11,15 @@ typedef enum dcnv4i_msda_tensor {
     DCNV4I_MSDA_VALUE,
     DCNV4I_MSDA_LOCATIONS,
     DCNV4I_MSDA_WEIGHTS,
+    DCNV4I_MSDA_REFERENCES,
+    DCNV4I_MSDA_LEVEL_SHAPES,
+    DCNV4I_MSDA_LEVEL_STARTS,
     DCNV4I_MSDA_OUTPUT,
     DCNV4I_MSDA_GRAD_OUTPUT,
     DCNV4I_MSDA_GRAD_VALUE,
     DCNV4I_MSDA_GRAD_LOCATIONS,
     DCNV4I_MSDA_GRAD_WEIGHTS,
+    DCNV4I_MSDA_GRAD_REFERENCES,
     DCNV4I_MSDA_TENSORS
 } dcnv4i_msda_tensor;
 
@@ -28,10 +32,17 @@ typedef struct dcnv4i_ms_deform_attn {
     int64_t channels;                   /* M·D */
     int64_t location_head, weight_head; /* elements from one head's locations, or weights, to the next one's */
     int64_t weight_begin;               /* elements from a query's row to its first weight: 2·P with packed, else 0 */
+    int reference_numbers;              /* of one reference: 2, 4, or 0 if the unit has none */
 } dcnv4i_ms_deform_attn;
 
 /* Checks *params and fills *problem. DCNV4_INVALID_PROBLEM, DCNV4_INVALID_ARGUMENT or DCNV4_UNSUPPORTED, with a message;
  * *problem is then undefined. */
 dcnv4_status dcnv4i_ms_deform_attn_check(const dcnv4_msda_problem *params, dcnv4i_ms_deform_attn *problem);
+
+/* The levels of a run: those of the problem, or with levels_in_buffers those that the two tables in host memory say, copied to
+ * *room, DCNV4_MSDA_MAX_LEVELS long. DCNV4_INVALID_ARGUMENT, with a message, if a level of the tables stands out of value. */
+dcnv4_status dcnv4i_ms_deform_attn_levels(const dcnv4i_ms_deform_attn *problem, const int64_t *shapes,
+                                          const int64_t *starts, dcnv4_msda_level *room,
+                                          const dcnv4_msda_level **levels);
 
 #endif

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 /* Limits for all operators. */
-enum { DCNV4I_MAX_TENSORS = 8, DCNV4I_MAX_PARTS = 4, DCNV4I_PASSES = 2 };
+enum { DCNV4I_MAX_TENSORS = 12, DCNV4I_MAX_PARTS = 4, DCNV4I_PASSES = 2 };
 
 typedef struct dcnv4i_operator dcnv4i_operator;
 

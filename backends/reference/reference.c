@@ -85,8 +85,7 @@ static dcnv4_status run(const void *program, dcnv4_pass pass, const dcnv4i_buffe
     void *tensors[DCNV4I_MAX_TENSORS];
     for (int i = 0; i < DCNV4I_MAX_TENSORS; ++i)
         tensors[i] = dcnv4i_host_pointer(&buffers->tensors[i]);
-    find(problem->op)->run(problem, pass, tensors, dcnv4i_host_pointer(&buffers->workspace));
-    return DCNV4_SUCCESS;
+    return find(problem->op)->run(problem, pass, tensors, dcnv4i_host_pointer(&buffers->workspace));
 }
 
 const dcnv4i_backend dcnv4i_backend_reference = {

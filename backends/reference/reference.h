@@ -10,8 +10,8 @@ typedef struct dcnv4i_reference_operator {
     dcnv4_status (*check)(const dcnv4i_problem *problem);
     size_t (*workspace_size)(const dcnv4i_problem *problem, dcnv4_pass pass);
     /* Addresses of the tensors in the operator's order; those that the pass does not use are arbitrary. */
-    void (*run)(const dcnv4i_problem *problem, dcnv4_pass pass, void *const tensors[DCNV4I_MAX_TENSORS],
-                void *workspace);
+    dcnv4_status (*run)(const dcnv4i_problem *problem, dcnv4_pass pass, void *const tensors[DCNV4I_MAX_TENSORS],
+                        void *workspace);
 } dcnv4i_reference_operator;
 
 #endif

@@ -215,7 +215,8 @@ static size_t workspace_size(const dcnv4i_problem *base, dcnv4_pass pass) {
     return pass == DCNV4_PASS_FORWARD || sums == 0 ? 0 : (sums + 1) * sizeof(double);
 }
 
-static void run(const dcnv4i_problem *base, dcnv4_pass pass, void *const tensors[DCNV4I_MAX_TENSORS], void *workspace) {
+static dcnv4_status run(const dcnv4i_problem *base, dcnv4_pass pass, void *const tensors[DCNV4I_MAX_TENSORS],
+                        void *workspace) {
     const uintptr_t mask = sizeof(double) - 1;
     run_state state = {
         .problem = (const dcnv4i_deform_conv *)base,
@@ -231,6 +232,7 @@ static void run(const dcnv4i_problem *base, dcnv4_pass pass, void *const tensors
         for_each_block(&state, forward_block);
     else
         backward(&state);
+    return DCNV4_SUCCESS;
 }
 
 const dcnv4i_reference_operator dcnv4i_reference_deform_conv = {

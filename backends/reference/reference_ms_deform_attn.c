@@ -6,11 +6,13 @@
 #include <inttypes.h>
 #include <math.h>
 
-/* A run: the problem and the tensors, with accumulators for grad_value of shape [N, S, M·D] in backward. */
+/* A run: the problem, its levels and the tensors, with accumulators in backward: for grad_value, of shape [N, S, M·D], and for
+ * grad_references, without gaps between rows. */
 typedef struct run_state {
     const dcnv4i_ms_deform_attn *problem;
+    const dcnv4_msda_level *levels;
     void *const *tensors;
-    double *sums;
+    double *sums, *reference_sums;
 } run_state;
 
 /* One head of one query: its row number among all queries. */
@@ -18,14 +20,22 @@ typedef struct head_row {
     int64_t n, row, head;
 } head_row;
 
+/* A column or row, in places, from the location X or Y: origin + scale·X, for a level with `size` columns or rows. The reference
+ * moves it by size·RX, and with boxes by size·RW·part·X. */
+typedef struct axis {
+    double size, origin, scale, part;
+} axis;
+
 /* Where a point is, in its level. */
 typedef struct sample {
+    axis x, y;
+    double location[2];
     bool counts;
     int64_t
         corner[4];    /* places of (y, x), (y, x+1), (y+1, x), (y+1, x+1) in the batch of value; −1 outside the level */
     double weight[4]; /* bilinear weights of the corners */
-    double by_x[4];   /* their derivatives by the location, in its unit */
-    double by_y[4];
+    double by_x[4];   /* their derivatives by the column */
+    double by_y[4];   /* and the row */
 } sample;
 
 static double read(const run_state *run, int tensor, int32_t dtype, int64_t index) {
@@ -51,18 +61,41 @@ static double read_weight(const run_state *run, const head_row *at, int64_t poin
                 at->row * stride + at->head * problem->weight_head + problem->weight_begin + point);
 }
 
+/* Which of a query's references a level has. */
+static int64_t reference_of(const run_state *run, const dcnv4_msda_level *level) {
+    return run->problem->params.reference_levels == 1 ? 0 : level - run->levels;
+}
+
+/* Number 0 or 1: of columns or of rows. */
+static axis axis_of(const run_state *run, const head_row *at, const dcnv4_msda_level *level, int number) {
+    const dcnv4_msda_problem *p = &run->problem->params;
+    const int numbers = run->problem->reference_numbers;
+    axis made = {.size = (double)(number == 0 ? level->width : level->height), .scale = 1};
+    made.origin = p->location_unit == DCNV4_MSDA_PLACES ? 0 : -0.5;
+    if (p->location_unit == DCNV4_MSDA_NORMALIZED)
+        made.scale = made.size;
+    if (numbers == 0)
+        return made;
+    const int64_t index = at->row * p->reference_stride + reference_of(run, level) * numbers + number;
+    made.origin += made.size * read(run, DCNV4I_MSDA_REFERENCES, p->reference_dtype, index);
+    if (p->location_unit == DCNV4_MSDA_BOX_OFFSETS) {
+        made.part = p->box_scale / (double)level->points;
+        made.scale = made.size * made.part * read(run, DCNV4I_MSDA_REFERENCES, p->reference_dtype, index + 2);
+    }
+    return made;
+}
+
 /* Point number `point` of a head, which is in this level. */
 static sample locate(const run_state *run, const head_row *at, const dcnv4_msda_level *level, int64_t point) {
     const dcnv4i_ms_deform_attn *problem = run->problem;
     const dcnv4_msda_problem *p = &problem->params;
     const int64_t width = level->width, height = level->height;
     const int64_t index = at->row * p->location_stride + at->head * problem->location_head + 2 * point;
-    const bool normalized = p->location_unit == DCNV4_MSDA_NORMALIZED;
-    const double scale_x = normalized ? (double)width : 1, scale_y = normalized ? (double)height : 1;
-    const double shift = normalized ? 0.5 : 0;
-    const double x = read(run, DCNV4I_MSDA_LOCATIONS, p->location_dtype, index) * scale_x - shift;
-    const double y = read(run, DCNV4I_MSDA_LOCATIONS, p->location_dtype, index + 1) * scale_y - shift;
-    sample s = {.counts = width > 0 && height > 0 && x > -1 && x < (double)width && y > -1 && y < (double)height};
+    sample s = {.x = axis_of(run, at, level, 0), .y = axis_of(run, at, level, 1)};
+    for (int c = 0; c < 2; ++c)
+        s.location[c] = read(run, DCNV4I_MSDA_LOCATIONS, p->location_dtype, index + c);
+    const double x = s.location[0] * s.x.scale + s.x.origin, y = s.location[1] * s.y.scale + s.y.origin;
+    s.counts = width > 0 && height > 0 && x > -1 && x < (double)width && y > -1 && y < (double)height;
     if (!s.counts)
         return s;
     const int64_t left = (int64_t)floor(x), top = (int64_t)floor(y), first = at->n * p->value_length + level->start;
@@ -73,8 +106,8 @@ static sample locate(const run_state *run, const head_row *at, const dcnv4_msda_
         const bool inside = column >= 0 && column < width && row >= 0 && row < height;
         s.corner[c] = inside ? first + row * width + column : -1;
         s.weight[c] = wx * wy;
-        s.by_x[c] = scale_x * (c & 1 ? wy : -wy);
-        s.by_y[c] = scale_y * (c >> 1 ? wx : -wx);
+        s.by_x[c] = c & 1 ? wy : -wy;
+        s.by_y[c] = c >> 1 ? wx : -wx;
     }
     return s;
 }
@@ -125,8 +158,8 @@ typedef void visitor(const run_state *run, const head_row *at, const dcnv4_msda_
 static void for_each_point(const run_state *run, const head_row *at, visitor *visit, void *state) {
     int64_t point = 0;
     for (int l = 0; l < run->problem->params.level_count; ++l)
-        for (int64_t k = 0; k < run->problem->levels[l].points; ++k)
-            visit(run, at, &run->problem->levels[l], point++, state);
+        for (int64_t k = 0; k < run->levels[l].points; ++k)
+            visit(run, at, &run->levels[l], point++, state);
 }
 
 /* ---- Forward --------------------------------------------------------------------------------------------------------- */
@@ -180,6 +213,17 @@ static void scatter(const run_state *run, const head_row *at, const sample *s, d
                                                                              s->weight[corner];
 }
 
+/* The references move the point that has these gradients by its column and row. */
+static void add_to_references(const run_state *run, const head_row *at, const dcnv4_msda_level *level, const sample *s,
+                              double by_x, double by_y) {
+    const int numbers = run->problem->reference_numbers;
+    const int64_t row = run->problem->base.tensors[DCNV4I_MSDA_REFERENCES].row;
+    double *const sums = run->reference_sums + at->row * row + reference_of(run, level) * numbers;
+    const double by[] = {s->x.size * by_x, s->y.size * by_y};
+    for (int i = 0; i < numbers; ++i)
+        sums[i] += i < 2 ? by[i] : by[i - 2] * s->x.part * s->location[i - 2];
+}
+
 static void backward_point(const run_state *run, const head_row *at, const dcnv4_msda_level *level, int64_t point,
                            void *state) {
     const backward_sums *const b = state;
@@ -193,11 +237,12 @@ static void backward_point(const run_state *run, const head_row *at, const dcnv4
         by_x = a * project(run, at, &s, s.by_x);
         by_y = a * project(run, at, &s, s.by_y);
         scatter(run, at, &s, a);
+        add_to_references(run, at, level, &s, by_x, by_y);
     }
     void *const locations = run->tensors[DCNV4I_MSDA_GRAD_LOCATIONS];
     const int64_t location = at->row * p->grad_location_stride + at->head * problem->location_head;
-    dcnv4i_element_write(p->location_dtype, locations, location + 2 * point, by_x);
-    dcnv4i_element_write(p->location_dtype, locations, location + 2 * point + 1, by_y);
+    dcnv4i_element_write(p->location_dtype, locations, location + 2 * point, s.x.scale * by_x);
+    dcnv4i_element_write(p->location_dtype, locations, location + 2 * point + 1, s.y.scale * by_y);
     const int64_t weight = at->row * (p->packed ? p->grad_location_stride : p->grad_weight_stride) +
                            at->head * problem->weight_head + problem->weight_begin + point;
     dcnv4i_element_write(p->weight_dtype, p->packed ? locations : run->tensors[DCNV4I_MSDA_GRAD_WEIGHTS], weight,
@@ -222,46 +267,69 @@ static void for_each_head(const run_state *run, void (*visit)(const run_state *,
                 visit(run, &at);
 }
 
-static void backward(run_state *run) {
+/* Writes sums that have no gaps between rows into a tensor. */
+static void write_sums(const run_state *run, int id, int32_t dtype, const double *sums) {
+    const dcnv4i_tensor *const tensor = &run->problem->base.tensors[id];
+    for (int64_t row = 0; row < tensor->pixels; ++row)
+        for (int64_t i = 0; i < tensor->row; ++i)
+            dcnv4i_element_write(dtype, run->tensors[id], row * tensor->stride + i, sums[row * tensor->row + i]);
+}
+
+static int64_t element_count(const dcnv4i_problem *base, int id) {
+    return base->tensors[id].pixels * base->tensors[id].row;
+}
+
+static void backward(const run_state *run) {
     const dcnv4i_ms_deform_attn *problem = run->problem;
-    const int64_t places = problem->base.tensors[DCNV4I_MSDA_VALUE].pixels, channels = problem->channels;
-    for (int64_t i = 0; i < places * channels; ++i)
+    const int64_t values = element_count(&problem->base, DCNV4I_MSDA_VALUE);
+    for (int64_t i = 0; i < values + element_count(&problem->base, DCNV4I_MSDA_REFERENCES); ++i)
         run->sums[i] = 0;
     for_each_head(run, backward_head);
-    for (int64_t place = 0; place < places; ++place)
-        for (int64_t c = 0; c < channels; ++c)
-            dcnv4i_element_write(problem->params.dtype, run->tensors[DCNV4I_MSDA_GRAD_VALUE],
-                                 place * problem->params.grad_value_stride + c, run->sums[place * channels + c]);
+    write_sums(run, DCNV4I_MSDA_GRAD_VALUE, problem->params.dtype, run->sums);
+    write_sums(run, DCNV4I_MSDA_GRAD_REFERENCES, problem->params.reference_dtype, run->reference_sums);
 }
 
 static dcnv4_status check(const dcnv4i_problem *base) {
     const int64_t channels = ((const dcnv4i_ms_deform_attn *)base)->channels;
-    const int64_t places = base->tensors[DCNV4I_MSDA_VALUE].pixels, most = PTRDIFF_MAX / (int64_t)sizeof(double) - 1;
+    const int64_t places = base->tensors[DCNV4I_MSDA_VALUE].pixels;
+    const dcnv4i_tensor *const references = &base->tensors[DCNV4I_MSDA_REFERENCES];
+    const int64_t most = PTRDIFF_MAX / (int64_t)sizeof(double) / 2 - 1;
     if (places > most / channels)
         return dcnv4i_fail(DCNV4_UNSUPPORTED,
                            "the reference needs %" PRId64 " times %" PRId64 " float64 sums, past what can be addressed",
                            places, channels);
+    if (references->row > 0 && references->pixels > most / references->row)
+        return dcnv4i_fail(DCNV4_UNSUPPORTED,
+                           "the reference needs %" PRId64 " times %" PRId64 " float64 sums, past what can be addressed",
+                           references->pixels, references->row);
     return DCNV4_SUCCESS;
 }
 
 /* The sums, and room to align them. */
 static size_t workspace_size(const dcnv4i_problem *base, dcnv4_pass pass) {
-    const int64_t channels = ((const dcnv4i_ms_deform_attn *)base)->channels;
-    const size_t sums = (size_t)(base->tensors[DCNV4I_MSDA_VALUE].pixels * channels);
+    const size_t sums = (size_t)(element_count(base, DCNV4I_MSDA_VALUE) + element_count(base, DCNV4I_MSDA_REFERENCES));
     return pass == DCNV4_PASS_FORWARD || sums == 0 ? 0 : (sums + 1) * sizeof(double);
 }
 
-static void run(const dcnv4i_problem *base, dcnv4_pass pass, void *const tensors[DCNV4I_MAX_TENSORS], void *workspace) {
+static dcnv4_status run(const dcnv4i_problem *base, dcnv4_pass pass, void *const tensors[DCNV4I_MAX_TENSORS],
+                        void *workspace) {
     const uintptr_t mask = sizeof(double) - 1;
+    dcnv4_msda_level room[DCNV4_MSDA_MAX_LEVELS];
     run_state state = {
         .problem = (const dcnv4i_ms_deform_attn *)base,
         .tensors = tensors,
         .sums = (double *)(((uintptr_t)workspace + mask) & ~mask),
     };
+    state.reference_sums = pass == DCNV4_PASS_FORWARD ? NULL : state.sums + element_count(base, DCNV4I_MSDA_VALUE);
+    const dcnv4_status status = dcnv4i_ms_deform_attn_levels(state.problem, tensors[DCNV4I_MSDA_LEVEL_SHAPES],
+                                                             tensors[DCNV4I_MSDA_LEVEL_STARTS], room, &state.levels);
+    if (status != DCNV4_SUCCESS)
+        return status;
     if (pass == DCNV4_PASS_FORWARD)
         for_each_head(&state, forward_head);
     else
         backward(&state);
+    return DCNV4_SUCCESS;
 }
 
 const dcnv4i_reference_operator dcnv4i_reference_ms_deform_attn = {

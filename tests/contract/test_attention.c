@@ -11,16 +11,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IN_VALUE, IN_LOCATIONS, IN_WEIGHTS, OUT_OUTPUT, IN_GRAD, OUT_VALUE, OUT_LOCATIONS, OUT_WEIGHTS, COUNT };
-static const char *const names[COUNT] = {"value",       "locations",  "weights",        "output",
-                                         "grad_output", "grad_value", "grad_locations", "grad_weights"};
-static const int results[] = {OUT_OUTPUT, OUT_VALUE, OUT_LOCATIONS, OUT_WEIGHTS};
+enum {
+    IN_VALUE,
+    IN_LOCATIONS,
+    IN_WEIGHTS,
+    IN_REFERENCES,
+    OUT_OUTPUT,
+    IN_GRAD,
+    OUT_VALUE,
+    OUT_LOCATIONS,
+    OUT_WEIGHTS,
+    OUT_REFERENCES,
+    COUNT
+};
+static const char *const names[COUNT] = {"value",        "locations",      "weights",    "references",
+                                         "output",       "grad_output",    "grad_value", "grad_locations",
+                                         "grad_weights", "grad_references"};
+static const int results[] = {OUT_OUTPUT, OUT_VALUE, OUT_LOCATIONS, OUT_WEIGHTS, OUT_REFERENCES};
 enum { RESULTS = sizeof results / sizeof *results };
+
+enum { MOST_LEVELS = 4 };
 
 /* A problem with its levels and tensors, as they are stored; gaps between rows are filled with NaNs. */
 typedef struct attention {
     dcnv4_msda_problem problem;
-    dcnv4_msda_level levels[4];
+    dcnv4_msda_level levels[MOST_LEVELS];
     size_t bytes[COUNT];
     unsigned char *tensors[COUNT];
 } attention;
@@ -30,6 +45,8 @@ static int32_t dtype_of(const dcnv4_msda_problem *p, int tensor) {
         return p->location_dtype == DCNV4_SAME_DTYPE ? p->dtype : p->location_dtype;
     if (tensor == IN_WEIGHTS || tensor == OUT_WEIGHTS)
         return p->weight_dtype == DCNV4_SAME_DTYPE ? dtype_of(p, p->packed ? IN_LOCATIONS : IN_VALUE) : p->weight_dtype;
+    if (tensor == IN_REFERENCES || tensor == OUT_REFERENCES)
+        return p->reference_dtype == DCNV4_SAME_DTYPE ? dtype_of(p, IN_LOCATIONS) : p->reference_dtype;
     return p->dtype;
 }
 
@@ -41,8 +58,8 @@ static void allocate_tensors(attention *a) {
     dcnv4_msda_sizes s = DCNV4_MSDA_SIZES_INIT;
     a->problem.levels = a->levels;
     ASSERT_SUCCESS(dcnv4_msda_sizes_get(&a->problem, &s));
-    const size_t bytes[COUNT] = {s.value,       s.locations,  s.weights,        s.output,
-                                 s.grad_output, s.grad_value, s.grad_locations, s.grad_weights};
+    const size_t bytes[COUNT] = {s.value,       s.locations,  s.weights,        s.references,   s.output,
+                                 s.grad_output, s.grad_value, s.grad_locations, s.grad_weights, s.grad_references};
     for (int i = 0; i < COUNT; ++i) {
         a->bytes[i] = bytes[i];
         a->tensors[i] = allocate(bytes[i]);
@@ -71,13 +88,17 @@ static double get(const attention *a, int tensor, int64_t index) {
 
 /* Inputs without NaN; locations are beyond the levels now and then. */
 static void fill(attention *a, uint64_t *seed) {
-    const double high = a->problem.location_unit == DCNV4_MSDA_NORMALIZED ? 1.2 : 9;
+    /* of locations, by unit */
+    static const double low[] = {-0.2, -0.2, -3, -4}, high[] = {1.2, 9, 3, 4};
+    const int unit = a->problem.location_unit;
     for (int64_t i = 0; i < count_of(a, IN_VALUE); ++i)
         put(a, IN_VALUE, i, draw_between(seed, -1, 1));
     for (int64_t i = 0; i < count_of(a, IN_LOCATIONS); ++i)
-        put(a, IN_LOCATIONS, i, draw_between(seed, -0.2, high));
+        put(a, IN_LOCATIONS, i, draw_between(seed, low[unit], high[unit]));
     for (int64_t i = 0; i < count_of(a, IN_WEIGHTS); ++i)
         put(a, IN_WEIGHTS, i, draw_between(seed, -1, 1));
+    for (int64_t i = 0; i < count_of(a, IN_REFERENCES); ++i)
+        put(a, IN_REFERENCES, i, draw_between(seed, -0.1, 1.1));
     for (int64_t i = 0; i < count_of(a, IN_GRAD); ++i)
         put(a, IN_GRAD, i, draw_between(seed, -1, 1));
 }
@@ -91,11 +112,15 @@ static attention draw_attention(uint64_t *seed, int32_t dtype) {
     p->location_dtype = half && draw_integer(seed, 0, 2) ? DCNV4_FLOAT32 : DCNV4_SAME_DTYPE;
     p->packed = (int32_t)draw_integer(seed, 0, 1);
     p->weight_dtype = half && !p->packed && draw_integer(seed, 0, 1) ? DCNV4_FLOAT32 : DCNV4_SAME_DTYPE;
-    p->location_unit = (int32_t)draw_integer(seed, 0, 1), p->softmax = (int32_t)draw_integer(seed, 0, 1);
+    p->reference_dtype = half && p->location_dtype == DCNV4_SAME_DTYPE && draw_integer(seed, 0, 1) ? DCNV4_FLOAT32
+                                                                                                   : DCNV4_SAME_DTYPE;
+    p->location_unit = (int32_t)draw_integer(seed, 0, 3), p->softmax = (int32_t)draw_integer(seed, 0, 1);
     p->deterministic = (int32_t)draw_integer(seed, 0, 1);
     p->batch = draw_integer(seed, 1, 3), p->queries = draw_integer(seed, 1, 40), p->heads = draw_integer(seed, 1, 4);
     p->head_channels = depths[draw_integer(seed, 0, 8)];
     p->level_count = draw_integer(seed, 1, 4);
+    p->reference_levels = draw_integer(seed, 0, 1) ? p->level_count : 1;
+    p->levels_in_buffers = (int32_t)draw_integer(seed, 0, 1);
     for (int l = 0; l < p->level_count; ++l) {
         a.levels[l].height = draw_integer(seed, 0, 9), a.levels[l].width = draw_integer(seed, 0, 9);
         a.levels[l].points = points[draw_integer(seed, 0, l == 0 ? 8 : 6)];
@@ -105,6 +130,8 @@ static attention draw_attention(uint64_t *seed, int32_t dtype) {
     p->value_length += draw_integer(seed, 0, 2);
     if (draw_integer(seed, 0, 1))
         p->value_stride = p->grad_output_stride = p->heads * p->head_channels + draw_integer(seed, 0, 9);
+    if (draw_integer(seed, 0, 1))
+        p->reference_stride = p->grad_reference_stride = 4 * p->reference_levels + draw_integer(seed, 0, 3);
     allocate_tensors(&a);
     fill(&a, seed);
     return a;
@@ -114,7 +141,7 @@ static attention draw_attention(uint64_t *seed, int32_t dtype) {
 static attention in_float64(const attention *a) {
     attention wide = *a;
     wide.problem.dtype = DCNV4_FLOAT64;
-    wide.problem.location_dtype = wide.problem.weight_dtype = DCNV4_SAME_DTYPE;
+    wide.problem.location_dtype = wide.problem.weight_dtype = wide.problem.reference_dtype = DCNV4_SAME_DTYPE;
     allocate_tensors(&wide);
     for (int i = 0; i < COUNT; ++i)
         for (int64_t k = 0; k < count_of(a, i); ++k)
@@ -122,24 +149,42 @@ static attention in_float64(const attention *a) {
     return wide;
 }
 
-/* Both passes on a context. */
-static void run(attention *a, dcnv4_context *context) {
+/* The tables of the levels' sizes and starts, for a problem with levels_in_buffers. */
+static void create_tables(const attention *a, dcnv4_context *context, dcnv4_msda_buffers *buffers) {
+    int64_t shapes[2 * MOST_LEVELS], starts[MOST_LEVELS];
+    const size_t bytes = (size_t)a->problem.level_count * sizeof *starts;
+    for (int l = 0; l < a->problem.level_count; ++l)
+        shapes[2 * l] = a->levels[l].height, shapes[2 * l + 1] = a->levels[l].width, starts[l] = a->levels[l].start;
+    ASSERT_SUCCESS(dcnv4_buffer_create(context, 2 * bytes, &buffers->level_shapes));
+    ASSERT_SUCCESS(dcnv4_buffer_create(context, bytes, &buffers->level_starts));
+    ASSERT_SUCCESS(dcnv4_upload(context, &buffers->level_shapes, shapes, 2 * bytes));
+    ASSERT_SUCCESS(dcnv4_upload(context, &buffers->level_starts, starts, bytes));
+}
+
+/* Both passes on a context, which refuses them with these words, if there are any. */
+static void run(attention *a, dcnv4_context *context, const char *words) {
     dcnv4_plan *plan = NULL;
     dcnv4_msda_buffers buffers = DCNV4_MSDA_BUFFERS_INIT;
-    dcnv4_buffer *const each[COUNT] = {&buffers.value,          &buffers.locations,   &buffers.weights,
-                                       &buffers.output,         &buffers.grad_output, &buffers.grad_value,
-                                       &buffers.grad_locations, &buffers.grad_weights};
+    dcnv4_buffer *const each[COUNT] = {&buffers.value,          &buffers.locations,      &buffers.weights,
+                                       &buffers.references,     &buffers.output,         &buffers.grad_output,
+                                       &buffers.grad_value,     &buffers.grad_locations, &buffers.grad_weights,
+                                       &buffers.grad_references};
     a->problem.levels = a->levels;
     ASSERT_SUCCESS(dcnv4_msda_plan_create(context, &a->problem, &plan));
     for (int i = 0; i < COUNT; ++i) {
         ASSERT_SUCCESS(dcnv4_buffer_create(context, a->bytes[i], each[i]));
         ASSERT_SUCCESS(dcnv4_upload(context, each[i], a->tensors[i], a->bytes[i]));
     }
+    create_tables(a, context, &buffers);
     for (int pass = 0; pass < 2; ++pass) {
         dcnv4_buffer_destroy(context, &buffers.workspace);
         ASSERT_SUCCESS(
             dcnv4_buffer_create(context, dcnv4_plan_workspace_size(plan, (dcnv4_pass)pass), &buffers.workspace));
-        ASSERT_SUCCESS((pass ? dcnv4_msda_backward : dcnv4_msda_forward)(plan, &buffers, NULL));
+        const dcnv4_status status = (pass ? dcnv4_msda_backward : dcnv4_msda_forward)(plan, &buffers, NULL);
+        if (words)
+            assert_refused(status, DCNV4_INVALID_ARGUMENT, words);
+        else
+            ASSERT_SUCCESS(status);
         ASSERT_SUCCESS(dcnv4_synchronize(context));
     }
     for (int r = 0; r < RESULTS; ++r)
@@ -147,13 +192,15 @@ static void run(attention *a, dcnv4_context *context) {
     for (int i = 0; i < COUNT; ++i)
         dcnv4_buffer_destroy(context, each[i]);
     dcnv4_buffer_destroy(context, &buffers.workspace);
+    dcnv4_buffer_destroy(context, &buffers.level_shapes);
+    dcnv4_buffer_destroy(context, &buffers.level_starts);
     dcnv4_plan_destroy(plan);
 }
 
 static void run_on(attention *a, const char *device) {
     dcnv4_context *context = NULL;
     ASSERT_SUCCESS(dcnv4_context_create(device, &context));
-    run(a, context);
+    run(a, context, NULL);
     dcnv4_context_destroy(context);
 }
 
@@ -238,7 +285,7 @@ static void every_thread_count(void **state) {
                 }
                 ASSERT_SUCCESS(dcnv4_context_create(*device, &context));
                 ASSERT_SUCCESS(dcnv4_context_set_threads(context, threads));
-                run(threads == 1 ? &first : &a, context);
+                run(threads == 1 ? &first : &a, context, NULL);
                 dcnv4_context_destroy(context);
                 for (int r = 0; r < RESULTS && threads > 1; ++r)
                     assert_memory_equal(a.tensors[results[r]], first.tensors[results[r]], a.bytes[results[r]]);
@@ -248,6 +295,17 @@ static void every_thread_count(void **state) {
             free_tensors(&first);
         }
     }
+}
+
+/* Runs forward and backward with a table whose level stands out of value. */
+static void run_with_wrong_table(attention *a, const char *device, const char *words) {
+    dcnv4_context *context = NULL;
+    ASSERT_SUCCESS(dcnv4_context_create(device, &context));
+    run(a, context, on_host(device) ? words : NULL);
+    for (int r = 0; r < RESULTS && !on_host(device); ++r)
+        for (int64_t i = 0; i < count_of(a, results[r]); ++i)
+            assert_true(get(a, results[r], i) == 0);
+    dcnv4_context_destroy(context);
 }
 
 /* Sizes of 0. */
@@ -284,8 +342,8 @@ static void refused(void **state) {
         dcnv4_msda_problem problem;
         dcnv4_status status;
         const char *words;
-    } cases[12];
-    for (int i = 0; i < 12; ++i)
+    } cases[16];
+    for (int i = 0; i < 16; ++i)
         cases[i].problem = right, cases[i].status = DCNV4_INVALID_PROBLEM;
     const dcnv4_msda_level overlapping[] = {{4, 5, 0, 3}, {2, 2, 19, 3}}, beyond[] = {{4, 5, 0, 3}, {2, 2, 21, 3}};
     const dcnv4_msda_level negative[] = {{4, -5, 0, 3}, {2, 2, 20, 3}},
@@ -304,10 +362,45 @@ static void refused(void **state) {
     cases[10].problem.levels = NULL, cases[10].status = DCNV4_INVALID_ARGUMENT,
     cases[10].words = "levels is NULL, 2 are";
     cases[11].problem.level_count = 0, cases[11].words = "level_count is 0";
-    for (int i = 0; i < 12; ++i) {
+    cases[12].problem.location_unit = 4, cases[12].words = "location_unit is 4, known are 0 to 3";
+    cases[13].problem.location_unit = DCNV4_MSDA_OFFSETS, cases[13].problem.reference_levels = 3;
+    cases[13].words = "reference_levels is 3, it must be 1 or level_count, which is 2";
+    cases[14].problem.location_unit = DCNV4_MSDA_BOX_OFFSETS, cases[14].problem.box_scale = NAN;
+    cases[14].words = "box_scale is not finite";
+    cases[15].problem.location_unit = DCNV4_MSDA_BOX_OFFSETS, cases[15].problem.grad_reference_stride = 3;
+    cases[15].words = "grad_references has a stride of 3, a row has 4 elements";
+    for (int i = 0; i < 16; ++i) {
         assert_refused(dcnv4_msda_sizes_get(&cases[i].problem, &sizes), cases[i].status, cases[i].words);
         count_case();
     }
+}
+
+/* Tables of levels that stand out of value: a device on the host refuses them, on others such a level has no places. */
+static void wrong_tables(void **state) {
+    (void)state;
+    const struct {
+        int64_t height, width, start;
+        const char *words;
+    } cases[] = {
+        {4, 5, 1, "levels[0] begins at 1 and has 20 places, value_length is 20"},
+        {4, 5, -1, "levels[0].start is -1"},
+        {-4, -5, 0, "levels[0].height is -4"},
+        {INT64_MAX / 2, 3, 0, "levels[0] overflows"},
+        {INT64_MAX, 1, INT64_MAX, "levels[0] begins at"},
+    };
+    for (const char *const *device = devices_to_try(); *device; ++device)
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+            uint64_t seed = 3;
+            attention a = {.problem = DCNV4_MSDA_PROBLEM_INIT};
+            a.problem.level_count = a.problem.batch = 1, a.problem.queries = 2, a.problem.head_channels = 8;
+            a.problem.value_length = 20, a.problem.levels_in_buffers = 1;
+            a.levels[0] = (dcnv4_msda_level){cases[i].height, cases[i].width, cases[i].start, 3};
+            allocate_tensors(&a);
+            fill(&a, &seed);
+            run_with_wrong_table(&a, *device, cases[i].words);
+            free_tensors(&a);
+            count_case();
+        }
 }
 
 /* A plan is for the functions of its own operator. */
@@ -339,8 +432,13 @@ static void plans_are_told_apart(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_problems), cmocka_unit_test(not_finite), cmocka_unit_test(every_thread_count),
-        cmocka_unit_test(empty),           cmocka_unit_test(refused),    cmocka_unit_test(plans_are_told_apart),
+        cmocka_unit_test(random_problems),
+        cmocka_unit_test(not_finite),
+        cmocka_unit_test(every_thread_count),
+        cmocka_unit_test(empty),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(wrong_tables),
+        cmocka_unit_test(plans_are_told_apart),
     };
     return HARNESS_RUN(argc, argv, tests);
 }

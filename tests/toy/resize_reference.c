@@ -27,8 +27,8 @@ static void find_corners(const resize_params *p, int64_t n, int64_t oy, int64_t 
     }
 }
 
-static void run(const dcnv4i_problem *problem, dcnv4_pass pass, void *const tensors[DCNV4I_MAX_TENSORS],
-                void *workspace) {
+static dcnv4_status run(const dcnv4i_problem *problem, dcnv4_pass pass, void *const tensors[DCNV4I_MAX_TENSORS],
+                        void *workspace) {
     const resize_params *p = &((const resize_problem *)problem)->params;
     const float *const value = tensors[RESIZE_VALUE], *const grad_output = tensors[RESIZE_GRAD_OUTPUT];
     float *const output = tensors[RESIZE_OUTPUT], *const grad_value = tensors[RESIZE_GRAD_VALUE];
@@ -54,6 +54,7 @@ static void run(const dcnv4i_problem *problem, dcnv4_pass pass, void *const tens
     }
     for (int64_t i = 0; pass == DCNV4_PASS_BACKWARD && i < count; ++i)
         grad_value[i] = (float)sums[i];
+    return DCNV4_SUCCESS;
 }
 
 const dcnv4i_reference_operator dcnv4i_reference_resize = {

@@ -73,6 +73,9 @@ static int64_t scratch_of(const attn_program *program, dcnv4_pass pass) {
 }
 
 static dcnv4_status program_create(const dcnv4i_cpu_device *device, const dcnv4i_problem *base, void **program) {
+    const dcnv4_msda_problem *const p = &((const dcnv4i_ms_deform_attn *)base)->params;
+    if (p->location_unit >= DCNV4_MSDA_OFFSETS || p->levels_in_buffers)
+        return dcnv4i_fail(DCNV4_UNSUPPORTED, "the cpu has no reference points and no levels in buffers yet");
     attn_program *made = calloc(1, sizeof *made);
     if (!made)
         return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a program of %zu bytes", sizeof *made);

@@ -313,6 +313,8 @@ static dcnv4_status check(const dcnv4i_ms_deform_attn *problem) {
         return dcnv4i_fail(DCNV4_UNSUPPORTED,
                            "float64 is for the reference and the cpu; this device has float32, float16 "
                            "and bfloat16");
+    if (problem->params.location_unit >= DCNV4_MSDA_OFFSETS || problem->params.levels_in_buffers)
+        return dcnv4i_fail(DCNV4_UNSUPPORTED, "this device has no reference points and no levels in buffers yet");
     if (problem->points > INT32_MAX / 4)
         return dcnv4i_fail(DCNV4_UNSUPPORTED, "a head has %" PRId64 " points, this device can have up to %d",
                            problem->points, INT32_MAX / 4);
