@@ -47,7 +47,7 @@ int main(int count, char **arguments) {
     dcnv4i_request wish;
     dcnv4i_exit verdict = dcnv4i_options_parse(count, arguments, &wish, &settings);
     if (verdict == DCNV4I_DONE && wish == DCNV4I_HELP)
-        dcnv4i_options_help(stdout, settings.command);
+        dcnv4i_options_help(stdout, settings.command, (dcnv4i_operator_number)settings.op);
     else if (verdict == DCNV4I_DONE && wish == DCNV4I_VERSION)
         printf("dcnv4 %s\n", dcnv4_version());
     else if (verdict == DCNV4I_DONE)

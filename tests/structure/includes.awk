@@ -59,7 +59,7 @@ function complain(text) {
 BEGIN {
     core = "core/(backend|deform_conv_problem|ms_deform_attn_problem|operator|operators|status|tensor|element|fork|checked_math)[.](h|def)"
     # The command's folders: each may include itself and those before it.
-    folders = split("output cli tensors devices plot check bench tune", folder_name, " ")
+    folders = split("output cli tensors operators devices plot check bench tune", folder_name, " ")
     for (i = 1; i <= folders; ++i)
         reach["tools/" folder_name[i]] = seen = seen (i > 1 ? "|" : "") folder_name[i]
     for (i = 1; i < ARGC; ++i)

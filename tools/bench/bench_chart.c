@@ -11,7 +11,7 @@
 
 enum {
     MARGIN = 28,
-    LABELS = 210,
+    LABELS = 210, /* at least */
     BARS = 560,
     NOTES = 190,
     BAR = 13,
@@ -36,6 +36,7 @@ typedef struct chart {
     const dcnv4i_records *records;
     scale scale;
     double most;
+    int labels; /* the width of their column */
     const char *devices[DCNV4I_LIST_MOST];
     int device_count;
 } chart;
@@ -48,8 +49,8 @@ dcnv4i_exit dcnv4i_chart_check(const char *path) {
 
 static bool same_group(const dcnv4i_record *a, const dcnv4i_record *b) {
     char one[96], other[96];
-    return a->pass == b->pass && strcmp(dcnv4i_problem_words(&a->problem, one, sizeof one),
-                                        dcnv4i_problem_words(&b->problem, other, sizeof other)) == 0;
+    return a->pass == b->pass &&
+           strcmp(dcnv4i_task_words(&a->task, one, sizeof one), dcnv4i_task_words(&b->task, other, sizeof other)) == 0;
 }
 
 static bool begins_group(const dcnv4i_records *records, int64_t i) {
@@ -63,7 +64,7 @@ static double length_of(const chart *c, double ms, double floor_ms) {
 /* The x of the end of a bar of this length. */
 static double across(const chart *c, double length) {
     const double part = c->scale == LOG_MULTIPLES ? log(fmax(length, 1)) / log(c->most) : length / c->most;
-    return MARGIN + LABELS + BARS * fmin(part, 1);
+    return MARGIN + c->labels + BARS * fmin(part, 1);
 }
 
 static int device_number(chart *c, const char *device) {
@@ -86,6 +87,22 @@ static void choose_scale(chart *c) {
     if (c->scale == MULTIPLES && most > 20)
         c->scale = LOG_MULTIPLES;
     c->most = fmax(most * 1.04, c->scale == MILLISECONDS ? 1e-6 : 2);
+}
+
+/* "64×56×56 · 4×32  forward" */
+static void label_of(const dcnv4i_record *r, char *label, size_t size) {
+    char words[96];
+    snprintf(label, size, "%s  %s", dcnv4i_task_words(&r->task, words, sizeof words), dcnv4i_pass_word(r->pass));
+}
+
+static int label_column(const dcnv4i_records *records) {
+    double widest = LABELS;
+    for (int64_t i = 0; i < records->count; ++i) {
+        char label[128];
+        label_of(&records->items[i], label, sizeof label);
+        widest = fmax(widest, ceil(dcnv4i_text_width(8, label)) + 16);
+    }
+    return (int)widest;
 }
 
 /* ---- Drawing -------------------------------------------------------------------------------------------------------- */
@@ -115,7 +132,7 @@ static void draw_axis(const chart *c, double top, double bottom) {
     else
         for (double at = 0; at <= c->most; at += tick_step(c->most))
             draw_tick(c, at, top, bottom);
-    dcnv4i_sheet_text(c->sheet, MARGIN + LABELS + BARS, bottom + 34, 8, DCNV4I_RIGHT, GRAY,
+    dcnv4i_sheet_text(c->sheet, MARGIN + c->labels + BARS, bottom + 34, 8, DCNV4I_RIGHT, GRAY,
                       c->scale == MILLISECONDS ? "milliseconds" : "times the floor");
 }
 
@@ -132,13 +149,13 @@ static void draw_bar(chart *c, const dcnv4i_record *r, double y) {
         snprintf(words, sizeof words, "%.3g ms", r->ms.median);
     else
         snprintf(words, sizeof words, "%.3g ms, floor %.3g ms", r->ms.median, r->floor_ms);
-    dcnv4i_sheet_text(c->sheet, MARGIN + LABELS + BARS + 10, y + BAR - 2.5, 8, DCNV4I_LEFT, INK, words);
+    dcnv4i_sheet_text(c->sheet, MARGIN + c->labels + BARS + 10, y + BAR - 2.5, 8, DCNV4I_LEFT, INK, words);
 }
 
 static void draw_head(const chart *c, int width) {
     char words[256], name[160];
     snprintf(words, sizeof words, "dcnv4 %s on %s, %s", dcnv4_version(), dcnv4i_processor_name(name, sizeof name),
-             dcnv4i_dtype_word(c->records->items[0].problem.dtype));
+             dcnv4i_dtype_word(c->records->items[0].task.dtype));
     dcnv4i_sheet_text(c->sheet, MARGIN, 42, 12, DCNV4I_LEFT, INK, words);
     dcnv4i_sheet_text(c->sheet, width - MARGIN, 42, 8, DCNV4I_RIGHT, GRAY, "bar: median; line: least to most");
     double x = MARGIN;
@@ -158,11 +175,10 @@ static void draw(chart *c, int width, int height) {
     for (int64_t i = 0; i < c->records->count; ++i) {
         const dcnv4i_record *r = &c->records->items[i];
         if (begins_group(c->records, i)) {
-            char words[96], label[128];
+            char label[128];
             y += i ? GROUP_GAP : 0;
-            snprintf(label, sizeof label, "%s  %s", dcnv4i_problem_words(&r->problem, words, sizeof words),
-                     dcnv4i_pass_word(r->pass));
-            dcnv4i_sheet_text(c->sheet, MARGIN + LABELS - 12, y + BAR - 2.5, 8, DCNV4I_RIGHT, INK, label);
+            label_of(r, label, sizeof label);
+            dcnv4i_sheet_text(c->sheet, MARGIN + c->labels - 12, y + BAR - 2.5, 8, DCNV4I_RIGHT, INK, label);
         }
         draw_bar(c, r, y);
         y += BAR + BAR_GAP;
@@ -176,7 +192,9 @@ dcnv4i_exit dcnv4i_chart_write(const char *path, const dcnv4i_records *records) 
     FILE *file;
     dcnv4i_sheet sheet;
     chart c = {.sheet = &sheet, .records = records};
-    int width = 2 * MARGIN + LABELS + BARS + NOTES, height = HEAD + FOOT;
+    c.labels = label_column(records);
+    const int width = 2 * MARGIN + c.labels + BARS + NOTES;
+    int height = HEAD + FOOT;
     choose_scale(&c);
     for (int64_t i = 0; i < records->count; ++i) {
         device_number(&c, records->items[i].device);

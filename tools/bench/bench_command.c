@@ -1,8 +1,8 @@
 /* dcnv4 bench. */
 #include "../cli/commands.h"
+#include "../operators/task_list.h"
 #include "../output/output_file.h"
 #include "bench_chart.h"
-#include "bench_problems.h"
 #include "bench_report.h"
 
 #include <inttypes.h>
@@ -40,11 +40,11 @@ static dcnv4i_exit open_devices(const dcnv4i_settings *settings, dcnv4i_devices 
     return available > 0 ? DCNV4I_DONE : dcnv4i_verdict(DCNV4I_MISSING, "--device all: no device is available");
 }
 
-static dcnv4i_exit run_all(const dcnv4i_settings *settings, const dcnv4i_devices *devices,
-                           const dcnv4i_problems *problems, FILE *file, dcnv4i_records *records) {
+static dcnv4i_exit run_all(const dcnv4i_settings *settings, const dcnv4i_devices *devices, const dcnv4i_tasks *problems,
+                           FILE *file, dcnv4i_records *records) {
     const dcnv4i_format format = (dcnv4i_format)settings->format;
     dcnv4i_exit verdict = DCNV4I_DONE;
-    dcnv4i_report_begin(file, format, (int32_t)settings->dtype);
+    dcnv4i_report_begin(file, format, problems);
     for (int64_t i = 0; i < problems->count && verdict == DCNV4I_DONE; ++i) {
         const int64_t first = records->count;
         verdict = dcnv4i_bench_problem(settings, devices, &problems->items[i], records);
@@ -62,7 +62,7 @@ static dcnv4i_exit run_all(const dcnv4i_settings *settings, const dcnv4i_devices
 }
 
 static dcnv4i_exit run_and_write(const dcnv4i_settings *settings, const dcnv4i_devices *devices,
-                                 const dcnv4i_problems *problems) {
+                                 const dcnv4i_tasks *problems) {
     dcnv4i_records records = {NULL, 0};
     FILE *file = stdout;
     dcnv4i_exit verdict = settings->output ? dcnv4i_output_open(settings->output, &file) : DCNV4I_DONE;
@@ -81,15 +81,15 @@ static dcnv4i_exit run_and_write(const dcnv4i_settings *settings, const dcnv4i_d
 
 dcnv4i_exit dcnv4i_bench(const dcnv4i_settings *settings) {
     dcnv4i_devices devices = {NULL, 0, 0};
-    dcnv4i_problems problems = {NULL, 0};
+    dcnv4i_tasks problems = {NULL, 0};
     dcnv4i_exit verdict = check_outputs(settings);
     if (verdict == DCNV4I_DONE)
-        verdict = dcnv4i_problems_open(settings, &problems);
+        verdict = dcnv4i_tasks_open(settings, &problems);
     if (verdict == DCNV4I_DONE && !settings->list)
         verdict = open_devices(settings, &devices);
     if (verdict == DCNV4I_DONE)
         verdict = run_and_write(settings, &devices, &problems);
     dcnv4i_devices_free(&devices);
-    dcnv4i_problems_free(&problems);
+    dcnv4i_tasks_free(&problems);
     return verdict;
 }

@@ -29,23 +29,29 @@ const char *dcnv4i_processor_name(char *text, size_t size) {
 
 /* ---- Table ---------------------------------------------------------------------------------------------------------- */
 
-static void table_begin(FILE *file, int32_t dtype) {
+void dcnv4i_report_padded(FILE *file, const char *text, int width) {
+    int columns = 0;
+    for (const char *c = text; *c; ++c)
+        columns += ((unsigned char)*c & 0xc0) != 0x80;
+    fprintf(file, "%s%*s ", text, width > columns ? width - columns : 0, "");
+}
+
+static void table_begin(FILE *file, const dcnv4i_task *task) {
     char name[160];
-    fprintf(file, "%s, %s; problems are N×H×W · groups×channels of each; the floor's loads are %s\n\n",
-            dcnv4i_processor_name(name, sizeof name), dcnv4i_dtype_word(dtype), dcnv4i_floor_loads());
-    fprintf(file, "%-24s %-9s %-13s %7s %9s %9s %9s %7s %9s %-6s %6s %8s\n", "problem", "pass", "device", "threads",
-            "min ms", "median ms", "max ms", "GB/s", "floor ms", "by", "of it", "error");
+    fprintf(file, "%s, %s; %s; the floor's loads are %s\n\n", dcnv4i_processor_name(name, sizeof name),
+            dcnv4i_dtype_word(task->dtype), task->op->legend, dcnv4i_floor_loads());
+    dcnv4i_report_padded(file, "problem", task->op->words_width);
+    fprintf(file, "%-9s %-13s %7s %9s %9s %9s %7s %9s %-6s %6s %8s\n", "pass", "device", "threads", "min ms",
+            "median ms", "max ms", "GB/s", "floor ms", "by", "of it", "error");
 }
 
 static void table_record(FILE *file, const dcnv4i_record *r) {
     char words[96], threads[24] = "-";
-    dcnv4i_problem_words(&r->problem, words, sizeof words);
-    const int pad = 24 - (int)strlen(words) + 4; /* three × and one · take two bytes each */
+    dcnv4i_report_padded(file, dcnv4i_task_words(&r->task, words, sizeof words), r->task.op->words_width);
     if (r->threads > 0)
         snprintf(threads, sizeof threads, "%" PRId64, r->threads);
-    fprintf(file, "%s%*s %-9s %-13s %7s %9.4f %9.4f %9.4f %7.2f ", words, pad > 0 ? pad : 0, "",
-            dcnv4i_pass_word(r->pass), r->device, threads, r->ms.min, r->ms.median, r->ms.max,
-            r->bytes / r->ms.median * 1e-6);
+    fprintf(file, "%-9s %-13s %7s %9.4f %9.4f %9.4f %7.2f ", dcnv4i_pass_word(r->pass), r->device, threads, r->ms.min,
+            r->ms.median, r->ms.max, r->bytes / r->ms.median * 1e-6);
     if (isnan(r->floor_ms))
         fprintf(file, "%9s %-6s %6s ", "-", "", "-");
     else
@@ -56,13 +62,10 @@ static void table_record(FILE *file, const dcnv4i_record *r) {
 
 /* ---- JSON ----------------------------------------------------------------------------------------------------------- */
 
-void dcnv4i_report_json_problem(FILE *file, const dcnv4_problem *p) {
+void dcnv4i_report_json_problem(FILE *file, const dcnv4i_task *task) {
     fputs("\"dtype\": ", file);
-    dcnv4i_json_text(file, dcnv4i_dtype_word(p->dtype));
-    fprintf(file,
-            ", \"size\": [%" PRId64 ", %" PRId64 ", %" PRId64 "], \"groups\": %" PRId64 ", \"group_channels\": %" PRId64
-            ", \"kernel\": [%" PRId64 ", %" PRId64 "]",
-            p->batch, p->height, p->width, p->groups, p->group_channels, p->kernel_h, p->kernel_w);
+    dcnv4i_json_text(file, dcnv4i_dtype_word(task->dtype));
+    task->op->json(file, task);
 }
 
 static void json_begin(FILE *file) {
@@ -96,7 +99,7 @@ static void json_record(FILE *file, const dcnv4i_record *r) {
         dcnv4i_json_text(file, texts[i].text);
         fputs(", ", file);
     }
-    dcnv4i_report_json_problem(file, &r->problem);
+    dcnv4i_report_json_problem(file, &r->task);
     fputs(", \"threads\": ", file);
     dcnv4i_json_number(file, r->threads > 0 ? (double)r->threads : NAN);
     fprintf(file, ", \"runs\": %" PRId64, r->runs);
@@ -128,17 +131,14 @@ static void csv_number(FILE *file, double number) {
         fputc(',', file);
 }
 
-#define CSV_PROBLEM "dtype,batch,height,width,groups,group_channels,kernel_h,kernel_w"
-
-static void csv_problem(FILE *file, const dcnv4_problem *p) {
-    fprintf(file, "%s,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64,
-            dcnv4i_dtype_word(p->dtype), p->batch, p->height, p->width, p->groups, p->group_channels, p->kernel_h,
-            p->kernel_w);
+static void csv_problem(FILE *file, const dcnv4i_task *task) {
+    fputs(dcnv4i_dtype_word(task->dtype), file);
+    task->op->csv(file, task);
 }
 
 static void csv_record(FILE *file, const dcnv4i_record *r) {
     fprintf(file, "%s,%s,%s,", r->device, r->backend, dcnv4i_pass_word(r->pass));
-    csv_problem(file, &r->problem);
+    csv_problem(file, &r->task);
     csv_number(file, r->threads > 0 ? (double)r->threads : NAN);
     fprintf(file, ",%" PRId64, r->runs);
     const double numbers[] = {r->ms.min, r->ms.median, r->ms.max, r->floor_ms, r->floor_ms / r->ms.median, r->error};
@@ -149,14 +149,14 @@ static void csv_record(FILE *file, const dcnv4i_record *r) {
 
 /* ---- All of them ---------------------------------------------------------------------------------------------------- */
 
-void dcnv4i_report_begin(FILE *file, dcnv4i_format format, int32_t dtype) {
+void dcnv4i_report_begin(FILE *file, dcnv4i_format format, const dcnv4i_tasks *tasks) {
     switch (format) {
-    case DCNV4I_TABLE: table_begin(file, dtype); break;
+    case DCNV4I_TABLE: table_begin(file, tasks->items); break;
     case DCNV4I_JSON: json_begin(file); break;
     case DCNV4I_CSV:
-        fputs("device,backend,pass," CSV_PROBLEM
-              ",threads,runs,min_ms,median_ms,max_ms,floor_ms,floor_fraction,error\n",
-              file);
+        fprintf(file,
+                "device,backend,pass,dtype,%s,threads,runs,min_ms,median_ms,max_ms,floor_ms,floor_fraction,error\n",
+                tasks->items->op->csv_head);
         break;
     }
 }
@@ -179,31 +179,31 @@ void dcnv4i_report_end(FILE *file, dcnv4i_format format) {
 
 /* ---- Problems that are not run -------------------------------------------------------------------------------------- */
 
-static void list_json(FILE *file, const dcnv4i_problems *problems) {
+static void list_json(FILE *file, const dcnv4i_tasks *tasks) {
     fputs("{\"dcnv4\": ", file);
     dcnv4i_json_text(file, dcnv4_version());
     fputs(", \"problems\": [", file);
-    for (int64_t i = 0; i < problems->count; ++i) {
+    for (int64_t i = 0; i < tasks->count; ++i) {
         fputs(i ? ",\n{" : "\n{", file);
-        dcnv4i_report_json_problem(file, &problems->items[i]);
+        dcnv4i_report_json_problem(file, &tasks->items[i]);
         fputs("}", file);
     }
     fputs("\n]}\n", file);
 }
 
-void dcnv4i_report_problems(FILE *file, dcnv4i_format format, const dcnv4i_problems *problems) {
+void dcnv4i_report_problems(FILE *file, dcnv4i_format format, const dcnv4i_tasks *tasks) {
     char words[96];
     if (format == DCNV4I_JSON) {
-        list_json(file, problems);
+        list_json(file, tasks);
         return;
     }
     if (format == DCNV4I_CSV)
-        fputs(CSV_PROBLEM "\n", file);
-    for (int64_t i = 0; i < problems->count; ++i) {
+        fprintf(file, "dtype,%s\n", tasks->items->op->csv_head);
+    for (int64_t i = 0; i < tasks->count; ++i) {
         if (format == DCNV4I_CSV)
-            csv_problem(file, &problems->items[i]);
+            csv_problem(file, &tasks->items[i]);
         else
-            fputs(dcnv4i_problem_words(&problems->items[i], words, sizeof words), file);
+            fputs(dcnv4i_task_words(&tasks->items[i], words, sizeof words), file);
         fputc('\n', file);
     }
 }

@@ -27,17 +27,11 @@ typedef struct tactic {
 
 typedef struct bench {
     const dcnv4i_settings *settings;
-    const dcnv4_problem *problem;
+    const dcnv4i_task *task;
     dcnv4i_inputs inputs;
     tactic *tactics;
     int64_t count;
 } bench;
-
-const char *dcnv4i_problem_words(const dcnv4_problem *problem, char *text, size_t size) {
-    snprintf(text, size, "%" PRId64 "×%" PRId64 "×%" PRId64 " · %" PRId64 "×%" PRId64, problem->batch, problem->height,
-             problem->width, problem->groups, problem->group_channels);
-    return text;
-}
 
 const char *dcnv4i_pass_word(dcnv4_pass pass) {
     return pass == DCNV4_PASS_FORWARD ? "forward" : "backward";
@@ -46,32 +40,38 @@ const char *dcnv4i_pass_word(dcnv4_pass pass) {
 /* ---- Checking results ----------------------------------------------------------------------------------------------- */
 
 static dcnv4i_exit judge_pass(const bench *b, tactic *c, dcnv4_pass pass, dcnv4i_comparison *comparison) {
-    const dcnv4i_inputs *inputs = &b->inputs;
-    if (pass == DCNV4_PASS_FORWARD)
-        return dcnv4i_inputs_judge(inputs, &c->runner, DCNV4I_OUTPUT_TENSOR, comparison);
-    const dcnv4i_exit verdict = dcnv4i_inputs_judge(inputs, &c->runner, DCNV4I_GRAD_VALUE_TENSOR, comparison);
-    return verdict == DCNV4I_DONE ? dcnv4i_inputs_judge(inputs, &c->runner, DCNV4I_GRAD_OFFSET_MASK_TENSOR, comparison)
-                                  : verdict;
+    const dcnv4i_role role = pass == DCNV4_PASS_FORWARD ? DCNV4I_OUTPUT : DCNV4I_GRADIENT;
+    dcnv4i_exit verdict = DCNV4I_DONE;
+    for (int i = 0; i < b->task->op->tensor_count && verdict == DCNV4I_DONE; ++i)
+        if (b->task->op->tensors[i].role == role)
+            verdict = dcnv4i_inputs_judge(&b->inputs, &c->runner, i, comparison);
+    return verdict;
 }
 
 /* ---- The race ------------------------------------------------------------------------------------------------------- */
 
+/* Bytes of the tensors of a role, or of another. */
+static double bytes_of(const bench *b, dcnv4i_role one, dcnv4i_role other) {
+    double bytes = 0;
+    for (int i = 0; i < b->task->op->tensor_count; ++i)
+        if (b->task->op->tensors[i].role == one || b->task->op->tensors[i].role == other)
+            bytes += (double)b->inputs.layer.layouts[i].bytes;
+    return bytes;
+}
+
 /* Bytes of the tensors that the pass reads, each once. */
 static double read_bytes(const bench *b, dcnv4_pass pass) {
-    const dcnv4_sizes *s = &b->inputs.sizes;
-    return (double)s->value + (double)s->offset_mask + (pass == DCNV4_PASS_FORWARD ? 0 : (double)s->grad_output);
+    return bytes_of(b, DCNV4I_INPUT, pass == DCNV4_PASS_FORWARD ? DCNV4I_INPUT : DCNV4I_GRAD_INPUT);
 }
 
 static double write_bytes(const bench *b, dcnv4_pass pass) {
-    const dcnv4_sizes *s = &b->inputs.sizes;
-    return pass == DCNV4_PASS_FORWARD ? (double)s->output : (double)s->grad_value + (double)s->grad_offset_mask;
+    const dcnv4i_role role = pass == DCNV4_PASS_FORWARD ? DCNV4I_OUTPUT : DCNV4I_GRADIENT;
+    return bytes_of(b, role, role);
 }
 
-/* 4·K·D elements for each group of each output pixel, in the arithmetic's width. */
+/* What is gathered from value, in the arithmetic's width. */
 static double gathered_bytes(const bench *b) {
-    const double pixels = (double)(b->problem->batch * b->inputs.sizes.output_height * b->inputs.sizes.output_width);
-    return 4 * (double)b->inputs.sizes.points * (double)b->inputs.sizes.channels * pixels *
-           (b->problem->dtype == DCNV4_FLOAT64 ? 8 : 4);
+    return b->task->op->gathered(b->task) * (b->task->dtype == DCNV4_FLOAT64 ? 8 : 4);
 }
 
 /* What is run: the pass, or one of its roofline kernels. */
@@ -184,7 +184,7 @@ static dcnv4i_exit append_record(const bench *b, tactic *c, dcnv4_pass pass, int
     records->items = items;
     dcnv4i_record *made = &items[records->count++];
     *made = (dcnv4i_record){.pass = pass,
-                            .problem = *b->problem,
+                            .task = *b->task,
                             .threads = c->threads,
                             .runs = rounds * c->repeats,
                             .ms = dcnv4i_spread_of(c->times, (size_t)rounds),
@@ -200,7 +200,7 @@ static dcnv4i_exit append_record(const bench *b, tactic *c, dcnv4_pass pass, int
 static dcnv4i_exit run_pass(const bench *b, dcnv4_pass pass, dcnv4i_records *records) {
     char words[96];
     int64_t rounds = 0;
-    dcnv4i_problem_words(b->problem, words, sizeof words);
+    dcnv4i_task_words(b->task, words, sizeof words);
     dcnv4i_exit verdict = warm_up(b, pass, &rounds);
     for (int64_t i = 0; i < b->count && verdict == DCNV4I_DONE; ++i)
         if (!prepare_tactic(b, &b->tactics[i], pass, rounds))
@@ -230,7 +230,7 @@ static int64_t threads_of(const bench *b, const tactic *c) {
 static dcnv4i_exit enter(bench *b, const dcnv4i_device *device) {
     tactic *c = &b->tactics[b->count];
     *c = (tactic){.device = device->name, .info = DCNV4_DEVICE_INFO_INIT};
-    dcnv4i_exit verdict = dcnv4i_runner_open(device->name, b->settings->threads, b->problem, &c->runner);
+    dcnv4i_exit verdict = dcnv4i_runner_open(device->name, b->settings->threads, b->task, &c->runner);
     if (c->runner.status == DCNV4_UNSUPPORTED && !device->named)
         return DCNV4I_DONE;
     if (verdict != DCNV4I_DONE)
@@ -244,7 +244,7 @@ static dcnv4i_exit enter(bench *b, const dcnv4i_device *device) {
 }
 
 static dcnv4i_exit race(bench *b, const dcnv4i_devices *devices, dcnv4i_records *records) {
-    dcnv4i_exit verdict = dcnv4i_inputs_draw(b->problem, (uint64_t)b->settings->seed, b->settings->spread, &b->inputs);
+    dcnv4i_exit verdict = dcnv4i_inputs_draw(b->task, (uint64_t)b->settings->seed, b->settings->spread, &b->inputs);
     for (int64_t i = 0; i < devices->count && verdict == DCNV4I_DONE; ++i)
         if (devices->items[i].reason[0] == '\0')
             verdict = enter(b, &devices->items[i]);
@@ -256,10 +256,10 @@ static dcnv4i_exit race(bench *b, const dcnv4i_devices *devices, dcnv4i_records 
 }
 
 dcnv4i_exit dcnv4i_bench_problem(const dcnv4i_settings *settings, const dcnv4i_devices *devices,
-                                 const dcnv4_problem *problem, dcnv4i_records *records) {
+                                 const dcnv4i_task *task, dcnv4i_records *records) {
     char words[96];
-    dcnv4i_progress("%s: drawing the inputs", dcnv4i_problem_words(problem, words, sizeof words));
-    bench b = {.settings = settings, .problem = problem};
+    dcnv4i_progress("%s: drawing the inputs", dcnv4i_task_words(task, words, sizeof words));
+    bench b = {.settings = settings, .task = task};
     b.tactics = malloc((size_t)devices->count * sizeof *b.tactics + 1);
     const dcnv4i_exit verdict = b.tactics ? race(&b, devices, records)
                                           : dcnv4i_verdict(DCNV4I_BROKEN, "no memory for %" PRId64 " devices",

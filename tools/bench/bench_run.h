@@ -4,12 +4,13 @@
 
 #include "../devices/device_list.h"
 #include "../devices/stopwatch.h"
+#include "../operators/task.h"
 
 /* The result of one device, one problem and one pass. */
 typedef struct dcnv4i_record {
     char device[64], backend[16];
     dcnv4_pass pass;
-    dcnv4_problem problem;
+    dcnv4i_task task;
     int64_t threads; /* 0: does not apply */
     int64_t runs;
     dcnv4i_spread ms;
@@ -25,14 +26,11 @@ typedef struct dcnv4i_records {
     int64_t count;
 } dcnv4i_records;
 
-/* "64×56×56 · 4×32": the batch and the image, then groups and channels per group. */
-const char *dcnv4i_problem_words(const dcnv4_problem *problem, char *text, size_t size);
-
 /* "forward", "backward". */
 const char *dcnv4i_pass_word(dcnv4_pass pass);
 
 /* Runs the passes that the settings ask for on every available device, and appends a record for each. */
 dcnv4i_exit dcnv4i_bench_problem(const dcnv4i_settings *settings, const dcnv4i_devices *devices,
-                                 const dcnv4_problem *problem, dcnv4i_records *records);
+                                 const dcnv4i_task *task, dcnv4i_records *records);
 
 #endif

@@ -2,10 +2,9 @@
 #include "../cli/commands.h"
 #include "../devices/runner.h"
 #include "../devices/stopwatch.h"
+#include "../operators/layer.h"
+#include "../operators/task_list.h"
 #include "../output/progress.h"
-#include "../tensors/layer.h"
-#include "../tensors/npy.h"
-#include "../tensors/random_numbers.h"
 #include "check_random.h"
 #include "oracle.h"
 
@@ -37,16 +36,15 @@ static dcnv4i_exit time_pass(dcnv4i_runner *runner, dcnv4_pass pass, double *med
     return verdict;
 }
 
-static dcnv4i_exit judge(dcnv4i_runner *runner, const dcnv4i_oracle *oracle, dcnv4i_tensor_number tensor,
-                         const dcnv4_buffer *buffer, size_t bytes, dcnv4i_comparison *comparison) {
-    int64_t shape[4];
-    dcnv4i_tensor_shape(&oracle->problem, &oracle->sizes, tensor, shape);
-    void *memory = malloc(bytes + 1);
+static dcnv4i_exit judge(dcnv4i_runner *runner, const dcnv4i_oracle *oracle, int tensor,
+                         dcnv4i_comparison *comparison) {
+    const dcnv4i_layout *const layout = &runner->layouts[tensor];
+    void *memory = malloc(layout->bytes + 1);
     if (!memory)
-        return dcnv4i_verdict(DCNV4I_BROKEN, "no memory for %zu bytes of a result", bytes);
-    dcnv4i_exit verdict = dcnv4i_runner_download(runner, buffer, memory, bytes);
+        return dcnv4i_verdict(DCNV4I_BROKEN, "no memory for %zu bytes of a result", layout->bytes);
+    dcnv4i_exit verdict = dcnv4i_runner_download(runner, &runner->tensors[tensor], memory, layout->bytes);
     if (verdict == DCNV4I_DONE)
-        verdict = dcnv4i_oracle_compare(oracle, tensor, (dcnv4i_view){memory, shape[3]}, comparison);
+        verdict = dcnv4i_oracle_compare(oracle, tensor, (dcnv4i_view){memory, layout->stride}, comparison);
     free(memory);
     return verdict;
 }
@@ -55,43 +53,33 @@ static dcnv4i_exit try_device(const char *device, int64_t threads, const dcnv4i_
                               const dcnv4i_oracle *oracle, outcome *made) {
     dcnv4i_runner runner;
     *made = (outcome){.ms = {NAN, NAN}};
-    dcnv4i_exit verdict = dcnv4i_runner_open(device, threads, &layer->problem, &runner);
+    dcnv4i_exit verdict = dcnv4i_runner_open(device, threads, &layer->task, &runner);
     if (verdict == DCNV4I_DONE)
-        verdict = dcnv4i_runner_upload(&runner, layer->value, layer->offset_mask, layer->grad_output);
+        verdict = dcnv4i_runner_upload(&runner, (const void *const *)layer->tensors);
     if (verdict == DCNV4I_DONE)
         verdict = time_pass(&runner, DCNV4_PASS_FORWARD, &made->ms[0]);
     if (verdict == DCNV4I_DONE)
         verdict = time_pass(&runner, DCNV4_PASS_BACKWARD, &made->ms[1]);
-    const struct {
-        dcnv4i_tensor_number tensor;
-        const dcnv4_buffer *buffer;
-        size_t bytes;
-    } results[] = {
-        {DCNV4I_OUTPUT_TENSOR, &runner.buffers.output, runner.sizes.output},
-        {DCNV4I_GRAD_VALUE_TENSOR, &runner.buffers.grad_value, runner.sizes.grad_value},
-        {DCNV4I_GRAD_OFFSET_MASK_TENSOR, &runner.buffers.grad_offset_mask, runner.sizes.grad_offset_mask},
-    };
-    for (int i = 0; i < 3 && verdict == DCNV4I_DONE; ++i)
-        verdict = judge(&runner, oracle, results[i].tensor, results[i].buffer, results[i].bytes, &made->comparison);
+    for (int i = 0; i < layer->task.op->tensor_count && verdict == DCNV4I_DONE; ++i)
+        if (!dcnv4i_is_input(&layer->task.op->tensors[i]) && layer->layouts[i].rank > 0)
+            verdict = judge(&runner, oracle, i, &made->comparison);
     dcnv4i_runner_close(&runner);
     return verdict;
 }
 
 /* ---- The given tensors on every device ------------------------------------------------------------------------------ */
 
-/* Makes a random grad_output for the layer, and the expected results. */
+/* Draws what no file gave, such as grad_output, and computes the expected results. */
 static dcnv4i_exit prepare(const dcnv4i_settings *settings, dcnv4i_layer *layer, dcnv4i_oracle *oracle) {
-    const dcnv4_sizes *sizes = &layer->sizes;
     dcnv4i_random random = {(uint64_t)settings->seed};
-    const size_t item = dcnv4i_dtype_bytes(layer->problem.dtype);
-    layer->grad_output = malloc(sizes->grad_output + 1);
-    if (!layer->grad_output)
-        return dcnv4i_verdict(DCNV4I_BROKEN, "no memory for %zu bytes of grad_output", sizes->grad_output);
-    dcnv4i_fill_normal(&random, 1, layer->problem.dtype, layer->grad_output, sizes->grad_output / item);
+    dcnv4i_view inputs[DCNV4I_TENSORS_MOST];
+    const dcnv4i_exit verdict = dcnv4i_layer_fill(&random, settings->spread, layer);
+    if (verdict != DCNV4I_DONE)
+        return verdict;
+    for (int i = 0; i < DCNV4I_TENSORS_MOST; ++i)
+        inputs[i] = (dcnv4i_view){layer->tensors[i], layer->layouts[i].stride};
     dcnv4i_progress("running the reference");
-    return dcnv4i_oracle_create(&layer->problem, (dcnv4i_view){layer->value, sizes->channels},
-                                (dcnv4i_view){layer->offset_mask, sizes->offset_mask_row},
-                                (dcnv4i_view){layer->grad_output, sizes->channels}, oracle);
+    return dcnv4i_oracle_create(&layer->task, inputs, oracle);
 }
 
 /* Prints the row of a device without results. */
@@ -130,50 +118,86 @@ static dcnv4i_exit print_row(const dcnv4i_device *device, int64_t threads, const
     return DCNV4I_DONE;
 }
 
-static dcnv4i_exit check_layer(const dcnv4i_settings *settings, const dcnv4i_devices *devices) {
-    dcnv4i_layer layer;
-    dcnv4i_oracle oracle = {.problem = DCNV4_PROBLEM_INIT};
-    dcnv4i_exit verdict = dcnv4i_layer_open(settings, &layer);
-    if (verdict != DCNV4I_DONE)
-        return verdict;
-    if (layer.sizes.output == 0)
+static bool has_output(const dcnv4i_layer *layer) {
+    for (int i = 0; i < layer->task.op->tensor_count; ++i)
+        if (layer->task.op->tensors[i].role == DCNV4I_OUTPUT)
+            return layer->layouts[i].bytes > 0;
+    return false;
+}
+
+/* A layer on every device; frees it. */
+static dcnv4i_exit check_layer(const dcnv4i_settings *settings, const dcnv4i_devices *devices, const char *about,
+                               dcnv4i_layer *layer) {
+    dcnv4i_oracle oracle = {.task = {.op = NULL}};
+    dcnv4i_exit verdict = DCNV4I_DONE;
+    if (!has_output(layer))
         verdict = dcnv4i_verdict(DCNV4I_REFUSED, "%s: the output has 0 elements; at least 1 is needed for a check",
-                                 settings->value);
+                                 about);
     if (verdict == DCNV4I_DONE)
-        verdict = prepare(settings, &layer, &oracle);
+        verdict = prepare(settings, layer, &oracle);
     dcnv4i_progress_end();
     bool failed = false;
     if (verdict == DCNV4I_DONE)
         printf("%-14s %10s %11s  %9s  %14s\n", "device", "forward ms", "backward ms", "error", "share of bound");
     for (int64_t i = 0; i < devices->count && verdict == DCNV4I_DONE; ++i)
-        verdict = print_row(&devices->items[i], settings->threads, &layer, &oracle, &failed);
+        verdict = print_row(&devices->items[i], settings->threads, layer, &oracle, &failed);
     if (verdict == DCNV4I_DONE && failed)
         verdict = dcnv4i_verdict(DCNV4I_BROKEN, "a device failed, or its results are not those of the reference");
     dcnv4i_oracle_free(&oracle);
-    dcnv4i_layer_free(&layer);
+    dcnv4i_layer_free(layer);
     return verdict;
 }
 
-static dcnv4i_exit check_usage(const dcnv4i_settings *settings) {
-    if (!settings->value && !settings->offset_mask && !settings->problem_given)
-        return DCNV4I_DONE;
-    if (!settings->value || !settings->offset_mask || settings->groups == 0)
-        return dcnv4i_verdict(DCNV4I_REFUSED,
-                              "check of given tensors needs --value, --offset-mask and --groups; %s is missing",
-                              !settings->value         ? "--value"
-                              : !settings->offset_mask ? "--offset-mask"
-                                                       : "--groups");
-    return DCNV4I_DONE;
+static dcnv4i_exit check_files(const dcnv4i_settings *settings, const dcnv4i_devices *devices) {
+    dcnv4i_layer layer;
+    const dcnv4i_exit verdict = dcnv4i_layer_open(settings, &layer);
+    return verdict == DCNV4I_DONE ? check_layer(settings, devices, settings->value, &layer) : verdict;
+}
+
+/* The presets' layers, with random tensors. */
+static dcnv4i_exit check_presets(const dcnv4i_settings *settings, const dcnv4i_devices *devices) {
+    dcnv4i_tasks tasks;
+    dcnv4i_exit verdict = dcnv4i_tasks_open(settings, &tasks);
+    for (int64_t i = 0; i < tasks.count && verdict == DCNV4I_DONE; ++i) {
+        char words[96];
+        dcnv4i_layer layer = {.task = tasks.items[i]};
+        dcnv4i_task_words(&layer.task, words, sizeof words);
+        verdict = dcnv4i_task_lay_out(&layer.task, words, layer.layouts);
+        if (verdict == DCNV4I_DONE) {
+            printf("%s%s, %s\n", i ? "\n" : "", words, dcnv4i_dtype_word(layer.task.dtype));
+            verdict = check_layer(settings, devices, words, &layer);
+        }
+    }
+    dcnv4i_tasks_free(&tasks);
+    return verdict;
+}
+
+static dcnv4i_exit check_usage(const dcnv4i_settings *settings, bool *files) {
+    const dcnv4i_task_operator *const op = dcnv4i_task_begin(settings).op;
+    *files = settings->problem_given;
+    for (int i = 0; i < op->tensor_count; ++i)
+        *files = *files || (dcnv4i_is_input(&op->tensors[i]) && dcnv4i_tensor_path(settings, &op->tensors[i]));
+    const char *const lacks = op->check_lacks(settings);
+    if (settings->presets.count > 0 && settings->value)
+        return dcnv4i_verdict(DCNV4I_REFUSED, "--preset and --value %s are two different things to check",
+                              settings->value);
+    *files = *files && settings->presets.count == 0;
+    return *files && lacks ? dcnv4i_verdict(DCNV4I_REFUSED, "check of given tensors needs %s; %s is missing",
+                                            op->check_needs, lacks)
+                           : DCNV4I_DONE;
 }
 
 dcnv4i_exit dcnv4i_check(const dcnv4i_settings *settings) {
     dcnv4i_devices devices;
-    dcnv4i_exit verdict = check_usage(settings);
+    bool files;
+    dcnv4i_exit verdict = check_usage(settings, &files);
     if (verdict == DCNV4I_DONE)
         verdict = dcnv4i_devices_open(&settings->devices, "all", &devices);
     if (verdict != DCNV4I_DONE)
         return verdict;
-    verdict = settings->value ? check_layer(settings, &devices) : dcnv4i_check_random(settings, &devices);
+    verdict = (files                         ? check_files
+               : settings->presets.count > 0 ? check_presets
+                                             : dcnv4i_check_random)(settings, &devices);
     dcnv4i_devices_free(&devices);
     return verdict;
 }

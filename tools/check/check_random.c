@@ -9,19 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RESULTS = 3, FAILURES_SHOWN = 10 };
-
-static const dcnv4i_tensor_number results[RESULTS] = {
-    DCNV4I_OUTPUT_TENSOR,
-    DCNV4I_GRAD_VALUE_TENSOR,
-    DCNV4I_GRAD_OFFSET_MASK_TENSOR,
-};
+enum { FAILURES_SHOWN = 10 };
 
 /* The results of one device over all cases. */
 typedef struct tally {
     int64_t cases, failures, unsupported;
-    double share[RESULTS]; /* the largest, by result */
-    double norm;           /* of all expected results */
+    double share[DCNV4I_TENSORS_MOST]; /* the largest, by tensor */
+    double norm;                       /* of all expected results */
 } tally;
 
 typedef struct trial {
@@ -37,67 +31,58 @@ static void report(const trial *t, const char *what) {
     if (t->tally->failures++ >= FAILURES_SHOWN)
         return;
     dcnv4i_progress_end();
-    printf("failed: dcnv4 check --device %s --dtype %s --seed %" PRIu64 " --cases 1", t->device,
-           dcnv4i_dtype_word(t->given->problem.dtype), t->seed);
+    printf("failed: dcnv4 check %s--device %s --dtype %s --seed %" PRIu64 " --cases 1",
+           dcnv4i_task_option(&t->given->task), t->device, dcnv4i_dtype_word(t->given->task.dtype), t->seed);
     if (t->settings->threads > 0)
         printf(" --threads %" PRId64, t->settings->threads);
     printf("  # %s\n", what);
     fflush(stdout);
 }
 
-static void report_element(const trial *t, dcnv4i_tensor_number tensor, const dcnv4i_comparison *comparison) {
-    char what[256];
-    int64_t shape[4], at[4], rest = comparison->worst;
-    dcnv4i_tensor_shape(&t->oracle->problem, &t->oracle->sizes, tensor, shape);
-    for (int i = 3; i >= 0; rest /= shape[i--])
-        at[i] = rest % shape[i];
-    snprintf(what, sizeof what, "%s[%" PRId64 ", %" PRId64 ", %" PRId64 ", %" PRId64 "] is %.9g, right is %.9g ± %.2g",
-             dcnv4i_tensor_word(tensor), at[0], at[1], at[2], at[3], comparison->got, comparison->expected,
-             comparison->allowed);
+/* "output[0, 1, 2, 3] is …" */
+static void report_element(const trial *t, int tensor, const dcnv4i_comparison *comparison) {
+    char what[256], index[128] = "";
+    const dcnv4i_layout *const layout = &t->oracle->layouts[tensor];
+    int64_t at[DCNV4I_RANK_MOST], rest = comparison->worst;
+    for (int i = layout->rank - 1; i >= 0; rest /= layout->shape[i--])
+        at[i] = rest % layout->shape[i];
+    dcnv4i_npy_shape(layout->rank, at, index, sizeof index);
+    snprintf(what, sizeof what, "%s%s is %.9g, right is %.9g ± %.2g", t->given->task.op->tensors[tensor].word, index,
+             comparison->got, comparison->expected, comparison->allowed);
     report(t, what);
 }
 
 /* ---- One case on one device ----------------------------------------------------------------------------------------- */
 
-static dcnv4_buffer *buffer_of(dcnv4i_runner *runner, dcnv4i_tensor_number tensor) {
-    dcnv4_buffers *b = &runner->buffers;
-    dcnv4_buffer *const buffers[DCNV4I_TENSOR_COUNT] = {
-        &b->value, &b->offset_mask, &b->output, &b->grad_output, &b->grad_value, &b->grad_offset_mask,
-    };
-    return buffers[tensor];
-}
-
-/* Uploads all six tensors; results too, since the bytes between their rows must stay as they are. */
+/* Uploads all tensors; results too, since the bytes between their rows must stay as they are. */
 static dcnv4i_exit upload(const trial *t, dcnv4i_runner *runner) {
-    dcnv4_status status = DCNV4_SUCCESS;
-    for (int i = 0; i < DCNV4I_TENSOR_COUNT && status == DCNV4_SUCCESS; ++i)
-        if (t->given->bytes[i] > 0)
-            status = dcnv4_upload(runner->context, buffer_of(runner, (dcnv4i_tensor_number)i),
-                                  t->given->tensors[i].memory, t->given->bytes[i]);
-    return dcnv4i_verdict_library(status, "copying the inputs to the device");
+    const void *tensors[DCNV4I_TENSORS_MOST];
+    for (int i = 0; i < DCNV4I_TENSORS_MOST; ++i)
+        tensors[i] = t->given->tensors[i].memory;
+    return dcnv4i_runner_upload(runner, tensors);
 }
 
-static dcnv4i_exit judge(const trial *t, dcnv4i_runner *runner, int result) {
-    const dcnv4i_tensor_number tensor = results[result];
-    void *memory = malloc(t->given->bytes[tensor] + 1);
+static dcnv4i_exit judge(const trial *t, dcnv4i_runner *runner, int tensor) {
+    const dcnv4i_layout *const layout = &t->given->layouts[tensor];
+    void *memory = malloc(layout->bytes + 1);
     if (!memory)
-        return dcnv4i_verdict(DCNV4I_BROKEN, "no memory for %zu bytes of a result", t->given->bytes[tensor]);
+        return dcnv4i_verdict(DCNV4I_BROKEN, "no memory for %zu bytes of a result", layout->bytes);
     dcnv4i_comparison comparison = {0};
-    dcnv4i_exit verdict = dcnv4i_runner_download(runner, buffer_of(runner, tensor), memory, t->given->bytes[tensor]);
-    const dcnv4i_view got = {memory, t->given->tensors[tensor].stride};
+    dcnv4i_exit verdict = dcnv4i_runner_download(runner, &runner->tensors[tensor], memory, layout->bytes);
+    const dcnv4i_view got = {memory, layout->stride};
     if (verdict == DCNV4I_DONE)
         verdict = dcnv4i_oracle_compare(t->oracle, tensor, got, &comparison);
     if (verdict == DCNV4I_DONE) {
         const int64_t touched = dcnv4i_case_touched(t->given, tensor, memory);
         char what[128];
         snprintf(what, sizeof what, "byte %" PRId64 " of %s, between two rows, was written", touched,
-                 dcnv4i_tensor_word(tensor));
+                 t->given->task.op->tensors[tensor].word);
         if (comparison.wrong)
             report_element(t, tensor, &comparison);
         else if (touched >= 0)
             report(t, what);
-        if (!(comparison.share <= t->tally->share[result]))
-            t->tally->share[result] = comparison.share;
+        if (!(comparison.share <= t->tally->share[tensor]))
+            t->tally->share[tensor] = comparison.share;
         t->tally->norm += comparison.norm;
     }
     free(memory);
@@ -110,14 +95,15 @@ static dcnv4i_exit run(const trial *t, dcnv4i_runner *runner) {
         verdict = dcnv4i_runner_run(runner, DCNV4_PASS_FORWARD);
     if (verdict == DCNV4I_DONE)
         verdict = dcnv4i_runner_run(runner, DCNV4_PASS_BACKWARD);
-    for (int i = 0; i < RESULTS && verdict == DCNV4I_DONE; ++i)
-        verdict = judge(t, runner, i);
+    for (int i = 0; i < runner->op->tensor_count && verdict == DCNV4I_DONE; ++i)
+        if (!dcnv4i_is_input(&runner->op->tensors[i]) && t->given->layouts[i].rank > 0)
+            verdict = judge(t, runner, i);
     return verdict;
 }
 
 static void try_device(const trial *t) {
     dcnv4i_runner runner;
-    dcnv4i_exit verdict = dcnv4i_runner_open(t->device, t->settings->threads, &t->given->problem, &runner);
+    dcnv4i_exit verdict = dcnv4i_runner_open(t->device, t->settings->threads, &t->given->task, &runner);
     if (runner.status == DCNV4_UNSUPPORTED) {
         t->tally->unsupported += 1;
         return;
@@ -136,12 +122,10 @@ static dcnv4i_exit try_case(const dcnv4i_settings *settings, uint64_t seed, cons
                             tally *tallies) {
     dcnv4i_case given;
     dcnv4i_oracle oracle;
-    dcnv4i_exit verdict = dcnv4i_case_create(seed, settings->dtype, &given);
+    dcnv4i_exit verdict = dcnv4i_case_create(settings, seed, &given);
     if (verdict != DCNV4I_DONE)
         return verdict;
-    verdict = dcnv4i_oracle_create(&given.problem, given.tensors[DCNV4I_VALUE_TENSOR],
-                                   given.tensors[DCNV4I_OFFSET_MASK_TENSOR], given.tensors[DCNV4I_GRAD_OUTPUT_TENSOR],
-                                   &oracle);
+    verdict = dcnv4i_oracle_create(&given.task, given.tensors, &oracle);
     if (verdict == DCNV4I_DONE) {
         for (int64_t i = 0; i < devices->count; ++i)
             if (devices->items[i].reason[0] == '\0')
@@ -152,26 +136,39 @@ static dcnv4i_exit try_case(const dcnv4i_settings *settings, uint64_t seed, cons
     return verdict;
 }
 
-static void print_table(const dcnv4i_devices *devices, const tally *tallies) {
+/* The width of a result's column. */
+static int column_of(const dcnv4i_tensor *tensor) {
+    const int length = (int)strlen(tensor->word), least = tensor->role == DCNV4I_GRADIENT ? 11 : 8;
+    return length > least ? length : least;
+}
+
+/* A column for each result, as wide as its name. */
+static void print_table(const dcnv4i_task_operator *op, const dcnv4i_devices *devices, const tally *tallies) {
     printf("%-14s %6s  %-37s\n", "", "", "worst share of the bound that was used");
-    printf("%-14s %6s  %8s %11s %16s\n", "device", "cases", "output", "grad_value", "grad_offset_mask");
-    for (int64_t i = 0; i < devices->count; ++i) {
-        const dcnv4i_device *device = &devices->items[i];
-        const tally *t = &tallies[i];
+    printf("%-14s %6s ", "device", "cases");
+    for (int i = 0; i < op->tensor_count; ++i)
+        if (!dcnv4i_is_input(&op->tensors[i]))
+            printf(" %*s", column_of(&op->tensors[i]), op->tensors[i].word);
+    putchar('\n');
+    for (int64_t d = 0; d < devices->count; ++d) {
+        const dcnv4i_device *device = &devices->items[d];
+        const tally *t = &tallies[d];
         if (device->reason[0]) {
             printf("%-14s missing: %s\n", device->name, device->reason);
             continue;
         }
-        printf("%-14s %6" PRId64 "  %8.3g %11.3g %16.3g  ", device->name, t->cases, t->share[0], t->share[1],
-               t->share[2]);
+        printf("%-14s %6" PRId64 " ", device->name, t->cases);
+        for (int i = 0; i < op->tensor_count; ++i)
+            if (!dcnv4i_is_input(&op->tensors[i]))
+                printf(" %*.3g", column_of(&op->tensors[i]), t->share[i]);
         if (t->failures > 0)
-            printf("%" PRId64 " FAILED\n", t->failures);
+            printf("  %" PRId64 " FAILED\n", t->failures);
         else if (t->cases == 0)
-            printf("none of its dtypes was drawn\n");
+            printf("  none of its dtypes was drawn\n");
         else if (t->norm == 0)
-            printf("FAILED: every result was 0\n");
+            printf("  FAILED: every result was 0\n");
         else
-            printf("ok\n");
+            printf("  ok\n");
     }
 }
 
@@ -203,7 +200,7 @@ dcnv4i_exit dcnv4i_check_random(const dcnv4i_settings *settings, const dcnv4i_de
     }
     dcnv4i_progress_end();
     if (verdict == DCNV4I_DONE) {
-        print_table(devices, tallies);
+        print_table(dcnv4i_task_begin(settings).op, devices, tallies);
         verdict = sum_up(devices, tallies);
     }
     free(tallies);

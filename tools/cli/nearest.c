@@ -39,7 +39,7 @@ static int distance(const char *a, const char *b) {
 
 /* Whether this is what a single letter means in most programs. */
 static bool is_usual(const char *name) {
-    static const char *const usual[] = {"--output", "--device", "--threads", "--format", NULL};
+    static const char *const usual[] = {"--offset-mask", "--output", "--device", "--threads", "--format", NULL};
     for (const char *const *each = usual; *each; ++each)
         if (strcmp(name, *each) == 0)
             return true;

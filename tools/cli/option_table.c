@@ -17,11 +17,37 @@ enum {
     PROBLEMS = LAYERS | CHECK | TIMES | COMPILE, /* commands that take PROBLEM */
 };
 
+#define WITH(operator) .operators = 1u << DCNV4I_##operator
+#define CONV WITH(DEFORM_CONV)
+#define ATTN WITH(MS_DEFORM_ATTN)
+
+const dcnv4i_choice dcnv4i_operator_choices[] = {
+#define DCNV4I_TASK(NAME, object, word, title) {word, DCNV4I_##NAME},
+#include "operator_list.def"
+#undef DCNV4I_TASK
+    {NULL, 0},
+};
+
+const char *const dcnv4i_operator_titles[DCNV4I_OPERATORS] = {
+#define DCNV4I_TASK(NAME, object, word, title) title,
+#include "operator_list.def"
+#undef DCNV4I_TASK
+};
+
 const dcnv4i_choice dcnv4i_dtype_choices[] = {
     {"f16", DCNV4_FLOAT16}, {"bf16", DCNV4_BFLOAT16}, {"f32", DCNV4_FLOAT32}, {"f64", DCNV4_FLOAT64}, {NULL, 0},
 };
 
-static const dcnv4i_choice offset_mask_dtypes[] = {{"same", DCNV4_SAME_DTYPE}, {"f32", DCNV4_FLOAT32}, {NULL, 0}};
+/* Of tensors that may be float32 beside others of 16 bits. */
+static const dcnv4i_choice other_dtypes[] = {{"same", DCNV4_SAME_DTYPE}, {"f32", DCNV4_FLOAT32}, {NULL, 0}};
+
+static const dcnv4i_choice units[] = {
+    {"normalized", DCNV4_MSDA_NORMALIZED},
+    {"places", DCNV4_MSDA_PLACES},
+    {"offsets", DCNV4_MSDA_OFFSETS},
+    {"box_offsets", DCNV4_MSDA_BOX_OFFSETS},
+    {NULL, 0},
+};
 
 static const dcnv4i_choice passes[] = {
     {"forward", DCNV4_PASS_FORWARD},
@@ -49,26 +75,55 @@ static const dcnv4i_choice report_formats[] = {
      .kind = DCNV4I_##kind_,                         \
      .field = offsetof(dcnv4i_settings, field_),     \
      __VA_ARGS__}
-#define PROBLEM .commands = PROBLEMS, .problem = true
+#define PROBLEM CONV, .commands = PROBLEMS, .problem = true
+#define MSDA ATTN, .problem = true, .commands
 #define COUNT .least = 1, .most = INT64_MAX
 
 const dcnv4i_option dcnv4i_option_table[] = {
-    OPTION(TEXT, value, "--value", "V.npy", .commands = LAYERS | CHECK, .needed = LAYERS,
+    OPTION(CHOICE, op, "--operator", "NAME", .commands = PROBLEMS, .choices = dcnv4i_operator_choices,
+           .standard = "dcnv4",
+           .help = "dcnv4, or msda: multi-scale deformable attention; --operator NAME --help lists "
+                   "the options of each"),
+    OPTION(TEXT, value, "--value", "V.npy", CONV, .commands = LAYERS | CHECK, .needed = LAYERS,
            .help = "the input feature map, [N, H, W, C]"),
-    OPTION(TEXT, offset_mask, "--offset-mask", "OM.npy", .commands = LAYERS | CHECK, .needed = LAYERS,
+    OPTION(TEXT, value, "--value", "V.npy", ATTN, .commands = LAYERS | CHECK, .needed = LAYERS,
+           .help = "the feature maps of all levels, [N, S, M, D]; or [N, S, M·D] with --heads"),
+    OPTION(TEXT, locations, "--locations", "L.npy", ATTN, .commands = LAYERS | CHECK, .needed = LAYERS,
+           .help = "(X, Y) of each point, [N, Q, M, P, 2] or [N, Q, M, L, K, 2]; with --packed, [N, Q, M, 3·P]"),
+    OPTION(TEXT, weights, "--weights", "W.npy", ATTN, .commands = LAYERS | CHECK,
+           .help = "the weight of each point, [N, Q, M, P] or [N, Q, M, L, K]; left out with --packed"),
+    OPTION(TEXT, references, "--references", "R.npy", ATTN, .commands = LAYERS | CHECK,
+           .help = "with --unit offsets, reference points, [N, Q, R, 2], R being 1 or the number of levels; with "
+                   "box_offsets, boxes, [N, Q, R, 4]"),
+    OPTION(TEXT, offset_mask, "--offset-mask", "OM.npy", CONV, .commands = LAYERS | CHECK, .needed = LAYERS,
            .help = "offsets and weights, [N, Ho, Wo, P] with P ≥ 3·G·K"),
-    OPTION(TEXT, grad_output, "--grad-output", "GO.npy", .commands = BACKWARD, .needed = BACKWARD,
+    OPTION(TEXT, grad_output, "--grad-output", "GO.npy", CONV, .commands = BACKWARD, .needed = BACKWARD,
            .help = "the gradient by output, [N, Ho, Wo, C]"),
-    OPTION(TEXT, output, "--output", "O.npy", .commands = FORWARD, .needed = FORWARD,
+    OPTION(TEXT, grad_output, "--grad-output", "GO.npy", ATTN, .commands = BACKWARD, .needed = BACKWARD,
+           .help = "the gradient by output, [N, Q, M·D] or [N, Q, M, D]"),
+    OPTION(TEXT, output, "--output", "O.npy", CONV, .commands = FORWARD, .needed = FORWARD,
            .help = "where to write the output, [N, Ho, Wo, C]"),
+    OPTION(TEXT, output, "--output", "O.npy", ATTN, .commands = FORWARD, .needed = FORWARD,
+           .help = "where to write the output, [N, Q, M·D]"),
     OPTION(TEXT, grad_value, "--grad-value", "GV.npy", .commands = BACKWARD, .needed = BACKWARD,
            .help = "where to write the gradient by value"),
-    OPTION(TEXT, grad_offset_mask, "--grad-offset-mask", "GOM.npy", .commands = BACKWARD, .needed = BACKWARD,
+    OPTION(TEXT, grad_offset_mask, "--grad-offset-mask", "GOM.npy", CONV, .commands = BACKWARD, .needed = BACKWARD,
            .help = "where to write the gradient by offset_mask"),
+    OPTION(TEXT, grad_locations, "--grad-locations", "GL.npy", ATTN, .commands = BACKWARD, .needed = BACKWARD,
+           .help = "where to write the gradient by locations; with --packed, by weights too"),
+    OPTION(TEXT, grad_weights, "--grad-weights", "GW.npy", ATTN, .commands = BACKWARD,
+           .help = "where to write the gradient by weights; left out with --packed"),
+    OPTION(TEXT, grad_references, "--grad-references", "GR.npy", ATTN, .commands = BACKWARD,
+           .help = "where to write the gradient by references, where there are any"),
     OPTION(TEXT, image, "--image", "I.png", .commands = PLOT,
            .help = "the picture to draw over, of any size; if left out, how large value is at each pixel"),
-    OPTION(LIST, at, "--at", "Y,X…", .commands = PLOT, .needed = PLOT,
+    OPTION(LIST, at, "--at", "Y,X…", CONV, .commands = PLOT, .needed = PLOT,
            .help = "the output pixels to draw: Y,X pairs with spaces or semicolons between them; may be repeated"),
+    OPTION(LIST, at, "--at", "Y,X…", ATTN, .commands = PLOT,
+           .help = "pixels of the picture, Y,X pairs with spaces or semicolons between them: for each, the query whose "
+                   "points lie around it is drawn; may be repeated"),
+    OPTION(LIST, queries_drawn, "--query", "Q…", ATTN, .commands = PLOT,
+           .help = "the queries to draw, by number from 0 on, with spaces or commas between them; may be repeated"),
     OPTION(TEXT, output, "--output", "P.png", .commands = PLOT, .needed = PLOT, .help = "where to write the picture"),
 
     OPTION(LIST, targets, "--target", "NAME", .commands = COMPILE, .needed = COMPILE,
@@ -78,13 +133,17 @@ const dcnv4i_option dcnv4i_option_table[] = {
     OPTION(TEXT, output, "--output", "DIR", .commands = COMPILE, .needed = COMPILE,
            .help = "the folder to fill, which is made if it is not there; a program finds it by DCNV4_CACHE_DIR"),
 
-    OPTION(LIST, presets, "--preset", "NAME", .commands = TIMES,
+    OPTION(LIST, presets, "--preset", "NAME", CONV, .commands = TIMES,
            .help = "the problems to run: paper, detection, flash_internimage_t, _s, _b, _l or small; may be "
                    "repeated, or a list with commas; small if neither this nor --size is given"),
-    OPTION(TRIPLE, size, "--size", "NxHxW", .commands = TIMES, COUNT,
+    OPTION(
+        LIST, presets, "--preset", "NAME", ATTN, .commands = TIMES | CHECK | COMPILE,
+        .help = "layers to run: deformable_detr, dino, rt_detr, mask2former, bevformer or d_fine, encoder and decoder "
+                "where the model has both; may be repeated, or a list with commas"),
+    OPTION(TRIPLE, size, "--size", "NxHxW", CONV, .commands = TIMES, COUNT,
            .help = "one problem of this batch, height and width, with --groups and --group-channels"),
 
-    OPTION(NUMBER, group_channels, "--group-channels", "D", .commands = TIMES | COMPILE, .needed = COMPILE,
+    OPTION(NUMBER, group_channels, "--group-channels", "D", CONV, .commands = TIMES | COMPILE, .needed = COMPILE,
            .problem = true, COUNT, .help = "channels of one group"),
     OPTION(NUMBER, groups, "--groups", "G", PROBLEM, .needed = LAYERS | COMPILE, COUNT,
            .help = "groups; the channels of value are G·D"),
@@ -97,6 +156,46 @@ const dcnv4i_option dcnv4i_option_table[] = {
            .help = "stretches the kernel grid and the offsets"),
     OPTION(FLAG, remove_center, "--remove-center", NULL, PROBLEM, .help = "leave the kernel's centre point out"),
     OPTION(FLAG, softmax, "--softmax", NULL, PROBLEM, .help = "softmax the weights of each group first"),
+
+    OPTION(PAIRS, levels, "--levels", "HxW,…", MSDA = PROBLEMS, .least = 0, .most = INT64_MAX,
+           .help = "height and width of each level, such as 100x134,50x67"),
+    OPTION(NUMBERS, starts, "--starts", "S,…", MSDA = PROBLEMS, .least = 0, .most = INT64_MAX,
+           .help = "the place of value at which each level begins; one after the other if left out"),
+    OPTION(TEXT, spatial_shapes, "--spatial-shapes", "SS.npy", MSDA = LAYERS | CHECK,
+           .help = "instead of --levels: their heights and widths as int64, [L, 2]"),
+    OPTION(TEXT, level_start_index, "--level-start-index", "LS.npy", MSDA = LAYERS | CHECK,
+           .help = "instead of --starts: as int64, [L]"),
+    OPTION(NUMBERS, points, "--points", "K|K,…", MSDA = PROBLEMS, .least = 0, .most = INT64_MAX,
+           .help = "points of a head in each level: one number for all, or one for each; if left out, those of the "
+                   "files, as many in each level"),
+    OPTION(NUMBER, heads, "--heads", "M", MSDA = PROBLEMS, COUNT, .help = "heads; those of the files if left out"),
+    OPTION(NUMBER, head_channels, "--head-channels", "D", MSDA = TIMES | COMPILE, COUNT, .help = "channels of a head"),
+    OPTION(NUMBER, queries, "--queries", "Q", MSDA = TIMES, COUNT,
+           .help = "queries; as many as places if left out, as in an encoder"),
+    OPTION(NUMBER, batch, "--batch", "N", MSDA = TIMES, .standard = "1", COUNT, .help = "the batch"),
+    OPTION(FLAG, softmax, "--softmax", NULL, MSDA = PROBLEMS,
+           .help = "softmax the weights of each head first, all levels together"),
+    OPTION(FLAG, packed, "--packed", NULL, MSDA = PROBLEMS,
+           .help = "locations has, for each head, P pairs and then P weights, as in FlashDeformAttn"),
+    OPTION(
+        CHOICE, location_unit, "--unit", "U", MSDA = PROBLEMS, .standard = "normalized", .choices = units,
+        .help = "what a location is: normalized, 0 and 1 being the outer edges of a level; places, the centre of the "
+                "first place of a level being 0; offsets, in places from a reference point; or box_offsets, in parts "
+                "of a reference box"),
+    OPTION(REAL, box_scale, "--box-scale", "F", MSDA = PROBLEMS, .standard = "0.5",
+           .help = "with box_offsets: by what offsets are multiplied, beside the box's size and 1/K"),
+    OPTION(NUMBER, reference_levels, "--reference-levels", "R", MSDA = TIMES | COMPILE, .standard = "1", COUNT,
+           .help = "references of a query: 1 for all levels, or one for each"),
+    OPTION(FLAG, levels_in_buffers, "--levels-in-buffers", NULL, MSDA = PASSES | CHECK | TIMES | COMPILE,
+           .help = "let the device read the levels' sizes and starts from its memory in every run"),
+    OPTION(CHOICE, location_dtype, "--location-dtype", "T", MSDA = PASSES | CHECK | TIMES | COMPILE,
+           .choices = other_dtypes, .standard = "same",
+           .help = "f32: locations and their gradient are float32 beside f16 or bf16; same: they have the dtype of the "
+                   "others"),
+    OPTION(CHOICE, weight_dtype, "--weight-dtype", "T", MSDA = PASSES | CHECK | TIMES | COMPILE,
+           .choices = other_dtypes, .standard = "same", .help = "likewise for weights and their gradient"),
+    OPTION(CHOICE, reference_dtype, "--reference-dtype", "T", MSDA = PASSES | CHECK | TIMES | COMPILE,
+           .choices = other_dtypes, .standard = "same", .help = "likewise for references and their gradient"),
 
     OPTION(TEXT, device, "--device", "D", .commands = PASSES, .standard = "auto",
            .help = "the device, by a name that dcnv4 info prints"),
@@ -119,8 +218,8 @@ const dcnv4i_option dcnv4i_option_table[] = {
     OPTION(CHOICE, dtype, "--dtype", "T", .commands = COMPILE | TUNE, .choices = dcnv4i_dtype_choices,
            .standard = "f32", .help = "f16, bf16 or f32"),
     OPTION(
-        CHOICE, offset_mask_dtype, "--offset-mask-dtype", "T", .commands = PASSES | CHECK | TIMES | COMPILE,
-        .choices = offset_mask_dtypes, .standard = "same",
+        CHOICE, offset_mask_dtype, "--offset-mask-dtype", "T", CONV, .commands = PASSES | CHECK | TIMES | COMPILE,
+        .choices = other_dtypes, .standard = "same",
         .help = "f32: offset_mask and its gradient are float32 beside f16 or bf16, so that offsets are not rounded to "
                 "16 bits; same: they have the dtype of the others"),
     OPTION(NUMBER, threads, "--threads", "N", .commands = PASSES | CHECK | BENCH, .least = 1, .most = 1024,
@@ -131,8 +230,10 @@ const dcnv4i_option dcnv4i_option_table[] = {
            .help = "where the random numbers begin; case i of seed S is case 1 of seed S + i − 1"),
     OPTION(CHOICE, pass, "--pass", "WHICH", .commands = TIMES, .standard = "both", .choices = passes,
            .help = "forward, backward or both"),
-    OPTION(REAL, spread, "--spread", "F", .commands = TIMES, .standard = "1",
+    OPTION(REAL, spread, "--spread", "F", CONV, .commands = TIMES, .standard = "1",
            .help = "standard deviation of the offsets, in pixels"),
+    OPTION(REAL, spread, "--spread", "F", ATTN, .commands = TIMES | CHECK, .standard = "2",
+           .help = "standard deviation of a point's distance from its query's place, in places"),
     OPTION(NUMBER, runs, "--runs", "N", .commands = BENCH, .least = 1, .most = 1000000,
            .help = "timed runs of each; as many as fit into half a second, 5 to 100, if left out"),
     OPTION(NUMBER, runs, "--runs", "N", .commands = TUNE, .least = 5, .most = 1000000,
@@ -152,54 +253,6 @@ const dcnv4i_option dcnv4i_option_table[] = {
     {.name = NULL},
 };
 
-const dcnv4i_command_text dcnv4i_command_texts[DCNV4I_COMMANDS] = {
-    [DCNV4I_INFO] =
-        {"info", "list the devices, and why one is missing",
-         "Prints the version and, for each device, its name, what it is and what of it is used, or the reason why it "
-         "is missing. Of an OpenCL device it says whether its results have been compared with the reference's, which "
-         "happens before it is first used, and what differed; DCNV4_SELF_CHECK=off leaves that out."},
-    [DCNV4I_FORWARD] =
-        {"forward", "value, offset_mask → output",
-         "Runs the operator on .npy files (float16, float32 or float64, C order, little-endian). D is the "
-         "channels of value divided by the groups; P is the last size of offset_mask. The output is written "
-         "aside and renamed, so that there is none unless the command succeeded."},
-    [DCNV4I_BACKWARD] =
-        {"backward", "value, offset_mask, grad_output → grad_value, grad_offset_mask",
-         "Runs the operator's gradient on .npy files (float16, float32 or float64, C order, little-endian). Both "
-         "gradients are written, or neither."},
-    [DCNV4I_CHECK] =
-        {"check", "compare devices with the reference",
-         "Without files: draws random problems, runs them on every device and compares each element with the "
-         "reference by a bound for its rounding. Prints the worst share of the bound that was used (1 is the "
-         "most), and for each failure a line that runs it again. With --value, --offset-mask and PROBLEM: runs "
-         "and times these tensors on every device, with a random grad_output, and compares them likewise."},
-    [DCNV4I_BENCH] =
-        {"bench", "time devices against the machine's limits",
-         "Times forward and backward on random inputs with the devices in turn, checks the results against the "
-         "reference, and compares the median with the floor: the larger of the time that the compulsory bytes "
-         "take from memory and the time that the loads take from the first-level cache, both measured here. "
-         "Times are in milliseconds; 1 GB/s is 10⁹ bytes a second."},
-    [DCNV4I_PLOT] =
-        {"plot", "draw the sampling points of output pixels",
-         "Draws, for each output pixel, the K sampling points of each group over the picture: a disc's area is the "
-         "size of the weight, its colour the group, a ring instead of a disc a negative weight. The first image "
-         "of the batch is drawn."},
-    [DCNV4I_COMPILE] =
-        {"compile", "compile a layer's kernels ahead of time",
-         "Fills a folder with the kernels of one layer, forward and backward, and prints what each takes of a "
-         "multiprocessor. A program that finds the folder by DCNV4_CACHE_DIR then needs no compiler: "
-         "DCNV4_COMPILER=off "
-         "forbids it one. NVIDIA's kernels come from NVRTC, with PTX beside them for newer GPUs; AMD's from hipRTC, or "
-         "clang for what hipRTC does not know; those of an OpenCL device are for the same device and driver. A target "
-         "whose compiler is missing does not keep the others from being compiled. The image size does not matter."},
-    [DCNV4I_TUNE] =
-        {"tune", "find a layer's fastest kernels on a device, and keep the choice",
-         "Each part of a pass can be done with kernels of several geometries: lanes, tiles, points at a time. Runs all "
-         "that the library proposes, in turn, on random inputs, checks each result against the reference and the "
-         "default's, and compares times. A geometry is kept if it took 2 % less time than the default in the median "
-         "of the rounds, and less in three of four; of several the fastest. It is kept for the layer on this device, "
-         "in "
-         "the folder of the kernels ($DCNV4_CACHE_DIR, or dcnv4 in $XDG_CACHE_HOME or ~/.cache), and programs take it "
-         "from then on; where nothing is faster, an earlier choice is forgotten. The image size does not matter to a "
-         "program: give the one that the network has. A preset's sizes of one layer are judged together."},
-};
+bool dcnv4i_option_taken(const dcnv4i_option *option, dcnv4i_command command, int64_t op) {
+    return (option->commands >> command & 1) && (!option->operators || (option->operators >> op & 1));
+}

@@ -37,6 +37,20 @@ static int read_sizes(const char *text, int most, int64_t *numbers) {
     return 0;
 }
 
+/* Reads numbers, or pairs with 'x' between, with commas between them; false if text is anything else or too long. */
+static bool read_list(const char *text, int each, dcnv4i_numbers *list) {
+    for (list->count = 0; list->count < DCNV4I_LIST_MOST; ++text) {
+        int64_t *item = list->items[list->count++];
+        if (!read_digits(&text, &item[0]) || (each == 2 && (*text++ != 'x' || !read_digits(&text, &item[1]))))
+            return false;
+        if (*text == '\0')
+            return true;
+        if (*text != ',')
+            return false;
+    }
+    return false;
+}
+
 /* main has set the C locale, so that strtod reads "." as the decimal point. */
 static bool read_real(const char *text, double *number) {
     static const char *const words[] = {"nan", "-nan", "inf", "-inf", "+inf"};
@@ -57,6 +71,8 @@ static dcnv4i_exit refuse_range(const dcnv4i_option *option, const char *text) {
         [DCNV4I_NUMBER] = "a whole number",
         [DCNV4I_PAIR] = "a whole number, or two as HEIGHTxWIDTH, each",
         [DCNV4I_TRIPLE] = "NxHxW, each",
+        [DCNV4I_NUMBERS] = "a whole number, or up to 64 with commas between them, each",
+        [DCNV4I_PAIRS] = "HEIGHTxWIDTH, or up to 64 with commas between them, each",
     };
     return dcnv4i_verdict(DCNV4I_REFUSED, "%s is \"%s\"; %s from %" PRId64 " to %" PRId64 " is needed", option->name,
                           text, shapes[option->kind], option->least, option->most);
@@ -74,6 +90,18 @@ static dcnv4i_exit set_sizes(const dcnv4i_option *option, const char *text, int6
         if (numbers[i] < option->least || numbers[i] > option->most)
             return refuse_range(option, text);
     memcpy(field, numbers, (size_t)most * sizeof *field);
+    return DCNV4I_DONE;
+}
+
+static dcnv4i_exit set_list(const dcnv4i_option *option, const char *text, dcnv4i_numbers *field) {
+    const int each = option->kind == DCNV4I_PAIRS ? 2 : 1;
+    if (!read_list(text, each, field))
+        return refuse_range(option, text);
+    for (int64_t i = 0; i < field->count * each; ++i) {
+        const int64_t number = field->items[i / each][i % each];
+        if (number < option->least || number > option->most)
+            return refuse_range(option, text);
+    }
     return DCNV4I_DONE;
 }
 
@@ -116,6 +144,8 @@ static dcnv4i_exit set_option(const dcnv4i_option *option, const char *text, dcn
     case DCNV4I_NUMBER:
     case DCNV4I_PAIR:
     case DCNV4I_TRIPLE: return set_sizes(option, text, (int64_t *)field);
+    case DCNV4I_NUMBERS:
+    case DCNV4I_PAIRS: return set_list(option, text, (dcnv4i_numbers *)field);
     case DCNV4I_REAL:
         if (!read_real(text, (double *)field))
             return dcnv4i_verdict(DCNV4I_REFUSED, "%s is \"%s\"; a number is needed", option->name, text);
@@ -140,20 +170,26 @@ static dcnv4i_command find_command(const char *word) {
     return (dcnv4i_command)command;
 }
 
-/* The option of this command whose name is the first length characters of word. */
-static const dcnv4i_option *find_option(dcnv4i_command command, const char *word, size_t length) {
+/* The option whose name is the first length characters of word, of this command with this operator. */
+static const dcnv4i_option *find_option(dcnv4i_command command, int64_t op, const char *word, size_t length) {
     for (const dcnv4i_option *option = dcnv4i_option_table; option->name; ++option)
-        if (option->commands >> command & 1 && strlen(option->name) == length &&
+        if (dcnv4i_option_taken(option, command, op) && strlen(option->name) == length &&
             memcmp(option->name, word, length) == 0)
             return option;
     return NULL;
 }
 
-static dcnv4i_exit refuse_option(dcnv4i_command command, const char *word, size_t length) {
+/* An option of another operator, and words that are none. */
+static dcnv4i_exit refuse_option(const dcnv4i_settings *settings, const char *word, size_t length) {
+    const dcnv4i_command command = settings->command;
     const char *names[DCNV4I_OPTIONS_MOST + 2] = {NULL}, *const name = dcnv4i_command_texts[command].name;
     int count = 0;
+    for (int64_t op = 0; op < DCNV4I_OPERATORS; ++op)
+        if (find_option(command, op, word, length))
+            return dcnv4i_verdict(DCNV4I_REFUSED, "%.*s is an option of --operator %s; the operator is %s", (int)length,
+                                  word, dcnv4i_operator_choices[op].word, dcnv4i_operator_choices[settings->op].word);
     for (const dcnv4i_option *option = dcnv4i_option_table; option->name; ++option)
-        if (option->commands >> command & 1)
+        if (dcnv4i_option_taken(option, command, settings->op))
             names[count++] = option->name;
     names[count] = "--help";
     const char *const meant = dcnv4i_nearest(word, length, names);
@@ -176,7 +212,8 @@ static dcnv4i_exit refuse_command(const char *word) {
 
 static dcnv4i_exit set_standards(dcnv4i_settings *settings) {
     for (const dcnv4i_option *option = dcnv4i_option_table; option->name; ++option)
-        if (option->standard && option->commands >> settings->command & 1 &&
+        if (option->standard && dcnv4i_option_taken(option, settings->command, settings->op) &&
+            option->field != offsetof(dcnv4i_settings, op) &&
             set_option(option, option->standard, settings) != DCNV4I_DONE)
             return DCNV4I_REFUSED;
     return DCNV4I_DONE;
@@ -189,9 +226,9 @@ static dcnv4i_exit read_option(int count, char *const *arguments, int *at, bool 
     if (word[0] != '-' || word[1] == '\0')
         return dcnv4i_verdict(DCNV4I_REFUSED, "%s takes no argument \"%s\"; dcnv4 %s --help lists its options", command,
                               word, command);
-    const dcnv4i_option *option = find_option(settings->command, word, length);
+    const dcnv4i_option *option = find_option(settings->command, settings->op, word, length);
     if (!option)
-        return refuse_option(settings->command, word, length);
+        return refuse_option(settings, word, length);
     bool *seen = &given[option - dcnv4i_option_table];
     if (*seen && option->kind != DCNV4I_LIST)
         return dcnv4i_verdict(DCNV4I_REFUSED, "%s is given twice", option->name);
@@ -210,13 +247,29 @@ static dcnv4i_exit read_option(int count, char *const *arguments, int *at, bool 
     return set_option(option, text, settings);
 }
 
+/* Which options there are depends on the operator, so it is read before them; a wrong word is refused in its turn. */
+static void read_operator(int count, char *const *arguments, dcnv4i_settings *settings) {
+    static const char name[] = "--operator";
+    for (int i = 2; i < count; ++i) {
+        const bool alone = strcmp(arguments[i], name) == 0 && i + 1 < count;
+        const bool joined = strncmp(arguments[i], name, strlen(name)) == 0 && arguments[i][strlen(name)] == '=';
+        if (!alone && !joined)
+            continue;
+        const char *const word = alone ? arguments[i + 1] : arguments[i] + strlen(name) + 1;
+        for (const dcnv4i_choice *choice = dcnv4i_operator_choices; choice->word; ++choice)
+            if (strcmp(choice->word, word) == 0)
+                settings->op = choice->number;
+    }
+}
+
 static dcnv4i_exit read_options(int count, char *const *arguments, dcnv4i_settings *settings) {
     bool given[DCNV4I_OPTIONS_MOST] = {false};
     dcnv4i_exit verdict = set_standards(settings);
     for (int at = 2; at < count && verdict == DCNV4I_DONE;)
         verdict = read_option(count, arguments, &at, given, settings);
     for (const dcnv4i_option *option = dcnv4i_option_table; option->name && verdict == DCNV4I_DONE; ++option)
-        if (option->needed >> settings->command & 1 && !given[option - dcnv4i_option_table])
+        if (option->needed >> settings->command & 1 && dcnv4i_option_taken(option, settings->command, settings->op) &&
+            !given[option - dcnv4i_option_table])
             verdict = dcnv4i_verdict(DCNV4I_REFUSED, "%s needs %s %s: %s", dcnv4i_command_texts[settings->command].name,
                                      option->name, option->argument, option->help);
     return verdict;
@@ -238,8 +291,12 @@ static dcnv4i_exit read_help(int count, char *const *arguments, dcnv4i_settings 
 }
 
 dcnv4i_exit dcnv4i_options_parse(int count, char *const *arguments, dcnv4i_request *wish, dcnv4i_settings *settings) {
-    *settings = (dcnv4i_settings){
-        .command = DCNV4I_COMMANDS, .dtype = DCNV4I_NO_DTYPE, .offset_mask_dtype = DCNV4_SAME_DTYPE};
+    *settings = (dcnv4i_settings){.command = DCNV4I_COMMANDS,
+                                  .dtype = DCNV4I_NO_DTYPE,
+                                  .offset_mask_dtype = DCNV4_SAME_DTYPE,
+                                  .location_dtype = DCNV4_SAME_DTYPE,
+                                  .weight_dtype = DCNV4_SAME_DTYPE,
+                                  .reference_dtype = DCNV4_SAME_DTYPE};
     *wish = DCNV4I_RUN;
     if (count < 2)
         return dcnv4i_verdict(DCNV4I_REFUSED, "a command is needed");
@@ -255,6 +312,7 @@ dcnv4i_exit dcnv4i_options_parse(int count, char *const *arguments, dcnv4i_reque
     settings->command = find_command(arguments[1]);
     if (settings->command == DCNV4I_COMMANDS)
         return refuse_command(arguments[1]);
+    read_operator(count, arguments, settings);
     for (int i = 2; i < count; ++i)
         if (is_help(arguments[i])) {
             *wish = DCNV4I_HELP;

@@ -6,15 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_listed(const dcnv4i_kernel_rows *rows, const char *target, const dcnv4_kernel_info *info) {
+static bool is_listed(const dcnv4i_kernel_rows *rows, const char *target, const char *layer,
+                      const dcnv4_kernel_info *info) {
     for (const dcnv4i_kernel_row *row = rows->items; row < rows->items + rows->count; ++row)
-        if (strcmp(row->target, target) == 0 && strcmp(row->info.name, info->name) == 0 &&
-            row->info.aligned == info->aligned && row->info.deterministic == info->deterministic)
+        if (strcmp(row->layer, layer) == 0 && strcmp(row->target, target) == 0 &&
+            strcmp(row->info.name, info->name) == 0 && row->info.aligned == info->aligned &&
+            row->info.deterministic == info->deterministic)
             return true;
     return false;
 }
 
-dcnv4i_exit dcnv4i_rows_add(dcnv4i_kernel_rows *rows, const char *target, const dcnv4_plan *plan) {
+dcnv4i_exit dcnv4i_rows_add(dcnv4i_kernel_rows *rows, const char *target, const char *layer, const dcnv4_plan *plan) {
     const int64_t count = dcnv4_kernel_count(plan), room = rows->count + count;
     dcnv4i_kernel_row *items = count > 0 ? realloc(rows->items, (size_t)room * sizeof *items) : rows->items;
     if (count > 0 && !items)
@@ -26,7 +28,8 @@ dcnv4i_exit dcnv4i_rows_add(dcnv4i_kernel_rows *rows, const char *target, const 
         if (verdict != DCNV4I_DONE)
             return verdict;
         snprintf(row.target, sizeof row.target, "%s", target);
-        if (!is_listed(rows, target, &row.info))
+        snprintf(row.layer, sizeof row.layer, "%s", layer);
+        if (!is_listed(rows, target, layer, &row.info))
             rows->items[rows->count++] = row;
     }
     return DCNV4I_DONE;
@@ -50,6 +53,10 @@ static void print_json(const dcnv4i_kernel_rows *rows) {
         const dcnv4i_kernel_row *row = &rows->items[i];
         printf("%s\n{\"target\": ", i > 0 ? "," : "");
         dcnv4i_json_text(stdout, row->target);
+        if (row->layer[0]) {
+            printf(", \"layer\": ");
+            dcnv4i_json_text(stdout, row->layer);
+        }
         printf(", \"kernel\": ");
         dcnv4i_json_text(stdout, row->info.name);
         printf(", \"aligned\": %s, \"deterministic\": %s", row->info.aligned ? "true" : "false",
@@ -74,6 +81,8 @@ static void print_table(const dcnv4i_kernel_rows *rows) {
     printf("%-12s %-21s %-7s %-13s %9s %11s %11s %9s\n", "target", "kernel", "aligned", "deterministic", "registers",
            "local bytes", "spill bytes", "occupancy");
     for (const dcnv4i_kernel_row *row = rows->items; row < rows->items + rows->count; ++row) {
+        if (row->layer[0] && (row == rows->items || strcmp(row[-1].layer, row->layer) != 0))
+            printf("%s:\n", row->layer);
         printf("%-12s %-21s %-7s %-13s", row->target, row->info.name, row->info.aligned ? "yes" : "no",
                row->info.deterministic ? "yes" : "no");
         print_known(row->info.registers, 9);

@@ -18,39 +18,28 @@ dcnv4i_exit dcnv4i_runner_context(const char *device, int64_t threads, dcnv4_con
     return verdict;
 }
 
-static dcnv4_status create_buffers(dcnv4i_runner *runner, const dcnv4_problem *problem) {
+static dcnv4_status create_buffers(dcnv4i_runner *runner, const dcnv4i_task *task) {
     const size_t forward = dcnv4_plan_workspace_size(runner->plan, DCNV4_PASS_FORWARD);
     const size_t backward = dcnv4_plan_workspace_size(runner->plan, DCNV4_PASS_BACKWARD);
-    const struct {
-        dcnv4_buffer *buffer;
-        size_t length;
-    } wanted[] = {
-        {&runner->buffers.value, runner->sizes.value},
-        {&runner->buffers.offset_mask, runner->sizes.offset_mask},
-        {&runner->buffers.output, runner->sizes.output},
-        {&runner->buffers.workspace, forward > backward ? forward : backward},
-        {&runner->buffers.grad_output, runner->sizes.grad_output},
-        {&runner->buffers.grad_value, runner->sizes.grad_value},
-        {&runner->buffers.grad_offset_mask, runner->sizes.grad_offset_mask},
-    };
-    const size_t count = problem->forward_only ? 4 : sizeof wanted / sizeof *wanted;
     dcnv4_status status = DCNV4_SUCCESS;
-    for (size_t i = 0; i < count && status == DCNV4_SUCCESS; ++i)
-        status = dcnv4_buffer_create(runner->context, wanted[i].length, wanted[i].buffer);
+    for (int i = 0; i < task->op->tensor_count && status == DCNV4_SUCCESS; ++i)
+        if (dcnv4i_task_uses(task, runner->layouts, i))
+            status = dcnv4_buffer_create(runner->context, runner->layouts[i].bytes, &runner->tensors[i]);
+    if (status == DCNV4_SUCCESS)
+        status = dcnv4_buffer_create(runner->context, forward > backward ? forward : backward, &runner->workspace);
     return status;
 }
 
-dcnv4i_exit dcnv4i_runner_open(const char *device, int64_t threads, const dcnv4_problem *problem,
-                               dcnv4i_runner *runner) {
-    *runner = (dcnv4i_runner){.sizes = DCNV4_SIZES_INIT, .buffers = DCNV4_BUFFERS_INIT};
+dcnv4i_exit dcnv4i_runner_open(const char *device, int64_t threads, const dcnv4i_task *task, dcnv4i_runner *runner) {
+    *runner = (dcnv4i_runner){.op = task->op};
     dcnv4i_exit verdict = dcnv4i_runner_context(device, threads, &runner->context);
     if (verdict != DCNV4I_DONE)
         return verdict;
-    dcnv4_status status = dcnv4_problem_sizes(problem, &runner->sizes);
+    dcnv4_status status = task->op->lay_out(task, runner->layouts);
     if (status == DCNV4_SUCCESS)
-        status = dcnv4_plan_create(runner->context, problem, &runner->plan);
+        status = task->op->plan(runner->context, task, &runner->plan);
     if (status == DCNV4_SUCCESS)
-        status = create_buffers(runner, problem);
+        status = create_buffers(runner, task);
     verdict = dcnv4i_verdict_library(status, device);
     if (verdict != DCNV4I_DONE)
         dcnv4i_runner_close(runner);
@@ -58,32 +47,22 @@ dcnv4i_exit dcnv4i_runner_open(const char *device, int64_t threads, const dcnv4_
     return verdict;
 }
 
-dcnv4i_exit dcnv4i_runner_upload(dcnv4i_runner *runner, const void *value, const void *offset_mask,
-                                 const void *grad_output) {
-    const struct {
-        const dcnv4_buffer *buffer;
-        const void *source;
-        size_t length;
-    } inputs[] = {
-        {&runner->buffers.value, value, runner->sizes.value},
-        {&runner->buffers.offset_mask, offset_mask, runner->sizes.offset_mask},
-        {&runner->buffers.grad_output, grad_output, runner->sizes.grad_output},
-    };
+dcnv4i_exit dcnv4i_runner_upload(dcnv4i_runner *runner, const void *const *tensors) {
     dcnv4_status status = DCNV4_SUCCESS;
-    for (int i = 0; i < 3 && status == DCNV4_SUCCESS; ++i)
-        if (inputs[i].source && inputs[i].length > 0)
-            status = dcnv4_upload(runner->context, inputs[i].buffer, inputs[i].source, inputs[i].length);
+    for (int i = 0; i < runner->op->tensor_count && status == DCNV4_SUCCESS; ++i)
+        if (tensors[i] && runner->layouts[i].bytes > 0 && runner->tensors[i].handle)
+            status = dcnv4_upload(runner->context, &runner->tensors[i], tensors[i], runner->layouts[i].bytes);
     return dcnv4i_verdict_library(status, "copying the inputs to the device");
 }
 
 dcnv4i_exit dcnv4i_runner_start(dcnv4i_runner *runner, dcnv4_pass pass) {
-    const bool forward = pass == DCNV4_PASS_FORWARD;
-    return dcnv4i_verdict_library((forward ? dcnv4_forward : dcnv4_backward)(runner->plan, &runner->buffers, NULL),
-                                  forward ? "forward" : "backward");
+    return dcnv4i_verdict_library(runner->op->run(runner->plan, pass, runner->tensors, runner->workspace),
+                                  pass == DCNV4_PASS_FORWARD ? "forward" : "backward");
 }
 
 dcnv4i_exit dcnv4i_runner_start_floor(dcnv4i_runner *runner, dcnv4_pass pass, dcnv4_roofline floor) {
-    return dcnv4i_verdict_library(dcnv4_roofline_run(runner->plan, pass, floor, &runner->buffers, NULL), "the floor");
+    return dcnv4i_verdict_library(runner->op->roofline(runner->plan, pass, floor, runner->tensors, runner->workspace),
+                                  "the floor");
 }
 
 dcnv4i_exit dcnv4i_runner_wait(dcnv4i_runner *runner) {
@@ -103,16 +82,12 @@ dcnv4i_exit dcnv4i_runner_download(dcnv4i_runner *runner, const dcnv4_buffer *bu
 }
 
 void dcnv4i_runner_close(dcnv4i_runner *runner) {
-    dcnv4_buffer *const buffers[] = {
-        &runner->buffers.value,       &runner->buffers.offset_mask, &runner->buffers.output,
-        &runner->buffers.grad_output, &runner->buffers.grad_value,  &runner->buffers.grad_offset_mask,
-        &runner->buffers.workspace,
-    };
     if (!runner->context)
         return;
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; ++i)
-        dcnv4_buffer_destroy(runner->context, buffers[i]);
+    for (int i = 0; i < DCNV4I_TENSORS_MOST; ++i)
+        dcnv4_buffer_destroy(runner->context, &runner->tensors[i]);
+    dcnv4_buffer_destroy(runner->context, &runner->workspace);
     dcnv4_plan_destroy(runner->plan);
     dcnv4_context_destroy(runner->context);
-    *runner = (dcnv4i_runner){.sizes = DCNV4_SIZES_INIT, .buffers = DCNV4_BUFFERS_INIT};
+    *runner = (dcnv4i_runner){.op = runner->op};
 }

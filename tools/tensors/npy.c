@@ -13,10 +13,9 @@ static const struct {
     const char *name, *descr;
     size_t bytes;
 } dtypes[] = {
-    {DCNV4_FLOAT16, "float16", "<f2", 2},
-    {DCNV4_FLOAT32, "float32", "<f4", 4},
-    {DCNV4_FLOAT64, "float64", "<f8", 8},
-    {DCNV4_BFLOAT16, "bfloat16", NULL, 2}, /* a dtype that .npy lacks */
+    {DCNV4_FLOAT16, "float16", "<f2", 2}, {DCNV4_FLOAT32, "float32", "<f4", 4},
+    {DCNV4_FLOAT64, "float64", "<f8", 8}, {DCNV4_BFLOAT16, "bfloat16", NULL, 2}, /* a dtype that .npy lacks */
+    {DCNV4I_INT64, "int64", "<i8", 8},
 };
 
 enum { DTYPES = sizeof dtypes / sizeof *dtypes };
@@ -48,6 +47,7 @@ const char *dcnv4i_npy_shape(int rank, const int64_t *shape, char *text, size_t 
 
 typedef struct scanner {
     const char *name; /* of the file */
+    dcnv4i_npy_kind kind;
     const char *at, *end;
 } scanner;
 
@@ -98,11 +98,13 @@ static dcnv4i_exit read_descr(scanner *s, dcnv4i_npy *npy) {
     int length;
     skip_space(s);
     if (s->at < s->end && *s->at == '[')
-        return dcnv4i_verdict(DCNV4I_REFUSED, "%s holds structures; float16, float32 or float64 is needed", s->name);
+        return dcnv4i_verdict(DCNV4I_REFUSED, "%s holds structures; %s is needed", s->name,
+                              s->kind == DCNV4I_INTEGERS ? "int64" : "float16, float32 or float64");
     if (!take_string(s, &text, &length))
         return garbled(s, "a dtype");
     for (int i = 0; i < DTYPES; ++i)
-        if (dtypes[i].descr && length == 3 && memcmp(text + 1, dtypes[i].descr + 1, 2) == 0) {
+        if (dtypes[i].descr && (dtypes[i].dtype == DCNV4I_INT64) == (s->kind == DCNV4I_INTEGERS) && length == 3 &&
+            memcmp(text + 1, dtypes[i].descr + 1, 2) == 0) {
             npy->dtype = dtypes[i].dtype;
             if (text[0] == '<')
                 return DCNV4I_DONE;
@@ -111,9 +113,10 @@ static dcnv4i_exit read_descr(scanner *s, dcnv4i_npy *npy) {
                                       s->name, text, dtypes[i].descr);
         }
     const bool objects = length >= 2 && text[1] == 'O';
-    return dcnv4i_verdict(DCNV4I_REFUSED,
-                          "%s holds %s\"%.*s\"; float16, float32 or float64 (\"<f2\", \"<f4\", \"<f8\") is needed",
-                          s->name, objects ? "Python objects, " : "", length < 32 ? length : 32, text);
+    return dcnv4i_verdict(DCNV4I_REFUSED, "%s holds %s\"%.*s\"; %s is needed", s->name,
+                          objects ? "Python objects, " : "", length < 32 ? length : 32, text,
+                          s->kind == DCNV4I_INTEGERS ? "int64 (\"<i8\")"
+                                                     : "float16, float32 or float64 (\"<f2\", \"<f4\", \"<f8\")");
 }
 
 static dcnv4i_exit read_order(scanner *s) {
@@ -228,8 +231,8 @@ static dcnv4i_exit check_length(const char *name, uint64_t file_length, dcnv4i_n
     return DCNV4I_DONE;
 }
 
-dcnv4i_exit dcnv4i_npy_parse(const char *name, const unsigned char *front, size_t available, uint64_t file_length,
-                             dcnv4i_npy *npy) {
+dcnv4i_exit dcnv4i_npy_parse(const char *name, dcnv4i_npy_kind kind, const unsigned char *front, size_t available,
+                             uint64_t file_length, dcnv4i_npy *npy) {
     *npy = (dcnv4i_npy){0};
     if (available == 0)
         return dcnv4i_verdict(DCNV4I_REFUSED, "%s is empty (0 bytes); a .npy file is needed", name);
@@ -252,7 +255,7 @@ dcnv4i_exit dcnv4i_npy_parse(const char *name, const unsigned char *front, size_
         return dcnv4i_verdict(DCNV4I_REFUSED, "%s is cut short: its header needs %zu bytes, %zu are there", name,
                               length, available - prefix);
     npy->start = prefix + length;
-    scanner s = {name, (const char *)front + prefix, (const char *)front + npy->start};
+    scanner s = {name, kind, (const char *)front + prefix, (const char *)front + npy->start};
     const dcnv4i_exit verdict = read_dictionary(&s, npy);
     return verdict == DCNV4I_DONE ? check_length(name, file_length, npy) : verdict;
 }
@@ -269,19 +272,19 @@ static dcnv4i_exit check_kind(const char *path, mode_t mode) {
     return dcnv4i_verdict(DCNV4I_REFUSED, "%s is %s; a regular .npy file is needed", path, kind);
 }
 
-static dcnv4i_exit parse_file(const char *path, FILE *file, uint64_t length, dcnv4i_npy *npy) {
+static dcnv4i_exit parse_file(const char *path, dcnv4i_npy_kind kind, FILE *file, uint64_t length, dcnv4i_npy *npy) {
     const size_t most = length < DCNV4I_NPY_FRONT ? (size_t)length : DCNV4I_NPY_FRONT;
     unsigned char *front = malloc(most + 1);
     if (!front)
         return dcnv4i_verdict(DCNV4I_BROKEN, "%s: no memory for %zu bytes of its front", path, most);
     const size_t available = fread(front, 1, most, file);
     const dcnv4i_exit verdict = ferror(file) ? dcnv4i_verdict(DCNV4I_BROKEN, "%s: %s", path, strerror(errno))
-                                             : dcnv4i_npy_parse(path, front, available, length, npy);
+                                             : dcnv4i_npy_parse(path, kind, front, available, length, npy);
     free(front);
     return verdict;
 }
 
-dcnv4i_exit dcnv4i_npy_open(const char *path, dcnv4i_npy *npy, FILE **file) {
+dcnv4i_exit dcnv4i_npy_open(const char *path, dcnv4i_npy_kind kind, dcnv4i_npy *npy, FILE **file) {
     /* O_NONBLOCK: a FIFO that nobody writes to is refused, not waited for. */
     const int descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (descriptor < 0)
@@ -299,7 +302,7 @@ dcnv4i_exit dcnv4i_npy_open(const char *path, dcnv4i_npy *npy, FILE **file) {
         close(descriptor);
         return verdict;
     }
-    verdict = parse_file(path, opened, (uint64_t)status.st_size, npy);
+    verdict = parse_file(path, kind, opened, (uint64_t)status.st_size, npy);
     if (verdict == DCNV4I_DONE)
         *file = opened;
     else

@@ -1,4 +1,4 @@
-/* Tensors in .npy files: versions 1.0, 2.0 and 3.0; float16, float32 and float64; C order; little-endian. Any other
+/* Tensors in .npy files: versions 1.0, 2.0 and 3.0; float16, float32 and float64, or int64; C order; little-endian. Any other
  * file is refused with a message, before any of its data is read. */
 #ifndef DCNV4I_NPY_H
 #define DCNV4I_NPY_H
@@ -14,9 +14,14 @@ enum {
     DCNV4I_NPY_FRONT = 12 + DCNV4I_NPY_HEADER /* the data of an accepted file begins within these bytes */
 };
 
+enum { DCNV4I_INT64 = 100 }; /* beside the values of dcnv4_dtype */
+
+/* Which elements a file must have. */
+typedef enum dcnv4i_npy_kind { DCNV4I_FLOATS, DCNV4I_INTEGERS } dcnv4i_npy_kind;
+
 /* What the front of a file (prefix and header) describes. */
 typedef struct dcnv4i_npy {
-    int32_t dtype; /* DCNV4_FLOAT16, DCNV4_FLOAT32 or DCNV4_FLOAT64 */
+    int32_t dtype; /* DCNV4_FLOAT16, DCNV4_FLOAT32 or DCNV4_FLOAT64; or DCNV4I_INT64 */
     int rank;
     int64_t shape[DCNV4I_NPY_RANK];
     size_t elements;
@@ -26,11 +31,11 @@ typedef struct dcnv4i_npy {
 
 /* Parses the front of a file of file_length bytes, of which the first `available` are given: all, or at least
  * DCNV4I_NPY_FRONT. name is the file's, for the verdict's line. */
-dcnv4i_exit dcnv4i_npy_parse(const char *name, const unsigned char *front, size_t available, uint64_t file_length,
-                             dcnv4i_npy *npy);
+dcnv4i_exit dcnv4i_npy_parse(const char *name, dcnv4i_npy_kind kind, const unsigned char *front, size_t available,
+                             uint64_t file_length, dcnv4i_npy *npy);
 
 /* Opens a file and reads its front. *file is set only on DCNV4I_DONE; the caller closes it. */
-dcnv4i_exit dcnv4i_npy_open(const char *path, dcnv4i_npy *npy, FILE **file);
+dcnv4i_exit dcnv4i_npy_open(const char *path, dcnv4i_npy_kind kind, dcnv4i_npy *npy, FILE **file);
 
 /* Reads the data of an opened file: npy->bytes bytes into data. */
 dcnv4i_exit dcnv4i_npy_read(const char *path, FILE *file, const dcnv4i_npy *npy, void *data);

@@ -1,7 +1,8 @@
 /* dcnv4 tune. */
-#include "../bench/bench_problems.h"
 #include "../cli/commands.h"
+#include "../cli/option_table.h"
 #include "../devices/device_list.h"
+#include "../operators/task_list.h"
 #include "tune_choice.h"
 #include "tune_report.h"
 
@@ -13,7 +14,8 @@
 typedef struct tuning {
     const dcnv4i_settings *settings;
     const char *device;
-    const dcnv4_problem **sizes; /* the layer's problems */
+    const dcnv4i_task_operator *op;
+    const dcnv4i_task **sizes; /* the layer's problems */
     int64_t count;
     dcnv4i_race *races; /* by part, then by size */
     char why[256];      /* nothing is saved; "" if choices are saved */
@@ -21,9 +23,8 @@ typedef struct tuning {
     dcnv4i_tune_report report;
 } tuning;
 
-static bool has_part(const dcnv4i_settings *settings, int part) {
-    return settings->pass == DCNV4I_BOTH_PASSES ||
-           (part == DCNV4_PART_OUTPUT) == (settings->pass == DCNV4_PASS_FORWARD);
+static bool has_part(const tuning *t, int part) {
+    return t->settings->pass == DCNV4I_BOTH_PASSES || (int64_t)t->op->parts[part].pass == t->settings->pass;
 }
 
 /* ---- The choice ----------------------------------------------------------------------------------------------------- */
@@ -63,7 +64,7 @@ static dcnv4i_exit choose(const tuning *t, const dcnv4i_race *races, dcnv4i_choi
 
 /* Checks whether choices can be saved, by saving the one that is in use already. */
 static void try_to_keep(const dcnv4i_track *track, char *why, size_t size) {
-    const dcnv4_part part = DCNV4_PART_OUTPUT;
+    const int part = 0;
     int64_t used = 0;
     for (int64_t i = 0; i < dcnv4_tactic_count(track->runner.plan, part); ++i) {
         dcnv4_tactic_info info = DCNV4_TACTIC_INFO_INIT;
@@ -76,12 +77,12 @@ static void try_to_keep(const dcnv4i_track *track, char *why, size_t size) {
 
 /* Creates the layer's plans as a program would, so that their kernels are in the cache folder. */
 static dcnv4i_exit make_plans(const dcnv4i_track *track) {
-    dcnv4_problem problem = *track->inputs.problem;
+    dcnv4i_task task = track->inputs.layer.task;
     dcnv4i_exit verdict = DCNV4I_DONE;
     for (int forward = 0; forward < 2 && verdict == DCNV4I_DONE; ++forward) {
         dcnv4_plan *plan = NULL;
-        problem.forward_only = forward;
-        verdict = dcnv4i_verdict_library(dcnv4_plan_create(track->runner.context, &problem, &plan), track->device);
+        task.forward_only = forward;
+        verdict = dcnv4i_verdict_library(task.op->plan(track->runner.context, &task, &plan), track->device);
         dcnv4_plan_destroy(plan);
     }
     return verdict;
@@ -94,7 +95,7 @@ static dcnv4i_exit settle_part(tuning *t, const dcnv4i_track *track, int part) {
     if (verdict != DCNV4I_DONE)
         return verdict;
     if (!*t->why)
-        choice.kept = dcnv4_tactic_save(track->runner.plan, (dcnv4_part)part, choice.fastest) == DCNV4_SUCCESS;
+        choice.kept = dcnv4_tactic_save(track->runner.plan, part, choice.fastest) == DCNV4_SUCCESS;
     if (!*t->why && !choice.kept) {
         t->broken = true;
         snprintf(t->why, sizeof t->why, "%s", dcnv4_last_message());
@@ -110,8 +111,8 @@ static dcnv4i_exit settle(tuning *t, const dcnv4i_track *track) {
         snprintf(t->why, sizeof t->why, "--dry-run");
     else
         try_to_keep(track, t->why, sizeof t->why);
-    for (int part = 0; part < DCNV4I_PARTS_COUNT && verdict == DCNV4I_DONE; ++part)
-        if (has_part(t->settings, part))
+    for (int part = 0; part < t->op->part_count && verdict == DCNV4I_DONE; ++part)
+        if (has_part(t, part))
             verdict = settle_part(t, track, part);
     if (verdict == DCNV4I_DONE && t->broken)
         verdict = dcnv4i_verdict(DCNV4I_BROKEN, "%s: nothing was kept: %s", t->device, t->why);
@@ -122,9 +123,9 @@ static dcnv4i_exit settle(tuning *t, const dcnv4i_track *track) {
 
 static dcnv4i_exit race_size(tuning *t, int64_t size, dcnv4i_track *track) {
     dcnv4i_exit verdict = dcnv4i_track_open(t->settings, t->device, t->sizes[size], track);
-    for (int part = 0; part < DCNV4I_PARTS_COUNT && verdict == DCNV4I_DONE; ++part)
-        if (has_part(t->settings, part))
-            verdict = dcnv4i_race_run(track, (dcnv4_part)part, &t->races[part * t->count + size]);
+    for (int part = 0; part < t->op->part_count && verdict == DCNV4I_DONE; ++part)
+        if (has_part(t, part))
+            verdict = dcnv4i_race_run(track, part, &t->races[part * t->count + size]);
     return verdict;
 }
 
@@ -132,7 +133,7 @@ static dcnv4i_exit race_size(tuning *t, int64_t size, dcnv4i_track *track) {
 static dcnv4i_exit tune_layer(tuning *t) {
     dcnv4i_exit verdict = DCNV4I_DONE;
     t->why[0] = '\0';
-    t->races = calloc((size_t)(DCNV4I_PARTS_COUNT * t->count), sizeof *t->races);
+    t->races = calloc((size_t)(t->op->part_count * t->count), sizeof *t->races);
     if (!t->races)
         return dcnv4i_verdict(DCNV4I_BROKEN, "no memory for %" PRId64 " sizes of a layer", t->count);
     for (int64_t size = 0; size < t->count && verdict == DCNV4I_DONE; ++size) {
@@ -142,28 +143,27 @@ static dcnv4i_exit tune_layer(tuning *t) {
             verdict = settle(t, &track);
         dcnv4i_track_close(&track);
     }
-    for (int64_t i = 0; i < DCNV4I_PARTS_COUNT * t->count; ++i)
+    for (int64_t i = 0; i < t->op->part_count * t->count; ++i)
         dcnv4i_race_free(&t->races[i]);
     free(t->races);
     return verdict;
 }
 
-static bool same_layer(dcnv4_problem one, dcnv4_problem other) {
-    one.batch = other.batch, one.height = other.height, one.width = other.width;
-    return memcmp(&one, &other, sizeof one) == 0;
+static bool same_layer(const dcnv4i_task *one, const dcnv4i_task *other) {
+    return one->op->same_layer(one, other);
 }
 
-static dcnv4i_exit tune_device(tuning *t, const dcnv4i_problems *problems) {
+static dcnv4i_exit tune_device(tuning *t, const dcnv4i_tasks *problems) {
     dcnv4i_exit verdict = DCNV4I_DONE;
     for (int64_t i = 0; i < problems->count && verdict == DCNV4I_DONE; ++i) {
         bool done = false;
         for (int64_t before = 0; before < i; ++before)
-            done = done || same_layer(problems->items[before], problems->items[i]);
+            done = done || same_layer(&problems->items[before], &problems->items[i]);
         if (done)
             continue;
         t->count = 0;
         for (int64_t s = i; s < problems->count; ++s)
-            if (same_layer(problems->items[s], problems->items[i]))
+            if (same_layer(&problems->items[s], &problems->items[i]))
                 t->sizes[t->count++] = &problems->items[s];
         verdict = tune_layer(t);
     }
@@ -172,33 +172,39 @@ static dcnv4i_exit tune_device(tuning *t, const dcnv4i_problems *problems) {
 
 /* ---- Devices -------------------------------------------------------------------------------------------------------- */
 
-/* Whether a device compiles, so that there is something to choose. */
-static dcnv4i_exit look(const char *device, const dcnv4_problem *problem, bool *compiles) {
+/* Whether a device compiles, and how many tactics it has for the first part: so that there is something to choose. */
+static dcnv4i_exit look(const char *device, const dcnv4i_task *task, bool *compiles, int64_t *tactics) {
     dcnv4_context *context;
     dcnv4_plan *plan = NULL;
     dcnv4i_exit verdict = dcnv4i_runner_context(device, 0, &context);
     if (verdict == DCNV4I_DONE)
-        verdict = dcnv4i_verdict_library(dcnv4_plan_create(context, problem, &plan), device);
-    *compiles = dcnv4_tactic_count(plan, DCNV4_PART_OUTPUT) > 0;
+        verdict = dcnv4i_verdict_library(task->op->plan(context, task, &plan), device);
+    *compiles = dcnv4_kernel_count(plan) > 0;
+    *tactics = dcnv4_tactic_count(plan, 0);
     dcnv4_plan_destroy(plan);
     dcnv4_context_destroy(context);
     return verdict;
 }
 
-static dcnv4i_exit tune_all(tuning *t, const dcnv4i_devices *devices, const dcnv4i_problems *problems) {
+static dcnv4i_exit tune_all(tuning *t, const dcnv4i_devices *devices, const dcnv4i_tasks *problems) {
     int64_t tuned = 0;
     dcnv4i_exit verdict = DCNV4I_DONE;
     for (int64_t i = 0; i < devices->count && verdict == DCNV4I_DONE; ++i) {
         const dcnv4i_device *const device = &devices->items[i];
         bool compiles = false;
+        int64_t tactics = 0;
         if (device->reason[0])
             continue;
-        verdict = look(device->name, &problems->items[0], &compiles);
+        verdict = look(device->name, &problems->items[0], &compiles, &tactics);
         if (verdict == DCNV4I_DONE && !compiles && device->named)
             return dcnv4i_verdict(DCNV4I_REFUSED,
                                   "--device %s: there is nothing to tune; only devices that compile their kernels "
                                   "(opencl, cuda, hip) have several ways",
                                   device->name);
+        if (verdict == DCNV4I_DONE && compiles && tactics == 0)
+            return dcnv4i_verdict(DCNV4I_REFUSED,
+                                  "%s: there is nothing to tune; %s has 0 tactics to choose from in this version",
+                                  device->name, dcnv4i_operator_titles[t->op->number]);
         t->device = device->name;
         if (verdict == DCNV4I_DONE && compiles) {
             ++tuned;
@@ -212,9 +218,9 @@ static dcnv4i_exit tune_all(tuning *t, const dcnv4i_devices *devices, const dcnv
 
 dcnv4i_exit dcnv4i_tune(const dcnv4i_settings *settings) {
     dcnv4i_devices devices = {NULL, 0, 0};
-    dcnv4i_problems problems = {NULL, 0};
-    tuning t = {.settings = settings, .report = {.format = settings->format}};
-    dcnv4i_exit verdict = dcnv4i_problems_open(settings, &problems);
+    dcnv4i_tasks problems = {NULL, 0};
+    tuning t = {.settings = settings, .op = dcnv4i_task_begin(settings).op, .report = {.format = settings->format}};
+    dcnv4i_exit verdict = dcnv4i_tasks_open(settings, &problems);
     if (verdict == DCNV4I_DONE)
         verdict = dcnv4i_devices_open(&settings->devices, "auto", &devices);
     if (verdict == DCNV4I_DONE && !(t.sizes = malloc((size_t)problems.count * sizeof *t.sizes + 1)))
@@ -224,6 +230,6 @@ dcnv4i_exit dcnv4i_tune(const dcnv4i_settings *settings) {
     dcnv4i_tune_end(&t.report);
     free(t.sizes);
     dcnv4i_devices_free(&devices);
-    dcnv4i_problems_free(&problems);
+    dcnv4i_tasks_free(&problems);
     return verdict;
 }

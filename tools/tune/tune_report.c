@@ -9,22 +9,18 @@
 
 /* ---- Table ---------------------------------------------------------------------------------------------------------- */
 
-enum { PROBLEM_WIDTH = 24, WORDS_WIDTH = 64 };
+enum { WORDS_WIDTH = 64 };
 
-/* A UTF-8 text, padded with blanks to a width in characters, not bytes. */
-static void print_padded(const char *text, int width) {
-    int columns = 0;
-    for (const char *c = text; *c; ++c)
-        columns += ((unsigned char)*c & 0xc0) != 0x80;
-    printf("%s%*s ", text, width > columns ? width - columns : 0, "");
+static const char *part_word(const dcnv4i_race *race) {
+    return race->task.op->parts[race->part].word;
 }
 
 static void table_way(const dcnv4i_race *race, int64_t index, const dcnv4i_choice_made *choice) {
     const dcnv4i_tactic *const way = &race->ways[index];
     char words[96];
-    print_padded(dcnv4i_problem_words(&race->problem, words, sizeof words), PROBLEM_WIDTH);
-    printf("%-16s ", dcnv4i_part_word(race->part));
-    print_padded(way->words, WORDS_WIDTH);
+    dcnv4i_report_padded(stdout, dcnv4i_task_words(&race->task, words, sizeof words), race->task.op->words_width);
+    printf("%-16s ", part_word(race));
+    dcnv4i_report_padded(stdout, way->words, WORDS_WIDTH);
     if (way->reason[0])
         printf("%s\n", way->reason);
     else
@@ -33,7 +29,7 @@ static void table_way(const dcnv4i_race *race, int64_t index, const dcnv4i_choic
 }
 
 static void table_choice(const dcnv4i_race *race, const dcnv4i_choice_made *choice) {
-    const char *const part = dcnv4i_part_word(race->part), *const words = race->ways[choice->fastest].words;
+    const char *const part = part_word(race), *const words = race->ways[choice->fastest].words;
     if (choice->fastest == 0)
         printf("%s: the default; nothing else is faster by more than the noise", part);
     else
@@ -51,8 +47,8 @@ static void json_way(const char *device, const dcnv4i_race *race, int64_t index,
     const double known = way->reason[0] ? NAN : 1;
     printf("{\"device\": ");
     dcnv4i_json_text(stdout, device);
-    printf(", \"part\": \"%s\", ", dcnv4i_part_word(race->part));
-    dcnv4i_report_json_problem(stdout, &race->problem);
+    printf(", \"part\": \"%s\", ", part_word(race));
+    dcnv4i_report_json_problem(stdout, &race->task);
     printf(", \"tactic\": %" PRId64 ", \"geometry\": ", index);
     dcnv4i_json_text(stdout, way->words);
     printf(", \"rounds\": %" PRId64 ", \"min_ms\": ", way->reason[0] ? 0 : race->rounds);
@@ -76,10 +72,10 @@ static void json_way(const char *device, const dcnv4i_race *race, int64_t index,
 static void print_table(dcnv4i_tune_report *report, const char *device, const dcnv4i_race *races, int64_t count,
                         const dcnv4i_choice_made *choice) {
     if (!report->device || strcmp(report->device, device) != 0) {
-        printf("%s, %s; problems are N×H×W · groups×channels of each\n\n", device,
-               dcnv4i_dtype_word(races[0].problem.dtype));
-        printf("%-*s %-16s %-*s %9s %9s %10s\n", PROBLEM_WIDTH, "problem", "part", WORDS_WIDTH, "geometry", "min ms",
-               "median ms", "to default");
+        const dcnv4i_task *const task = &races[0].task;
+        printf("%s, %s; %s\n\n", device, dcnv4i_dtype_word(task->dtype), task->op->legend);
+        printf("%-*s %-16s %-*s %9s %9s %10s\n", task->op->words_width, "problem", "part", WORDS_WIDTH, "geometry",
+               "min ms", "median ms", "to default");
     }
     for (int64_t r = 0; r < count; ++r)
         for (int64_t i = 0; i < races[r].count; ++i)

@@ -19,31 +19,29 @@ typedef struct lane {
     double *times;   /* by round */
 } lane;
 
-const char *dcnv4i_part_word(dcnv4_part part) {
-    static const char *const words[DCNV4I_PARTS_COUNT] = {"output", "grad_offset_mask", "grad_value"};
-    return words[part];
+static const dcnv4i_part *part_of(const dcnv4i_track *track, int part) {
+    return &track->runner.op->parts[part];
 }
 
-static dcnv4_pass pass_of(dcnv4_part part) {
-    return part == DCNV4_PART_OUTPUT ? DCNV4_PASS_FORWARD : DCNV4_PASS_BACKWARD;
-}
-
-static dcnv4i_tensor_number result_of(dcnv4_part part) {
-    return part == DCNV4_PART_OUTPUT             ? DCNV4I_OUTPUT_TENSOR
-           : part == DCNV4_PART_GRAD_OFFSET_MASK ? DCNV4I_GRAD_OFFSET_MASK_TENSOR
-                                                 : DCNV4I_GRAD_VALUE_TENSOR;
+/* Number i of the tensors that a part writes, among those that the problem uses; DCNV4I_NONE past the last. */
+static int result_of(const dcnv4i_track *track, int part, int i) {
+    const int *const results = part_of(track, part)->results;
+    for (int r = 0; r < DCNV4I_RESULTS_MOST && results[r] != DCNV4I_NONE; ++r)
+        if (track->runner.layouts[results[r]].rank > 0 && i-- == 0)
+            return results[r];
+    return DCNV4I_NONE;
 }
 
 /* ---- The track ------------------------------------------------------------------------------------------------------ */
 
-dcnv4i_exit dcnv4i_track_open(const dcnv4i_settings *settings, const char *device, const dcnv4_problem *problem,
+dcnv4i_exit dcnv4i_track_open(const dcnv4i_settings *settings, const char *device, const dcnv4i_task *task,
                               dcnv4i_track *track) {
     char words[96];
     *track = (dcnv4i_track){.settings = settings, .device = device};
-    dcnv4i_progress("%s: drawing the inputs", dcnv4i_problem_words(problem, words, sizeof words));
-    dcnv4i_exit verdict = dcnv4i_runner_open(device, 0, problem, &track->runner);
+    dcnv4i_progress("%s: drawing the inputs", dcnv4i_task_words(task, words, sizeof words));
+    dcnv4i_exit verdict = dcnv4i_runner_open(device, 0, task, &track->runner);
     if (verdict == DCNV4I_DONE)
-        verdict = dcnv4i_inputs_draw(problem, (uint64_t)settings->seed, settings->spread, &track->inputs);
+        verdict = dcnv4i_inputs_draw(task, (uint64_t)settings->seed, settings->spread, &track->inputs);
     if (verdict == DCNV4I_DONE)
         verdict = dcnv4i_inputs_upload(&track->inputs, &track->runner);
     dcnv4i_progress_end();
@@ -57,7 +55,7 @@ void dcnv4i_track_close(dcnv4i_track *track) {
 
 /* Allocates a workspace that is large enough for all tactics. */
 static dcnv4i_exit make_room(dcnv4i_track *track, dcnv4_pass pass, lane *lanes, int64_t count) {
-    dcnv4_buffer *const workspace = &track->runner.buffers.workspace;
+    dcnv4_buffer *const workspace = &track->runner.workspace;
     size_t most = 0;
     for (int64_t i = 0; i < count; ++i) {
         const size_t size = dcnv4_plan_workspace_size(lanes[i].runner.plan, pass);
@@ -69,12 +67,12 @@ static dcnv4i_exit make_room(dcnv4i_track *track, dcnv4_pass pass, lane *lanes, 
         status = dcnv4_buffer_create(track->runner.context, most, workspace);
     }
     for (int64_t i = 0; i < count; ++i)
-        lanes[i].runner.buffers.workspace = *workspace;
+        lanes[i].runner.workspace = *workspace;
     return dcnv4i_verdict_library(status, track->device);
 }
 
 /* Creates a tactic's plan. A tactic that the compiler refuses is out of the race. */
-static dcnv4i_exit enter(const dcnv4i_track *track, dcnv4_part part, int64_t index, dcnv4i_tactic *way, lane *made) {
+static dcnv4i_exit enter(const dcnv4i_track *track, int part, int64_t index, dcnv4i_tactic *way, lane *made) {
     dcnv4_tactic_info info = DCNV4_TACTIC_INFO_INIT;
     dcnv4_plan *plan = NULL;
     dcnv4_status status = dcnv4_tactic_info_get(track->runner.plan, part, index, &info);
@@ -92,16 +90,15 @@ static dcnv4i_exit enter(const dcnv4i_track *track, dcnv4_part part, int64_t ind
 
 /* ---- Results -------------------------------------------------------------------------------------------------------- */
 
-/* Fills the result with NaN bytes first, so that none of the tactic before can pass for this one's. */
-static dcnv4i_exit run_afresh(const dcnv4i_track *track, dcnv4_part part, lane *way, void *bytes, size_t size) {
-    size_t length;
-    const dcnv4_buffer *const buffer = dcnv4i_inputs_result(&track->inputs, &way->runner, result_of(part), &length);
+/* Fills a result with NaN bytes first, so that none of the tactic before can pass for this one's. */
+static dcnv4i_exit run_afresh(const dcnv4i_track *track, int part, int tensor, lane *way, void *bytes, size_t size) {
+    const dcnv4_buffer *const buffer = &way->runner.tensors[tensor];
     memset(bytes, 0xff, size);
     dcnv4i_exit verdict = size == 0 ? DCNV4I_DONE
                                     : dcnv4i_verdict_library(dcnv4_upload(way->runner.context, buffer, bytes, size),
                                                              "clearing a result");
     if (verdict == DCNV4I_DONE)
-        verdict = dcnv4i_runner_run(&way->runner, pass_of(part));
+        verdict = dcnv4i_runner_run(&way->runner, part_of(track, part)->pass);
     return verdict == DCNV4I_DONE ? dcnv4i_runner_download(&way->runner, buffer, bytes, size) : verdict;
 }
 
@@ -127,22 +124,26 @@ static bool agrees(int32_t dtype, const void *bytes, const void *standard, size_
     return right;
 }
 
-static dcnv4i_exit judge(dcnv4i_track *track, dcnv4_part part, lane *way, const void *bytes, const void *standard,
-                         size_t size, const char *words) {
+/* Compares a result with the default's, and with the reference's where that has a part of it. */
+static dcnv4i_exit judge(dcnv4i_track *track, int part, int tensor, lane *way, const void *bytes, const void *standard,
+                         const char *words) {
+    const dcnv4i_layout *const layout = &track->runner.layouts[tensor];
     dcnv4i_comparison comparison = {0};
-    const dcnv4i_exit verdict = dcnv4i_inputs_judge(&track->inputs, &way->runner, result_of(part), &comparison);
+    const dcnv4i_exit verdict = dcnv4i_inputs_judge(&track->inputs, &way->runner, tensor, &comparison);
     if (verdict != DCNV4I_DONE)
         return verdict;
-    if (comparison.wrong || !(comparison.judged > 0) || !(comparison.norm > 0) ||
-        !agrees(dcnv4i_tensor_dtype(track->inputs.problem, result_of(part)), bytes, standard, size))
+    const bool compared = track->runner.op->first_of(&track->inputs.layer.task, track->runner.layouts, tensor,
+                                                     track->inputs.image, track->inputs.group) >= 0;
+    if (comparison.wrong || (compared && (!(comparison.judged > 0) || !(comparison.norm > 0))) ||
+        !agrees(layout->dtype, bytes, standard, layout->bytes))
         return dcnv4i_verdict(DCNV4I_BROKEN, "%s: %s by \"%s\" is not that of the reference and the default",
-                              track->device, dcnv4i_part_word(part), words);
+                              track->device, part_of(track, part)->word, words);
     return DCNV4I_DONE;
 }
 
-static dcnv4i_exit check_all(dcnv4i_track *track, dcnv4_part part, dcnv4i_race *race, lane *lanes) {
-    size_t size;
-    dcnv4i_inputs_result(&track->inputs, &track->runner, result_of(part), &size);
+/* One of a part's results, by all tactics. */
+static dcnv4i_exit check_result(dcnv4i_track *track, int part, int tensor, dcnv4i_race *race, lane *lanes) {
+    const size_t size = track->runner.layouts[tensor].bytes;
     char *const standard = malloc(size + 1), *const bytes = malloc(size + 1);
     dcnv4i_exit verdict = standard && bytes
                               ? DCNV4I_DONE
@@ -151,13 +152,20 @@ static dcnv4i_exit check_all(dcnv4i_track *track, dcnv4_part part, dcnv4i_race *
         char *const here = i == 0 ? standard : bytes;
         if (race->ways[i].reason[0])
             continue;
-        dcnv4i_progress("%s: checking %s", dcnv4i_part_word(part), race->ways[i].words);
-        verdict = run_afresh(track, part, &lanes[i], here, size);
+        dcnv4i_progress("%s: checking %s", part_of(track, part)->word, race->ways[i].words);
+        verdict = run_afresh(track, part, tensor, &lanes[i], here, size);
         if (verdict == DCNV4I_DONE)
-            verdict = judge(track, part, &lanes[i], here, standard, size, race->ways[i].words);
+            verdict = judge(track, part, tensor, &lanes[i], here, standard, race->ways[i].words);
     }
     free(standard);
     free(bytes);
+    return verdict;
+}
+
+static dcnv4i_exit check_all(dcnv4i_track *track, int part, dcnv4i_race *race, lane *lanes) {
+    dcnv4i_exit verdict = DCNV4I_DONE;
+    for (int i = 0, tensor; verdict == DCNV4I_DONE && (tensor = result_of(track, part, i)) != DCNV4I_NONE; ++i)
+        verdict = check_result(track, part, tensor, race, lanes);
     return verdict;
 }
 
@@ -184,7 +192,7 @@ static dcnv4i_exit warm_up(const dcnv4i_track *track, dcnv4i_race *race, lane *l
         double ms = 0;
         lanes[i].repeats = 1;
         for (int run = 0; run < 2 && verdict == DCNV4I_DONE; ++run)
-            verdict = sample(&lanes[i], pass_of(race->part), &ms);
+            verdict = sample(&lanes[i], race->task.op->parts[race->part].pass, &ms);
         lanes[i].repeats = ms < sample_ms ? (int64_t)(sample_ms / fmax(ms, 1e-3)) + 1 : 1;
         sum += 2 * ms * (double)lanes[i].repeats;
     }
@@ -205,9 +213,9 @@ static dcnv4i_exit run_round(const dcnv4i_race *race, lane *lanes, int64_t round
         double before;
         if (race->ways[i].reason[0])
             continue;
-        verdict = sample(&lanes[i], pass_of(race->part), &before);
+        verdict = sample(&lanes[i], race->task.op->parts[race->part].pass, &before);
         if (verdict == DCNV4I_DONE)
-            verdict = sample(&lanes[i], pass_of(race->part), &lanes[i].times[round]);
+            verdict = sample(&lanes[i], race->task.op->parts[race->part].pass, &lanes[i].times[round]);
     }
     return verdict;
 }
@@ -222,9 +230,9 @@ static dcnv4i_exit run_rounds(const dcnv4i_track *track, dcnv4i_race *race, lane
         if (!lanes[i].times || !race->ways[i].ratios)
             verdict = dcnv4i_verdict(DCNV4I_BROKEN, "no memory for the times of %" PRId64 " rounds", race->rounds);
     }
-    dcnv4i_problem_words(&race->problem, words, sizeof words);
+    dcnv4i_task_words(&race->task, words, sizeof words);
     for (int64_t round = 0; round < race->rounds && verdict == DCNV4I_DONE; ++round) {
-        dcnv4i_progress("%s %s: round %" PRId64 " of %" PRId64, words, dcnv4i_part_word(race->part), round + 1,
+        dcnv4i_progress("%s %s: round %" PRId64 " of %" PRId64, words, race->task.op->parts[race->part].word, round + 1,
                         race->rounds);
         verdict = run_round(race, lanes, round);
     }
@@ -250,11 +258,12 @@ static void sum_up(dcnv4i_race *race, lane *lanes) {
 static dcnv4i_exit race_in(dcnv4i_track *track, dcnv4i_race *race, lane *lanes) {
     dcnv4i_exit verdict = DCNV4I_DONE;
     for (int64_t i = 0; i < race->count && verdict == DCNV4I_DONE; ++i) {
-        dcnv4i_progress("%s: compiling %" PRId64 " of %" PRId64, dcnv4i_part_word(race->part), i + 1, race->count);
+        dcnv4i_progress("%s: compiling %" PRId64 " of %" PRId64, race->task.op->parts[race->part].word, i + 1,
+                        race->count);
         verdict = enter(track, race->part, i, &race->ways[i], &lanes[i]);
     }
     if (verdict == DCNV4I_DONE)
-        verdict = make_room(track, pass_of(race->part), lanes, race->count);
+        verdict = make_room(track, race->task.op->parts[race->part].pass, lanes, race->count);
     if (verdict == DCNV4I_DONE)
         verdict = check_all(track, race->part, race, lanes);
     if (verdict == DCNV4I_DONE)
@@ -264,9 +273,9 @@ static dcnv4i_exit race_in(dcnv4i_track *track, dcnv4i_race *race, lane *lanes) 
     return verdict;
 }
 
-dcnv4i_exit dcnv4i_race_run(dcnv4i_track *track, dcnv4_part part, dcnv4i_race *race) {
+dcnv4i_exit dcnv4i_race_run(dcnv4i_track *track, int part, dcnv4i_race *race) {
     lane lanes[DCNV4I_MAX_TUNED] = {{.repeats = 1}};
-    *race = (dcnv4i_race){.problem = *track->inputs.problem, .part = part};
+    *race = (dcnv4i_race){.task = track->inputs.layer.task, .part = part};
     race->count = dcnv4_tactic_count(track->runner.plan, part);
     if (race->count > DCNV4I_MAX_TUNED)
         race->count = DCNV4I_MAX_TUNED;

@@ -6,10 +6,7 @@
 #include "../cli/options.h"
 #include "../devices/stopwatch.h"
 
-enum { DCNV4I_MAX_TUNED = 16, DCNV4I_PARTS_COUNT = 3 };
-
-/* "output", "grad_offset_mask", "grad_value": what the part writes. */
-const char *dcnv4i_part_word(dcnv4_part part);
+enum { DCNV4I_MAX_TUNED = 16 };
 
 /* The result of one tactic. */
 typedef struct dcnv4i_tactic {
@@ -23,8 +20,8 @@ typedef struct dcnv4i_tactic {
 
 /* A part at one size of image. */
 typedef struct dcnv4i_race {
-    dcnv4_problem problem;
-    dcnv4_part part;
+    dcnv4i_task task;
+    int part; /* a number of the operator's parts */
     int64_t count, rounds;
     dcnv4i_tactic ways[DCNV4I_MAX_TUNED];
 } dcnv4i_race;
@@ -38,13 +35,13 @@ typedef struct dcnv4i_track {
 } dcnv4i_track;
 
 /* Must be closed, also after a failure. */
-dcnv4i_exit dcnv4i_track_open(const dcnv4i_settings *settings, const char *device, const dcnv4_problem *problem,
+dcnv4i_exit dcnv4i_track_open(const dcnv4i_settings *settings, const char *device, const dcnv4i_task *task,
                               dcnv4i_track *track);
 void dcnv4i_track_close(dcnv4i_track *track);
 
 /* Runs all tactics of a part, checks each result against the reference and the default's, and measures times. The
  * caller frees *race, also after a failure. */
-dcnv4i_exit dcnv4i_race_run(dcnv4i_track *track, dcnv4_part part, dcnv4i_race *race);
+dcnv4i_exit dcnv4i_race_run(dcnv4i_track *track, int part, dcnv4i_race *race);
 void dcnv4i_race_free(dcnv4i_race *race);
 
 #endif

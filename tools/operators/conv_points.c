@@ -1,6 +1,4 @@
-#include "sampling.h"
-
-#include <math.h>
+#include "conv_points.h"
 
 void dcnv4i_sampling_point(const dcnv4_problem *problem, int64_t oy, int64_t ox, const double *block, int64_t k,
                            dcnv4i_coordinate *x, dcnv4i_coordinate *y) {
@@ -13,14 +11,4 @@ void dcnv4i_sampling_point(const dcnv4_problem *problem, int64_t oy, int64_t ox,
                              block[2 * k]};
     *y = (dcnv4i_coordinate){(double)(oy * p->stride_h - p->pad_h + half_h), (double)(j * p->dilation_h - half_h),
                              block[2 * k + 1]};
-}
-
-void dcnv4i_sampling_weights(const dcnv4_problem *problem, const double *raw, int64_t points, double *weights) {
-    double largest = -INFINITY, sum = 0;
-    for (int64_t k = 0; k < points; ++k)
-        largest = fmax(largest, raw[k]);
-    for (int64_t k = 0; k < points; ++k)
-        sum += exp(raw[k] - largest);
-    for (int64_t k = 0; k < points; ++k)
-        weights[k] = problem->softmax ? exp(raw[k] - largest) / sum : raw[k];
 }

@@ -1,11 +1,8 @@
 /* The picture of where output pixels sample value. */
-#ifndef DCNV4I_PLOT_VIEW_H
-#define DCNV4I_PLOT_VIEW_H
+#ifndef DCNV4I_CONV_VIEW_H
+#define DCNV4I_CONV_VIEW_H
 
-#include "../output/verdict.h"
-#include "canvas.h"
-
-enum { DCNV4I_PLOT_PIXELS = 64 };
+#include "plotters.h"
 
 typedef struct dcnv4i_plot {
     const dcnv4_problem *problem;

@@ -1,27 +1,10 @@
-/* How far a correct result may be from the exact one, element by element: a bound for the rounding of the arithmetic,
- * of the positions, and of the results. */
-#ifndef DCNV4I_BOUND_H
-#define DCNV4I_BOUND_H
+/* Results compared with expected ones, each element by a bound of its own. */
+#ifndef DCNV4I_COMPARISON_H
+#define DCNV4I_COMPARISON_H
 
-#include "../output/verdict.h"
+#include <dcnv4/dcnv4.h>
 
 #include <stdbool.h>
-
-/* Bounds in the shapes of the dense results, before the rounding of the result itself; NULL for an empty tensor. */
-typedef struct dcnv4i_bound {
-    double *output;           /* [N, Ho, Wo, C] */
-    double *grad_value;       /* [N, H, W, C] */
-    double *grad_offset_mask; /* [N, Ho, Wo, P], 0 in the padding */
-} dcnv4i_bound;
-
-/* Computes the bounds of a problem, whose dtype determines the arithmetic: float64 for float64, else float32. The
- * tensors are dense and hold exactly what the device gets. grad_output is NULL for forward alone. The gradient of a
- * position jumps where the position crosses from one cell to the next; where rounding may cross, the bound includes the
- * jump. After a failure there is nothing to free. */
-dcnv4i_exit dcnv4i_bound_create(const dcnv4_problem *problem, const double *value, const double *offset_mask,
-                                const double *grad_output, dcnv4i_bound *bound);
-
-void dcnv4i_bound_free(dcnv4i_bound *bound);
 
 /* The largest error of rounding `number` to dtype. */
 double dcnv4i_bound_rounding(int32_t dtype, double number);
