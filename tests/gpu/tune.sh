@@ -36,3 +36,13 @@ fi
 status=0
 DCNV4_COMPILER=off DCNV4_CACHE_DIR=$folder/empty tune >"$folder/none" 2>"$folder/errors" || status=$?
 [ $status -eq 3 ] && grep -q 'DCNV4_COMPILER is off' "$folder/errors" && ! [ -s "$folder/none" ]
+
+# Multi-scale deformable attention: a tactic is the fastest, or the command says that there is none to choose.
+status=0
+DCNV4_CACHE_DIR=$folder/cache "$dcnv4" tune --operator msda --device "$device" --levels 5x6,3x3 --points 4 --heads 2 \
+    --head-channels 16 --queries 20 --pass forward --runs 5 --format json >"$folder/attention" 2>"$folder/errors" || status=$?
+if [ $status -eq 0 ]; then
+    grep -q '"operator": "msda".*"fastest": true' "$folder/attention"
+else
+    [ $status -eq 2 ] && grep -q 'attention has 0 tactics' "$folder/errors"
+fi
