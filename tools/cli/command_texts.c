@@ -68,8 +68,8 @@ static const dcnv4i_command_text attention_texts[DCNV4I_COMMANDS] = {
         {"check", "compare devices with the reference",
          "Without files: draws random problems, runs them on every device and compares each element with the "
          "reference by a bound for its rounding. Prints the worst share of the bound that was used (1 is the "
-         "most), and for each failure a line that runs it again. With --preset: the same with a preset's layers and "
-         "the tensors of bench, of which one head of one image is compared, and times. With --value, --locations, "
+         "most), and for each failure a line that runs it again. With --preset: runs and "
+         "times a preset's layers with random tensors, and compares every element likewise. With --value, --locations, "
          "--weights and MSDA: runs and times these tensors on every device, with a random grad_output, and compares "
          "them likewise."},
     [DCNV4I_BENCH] =
