@@ -241,8 +241,8 @@ static void backward_point(const run_state *run, const head_row *at, const dcnv4
     }
     void *const locations = run->tensors[DCNV4I_MSDA_GRAD_LOCATIONS];
     const int64_t location = at->row * p->grad_location_stride + at->head * problem->location_head;
-    dcnv4i_element_write(p->location_dtype, locations, location + 2 * point, s.x.scale * by_x);
-    dcnv4i_element_write(p->location_dtype, locations, location + 2 * point + 1, s.y.scale * by_y);
+    dcnv4i_element_write(p->location_dtype, locations, location + 2 * point, s.counts ? s.x.scale * by_x : 0);
+    dcnv4i_element_write(p->location_dtype, locations, location + 2 * point + 1, s.counts ? s.y.scale * by_y : 0);
     const int64_t weight = at->row * (p->packed ? p->grad_location_stride : p->grad_weight_stride) +
                            at->head * problem->weight_head + problem->weight_begin + point;
     dcnv4i_element_write(p->weight_dtype, p->packed ? locations : run->tensors[DCNV4I_MSDA_GRAD_WEIGHTS], weight,

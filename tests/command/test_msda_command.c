@@ -2,6 +2,7 @@
 #include "command_run.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +118,26 @@ static void shapes_of_gradients(void **state) {
         bytes[127] = '\0';
         assert_non_null(strstr((const char *)bytes + 10, files[i][1]));
     }
+    leave_folder();
+}
+
+/* A point of a box that is not finite does not count: its gradient is 0, not 0 times the box. */
+static void boxes_that_are_not_finite(void **state) {
+    (void)state;
+    static unsigned char bytes[4096];
+    double box[QUERIES * 4];
+    size_t count;
+    good_files();
+    for (int i = 0; i < QUERIES * 4; ++i)
+        box[i] = i % 4 < 2 ? 0.5 : i % 3 == 0 ? INFINITY : NAN;
+    write_floats("rb.npy", "1, 5, 4", QUERIES * 4, box, 0);
+    assert_command_done(BACKWARD
+                        "--grad-weights gw.npy --unit box_offsets --references rb.npy --grad-references gr.npy "
+                        "--device reference");
+    read_all("gl.npy", bytes, &count);
+    assert_int_equal(count, 128 + ROWS * 2 * sizeof(double));
+    for (size_t i = 128; i < count; ++i)
+        assert_int_equal(bytes[i], 0);
     leave_folder();
 }
 
@@ -297,6 +318,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(units_and_tables),
         cmocka_unit_test(shapes_of_gradients),
+        cmocka_unit_test(boxes_that_are_not_finite),
         cmocka_unit_test(refusals),
         cmocka_unit_test(hostile_tables),
         cmocka_unit_test(reports),
