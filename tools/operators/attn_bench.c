@@ -91,8 +91,9 @@ static void find_query(dcnv4i_random *random, const dcnv4i_task *task, int64_t q
     const dcnv4_msda_level *level = task->levels;
     for (; query >= level->height * level->width; ++level)
         query -= level->height * level->width;
-    *x = ((double)(query % level->width) + 0.5) / (double)level->width;
-    *y = ((double)(query / level->width) + 0.5) / (double)level->height;
+    const int64_t row = query / level->width, column = query % level->width;
+    *x = ((double)column + 0.5) / (double)level->width;
+    *y = ((double)row + 0.5) / (double)level->height;
 }
 
 /* One coordinate of a location of a query at `at`, with the unit's meaning. An encoder's query looks `spread` places around

@@ -116,7 +116,8 @@ static void visit_point(const dcnv4i_bound *b, const place *at, const double *ra
                         const axis *down) {
     const dcnv4i_bound_point *const point = &b->at[k];
     const weight m = {fabs(b->weights[k]), weight_units(b, raw, k)};
-    const double units = 4 * (double)(b->channels / b->groups) + 8; /* a sum of 4·D terms */
+    const int64_t depth = b->channels / b->groups;
+    const double units = 4 * (double)depth + 8; /* a sum of 4·D terms */
     const double rounding = (units + m.units + 4) * b->unit;
     dcnv4i_bound_gradient *const by = &b->by[k];
     b->by_weight[k] = b->by_weight_error[k] = 0;
