@@ -1,8 +1,7 @@
-"""The derivatives of dcnv4::forward and dcnv4::backward: of any order, in reverse and in forward mode, and batched.
+"""The derivatives of the operators and of their backward runs: of any order, in reverse and in forward mode, and
+batched.
 
-The operator F(value, offset_mask) is linear in value and in the weights, and between two columns or rows of pixels it
-is linear in a point's x and y. Its tangent is therefore a few runs of F itself (`tangent`), and all higher derivatives
-are derivatives of that.
+An operator's tangent is a few runs of itself (Operator.tangent), and all higher derivatives are derivatives of that.
 """
 
 from __future__ import annotations
@@ -11,171 +10,163 @@ import torch
 
 from torch.autograd import forward_ad
 
-from ._problem import HALVES, Layer, make_layer
-from .reference import find_points
 
-
-def _below_autograd(run, *arguments):
+def _below_autograd(name, *arguments):
     with torch._C._AutoDispatchBelowAutograd():
-        return run(*arguments)
+        return _registered(name)(*arguments)
 
 
-def _fold(count: int, dims, tensors) -> list:
-    """[count, N, …] as [count·N, …]; a tensor without a batch dimension is repeated."""
-    batched = (
-        tensor.expand(count, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
-        for tensor, dim in zip(tensors, dims)
-    )
-    return [tensor.flatten(0, 1) for tensor in batched]
+def _registered(name: str):
+    return getattr(torch.ops.dcnv4, name)
+
+
+def _fold(operator, count: int, dims, tensors) -> list:
+    """[count, N, …] as [count·N, …]; a tensor without a batch dimension is repeated. The last ones, which have no
+    derivatives, have no batch: they are the same for all."""
+    folded, fixed = [], len(operator.inputs) - operator.differentiable
+    for left, dim, tensor in zip(range(len(tensors) - 1, -1, -1), dims, tensors):
+        if left < fixed or tensor is None:
+            if dim is not None:
+                raise RuntimeError(f"dcnv4::{operator.name}: vmap over {operator.inputs[-1 - left].name} is not possible")
+            folded.append(tensor)
+        else:
+            batched = tensor.expand(count, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+            folded.append(batched.flatten(0, 1))
+    return folded
 
 
 def _unfold(count: int, tensor: torch.Tensor) -> torch.Tensor:
     return tensor.reshape(count, tensor.shape[0] // count, *tensor.shape[1:])
 
 
+def _without_empty(operator, tensors, gradients) -> list:
+    """None for each input that is not there, in place of the tensor without elements that the operator returns; and for
+    those without derivatives."""
+    found = [None if tensor is None else gradient for tensor, gradient in zip(tensors, gradients)]
+    return found + [None] * (len(operator.inputs) - operator.differentiable)
+
+
 class Forward(torch.autograd.Function):
-    """apply(value, offset_mask, arguments), the last as dcnv4::forward takes them."""
+    """apply(operator, arguments, *tensors)"""
 
     @staticmethod
-    def forward(value, offset_mask, arguments):
-        return _below_autograd(torch.ops.dcnv4.forward, value, offset_mask, *arguments)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        value, offset_mask, ctx.arguments = inputs
-        ctx.save_for_backward(value, offset_mask)
-        ctx.save_for_forward(value, offset_mask)
-        ctx.set_materialize_grads(False)
-
-    @staticmethod
-    def backward(ctx, grad_output):
-        if grad_output is None:
-            return None, None, None
-        return (*torch.ops.dcnv4.backward(grad_output, *ctx.saved_tensors, *ctx.arguments), None)
-
-    @staticmethod
-    def jvp(ctx, value_t, offset_mask_t, _):
-        with forward_ad._set_fwd_grad_enabled(True):  # otherwise PyTorch treats a tangent's own tangent as 0
-            return tangent(*_primals(ctx.saved_tensors), value_t, offset_mask_t, ctx.arguments)
-
-    @staticmethod
-    def vmap(info, in_dims, value, offset_mask, arguments):
-        folded = _fold(info.batch_size, in_dims, (value, offset_mask))
-        return _unfold(info.batch_size, torch.ops.dcnv4.forward(*folded, *arguments)), 0
-
-
-class Backward(torch.autograd.Function):
-    """apply(grad_output, value, offset_mask, arguments), the last as dcnv4::backward takes them."""
-
-    @staticmethod
-    def forward(grad_output, value, offset_mask, arguments):
-        return _below_autograd(torch.ops.dcnv4.backward, grad_output, value, offset_mask, *arguments)
+    def forward(operator, arguments, *tensors):
+        return _below_autograd(operator.name, *tensors, *arguments)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        *tensors, ctx.arguments = inputs
+        ctx.operator, ctx.arguments, *tensors = inputs
         ctx.save_for_backward(*tensors)
         ctx.save_for_forward(*tensors)
         ctx.set_materialize_grads(False)
 
     @staticmethod
-    def backward(ctx, value_t, offset_mask_t):
-        # ⟨gradients, (value_t, offset_mask_t)⟩ is ⟨grad_output, forward's tangent⟩: this differentiates the latter.
-        if value_t is None and offset_mask_t is None:
-            return None, None, None, None
-        return (*_along(*ctx.saved_tensors, value_t, offset_mask_t, ctx.arguments), None)
+    def backward(ctx, grad_output):
+        operator, tensors = ctx.operator, ctx.saved_tensors
+        if grad_output is None:
+            return (None,) * (2 + len(tensors))
+        gradients = _registered(operator.backward_name)(grad_output, *tensors, *ctx.arguments)
+        return (None, None, *_without_empty(operator, tensors, gradients))
 
     @staticmethod
-    def jvp(ctx, grad_output_t, value_t, offset_mask_t, _):
-        parts = []
+    def jvp(ctx, _, __, *tangents):
+        with forward_ad._set_fwd_grad_enabled(True):  # otherwise PyTorch treats a tangent's own tangent as 0
+            return _tangent(ctx.operator, ctx.arguments, _primals(ctx.saved_tensors), tangents)
+
+    @staticmethod
+    def vmap(info, in_dims, operator, arguments, *tensors):
+        folded = _fold(operator, info.batch_size, in_dims[2:], tensors)
+        return _unfold(info.batch_size, _registered(operator.name)(*folded, *arguments)), 0
+
+
+class Backward(torch.autograd.Function):
+    """apply(operator, arguments, grad_output, *tensors)"""
+
+    @staticmethod
+    def forward(operator, arguments, *tensors):
+        return _below_autograd(operator.backward_name, *tensors, *arguments)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.operator, ctx.arguments, *tensors = inputs
+        ctx.save_for_backward(*tensors)
+        ctx.save_for_forward(*tensors)
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx, *tangents):
+        # ⟨gradients, tangents⟩ is ⟨grad_output, forward's tangent⟩: this differentiates the latter.
+        operator, (grad_output, *tensors) = ctx.operator, ctx.saved_tensors
+        if all(tangent is None for tangent in tangents):
+            return (None,) * (3 + len(tensors))
+        output_t, gradients = _along(operator, ctx.arguments, grad_output, tensors, tangents)
+        return (None, None, output_t, *_without_empty(operator, tensors, gradients))
+
+    @staticmethod
+    def jvp(ctx, _, __, grad_output_t, *tangents):
+        operator, parts = ctx.operator, []
         with forward_ad._set_fwd_grad_enabled(True):
-            grad_output, value, offset_mask = _primals(ctx.saved_tensors)
+            grad_output, *tensors = _primals(ctx.saved_tensors)
             if grad_output_t is not None:  # backward is linear in grad_output
-                parts.append(torch.ops.dcnv4.backward(grad_output_t, value, offset_mask, *ctx.arguments))
-            if value_t is not None or offset_mask_t is not None:  # second derivatives are symmetric
-                parts.append(_along(grad_output, value, offset_mask, value_t, offset_mask_t, ctx.arguments)[1:])
+                parts.append(_registered(operator.backward_name)(grad_output_t, *tensors, *ctx.arguments))
+            if any(tangent is not None for tangent in tangents):  # second derivatives are symmetric
+                parts.append(_along(operator, ctx.arguments, grad_output, tensors, tangents)[1])
             return tuple(map(sum, zip(*parts)))
 
     @staticmethod
-    def vmap(info, in_dims, *inputs):
-        *tensors, arguments = inputs
-        folded = _fold(info.batch_size, in_dims, tensors)
-        gradients = torch.ops.dcnv4.backward(*folded, *arguments)
-        return tuple(_unfold(info.batch_size, gradient) for gradient in gradients), (0, 0)
+    def vmap(info, in_dims, operator, arguments, *tensors):
+        folded = _fold(operator, info.batch_size, in_dims[2:], tensors)
+        gradients = _registered(operator.backward_name)(*folded, *arguments)
+        return tuple(_unfold(info.batch_size, gradient) for gradient in gradients), (0,) * len(gradients)
 
 
-def run_batched(operator, tensors, arguments):
-    """The operator on tensors of the vmap that torch.autograd itself uses, for is_grads_batched and vectorize=True. Its
-    level can only be read by incrementing it, and it takes no rule other than a kernel like this."""
+def run_batched(operator, registered, tensors, arguments):
+    """A registered operator on tensors of the vmap that torch.autograd itself uses, for is_grads_batched and
+    vectorize=True. Its level can only be read by incrementing it, and it takes no rule other than a kernel like this."""
     level = torch._C._vmapmode_increment_nesting() - 1
     torch._C._vmapmode_decrement_nesting()
-    tensors = [torch._remove_batch_dim(tensor, level, 1, 0) for tensor in tensors]
-    count = max(tensor.shape[0] for tensor in tensors)
-    folded = [tensor.expand(count, *tensor.shape[1:]).flatten(0, 1) for tensor in tensors]
+    fixed = len(tensors) - (len(operator.inputs) - operator.differentiable)  # those from here on have no batch
+    batched = [
+        tensor if tensor is None or index >= fixed else torch._remove_batch_dim(tensor, level, 1, 0)
+        for index, tensor in enumerate(tensors)
+    ]
+    count = max(tensor.shape[0] for tensor in batched[:fixed] if tensor is not None)
+    folded = [
+        tensor if tensor is None or index >= fixed else tensor.expand(count, *tensor.shape[1:]).flatten(0, 1)
+        for index, tensor in enumerate(batched)
+    ]
     torch._C._vmapmode_decrement_nesting()
     try:
-        results = operator(*folded, *arguments)
+        results = registered(*folded, *arguments)
     finally:
         torch._C._vmapmode_increment_nesting()
-    batched = lambda result: torch._add_batch_dim(_unfold(count, result), 0, level)  # noqa: E731
-    return tuple(map(batched, results)) if isinstance(results, tuple) else batched(results)
+    wrap = lambda result: torch._add_batch_dim(_unfold(count, result), 0, level)  # noqa: E731
+    return tuple(map(wrap, results)) if isinstance(results, tuple) else wrap(results)
 
 
 def _primals(tensors) -> tuple:
     """The saved inputs without their tangents."""
-    return tuple(forward_ad.unpack_dual(tensor, level=0).primal for tensor in tensors)
+    return tuple(None if t is None else forward_ad.unpack_dual(t, level=0).primal for t in tensors)
 
 
-def _along(grad_output, value, offset_mask, value_t, offset_mask_t, arguments) -> tuple:
-    """forward's tangent, and the gradients by value and offset_mask of its inner product with grad_output."""
-    run = lambda v, o: tangent(v, o, value_t, offset_mask_t, arguments)  # noqa: E731
-    output_t, pull = torch.func.vjp(run, value, offset_mask)
-    return (output_t, *pull(grad_output))
+def _tangent(operator, arguments, tensors, tangents) -> torch.Tensor:
+    """The tangent of forward's output for the inputs' tangents, None of which stands for 0."""
+    return operator.tangent(operator.make_layer(*arguments), tensors, tangents[: operator.differentiable])
 
 
-def tangent(value, offset_mask, value_t, offset_mask_t, arguments) -> torch.Tensor:
-    """The tangent of forward's output for the inputs' tangents value_t and offset_mask_t; None stands for 0."""
-    parts = []
-    if value_t is not None:
-        parts.append(torch.ops.dcnv4.forward(value_t, offset_mask, *arguments))
-    if offset_mask_t is not None:
-        layer = make_layer(*arguments)
-        wide = [t.float() if t.dtype in HALVES else t for t in (value, offset_mask, offset_mask_t)]
-        parts.append(_points_tangent(*wide, layer).to(value.dtype))
-    return sum(parts)
+def _along(operator, arguments, grad_output, tensors, tangents) -> tuple:
+    """forward's tangent, and the gradients by the inputs of its inner product with grad_output: as the operator returns
+    them, without elements for inputs that are not there."""
+    tangents = [None if tensor is None else tangent for tensor, tangent in zip(tensors, tangents)]
+    there = [index for index in range(operator.differentiable) if tensors[index] is not None]
 
+    def run(*moving):
+        whole = list(tensors)
+        for index, tensor in zip(there, moving):
+            whole[index] = tensor
+        return _tangent(operator, arguments, whole, tangents)
 
-def _points_tangent(value, offset_mask, offset_mask_t, layer: Layer) -> torch.Tensor:
-    """The part of the output's tangent that comes from weights and offsets: a run with the weights' tangents in the
-    place of the weights, and for x and for y the difference of two runs with the points moved to the pixels on either
-    side."""
-    points = find_points(offset_mask, layer, value.shape[1], value.shape[2])
-    used = 3 * layer.group * layer.points
-    # Not offset_mask_t[..., :used]: if that is the whole row it is an alias, for which PyTorch's older vmap has no
-    # rule.
-    blocks_t = offset_mask_t.narrow(-1, 0, used).reshape(points.blocks.shape)
-    split = 2 * layer.points
-    offsets_t, weights_t = blocks_t.narrow(-1, 0, split), blocks_t.narrow(-1, split, layer.points)
-    if layer.softmax:
-        weights_t = points.weights * (weights_t - (points.weights * weights_t).sum(-1, keepdim=True))
-    plain = layer._replace(softmax=False)
-    unscaled = plain._replace(offset_scale=1.0)
-
-    def run(offsets, weights, layer):
-        rows = torch.cat((offsets, weights), -1)
-        return torch.ops.dcnv4.forward(value, rows.reshape(*rows.shape[:3], used), *layer)
-
-    def run_at(x, y, weights):
-        places = torch.stack((x - points.origin_x, y - points.origin_y), -1)
-        return run(places.reshape(offsets.shape), weights, unscaled)
-
-    offsets = points.blocks[..., :split]
-    output_t = run(offsets, weights_t, plain)
-    counts, zero = points.counts, torch.zeros_like(points.weights)
-    weights = torch.where(counts, points.weights, zero)
-    offsets_t = layer.offset_scale * offsets_t.reshape(*points.x.shape, 2)
-    by_x, by_y = (weights * torch.where(counts, offset_t, zero) for offset_t in offsets_t.unbind(-1))
-    x, y = points.x, points.y
-    left, top = x.detach().floor(), y.detach().floor()
-    output_t = output_t + run_at(left + 1, y, by_x) - run_at(left, y, by_x)
-    return output_t + run_at(x, top + 1, by_y) - run_at(x, top, by_y)
+    output_t, pull = torch.func.vjp(run, *(tensors[index] for index in there))
+    found = dict(zip(there, pull(grad_output)))
+    gradients = (found.get(index) for index in range(operator.differentiable))
+    return output_t, tuple(grad_output.new_empty(0) if gradient is None else gradient for gradient in gradients)

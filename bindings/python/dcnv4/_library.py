@@ -10,8 +10,14 @@ from ctypes import POINTER, Structure, byref, c_char, c_char_p, c_double, c_int,
 FLOAT32, FLOAT16, BFLOAT16, FLOAT64 = range(4)
 FORWARD, BACKWARD = range(2)
 OUT_OF_MEMORY = 4
+NORMALIZED, PLACES, OFFSETS, BOX_OFFSETS = range(4)  # dcnv4_msda_unit
 
+# The tensors of each operator, in the order of its dcnv4_buffers, where the workspace follows.
 TENSORS = ("value", "offset_mask", "output", "grad_output", "grad_value", "grad_offset_mask")
+MSDA_TENSORS = (
+    "value", "locations", "weights", "references", "level_shapes", "level_starts", "output",
+    "grad_output", "grad_value", "grad_locations", "grad_weights", "grad_references",
+)  # fmt: skip
 
 
 class Error(RuntimeError):
@@ -50,6 +56,40 @@ class Sizes(Structure):
     )
 
 
+class MsdaLevel(Structure):
+    _fields_ = [(name, c_int64) for name in ("height", "width", "start", "points")]
+
+
+class MsdaProblem(Structure):
+    _fields_ = (
+        [("size", c_size_t)]
+        + [
+            (name, c_int32)
+            for name in (
+                "dtype location_dtype weight_dtype reference_dtype location_unit softmax packed deterministic "
+                "forward_only levels_in_buffers"
+            ).split()
+        ]
+        + [("levels", POINTER(MsdaLevel))]
+        + [
+            (name, c_int64)
+            for name in "level_count batch value_length queries heads head_channels reference_levels".split()
+        ]
+        + [("box_scale", c_double)]
+        + [
+            (f"{name}_stride", c_int64)
+            for name in (
+                "value location weight reference output grad_output grad_value grad_location grad_weight "
+                "grad_reference"
+            ).split()
+        ]
+    )
+
+
+class MsdaSizes(Structure):
+    _fields_ = [("size", c_size_t), ("points", c_int64)] + [(name, c_size_t) for name in MSDA_TENSORS]
+
+
 class DeviceInfo(Structure):
     _fields_ = [
         ("size", c_size_t),
@@ -64,14 +104,8 @@ class DeviceInfo(Structure):
     ]
 
 
-# dcnv4_buffers: its size, then (handle, offset, length) of each tensor and of the workspace. Filling one array of words
-# takes less than half as long as filling a Structure.
-Buffers = c_size_t * (1 + 3 * (len(TENSORS) + 1))
-WORKSPACE = len(TENSORS)
-
-
 def handle_of(tensor: int) -> int:
-    """The index of a tensor's address in a Buffers."""
+    """The index of a tensor's address in an operator's Buffers."""
     return 1 + 3 * tensor
 
 
@@ -93,6 +127,10 @@ PROTOTYPES = {
     "dcnv4_plan_destroy": (None, (c_void_p,)),
     "dcnv4_forward": (c_int, (c_void_p, c_void_p, c_void_p)),
     "dcnv4_backward": (c_int, (c_void_p, c_void_p, c_void_p)),
+    "dcnv4_msda_sizes_get": (c_int, (POINTER(MsdaProblem), POINTER(MsdaSizes))),
+    "dcnv4_msda_plan_create": (c_int, (c_void_p, POINTER(MsdaProblem), POINTER(c_void_p))),
+    "dcnv4_msda_forward": (c_int, (c_void_p, c_void_p, c_void_p)),
+    "dcnv4_msda_backward": (c_int, (c_void_p, c_void_p, c_void_p)),
 }
 
 
@@ -113,7 +151,25 @@ def _load() -> ctypes.CDLL:
 
 
 library = _load()
-run_forward, run_backward = library.dcnv4_forward, library.dcnv4_backward
+
+
+class Operator:
+    """The structs and functions of one operator of the library."""
+
+    def __init__(self, prefix: str, problem, sizes, sizes_get: str, tensors: tuple):
+        self.Problem, self.Sizes, self.tensors = problem, sizes, tensors
+        self.workspace = handle_of(len(tensors))
+        self.handles = {name: handle_of(index) for index, name in enumerate(tensors)}
+        # The buffers: their struct's size, then (handle, offset, length) of each tensor and of the workspace. Filling
+        # one array of words takes less than half as long as filling a Structure.
+        self.Buffers = c_size_t * (1 + 3 * (len(tensors) + 1))
+        self.sizes_get = getattr(library, sizes_get)
+        self.plan_create = getattr(library, f"{prefix}_plan_create")
+        self.forward, self.backward = getattr(library, f"{prefix}_forward"), getattr(library, f"{prefix}_backward")
+
+
+DEFORM_CONV = Operator("dcnv4", Problem, Sizes, "dcnv4_problem_sizes", TENSORS)
+MS_DEFORM_ATTN = Operator("dcnv4_msda", MsdaProblem, MsdaSizes, "dcnv4_msda_sizes_get", MSDA_TENSORS)
 
 
 def check(status: int) -> None:
@@ -159,23 +215,24 @@ class Context:
 class Plan:
     """A dcnv4_plan for one pass. buffers() fills in the lengths; the caller sets the addresses."""
 
-    def __init__(self, context: Context, problem: Problem, backward: bool):
+    def __init__(self, context: Context, operator: Operator, problem: Structure, backward: bool):
         self.handle = c_void_p()
         self._destroy = library.dcnv4_plan_destroy
-        problem.size = ctypes.sizeof(Problem)
+        self.operator = operator
+        problem.size = ctypes.sizeof(problem)
         problem.forward_only = not backward
-        self.sizes = Sizes(size=ctypes.sizeof(Sizes))
-        check(library.dcnv4_problem_sizes(byref(problem), byref(self.sizes)))
-        check(library.dcnv4_plan_create(context.handle, byref(problem), byref(self.handle)))
+        self.sizes = operator.Sizes(size=ctypes.sizeof(operator.Sizes))
+        check(operator.sizes_get(byref(problem), byref(self.sizes)))
+        check(operator.plan_create(context.handle, byref(problem), byref(self.handle)))
         self.workspace = library.dcnv4_plan_workspace_size(self.handle, BACKWARD if backward else FORWARD)
         self.address = self.handle.value
-        self.spare = []  # Buffers that no run uses
+        self.spare = []  # buffers that no run uses
 
     def buffers(self):
-        words = Buffers(ctypes.sizeof(Buffers))
-        for tensor, name in enumerate(TENSORS):
+        words = self.operator.Buffers(ctypes.sizeof(self.operator.Buffers))
+        for tensor, name in enumerate(self.operator.tensors):
             words[length_of(tensor)] = getattr(self.sizes, name)
-        words[length_of(WORKSPACE)] = self.workspace
+        words[length_of(len(self.operator.tensors))] = self.workspace
         return words
 
     def __del__(self):

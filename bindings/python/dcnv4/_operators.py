@@ -1,5 +1,5 @@
-"""dcnv4::forward and dcnv4::backward as operators of torch.library: for torch.compile, export, function transforms, and
-tools that observe calls.
+"""libdcnv4's operators as operators of torch.library: for torch.compile, export, function transforms, and tools that
+observe calls.
 
 Importing this registers them. Before PyTorch 2.4 that is impossible, and there is only AutogradCall, which is also the
 fast path in eager mode: dispatching to an operator that is written in Python costs more than the call itself.
@@ -11,14 +11,10 @@ import torch
 from torch.autograd import forward_ad, profiler
 
 from . import _runtime
-from ._problem import check_call, check_dtypes, go_together, make_layer
+from ._attention import ms_deform_attn
+from ._deform_conv import deform_conv
 
 available = hasattr(torch.library, "register_fake") and hasattr(torch.library, "register_autograd")
-
-_LAYER = (
-    "int[2] kernel_size, int[2] stride, int[2] padding, int[2] dilation, int group, float offset_scale, "
-    "bool remove_center, bool softmax"
-)
 
 
 class AutogradRefusal(torch.autograd.Function):
@@ -27,8 +23,8 @@ class AutogradRefusal(torch.autograd.Function):
     their second derivatives as 0."""
 
     @staticmethod
-    def forward(ctx, grad_output, value, offset_mask, parameters):
-        return _runtime.backward(grad_output, value, offset_mask, parameters)
+    def forward(ctx, operator, parameters, grad_output, *tensors):
+        return _runtime.backward(operator, grad_output, tensors, parameters)
 
     @staticmethod
     def backward(ctx, *gradients):
@@ -38,18 +34,19 @@ class AutogradRefusal(torch.autograd.Function):
 
 
 class AutogradCall(torch.autograd.Function):
-    """apply(value, offset_mask, parameters), in eager mode."""
+    """apply(operator, parameters, *tensors), in eager mode."""
 
     @staticmethod
-    def forward(ctx, value, offset_mask, parameters):
-        ctx.save_for_backward(value, offset_mask)
-        ctx.parameters = parameters
-        return _runtime.forward(value, offset_mask, parameters)
+    def forward(ctx, operator, parameters, *tensors):
+        ctx.save_for_backward(*tensors)
+        ctx.operator, ctx.parameters = operator, parameters
+        return _runtime.forward(operator, tensors, parameters)
 
     @staticmethod
     def backward(ctx, grad_output):
-        value, offset_mask = ctx.saved_tensors
-        return (*_call_backward(grad_output, value, offset_mask, ctx.parameters), None)
+        tensors = ctx.saved_tensors
+        gradients = _call_backward(ctx.operator, grad_output, tensors, ctx.parameters)
+        return (None, None, *gradients, *[None] * (len(tensors) - len(gradients)))
 
 
 # torch.autograd.Function.apply without its check for function transforms, which is_eager has made: a quarter of the
@@ -81,112 +78,131 @@ _tracing = torch._C._get_tracing_state
 _plain = (torch.Tensor, torch.nn.Parameter)
 
 
-def is_eager(value, offset_mask) -> bool:
+def is_eager(*tensors) -> bool:
     """Whether nothing has to intercept the call: no tracer, no mode, no function transform, no forward mode, no
     subclass of a tensor."""
+    for tensor in tensors:
+        if type(tensor) not in _plain:
+            return False
     return (
-        type(value) in _plain
-        and type(offset_mask) in _plain
-        and not _modes()
+        not _modes()
         and _transforms() is None
         and _tracing() is None
         and forward_ad._current_level < 0
-        and not value.is_meta
+        and not tensors[0].is_meta
     )
 
 
-def of_values_dtype(value, offset_mask):
-    """offset_mask in a dtype that the operators take."""
-    check_dtypes(value, offset_mask)
-    # Not .to(value.dtype): a trace would record that dtype, even if the module is converted later. For the same reason
-    # nothing is recorded if no conversion is necessary.
-    return offset_mask if go_together(value.dtype, offset_mask.dtype) else offset_mask.type_as(value)
-
-
-def call_eagerly(value, offset_mask, parameters):
+def call_eagerly(operator, tensors, parameters):
     try:
         if _profiler._is_profiler_enabled:
-            with _recorded("dcnv4::forward", value, offset_mask):
-                return _call_forward(value, offset_mask, parameters)
-        return _call_forward(value, offset_mask, parameters)
+            with _recorded(operator.name, *tensors):
+                return _call_forward(operator, tensors, parameters)
+        return _call_forward(operator, tensors, parameters)
     except _runtime.NoMemory:
         if not available:
             raise
-        return torch.ops.dcnv4.forward(value, offset_mask, *make_layer(*parameters))
+        return _registered(operator.name)(*tensors, *operator.make_layer(*parameters))
 
 
-def _call_forward(value, offset_mask, parameters):
-    if torch.is_grad_enabled() and (value.requires_grad or offset_mask.requires_grad):
-        return _apply(value, offset_mask, parameters)
-    return _runtime.forward(value, offset_mask, parameters)
+def _call_forward(operator, tensors, parameters):
+    if torch.is_grad_enabled():
+        for tensor in tensors:
+            if tensor is not None and tensor.requires_grad:
+                return _apply(operator, parameters, *tensors)
+    return _runtime.forward(operator, tensors, parameters)
 
 
-def _call_backward(grad_output, value, offset_mask, parameters):
-    if not torch.is_grad_enabled() and is_eager(grad_output, value):
+def _call_backward(operator, grad_output, tensors, parameters):
+    if not torch.is_grad_enabled() and is_eager(grad_output, tensors[0]):
         try:
             if _profiler._is_profiler_enabled:
-                with _recorded("dcnv4::backward", grad_output, value, offset_mask):
-                    return _runtime.backward(grad_output, value, offset_mask, parameters)
-            return _runtime.backward(grad_output, value, offset_mask, parameters)
+                with _recorded(operator.backward_name, grad_output, *tensors):
+                    return _runtime.backward(operator, grad_output, tensors, parameters)
+            return _runtime.backward(operator, grad_output, tensors, parameters)
         except _runtime.NoMemory:
             if not available:
                 raise
     if available:
-        return torch.ops.dcnv4.backward(grad_output, value, offset_mask, *make_layer(*parameters))
-    return AutogradRefusal.apply(grad_output, value, offset_mask, parameters)
+        found = _registered(operator.backward_name)(grad_output, *tensors, *operator.make_layer(*parameters))
+        return tuple(None if tensor is None else gradient for tensor, gradient in zip(tensors, found))
+    return AutogradRefusal.apply(operator, parameters, grad_output, *tensors)
+
+
+def _registered(name: str):
+    return getattr(torch.ops.dcnv4, name)
 
 
 def _recorded(name, *tensors):
     """Makes a profiler list a call as it lists dispatched ones."""
+    name = f"dcnv4::{name}"
     return _fast_record(name, tensors) if _fast_record else profiler.record_function(name)
 
 
-def dispatch(value, offset_mask, parameters):
-    offset_mask = of_values_dtype(value, offset_mask)
-    layer = make_layer(*parameters)
+def dispatch(operator, tensors, parameters):
+    tensors = operator.convert(tensors)
+    layer = operator.make_layer(*parameters)
     if available:
-        return torch.ops.dcnv4.forward(value, offset_mask, *layer)
-    return AutogradCall.apply(value, offset_mask, tuple(layer))  # raises an error for transforms and forward mode
+        return _registered(operator.name)(*tensors, *layer)
+    # Raises an error for transforms and forward mode.
+    return AutogradCall.apply(operator, tuple(layer), *tensors)
 
 
-def _forward(value, offset_mask, *arguments):
-    return _runtime.forward(value, offset_mask, arguments)
+def _empty_if_none(gradients, like) -> tuple:
+    """An operator cannot return None: for an input that is not there it returns a tensor without elements."""
+    return tuple(like.new_empty(0) if gradient is None else gradient for gradient in gradients)
 
 
-def _backward(grad_output, value, offset_mask, *arguments):
-    return _runtime.backward(grad_output, value, offset_mask, arguments)
+def _kernels(operator) -> tuple:
+    """Kernels of forward and backward for memory, and for fake tensors."""
+    count = len(operator.inputs)
+
+    def forward(*arguments):
+        return _runtime.forward(operator, *operator.on_host(arguments[:count], arguments[count:]))
+
+    def backward(grad_output, *arguments):
+        tensors, arguments = operator.on_host(arguments[:count], arguments[count:])
+        return _empty_if_none(_runtime.backward(operator, grad_output, tensors, arguments), grad_output)
+
+    def fake_forward(*arguments):
+        layer = operator.make_layer(*arguments[count:])
+        return arguments[0].new_empty(operator.check_call(arguments[:count], layer))
+
+    def fake_backward(grad_output, *arguments):
+        tensors = arguments[:count]
+        operator.check_call(tensors, operator.make_layer(*arguments[count:]), grad_output)
+        shapes = [None if tensor is None else tensor.new_empty(tensor.shape) for tensor in tensors]
+        return _empty_if_none(shapes[: operator.differentiable], grad_output)
+
+    return forward, backward, fake_forward, fake_backward
 
 
-def _fake_forward(value, offset_mask, *arguments):
-    return value.new_empty(check_call(value, offset_mask, make_layer(*arguments)))
+def _moving(tensors) -> bool:
+    return forward_ad._current_level >= 0 or (
+        torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
+    )
 
 
-def _fake_backward(grad_output, value, offset_mask, *arguments):
-    check_call(value, offset_mask, make_layer(*arguments), grad_output)
-    return value.new_empty(value.shape), offset_mask.new_empty(offset_mask.shape)
-
-
-def _differentiable(function, operator, count: int):
-    """The kernel of an operator under autograd. Its first `count` arguments are tensors."""
+def _differentiable(function, operator, registered, count: int):
+    """The kernel of a registered operator under autograd. Its first `count` arguments are tensors."""
 
     def run(*arguments):
-        tensors = arguments[:count]
-        if forward_ad._current_level >= 0 or (torch.is_grad_enabled() and any(t.requires_grad for t in tensors)):
-            return function.apply(*tensors, arguments[count:])
+        if _moving(arguments[:count]):
+            return function.apply(operator, arguments[count:], *arguments[:count])
         with torch._C._AutoDispatchBelowAutograd():
-            return operator(*arguments)
+            return registered(*arguments)
 
     return run
 
 
-def _batched(operator, count: int):
+def _batched(operator, registered, count: int):
     from ._derivatives import run_batched
 
-    return lambda *arguments: run_batched(operator, arguments[:count], arguments[count:])
+    return lambda *arguments: run_batched(operator, registered, arguments[:count], arguments[count:])
 
 
-def _transformed(function, operator, count: int):
-    """The kernel of an operator under torch.func: what PyTorch does for an autograd.Function, with a rule for
+def _transformed(function, operator, registered, count: int):
+    """The kernel of a registered operator under torch.func: what PyTorch does for an autograd.Function, with a rule for
     functionalize, which that lacks."""
     from torch._functorch import pyfunctorch
     from torch._subclasses.functional_tensor import FunctorchFunctionalizeAPI
@@ -194,39 +210,40 @@ def _transformed(function, operator, count: int):
     def run(*arguments):
         interpreter = pyfunctorch.retrieve_current_functorch_interpreter()
         if interpreter.key() != torch._C._functorch.TransformType.Functionalize:
-            return function.apply(*arguments[:count], arguments[count:])
+            return function.apply(operator, arguments[count:], *arguments[:count])
         functional = FunctorchFunctionalizeAPI(interpreter)
         with functional.redispatch_to_next():
-            result = operator(*functional.unwrap_tensors(arguments))
+            result = registered(*functional.unwrap_tensors(arguments))
         return functional.wrap_tensors(result)
 
     return run
 
 
-def _register() -> torch.library.Library:
+def _register(library, operator) -> None:
+    """Defines an operator and its backward."""
     from . import _flops
     from ._derivatives import Backward, Forward
 
-    library = torch.library.Library("dcnv4", "DEF")
-    tags = (torch.Tag.pt2_compliant_tag,)
-    library.define(f"forward(Tensor value, Tensor offset_mask, {_LAYER}) -> Tensor", tags=tags)
-    library.define(
-        f"backward(Tensor grad_output, Tensor value, Tensor offset_mask, {_LAYER}) -> (Tensor, Tensor)", tags=tags
-    )
-    for name, kernel, fake, function, count in (
-        ("forward", _forward, _fake_forward, Forward, 2),
-        ("backward", _backward, _fake_backward, Backward, 3),
+    inputs = ", ".join(f"Tensor{'?' * each.optional} {each.name}" for each in operator.inputs)
+    outputs = ", ".join(["Tensor"] * operator.differentiable)
+    forward, backward, fake_forward, fake_backward = _kernels(operator)
+    for name, tensors, results, kernel, fake, function in (
+        (operator.name, inputs, "Tensor", forward, fake_forward, Forward),
+        (operator.backward_name, f"Tensor grad_output, {inputs}", f"({outputs})", backward, fake_backward, Backward),
     ):
-        operator = getattr(torch.ops.dcnv4, name).default
+        count = tensors.count("Tensor")
+        library.define(f"{name}({tensors}, {operator.arguments}) -> {results}", tags=(torch.Tag.pt2_compliant_tag,))
+        registered = _registered(name).default
         library.impl(name, kernel, "CPU")
         library.impl(name, kernel, "CUDA")
         torch.library.register_fake(f"dcnv4::{name}", fake, lib=library)
-        library.impl(name, _differentiable(function, operator, count), "Autograd")
-        library.impl(name, _batched(operator, count), "Batched")
-        library.impl(name, _transformed(function, operator, count), "FuncTorchDynamicLayerFrontMode")
-    _flops.register(torch.ops.dcnv4.forward, torch.ops.dcnv4.backward)
-    return library
+        library.impl(name, _differentiable(function, operator, registered, count), "Autograd")
+        library.impl(name, _batched(operator, registered, count), "Batched")
+        library.impl(name, _transformed(function, operator, registered, count), "FuncTorchDynamicLayerFrontMode")
+    _flops.register(operator, _registered(operator.name), _registered(operator.backward_name))
 
 
 if available:
-    _library = _register()  # the operators live as long as this does
+    _library = torch.library.Library("dcnv4", "DEF")  # the operators live as long as this does
+    for _operator in (deform_conv, ms_deform_attn):
+        _register(_library, _operator)

@@ -9,7 +9,7 @@ import torch
 from torch.overrides import has_torch_function
 
 MOST = 2**63 - 1  # the largest int64_t, the library's type
-DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)  # in the order of dcnv4_dtype
 HALVES = (torch.float16, torch.bfloat16)
 
 Pair = Union[int, Tuple[int, int]]  # one number for both axes, or (height, width)
@@ -54,7 +54,7 @@ def pair(name: str, given, least: int) -> tuple:
     return int(numbers[0]), int(numbers[1])
 
 
-def _flag(name: str, given) -> bool:
+def check_flag(name: str, given) -> bool:
     if not isinstance(given, Integral) or given not in (0, 1):
         raise TypeError(f"dcnv4: {name} is {given!r}, it must be True or False")
     return bool(given)
@@ -80,8 +80,8 @@ def make_layer(kernel_size, stride, padding, dilation, group, offset_scale, remo
         pair("dilation", dilation, 1),
         int(group),
         offset_scale,
-        _flag("remove_center", remove_center),
-        _flag("softmax", softmax),
+        check_flag("remove_center", remove_center),
+        check_flag("softmax", softmax),
     )
 
 

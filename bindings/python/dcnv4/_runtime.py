@@ -1,7 +1,7 @@
 """Runs the library on tensors. One look-up among cached plans gives everything about a call but the addresses.
 
-value [N, H, W, C], offset_mask [N, Ho, Wo, P] and output [N, Ho, Wo, C] are on one device and of one dtype here, except
-that offset_mask may be float32 beside 16-bit tensors.
+Tensors are the operator's inputs (_operator.py), on one device and of dtypes that go together; None for those that are
+not there.
 """
 
 from __future__ import annotations
@@ -14,21 +14,11 @@ import torch
 
 from . import _devices
 from . import _library as lib
-from ._problem import Layer, check_call, is_plain, make_layer
+from ._operator import Operator
+from ._problem import is_plain
 
 MOST_THREADS = 1024  # libdcnv4's limit
 PLANS = 512  # of the latest layers and sizes; a plan is small, and takes microseconds to make if nothing is compiled
-
-DTYPES = {
-    torch.float32: lib.FLOAT32,
-    torch.float16: lib.FLOAT16,
-    torch.bfloat16: lib.BFLOAT16,
-    torch.float64: lib.FLOAT64,
-}
-
-_VALUE, _OFFSET_MASK, _OUTPUT, _GRAD_OUTPUT, _GRAD_VALUE, _GRAD_OFFSET_MASK, _WORKSPACE = map(
-    lib.handle_of, range(len(lib.TENSORS) + 1)
-)
 
 _get_num_threads = torch.get_num_threads
 _deterministic = torch.are_deterministic_algorithms_enabled
@@ -51,23 +41,30 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def pixel_stride(tensor: torch.Tensor):
-    """The stride in elements between neighbouring pixels of a [N, H, W, C] tensor, or None if it is not the same for
-    all: then the tensor has to be copied. Axes of length 1 may have any stride."""
-    channels = tensor.shape[3]
+def row_stride(tensor: torch.Tensor, axis: int):
+    """The stride in elements between neighbouring rows, which consist of the axes from `axis` on, or None if a row is
+    not contiguous or the stride is not the same for all: then the tensor has to be copied. Axes of length 1 may have any
+    stride."""
+    shape = tensor.shape
+    row = 1
+    for size in shape[axis:]:
+        row *= size
     if tensor.numel() == 0 or tensor.is_contiguous():
-        return channels
-    if channels > 1 and tensor.stride(3) != 1:
-        return None
-    found, pixels = None, 1
-    for axis in (2, 1, 0):
-        if tensor.shape[axis] > 1:
+        return row
+    inner = 1
+    for k in range(len(shape) - 1, axis - 1, -1):
+        if shape[k] > 1 and tensor.stride(k) != inner:
+            return None
+        inner *= shape[k]
+    found, rows = None, 1
+    for k in range(axis - 1, -1, -1):
+        if shape[k] > 1:
             if found is None:
-                found = tensor.stride(axis) // pixels
-            if tensor.stride(axis) != found * pixels:
+                found = tensor.stride(k) // rows
+            if tensor.stride(k) != found * rows:
                 return None
-        pixels *= tensor.shape[axis]
-    return channels if found is None else found if found >= channels else None
+        rows *= shape[k]
+    return row if found is None else found if found >= row else None
 
 
 class NoMemory(TypeError):
@@ -75,20 +72,27 @@ class NoMemory(TypeError):
 
 
 class Run:
-    """A plan, and the preparation of its inputs and outputs."""
+    """A plan, and the preparation of its inputs and outputs. Tensors include grad_output, for a backward run."""
 
-    def __init__(self, plan: lib.Plan, device: torch.device, shape: tuple, value, offset_mask, copies: tuple):
+    def __init__(self, operator: Operator, plan: lib.Plan, shape: tuple, tensors: tuple, copies: tuple):
+        value, handles = tensors[0], operator.library.handles
         self.plan = plan
         self.address = plan.address
-        self.workspace = plan.workspace
+        self.workspace, self.workspace_handle = plan.workspace, operator.library.workspace
         self.spare = plan.spare  # buffers that no call uses: list.pop and append need no lock
         self.shape = torch.Size(shape)
-        # Whether empty_like makes the right output: it takes half as long as empty with a shape, dtype and device.
-        self.value_is_dense = copies[0] or value.is_contiguous()
-        self.offset_mask_is_dense = copies[1] or offset_mask.is_contiguous()
-        self.like_value = tuple(value.shape) == shape and self.value_is_dense
-        self.copies = copies if any(copies) else None  # which of the inputs are made contiguous first
-        self.on_host = device.type == "cpu"
+        self.copies = copies if any(copies) else None  # which of the tensors are made contiguous first
+        names = [*(each.name for each in operator.inputs), "grad_output"]
+        self.handles = [handles[name] for name, tensor in zip(names, tensors) if tensor is not None]
+        self.output = handles["output"]
+        # Whether empty_like makes the right tensor: it takes half as long as empty with a shape, dtype and device.
+        dense = [copy or tensor is None or tensor.is_contiguous() for copy, tensor in zip(copies, tensors)]
+        self.like_value = tuple(value.shape) == shape and dense[0]
+        self.gradients = [
+            (index, handles[f"grad_{names[index]}"], dense[index]) if tensors[index] is not None else (0, 0, False)
+            for index in range(operator.differentiable)
+        ]
+        self.on_host = value.device.type == "cpu"
 
     def buffers(self):
         try:
@@ -100,7 +104,7 @@ class Run:
         """Runs the plan on buffers whose addresses are filled in."""
         if self.workspace:
             workspace = _empty(self.workspace, dtype=torch.uint8, device=device)
-            buffers[_WORKSPACE] = workspace.data_ptr()
+            buffers[self.workspace_handle] = workspace.data_ptr()
         if self.on_host:
             status = function(self.address, buffers, None)
         else:
@@ -118,79 +122,63 @@ def _context(device: torch.device, threads: int) -> lib.Context:
     return _contexts[key]
 
 
-def _key(parameters: tuple, value, offset_mask) -> tuple:
+def _key(name: str, parameters: tuple, tensors: tuple) -> tuple:
     """All that a plan depends on, as it was passed. The parameters are marshalled to bytes, which differ for 3, 3.0 and
     True; hash and == do not."""
-    return (
-        _dumps(parameters, 2), value.shape, value.stride(), value.dtype, value.device,
-        offset_mask.shape, offset_mask.stride(), offset_mask.dtype, offset_mask.device,
-        _get_num_threads(), _deterministic(),
-    )  # fmt: skip
+    key = [name, _dumps(parameters, 2), _get_num_threads(), _deterministic()]
+    for tensor in tensors:
+        key += (None,) if tensor is None else (tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
+    return tuple(key)
 
 
-def _backward_key(parameters: tuple, value, offset_mask, grad_output) -> tuple:
-    return (
-        _dumps(parameters, 2), value.shape, value.stride(), value.dtype, value.device,
-        offset_mask.shape, offset_mask.stride(), offset_mask.dtype, offset_mask.device,
-        grad_output.shape, grad_output.stride(), grad_output.dtype, grad_output.device,
-        _get_num_threads(), _deterministic(),
-    )  # fmt: skip
-
-
-def _find(key, parameters: tuple, value, offset_mask, grad_output=None) -> Run:
+def _find(operator: Operator, backward: bool, key, parameters: tuple, tensors: tuple) -> Run:
     """The run of a call whose key is not cached, or that has no key."""
-    layer = make_layer(*parameters)
-    shape = check_call(value, offset_mask, layer, grad_output)
+    layer = operator.make_layer(*parameters)
+    inputs, grad_output = (tensors[:-1], tensors[-1]) if backward else (tensors, None)
+    shape = operator.check_call(inputs, layer, grad_output)
     if key is None or not is_plain(parameters):  # different numbers of other types may have the same bytes
-        inputs = (tuple(layer), value, offset_mask)
-        key = _key(*inputs) if grad_output is None else _backward_key(*inputs, grad_output)
+        key = _key(operator.backward_name if backward else operator.name, tuple(layer), tensors)
         if key in _plans:
             return _plans[key]
-    return _make(key, layer, shape, value, offset_mask, grad_output)
+    return _make(operator, backward, key, layer, shape, tensors)
 
 
-def _make(key: tuple, layer: Layer, shape: tuple, value, offset_mask, grad_output) -> Run:
+def _make(operator: Operator, backward: bool, key: tuple, layer: tuple, shape: tuple, tensors: tuple) -> Run:
     """Makes the run of a call that has been checked, and caches it."""
-    inputs = {"value": value, "offset_mask": offset_mask}
-    if grad_output is not None:
-        inputs["grad_output"] = grad_output
-    problem = lib.Problem()
-    problem.dtype, problem.offset_mask_dtype = DTYPES[value.dtype], DTYPES[offset_mask.dtype]
-    problem.remove_center, problem.softmax = layer.remove_center, layer.softmax
+    problem = operator.library.Problem()
+    operator.fill(problem, layer, tensors[: len(operator.inputs)])
     problem.deterministic = _deterministic()
-    problem.offset_scale = layer.offset_scale
-    problem.batch, problem.height, problem.width = value.shape[:3]
-    problem.groups, problem.group_channels = layer.group, value.shape[3] // layer.group
-    problem.kernel_h, problem.kernel_w = layer.kernel_size
-    problem.stride_h, problem.stride_w = layer.stride
-    problem.pad_h, problem.pad_w = layer.padding
-    problem.dilation_h, problem.dilation_w = layer.dilation
-    problem.offset_mask_row = offset_mask.shape[3]
+    rows = [(each.stride, each.row) for each in operator.inputs] + [("grad_output_stride", operator.output_row)]
     copies = []
-    for name, tensor in inputs.items():
-        stride = pixel_stride(tensor)
+    for (field, axis), tensor in zip(rows, tensors):
+        stride = 0 if tensor is None else row_stride(tensor, axis)
         copies.append(stride is None)
-        setattr(problem, f"{name}_stride", stride or 0)
+        if field is not None:
+            setattr(problem, field, stride or 0)
     with _lock:
-        plan = lib.Plan(_context(value.device, _get_num_threads()), problem, grad_output is not None)
-        run = Run(plan, value.device, shape, value, offset_mask, tuple(copies))
+        plan = lib.Plan(_context(tensors[0].device, _get_num_threads()), operator.library, problem, backward)
+        run = Run(operator, plan, shape, tensors, tuple(copies))
         while len(_plans) >= PLANS:
             del _plans[next(iter(_plans))]
         _plans[key] = run
     return run
 
 
-def _in_memory(tensor: torch.Tensor) -> torch.Tensor:
+def _in_memory(tensor):
     """The tensor with its numbers in memory: PyTorch negates some lazily, and some tensors of zeros have no memory."""
+    if tensor is None:
+        return None
     if tensor._is_zerotensor():
         return torch.zeros(tensor.shape, dtype=tensor.dtype, device=tensor.device)
     return tensor.resolve_neg()
 
 
-def _no_address(*tensors) -> bool:
-    """One of value, offset_mask and perhaps grad_output has no address: returns whether that is because it is zeros
-    without memory. Raises NoMemory for other tensors, unless they have no elements."""
-    for name, tensor in zip(("value", "offset_mask", "grad_output"), tensors):
+def _no_address(operator: Operator, tensors: tuple) -> bool:
+    """One of the tensors has no address: returns whether that is because it is zeros without memory. Raises NoMemory for
+    other tensors, unless they have no elements."""
+    for name, tensor in zip((*(each.name for each in operator.inputs), "grad_output"), tensors):
+        if tensor is None:
+            continue
         if tensor._is_zerotensor():
             return True
         try:
@@ -202,68 +190,58 @@ def _no_address(*tensors) -> bool:
     return False
 
 
-def forward(value: torch.Tensor, offset_mask: torch.Tensor, parameters: tuple) -> torch.Tensor:
-    """parameters are the arguments of make_layer."""
-    if value.is_neg() or offset_mask.is_neg():
-        value, offset_mask = _in_memory(value), _in_memory(offset_mask)
+def _prepare(operator: Operator, backward: bool, parameters: tuple, tensors: tuple) -> tuple:
+    """The run of a call, and its buffers with the addresses of the inputs. The tensors that they belong to are returned
+    as well, since copies must live until the run has been queued."""
+    for tensor in tensors:
+        if tensor is not None and tensor.is_neg():
+            tensors = tuple(map(_in_memory, tensors))
+            break
     try:
-        key = _key(parameters, value, offset_mask)
+        key = _key(operator.backward_name if backward else operator.name, parameters, tensors)
         run = _plans.get(key)
     except (ValueError, RuntimeError):  # numbers of other types than Python's; tensors without strides
         key = run = None
     if run is None:
-        run = _find(key, parameters, value, offset_mask)
+        run = _find(operator, backward, key, parameters, tensors)
     if run.copies:
-        value, offset_mask = (t.contiguous() if copy else t for t, copy in zip((value, offset_mask), run.copies))
+        tensors = tuple(tensor.contiguous() if copy else tensor for tensor, copy in zip(tensors, run.copies))
     try:
-        at_value, at_offset_mask = value.data_ptr(), offset_mask.data_ptr()
+        addresses = [tensor.data_ptr() for tensor in tensors if tensor is not None]
     except RuntimeError:
-        at_value = at_offset_mask = 0
-    if not (at_value and at_offset_mask) and _no_address(value, offset_mask):
-        return forward(_in_memory(value), _in_memory(offset_mask), parameters)
+        addresses = (0,)
+    if 0 in addresses and _no_address(operator, tensors):
+        return _prepare(operator, backward, parameters, tuple(map(_in_memory, tensors)))
+    buffers = run.buffers()
+    for handle, address in zip(run.handles, addresses):
+        buffers[handle] = address
+    return run, buffers, tensors
+
+
+def forward(operator: Operator, tensors: tuple, parameters: tuple) -> torch.Tensor:
+    """parameters are the arguments of operator.make_layer."""
+    run, buffers, tensors = _prepare(operator, False, parameters, tensors)
+    value = tensors[0]
     if run.like_value:
         output = _empty_like(value)
     else:
         output = _empty(run.shape, dtype=value.dtype, device=value.device)
-    buffers = run.buffers()
-    buffers[_VALUE], buffers[_OFFSET_MASK] = at_value, at_offset_mask
-    buffers[_OUTPUT] = output.data_ptr()
-    run.call(lib.run_forward, buffers, value.device)
+    buffers[run.output] = output.data_ptr()
+    run.call(operator.library.forward, buffers, value.device)
     return output
 
 
-def backward(grad_output: torch.Tensor, value: torch.Tensor, offset_mask: torch.Tensor, parameters: tuple) -> tuple:
-    """grad_value and grad_offset_mask, dense."""
-    if grad_output.is_neg() or value.is_neg() or offset_mask.is_neg():
-        grad_output, value, offset_mask = map(_in_memory, (grad_output, value, offset_mask))
-    try:
-        key = _backward_key(parameters, value, offset_mask, grad_output)
-        run = _plans.get(key)
-    except (ValueError, RuntimeError):
-        key = run = None
-    if run is None:
-        run = _find(key, parameters, value, offset_mask, grad_output)
-    if run.copies:
-        value, offset_mask, grad_output = (
-            t.contiguous() if copy else t for t, copy in zip((value, offset_mask, grad_output), run.copies)
-        )
-    try:
-        at_value, at_offset_mask, at_grad_output = value.data_ptr(), offset_mask.data_ptr(), grad_output.data_ptr()
-    except RuntimeError:
-        at_value = at_offset_mask = at_grad_output = 0
-    if not (at_value and at_offset_mask and at_grad_output) and _no_address(value, offset_mask, grad_output):
-        return backward(*map(_in_memory, (grad_output, value, offset_mask)), parameters)
-    if run.value_is_dense:
-        grad_value = _empty_like(value)
-    else:
-        grad_value = _empty(value.shape, dtype=value.dtype, device=value.device)
-    if run.offset_mask_is_dense:
-        grad_offset_mask = _empty_like(offset_mask)
-    else:
-        grad_offset_mask = _empty(offset_mask.shape, dtype=offset_mask.dtype, device=value.device)
-    buffers = run.buffers()
-    buffers[_VALUE], buffers[_OFFSET_MASK], buffers[_GRAD_OUTPUT] = at_value, at_offset_mask, at_grad_output
-    buffers[_GRAD_VALUE] = grad_value.data_ptr()
-    buffers[_GRAD_OFFSET_MASK] = grad_offset_mask.data_ptr()
-    run.call(lib.run_backward, buffers, value.device)
-    return grad_value, grad_offset_mask
+def backward(operator: Operator, grad_output: torch.Tensor, tensors: tuple, parameters: tuple) -> tuple:
+    """The dense gradients of the differentiable inputs, None for those that are not there."""
+    run, buffers, tensors = _prepare(operator, True, parameters, (*tensors, grad_output))
+    value = tensors[0]
+    gradients = []
+    for index, handle, dense in run.gradients:
+        gradient = None
+        if handle:
+            tensor = tensors[index]
+            gradient = _empty_like(tensor) if dense else _empty(tensor.shape, dtype=tensor.dtype, device=value.device)
+            buffers[handle] = gradient.data_ptr()
+        gradients.append(gradient)
+    run.call(operator.library.backward, buffers, value.device)
+    return tuple(gradients)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from . import _operators, _runtime
+from ._deform_conv import deform_conv
 from ._problem import make_layer
 from .functional import dcnv4
 
@@ -46,5 +47,5 @@ class DCNv4Function(torch.autograd.Function):
         if _operators.available:
             grad_value, grad_offset_mask = torch.ops.dcnv4.backward(grad_output, value, same, *layer)
         else:
-            grad_value, grad_offset_mask = _runtime.backward(grad_output, value, same, layer)
+            grad_value, grad_offset_mask = _runtime.backward(deform_conv, grad_output, (value, same), tuple(layer))
         return (grad_value, grad_offset_mask.to(offset_mask.dtype), *[None] * 13)

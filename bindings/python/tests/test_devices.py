@@ -90,7 +90,7 @@ def test_gpus_get_the_current_stream_and_a_workspace(monkeypatch):
 
     def record(address, buffers, stream):
         seen.append((stream, list(buffers)))
-        return _library.run_forward(address, buffers, None)
+        return _library.DEFORM_CONV.forward(address, buffers, None)
 
     monkeypatch.setattr(run, "on_host", False)
     monkeypatch.setattr(run, "workspace", 100)
@@ -102,7 +102,7 @@ def test_gpus_get_the_current_stream_and_a_workspace(monkeypatch):
     assert torch.equal(output, expected)
     assert Guard.entered == [value.device]
     stream, words = seen[0]
-    assert stream == 4711 and words[_library.handle_of(_library.WORKSPACE)] != 0
+    assert stream == 4711 and words[_library.DEFORM_CONV.workspace] != 0
 
 
 def test_failures_of_a_run_are_errors(monkeypatch):
@@ -110,7 +110,7 @@ def test_failures_of_a_run_are_errors(monkeypatch):
     functional.dcnv4(value, offset_mask, **arguments)
     run = next(reversed(_runtime._plans.values()))
     with pytest.raises(dcnv4.Error, match="value has no buffer, [0-9]+ bytes are needed") as caught:
-        run.call(_library.run_forward, run.plan.buffers(), value.device)
+        run.call(_library.DEFORM_CONV.forward, run.plan.buffers(), value.device)
     assert caught.value.status == 1
 
 
@@ -123,22 +123,26 @@ def test_structs_are_the_headers():
         ("problem", _library.Problem),
         ("sizes", _library.Sizes),
         ("device_info", _library.DeviceInfo),
+        ("msda_level", _library.MsdaLevel),
+        ("msda_problem", _library.MsdaProblem),
+        ("msda_sizes", _library.MsdaSizes),
     ):
         body = re.search(rf"typedef struct dcnv4_{name} {{(.*?)}} dcnv4_{name};", header, re.S).group(1)
         body = re.sub(r"/\*.*?\*/", "", body, flags=re.S)
         fields = [
-            re.sub(r"\[.*", "", word.strip().split()[-1])
+            re.sub(r"\[.*", "", word.strip().split()[-1]).lstrip("*")
             for line in body.split(";")
             if line.strip()
             for word in line.split(",")
         ]
         assert fields == [field[0] for field in struct._fields_], name
-    order = re.search(r"typedef struct dcnv4_buffers {(.*?)}", header, re.S).group(1)
-    order = [word for line in re.findall(r"dcnv4_buffer ([^;]*);", order) for word in line.split(", ")]
-    assert order == [*_library.TENSORS, "workspace"]
-    assert ctypes.sizeof(_library.Buffers) == ctypes.sizeof(ctypes.c_size_t) * (1 + 3 * len(order))
-    numbers = dict(re.findall(r"DCNV4_(\w+) = (\d+)", header))
-    for constant in ("FLOAT32", "FLOAT16", "BFLOAT16", "FLOAT64", "OUT_OF_MEMORY"):
+    for name, operator in (("buffers", _library.DEFORM_CONV), ("msda_buffers", _library.MS_DEFORM_ATTN)):
+        order = re.search(rf"typedef struct dcnv4_{name} {{(.*?)}}", header, re.S).group(1)
+        order = [word for line in re.findall(r"dcnv4_buffer ([^;]*);", order) for word in line.split(", ")]
+        assert order == [*operator.tensors, "workspace"]
+        assert ctypes.sizeof(operator.Buffers) == ctypes.sizeof(ctypes.c_size_t) * (1 + 3 * len(order))
+    numbers = dict(re.findall(r"DCNV4_(?:MSDA_)?(\w+) = (\d+)", header))
+    for constant in ("FLOAT32", "FLOAT16", "BFLOAT16", "FLOAT64", "OUT_OF_MEMORY", "PLACES", "OFFSETS", "BOX_OFFSETS"):
         assert int(numbers[constant]) == getattr(_library, constant)
     for prototype in _library.PROTOTYPES:
         assert re.search(rf"\b{prototype}\(", header)

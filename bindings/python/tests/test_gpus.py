@@ -11,6 +11,7 @@ from conftest import close, random_layer
 
 import dcnv4
 from dcnv4 import _devices, _library, _problem, _runtime, reference
+from dcnv4._deform_conv import deform_conv
 
 
 class Buffer(ctypes.Structure):
@@ -94,9 +95,9 @@ def test_forward_and_backward(gpu):
     parameters = tuple(arguments[name] for name in ("kernel_size", "stride", "padding", "dilation", "group"))
     parameters += (1.0, False, False)
     on_gpu = [OnGpu(tensor.detach()) for tensor in (value, offset_mask, grad_output)]
-    output = _runtime.forward(*on_gpu[:2], parameters)
+    output = _runtime.forward(deform_conv, on_gpu[:2], parameters)
     close(output.back(), expected.detach(), 1e-6)
-    found = _runtime.backward(on_gpu[2], *on_gpu[:2], parameters)
+    found = _runtime.backward(deform_conv, on_gpu[2], on_gpu[:2], parameters)
     for ours, theirs in zip(found, gradients):
         close(ours.back(), theirs, 1e-5)
     assert [str(key[0]) for key in _runtime._contexts] == ["cuda:0"]
@@ -105,4 +106,4 @@ def test_forward_and_backward(gpu):
 def test_float64_is_refused(gpu):
     value, offset_mask, _ = random_layer(dtype=torch.float64)
     with pytest.raises(dcnv4.Error, match="float64"):
-        _runtime.forward(OnGpu(value), OnGpu(offset_mask), (3, 1, 1, 1, 2, 1.0, False, False))
+        _runtime.forward(deform_conv, (OnGpu(value), OnGpu(offset_mask)), (3, 1, 1, 1, 2, 1.0, False, False))
