@@ -12,6 +12,12 @@ from ._attention_problem import UNITS
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
+def stand_in_among(tensors) -> bool:
+    """Whether one of them is not a tensor but has __torch_function__, such as a proxy of torch.fx."""
+    others = tuple(tensor for tensor in tensors if tensor is not None and not isinstance(tensor, torch.Tensor))
+    return bool(others) and torch.overrides.has_torch_function(others)
+
+
 def unit_number(unit: Optional[str], references) -> int:
     """A dcnv4_msda_unit. By default references decide, by how many numbers they have."""
     if unit is None:

@@ -8,7 +8,7 @@ import torch
 
 from . import _operators
 from ._attention import ms_deform_attn as _attention
-from ._attention_call import find_levels, points_of_levels, unit_number
+from ._attention_call import find_levels, points_of_levels, stand_in_among, unit_number
 from ._deform_conv import deform_conv as _deform_conv
 from ._problem import Pair, stand_in
 from .layouts import pack_offset_mask, unpack_offset_mask  # noqa: F401
@@ -110,7 +110,7 @@ def ms_deform_attn(
     level that stands out of value has no places. Otherwise such a level is an error.
     """
     tensors = (value, sampling_locations, attention_weights, reference_points)
-    if _attention_stand_in(tensors):
+    if stand_in_among(tensors):
         return torch.overrides.handle_torch_function(
             ms_deform_attn, tensors, value, spatial_shapes, sampling_locations, attention_weights, level_start_index,
             points, softmax, reference_points=reference_points, unit=unit, box_scale=box_scale,
@@ -137,18 +137,12 @@ def flash_deform_attn(
     The other arguments are ms_deform_attn's; level_start_index may be None.
     """
     tensors = (value, sampling_loc_attn, None, reference_points)
-    if _attention_stand_in(tensors):
+    if stand_in_among(tensors):
         return torch.overrides.handle_torch_function(
             flash_deform_attn, tensors, value, spatial_shapes, level_start_index, sampling_loc_attn, points, softmax,
             reference_points=reference_points, unit=unit, box_scale=box_scale,
         )  # fmt: skip
     return _attend(tensors, spatial_shapes, level_start_index, points, softmax, unit, box_scale)
-
-
-def _attention_stand_in(tensors) -> bool:
-    """Whether one of them is not a tensor but has __torch_function__, such as a proxy of torch.fx."""
-    others = tuple(t for t in tensors if t is not None and not isinstance(t, torch.Tensor))
-    return bool(others) and torch.overrides.has_torch_function(others)
 
 
 def _attend(tensors, spatial_shapes, level_start_index, points, softmax, unit, box_scale):
