@@ -7,7 +7,7 @@ from typing import Optional
 
 import torch
 
-from ._attention_problem import UNITS
+from ._attention_problem import NAMES, PACKED, UNITS
 
 _INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
@@ -45,7 +45,7 @@ def points_of_levels(points, count: int, locations, packed: bool) -> tuple:
     found = int(shape[3])
     of_level = count * (3 if packed else 1)
     if found % of_level != 0:
-        name = "sampling_loc_attn" if packed else "sampling_locations"
+        name = PACKED if packed else NAMES[1]
         raise ValueError(f"dcnv4: {name} has shape {list(shape)}, whose axis 3 {count} levels do not divide; give points")
     return (found // of_level,) * count
 

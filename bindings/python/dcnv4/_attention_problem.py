@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from ._problem import HALVES, MOST, check_flag, check_tensor, go_together
 
 UNITS = ("normalized", "places", "offsets", "box_offsets")  # in the order of dcnv4_msda_unit
 NAMES = ("value", "sampling_locations", "attention_weights", "reference_points", "spatial_shapes", "level_start_index")
+PACKED = "sampling_loc_attn"
 
 
 class Levels(NamedTuple):
@@ -62,14 +64,30 @@ def make_levels(sizes, starts, points, unit, softmax, box_scale) -> Levels:
         raise ValueError(f"dcnv4: level_start_index has {len(starts)} levels, but spatial_shapes has {len(points)}")
     if unit not in range(len(UNITS)):
         raise ValueError(f"dcnv4: unit is {unit}, possible are 0 to {len(UNITS) - 1}")
-    if not isinstance(box_scale, Real):
-        raise TypeError(f"dcnv4: box_scale is {box_scale!r}, it must be a number")
-    return Levels(sizes, starts, points, int(unit), check_flag("softmax", softmax), float(box_scale))
+    return Levels(sizes, starts, points, int(unit), check_flag("softmax", softmax), _finite("box_scale", box_scale))
+
+
+def _finite(name: str, given) -> float:
+    if not isinstance(given, Real):
+        raise TypeError(f"dcnv4: {name} is {given!r}, it must be a number")
+    try:
+        number = float(given)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"dcnv4: {name} is {given}, a finite number is needed")
+    return number
+
+
+def names_of(tensors) -> tuple:
+    """The tensors' names in messages. Without weights, locations are packed with them."""
+    return NAMES if tensors[2] is not None else (NAMES[0], PACKED, *NAMES[2:])
 
 
 def check_dtypes(tensors) -> None:
-    value = tensors[0]
-    for name, tensor in zip(NAMES[:4], tensors):
+    value, names = tensors[0], names_of(tensors)
+    check_tensor(names[0], value)
+    for name, tensor in zip(names[1:4], tensors[1:]):
         if tensor is None:
             continue
         check_tensor(name, tensor)
@@ -100,12 +118,13 @@ def check_call(tensors, levels: Levels, grad_output=None) -> tuple:
     """Checks all that the library relies on. Returns the output's shape. Sizes may be symbolic."""
     check_dtypes(tensors)
     value, locations, weights, references, *tables = tensors
+    names = names_of(tensors)
     for first, second in ((0, 1), (0, 2), (1, 3)):
         dtypes = [None if tensors[index] is None else tensors[index].dtype for index in (first, second)]
         if dtypes[1] is not None and not go_together(*dtypes):
             raise TypeError(
-                f"dcnv4: {NAMES[first]} is of {dtypes[0]} and {NAMES[second]} of {dtypes[1]}, one is needed, or float32 "
-                f"for {NAMES[second]} beside 16 bits"
+                f"dcnv4: {names[first]} is of {dtypes[0]} and {names[second]} of {dtypes[1]}, one is needed, or float32 "
+                f"for {names[second]} beside 16 bits"
             )
     if value.dim() != 4:
         raise ValueError(f"dcnv4: value has shape {list(value.shape)}, four axes [N, S, M, D] are needed")
@@ -135,7 +154,7 @@ def _check_points(locations, weights, batch, heads, levels: Levels) -> None:
     per_level = (count, levels.points[0], 2) if not packed and len(set(levels.points)) == 1 else per_point
     shape = tuple(locations.shape)
     if len(shape) < 4 or shape[0] != batch or shape[2] != heads or shape[3:] not in (per_point, per_level):
-        name, least = ("sampling_loc_attn", "3·P") if packed else (NAMES[1], "P, 2")
+        name, least = (PACKED, "3·P") if packed else (NAMES[1], "P, 2")
         raise ValueError(
             f"dcnv4: {name} has shape {list(shape)}, [{batch}, Q, {heads}, {least}] with P = {points} of points "
             f"{levels.points} is needed"

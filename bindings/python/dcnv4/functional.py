@@ -10,7 +10,7 @@ from . import _operators
 from ._attention import ms_deform_attn as _attention
 from ._attention_call import find_levels, points_of_levels, stand_in_among, unit_number
 from ._deform_conv import deform_conv as _deform_conv
-from ._problem import Pair, stand_in
+from ._problem import Pair, check_tensor, stand_in
 from .layouts import pack_offset_mask, unpack_offset_mask  # noqa: F401
 
 _OPERATORS = _operators.available
@@ -115,6 +115,7 @@ def ms_deform_attn(
             ms_deform_attn, tensors, value, spatial_shapes, sampling_locations, attention_weights, level_start_index,
             points, softmax, reference_points=reference_points, unit=unit, box_scale=box_scale,
         )  # fmt: skip
+    check_tensor("attention_weights", attention_weights)
     return _attend(tensors, spatial_shapes, level_start_index, points, softmax, unit, box_scale)
 
 

@@ -116,11 +116,13 @@ class MSDeformAttn(nn.Module):
         if input_padding_mask is not None:
             value = value.masked_fill(input_padding_mask.unsqueeze(-1), 0.0)
         heads, total = self.n_heads, sum(self.points)
+        # Not unflatten, which PyTorch's older ONNX exporter exports with this batch and number of queries.
+        split = lambda rows, *shape: rows.reshape(rows.shape[0], rows.shape[1], *shape)  # noqa: E731
         offsets, weights = (layer(for_layer(layer, query)) for layer in (self.sampling_offsets, self.attention_weights))
         output = self.operator(
-            value.unflatten(-1, (heads, self.d_model // heads)), input_spatial_shapes,
-            offsets.unflatten(-1, (heads, total, 2)), weights.unflatten(-1, (heads, total)), input_level_start_index,
-            self.points, True, reference_points=reference_points, box_scale=self.box_scale,
+            split(value, heads, self.d_model // heads), input_spatial_shapes, split(offsets, heads, total, 2),
+            split(weights, heads, total), input_level_start_index, self.points, True,
+            reference_points=reference_points, box_scale=self.box_scale,
         )  # fmt: skip
         return self.output_proj(output)
 

@@ -12,7 +12,7 @@ from ._attention_points import find_points as find_attention_points
 from ._attention_problem import check_call as check_attention
 from ._attention_problem import check_dtypes as check_attention_dtypes
 from ._attention_problem import make_levels
-from ._problem import Layer, Pair, check_dtypes, check_shapes, make_layer, stand_in
+from ._problem import Layer, Pair, check_dtypes, check_shapes, check_tensor, make_layer, stand_in
 
 
 class Points(NamedTuple):
@@ -128,6 +128,7 @@ def ms_deform_attn(
             ms_deform_attn, tensors, value, spatial_shapes, sampling_locations, attention_weights, level_start_index,
             points, softmax, reference_points=reference_points, unit=unit, box_scale=box_scale,
         )  # fmt: skip
+    check_tensor("attention_weights", attention_weights)
     return _attend(tensors, spatial_shapes, level_start_index, points, softmax, unit, box_scale)
 
 
