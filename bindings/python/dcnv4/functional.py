@@ -147,18 +147,19 @@ def flash_deform_attn(
 
 
 def _attend(tensors, spatial_shapes, level_start_index, points, softmax, unit, box_scale):
-    compiling = _OPERATORS and _operators.is_compiling()
-    _attention.check_dtypes(tensors)
     value, locations, weights, references = tensors
-    eager = not compiling and _operators.is_eager(*(tensor for tensor in tensors if tensor is not None))
+    there = [value, *(tensor for tensor in tensors[1:] if tensor is not None)]
+    eager = not (_OPERATORS and _operators.is_compiling()) and _operators.is_eager(*there)
+    if not eager:
+        _attention.check_dtypes(tensors)
     *tables, sizes, starts, count = find_levels(spatial_shapes, level_start_index, value.device, eager)
     points = points_of_levels(points, count, locations, weights is None)
     arguments = (sizes, starts, points, unit_number(unit, references), softmax, box_scale)
     tensors = (*tensors, *tables)
     if not eager:
         return _operators.dispatch(_attention, tensors, arguments)
-    if not value.dtype is locations.dtype is (locations if weights is None else weights).dtype:
-        tensors = _attention.convert(tensors)
-    elif references is not None and references.dtype is not locations.dtype:
-        tensors = _attention.convert(tensors)
+    for tensor in there:
+        if tensor.dtype is not value.dtype:
+            tensors = _attention.convert(tensors)
+            break
     return _operators.call_eagerly(_attention, tensors, arguments)

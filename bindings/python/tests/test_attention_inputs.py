@@ -7,7 +7,7 @@ from attention_cases import Call
 from conftest import close
 
 import dcnv4
-from dcnv4 import _operators, functional, reference
+from dcnv4 import _operators, _runtime, functional, reference
 
 MODULES = pytest.mark.parametrize("module", [functional, reference], ids=["library", "reference"])
 operators_only = pytest.mark.skipif(not _operators.available, reason=f"PyTorch {torch.__version__} has no operators")
@@ -215,6 +215,28 @@ def test_threads_give_the_same_bits():
     finally:
         torch.set_num_threads(threads)
     assert all(map(torch.equal, *results))
+
+
+def test_plans_are_kept():
+    """One for each set of arguments, tensors' shapes, strides and dtypes, and for the flag of deterministic algorithms."""
+    call, plans = Call(dtype=torch.float32), _runtime._plans
+    run, given = call.run(), call.inputs()
+    for _ in range(2):
+        run(*given)
+    assert len(plans) == 1
+    try:
+        torch.use_deterministic_algorithms(True)
+        run(*given)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert [key[3] for key in plans] == [False, True]
+    same = dict(spatial_shapes=call.sizes, level_start_index=call.starts, points=call.points)
+    for more in (dict(points=[3, 2]), dict(softmax=True), dict(unit="places"), dict(spatial_shapes=[(5, 4), (3, 2)])):
+        value, *others = given
+        functional.ms_deform_attn(
+            value, sampling_locations=others[0], attention_weights=others[1], **{**same, **more}
+        )  # fmt: skip
+    assert len(plans) == 6
 
 
 def test_one_gradient_alone():
