@@ -7,10 +7,13 @@ import ctypes
 
 import pytest
 import torch
+from attention_cases import UNITS, Call
 from conftest import close, random_layer
 
 import dcnv4
-from dcnv4 import _devices, _library, _problem, _runtime, reference
+from dcnv4 import _attention_problem, _devices, _library, _problem, _runtime, reference
+from dcnv4._attention import ms_deform_attn
+from dcnv4._attention_problem import make_levels
 from dcnv4._deform_conv import deform_conv
 
 
@@ -70,7 +73,8 @@ def gpu(request, monkeypatch):
     hip = request.param == "hip"
     monkeypatch.setattr(_devices, "name_of", lambda device, name_of=_devices.name_of: name_of(device, hip))
     monkeypatch.setattr(_runtime, "_contexts", {})
-    monkeypatch.setattr(_problem, "check_tensor", lambda *_: None)
+    for module in (_problem, _attention_problem):
+        monkeypatch.setattr(module, "check_tensor", lambda *_: None)
     monkeypatch.setattr(_runtime, "_empty", lambda shape, dtype, device: OnGpu(torch.full(flat(shape), 7, dtype=dtype)))
     monkeypatch.setattr(_runtime, "_empty_like", lambda like: OnGpu(torch.full_like(like.host, 7)))
     monkeypatch.setattr(torch.cuda, "device", lambda device: torch.no_grad())
@@ -107,3 +111,43 @@ def test_float64_is_refused(gpu):
     value, offset_mask, _ = random_layer(dtype=torch.float64)
     with pytest.raises(dcnv4.Error, match="float64"):
         _runtime.forward(deform_conv, (OnGpu(value), OnGpu(offset_mask)), (3, 1, 1, 1, 2, 1.0, False, False))
+
+
+@pytest.mark.parametrize(
+    "unit, packed, tables",
+    [("normalized", False, "numbers"), ("offsets", True, "in_memory"), ("box_offsets", False, "in_memory")],
+)
+def test_attention(gpu, unit, packed, tables):
+    """The levels' sizes as numbers, or in the device's memory, where nothing else reads them."""
+    call = Call(unit, packed=packed, softmax=packed, dtype=torch.float32, gap=1)
+    given = [tensor.requires_grad_() for tensor in call.inputs()]
+    expected = call.run(reference)(*given)
+    grad_output = torch.randn_like(expected)
+    gradients = torch.autograd.grad(expected, given, grad_output)
+    places = [tensor.detach() for tensor in given]
+    tensors = [places[0], places[1], None if packed else places[2], None if unit == "normalized" else places[-1]]
+    sizes, starts = tuple(number for pair in call.sizes for number in pair), tuple(call.starts)
+    if tables == "in_memory":
+        tensors += [torch.tensor(call.sizes), torch.tensor(starts)]
+        sizes, starts = (), ()
+    else:
+        tensors += [None, None]
+    arguments = tuple(make_levels(sizes, starts, call.points, UNITS.index(unit), packed, 0.5))
+    on_gpu = tuple(None if tensor is None else OnGpu(tensor) for tensor in tensors)
+    output = _runtime.forward(ms_deform_attn, on_gpu, arguments)
+    close(output.back(), expected.detach(), 1e-5)
+    found = _runtime.backward(ms_deform_attn, OnGpu(grad_output), on_gpu, arguments)
+    assert [gradient is None for gradient in found] == [tensor is None for tensor in tensors[:4]]
+    for ours, theirs in zip((gradient for gradient in found if gradient is not None), gradients):
+        close(ours.back(), theirs, 1e-5)
+
+
+def test_tables_in_memory_are_not_read():
+    """Tensors on a device go to the operator as they are; where each level begins is computed there."""
+    from dcnv4._attention_call import find_levels
+
+    shapes, device = torch.empty(2, 2, dtype=torch.int64, device="meta"), torch.device("cuda")
+    for starts in (None, torch.empty(2, dtype=torch.int64, device="meta")):
+        found = find_levels(shapes, starts, device, True)
+        assert found[0] is shapes and found[1].is_meta and found[1].shape == (2,) and found[2:] == ((), (), 2)
+    assert find_levels(torch.tensor([(4, 5), (2, 3)]), None, device, False)[1].tolist() == [0, 20]
