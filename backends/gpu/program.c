@@ -1,4 +1,5 @@
 #include "program.h"
+#include "../../core/checked_math.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -9,6 +10,15 @@ int64_t dcnv4i_flat_group(const dcnv4i_limits *limits) {
     while (power <= most / 2)
         power *= 2;
     return power;
+}
+
+int64_t dcnv4i_reciprocal(int64_t divisor) {
+    if (divisor < 1 || divisor > INT32_MAX)
+        return 0;
+    int64_t shift = 0;
+    while (INT64_C(1) << shift < divisor)
+        ++shift;
+    return shift << 32 | dcnv4i_ceil_div64(INT64_C(1) << (31 + shift), divisor);
 }
 
 void dcnv4i_program_add_workspace(dcnv4i_gpu_program *program, dcnv4_pass pass, const dcnv4i_steps *steps) {

@@ -17,8 +17,8 @@ typedef struct dcnv4i_gpu {
 /* Limits for a pass; the ids of the first scratch buffer and of the program's table in a kernel's list; the alignment of scratch,
  * for which a workspace, which may start anywhere, has slack. */
 enum {
-    DCNV4I_MAX_STEPS = 4,
-    DCNV4I_MAX_SCRATCH = 2,
+    DCNV4I_MAX_STEPS = 5,
+    DCNV4I_MAX_SCRATCH = 3,
     DCNV4I_BUFFER_SCRATCH = DCNV4I_MAX_TENSORS,
     DCNV4I_BUFFER_TABLE = DCNV4I_BUFFER_SCRATCH + DCNV4I_MAX_SCRATCH,
     DCNV4I_SCRATCH_ALIGNMENT = 64
@@ -94,6 +94,10 @@ typedef struct dcnv4i_gpu_operator {
 
 /* Work-group size of the kernels that have no tile: a power of two. */
 int64_t dcnv4i_flat_group(const dcnv4i_limits *limits);
+
+/* The reciprocal by which kernels divide numbers from 0 to 2³¹ − 1: with s = ⌈log₂ divisor⌉, ⌈2^(31 + s) / divisor⌉ in
+ * the lower 32 bits and s in the upper ones (Granlund and Montgomery, 1994). 0 for divisors beyond 1 to INT32_MAX. */
+int64_t dcnv4i_reciprocal(int64_t divisor);
 
 /* Alignment in bytes that the widest access, of 8 float32 sums, needs. */
 enum { DCNV4I_ALIGNMENT = 32 };

@@ -211,6 +211,7 @@ static void use_references(attention *a, int unit, int64_t reference_levels) {
     const int numbers = unit == DCNV4_MSDA_BOX_OFFSETS ? 4 : 2;
     const int64_t rows = p->batch * p->queries, row = reference_levels * numbers;
     p->location_unit = unit, p->reference_levels = reference_levels;
+    p->box_scale = a->levels[0].points > 0 ? 0.5 * (double)a->levels[0].points : 0.5;
     a->count[A_REFERENCES] = a->count[A_GRAD_REFERENCES] = rows * row;
     double *const references = a->numbers[A_REFERENCES] = allocate((size_t)(rows * row) * sizeof(double));
     double *const sums = a->numbers[A_GRAD_REFERENCES] = allocate((size_t)(rows * row) * sizeof(double));

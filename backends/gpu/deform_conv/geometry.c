@@ -220,15 +220,6 @@ dcnv4i_grid dcnv4i_geometry_chunks(const dcnv4i_geometry *geometry, const dcnv4i
                          dcnv4i_ceil_div64(problem->output_width, geometry->chunk_w)};
 }
 
-int64_t dcnv4i_reciprocal(int64_t divisor) {
-    if (divisor < 1 || divisor > INT32_MAX)
-        return 0;
-    int64_t shift = 0;
-    while (INT64_C(1) << shift < divisor)
-        ++shift;
-    return shift << 32 | dcnv4i_ceil_div64(INT64_C(1) << (31 + shift), divisor);
-}
-
 /* On a CPU each share works on a copy of its own, one group after the other: twice as many work-groups as keep all
  * units busy even out delays of some units. On a GPU a work-group has one group's channels. */
 dcnv4i_cuts dcnv4i_cuts_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem) {

@@ -65,8 +65,4 @@ dcnv4i_grid dcnv4i_geometry_tiles(const dcnv4i_geometry *geometry, const dcnv4i_
 /* With tiles: chunks of output. */
 dcnv4i_grid dcnv4i_geometry_chunks(const dcnv4i_geometry *geometry, const dcnv4i_deform_conv *problem);
 
-/* The reciprocal by which kernels divide numbers from 0 to 2³¹ − 1: with s = ⌈log₂ divisor⌉, ⌈2^(31 + s) / divisor⌉ in
- * the lower 32 bits and s in the upper ones (Granlund and Montgomery, 1994). 0 for divisors beyond 1 to INT32_MAX. */
-int64_t dcnv4i_reciprocal(int64_t divisor);
-
 #endif
