@@ -28,6 +28,7 @@ set(dcnv4_kernel_texts
   dcnv4i_kernel_attention_tiles ms_deform_attn/attention_tiles.inl
   dcnv4i_kernel_attention_exact ms_deform_attn/attention_exact.inl
   dcnv4i_kernel_attention_forward_plain ms_deform_attn/attention_forward_plain.inl
+  dcnv4i_kernel_attention_forward_run ms_deform_attn/attention_forward_run.inl
   dcnv4i_kernel_attention_forward_staged ms_deform_attn/attention_forward_staged.inl
   dcnv4i_kernel_attention_derivatives ms_deform_attn/attention_derivatives.inl
   dcnv4i_kernel_attention_backward_points_plain ms_deform_attn/attention_backward_points_plain.inl

@@ -76,6 +76,13 @@ static void plan_alone(dcnv4i_attn_geometry *g, const dcnv4i_ms_deform_attn *pro
     g->vectors = (int32_t)dcnv4i_min64(dcnv4i_ceil_div64(problem->params.head_channels, g->vector), 4);
 }
 
+/* A work-item has runs of eight queries; they have 32-bit vectors of indices, and all points in private arrays. */
+static void plan_for_cpu(dcnv4i_attn_geometry *g, const dcnv4i_ms_deform_attn *problem, dcnv4_msda_part part) {
+    plan_alone(g, problem, part);
+    if (part == DCNV4_MSDA_PART_OUTPUT && !g->wide && problem->points >= 1 && problem->points <= 64)
+        g->way = DCNV4I_ATTN_RUN, g->blocks = 64;
+}
+
 /* As many lanes as a block has vectors, up to most, so that neighbouring lanes read neighbouring addresses. */
 static void plan_lanes(dcnv4i_attn_geometry *g, const dcnv4i_limits *limits, const dcnv4i_ms_deform_attn *problem,
                        int64_t most, int64_t most_items) {
@@ -150,7 +157,7 @@ dcnv4i_attn_geometry dcnv4i_attn_geometry_of(const dcnv4i_limits *limits, const 
                                              dcnv4_msda_part part, bool aligned) {
     dcnv4i_attn_geometry g = start(limits, problem, part, aligned);
     if (limits->cpu)
-        plan_alone(&g, problem, part);
+        plan_for_cpu(&g, problem, part);
     else if (part == DCNV4_MSDA_PART_GRAD_VALUE)
         plan_value(&g, limits, problem);
     else {
@@ -174,6 +181,7 @@ int64_t dcnv4i_attn_geometry_local_memory(const dcnv4i_attn_geometry *g, const d
     case DCNV4I_ATTN_TILES:
         return g->hits * (3 * index + 8) + g->blocks * 8 + items * (4 + index) + 64; /* 64: for alignment */
     case DCNV4I_ATTN_PLAIN:
+    case DCNV4I_ATTN_RUN:
     case DCNV4I_ATTN_OWNED: break;
     }
     return 0;
@@ -195,11 +203,12 @@ dcnv4i_attn_grid dcnv4i_attn_geometry_grid(const dcnv4i_limits *limits, const dc
     switch (g->way) {
     case DCNV4I_ATTN_OWNED: return (dcnv4i_attn_grid){rows > 0 ? p->batch * p->heads : 0, g->lanes};
     case DCNV4I_ATTN_PLAIN: return (dcnv4i_attn_grid){dcnv4i_ceil_div64(rows * p->heads * parts, flat), flat};
+    case DCNV4I_ATTN_RUN: return (dcnv4i_attn_grid){dcnv4i_ceil_div64(rows, g->blocks) * p->heads, 1};
     case DCNV4I_ATTN_TILES:
         return (dcnv4i_attn_grid){p->batch * dcnv4i_ceil_div64(p->value_length, g->blocks) * p->heads * parts,
                                   (int64_t)g->blocks * g->lanes};
     case DCNV4I_ATTN_ATOMIC:
-    case DCNV4I_ATTN_STAGED: break;
+    case DCNV4I_ATTN_STAGED: break; /* below */
     }
     return (dcnv4i_attn_grid){dcnv4i_ceil_div64(rows, g->blocks) * p->heads *
                                   (g->way == DCNV4I_ATTN_ATOMIC ? 1 : parts),

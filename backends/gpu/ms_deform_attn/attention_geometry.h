@@ -10,6 +10,7 @@ enum { DCNV4I_ATTN_PARTS = 3 };
 /* How a part's main kernel divides its work. */
 typedef enum dcnv4i_attn_way {
     DCNV4I_ATTN_PLAIN,  /* output, points: a work-item computes the positions of its points by itself */
+    DCNV4I_ATTN_RUN,    /* output, on CPUs: eight queries at a time */
     DCNV4I_ATTN_STAGED, /* output, points: the lanes of a block share them out */
     DCNV4I_ATTN_OWNED,  /* grad_value: a lane has its channels of a whole image and head */
     DCNV4I_ATTN_TILES,  /* grad_value: a work-group owns a tile of places */

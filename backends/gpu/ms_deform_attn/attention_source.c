@@ -103,7 +103,7 @@ static void define_geometry(dcnv4i_text *to, const dcnv4i_limits *limits, const 
         {"CHUNK", g->chunk},
         {"WIDE", g->wide},
         {"ALIGNED", g->aligned},
-        {"RUN", 1},
+        {"RUN", g->way == DCNV4I_ATTN_RUN ? 8 : 1},
         {"FLAT_GROUP", dcnv4i_flat_group(limits)},
         {"ATOMICS", limits->atomics},
         {"ATOMICS_EXTENSION", DCNV4I_ATOMICS_EXTENSION},
@@ -139,23 +139,29 @@ static void add_value(const char ***next, dcnv4i_attn_way way) {
 }
 
 /* Each way of a part is a text of its own, after the texts that the ways share. */
-static void choose_texts(const char **next, dcnv4_msda_part part, dcnv4i_attn_way way) {
+static void choose_texts(const char **next, const dcnv4i_ms_deform_attn *problem, dcnv4_msda_part part,
+                         dcnv4i_attn_way way) {
     const bool staged = way == DCNV4I_ATTN_STAGED;
     add(&next, dcnv4i_kernel_sample);
     add(&next, dcnv4i_kernel_cells);
     add(&next, dcnv4i_kernel_channels);
     add(&next, dcnv4i_kernel_attention_parameters);
     add(&next, dcnv4i_kernel_attention_points);
-    if (way != DCNV4I_ATTN_PLAIN && way != DCNV4I_ATTN_OWNED)
+    if (way == DCNV4I_ATTN_RUN)
+        add(&next, dcnv4i_kernel_vector_cells);
+    else if (way != DCNV4I_ATTN_PLAIN && way != DCNV4I_ATTN_OWNED)
         add(&next, dcnv4i_kernel_attention_tiles);
     if (part == DCNV4_MSDA_PART_OUTPUT) {
         add(&next, dcnv4i_kernel_gather);
         add(&next, dcnv4i_kernel_attention_exact);
-        add(&next, staged ? dcnv4i_kernel_attention_forward_staged : dcnv4i_kernel_attention_forward_plain);
+        add(&next, staged                   ? dcnv4i_kernel_attention_forward_staged
+                   : way == DCNV4I_ATTN_RUN ? dcnv4i_kernel_attention_forward_run
+                                            : dcnv4i_kernel_attention_forward_plain);
     } else if (part == DCNV4_MSDA_PART_GRAD_POINTS) {
         add(&next, dcnv4i_kernel_derivatives);
         add(&next, dcnv4i_kernel_attention_derivatives);
-        add(&next, dcnv4i_kernel_attention_backward_references);
+        if (problem->reference_numbers > 0)
+            add(&next, dcnv4i_kernel_attention_backward_references);
         add(&next,
             staged ? dcnv4i_kernel_attention_backward_points_staged : dcnv4i_kernel_attention_backward_points_plain);
     } else
@@ -189,7 +195,7 @@ dcnv4i_recipe dcnv4i_attn_recipe(const dcnv4i_limits *limits, const dcnv4i_ms_de
     define_layer(&constants, problem);
     define_geometry(&constants, limits, problem, part, geometry);
     dcnv4i_recipe recipe = {.constants = constants.bytes};
-    choose_texts(recipe.texts, part, geometry->way);
+    choose_texts(recipe.texts, problem, part, geometry->way);
     choose_kernels(recipe.kernels, problem, part, geometry->way);
     return recipe;
 }

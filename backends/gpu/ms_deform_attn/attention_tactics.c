@@ -34,6 +34,9 @@ static bool way_fits(const dcnv4i_limits *limits, const dcnv4i_ms_deform_attn *p
     switch (g->way) {
     case DCNV4I_ATTN_PLAIN: return !value && g->lanes == 1 && g->blocks == 1;
     case DCNV4I_ATTN_OWNED: return value && g->blocks == 1;
+    case DCNV4I_ATTN_RUN:
+        return part == DCNV4_MSDA_PART_OUTPUT && limits->cpu && !g->wide && g->lanes == 1 && g->blocks % 8 == 0 &&
+               between(1, problem->points, 64);
     case DCNV4I_ATTN_STAGED: return !value && !limits->cpu && g->lanes > 1 && problem->points > 0;
     case DCNV4I_ATTN_TILES: return value && !limits->cpu && tiles_fit(g, problem);
     case DCNV4I_ATTN_ATOMIC: return value && !limits->cpu && !problem->params.deterministic;
@@ -48,7 +51,7 @@ bool dcnv4i_attn_geometry_legal(const dcnv4i_limits *limits, const dcnv4i_ms_def
     return g->wide == standard.wide && g->aligned == standard.aligned && g->vector <= standard.vector &&
            in_range(g, problem) && way_fits(limits, problem, part, g) &&
            (g->way == DCNV4I_ATTN_TILES || (g->hits == 0 && g->chunk == 0)) &&
-           (int64_t)g->blocks * g->lanes <= limits->work_group &&
+           (g->way == DCNV4I_ATTN_RUN || (int64_t)g->blocks * g->lanes <= limits->work_group) &&
            dcnv4i_attn_geometry_local_memory(g, problem, part) <= limits->local_memory;
 }
 
@@ -134,6 +137,10 @@ static void add_tiles(list *l, dcnv4i_attn_geometry standard) {
 
 /* Narrower vectors use a processor's registers better if these are narrower than the default. */
 static void add_for_cpu(list *l, dcnv4i_attn_geometry g) {
+    if (g.way == DCNV4I_ATTN_RUN) {
+        add(l, with_blocks(g, 4 * g.blocks));
+        add(l, with_blocks(g, g.blocks / 4));
+    }
     for (int halvings = 0; halvings < 2 && g.vector > 1; ++halvings) {
         g.vector /= 2;
         g.vectors = g.vectors < 4 ? 2 * g.vectors : 8;
@@ -177,6 +184,8 @@ void dcnv4i_attn_geometry_describe(const dcnv4i_attn_geometry *g, dcnv4_msda_par
                  (int)g->chunk);
     else if (g->way == DCNV4I_ATTN_OWNED)
         snprintf(rest, sizeof rest, ", whole images");
+    else if (g->way == DCNV4I_ATTN_RUN)
+        snprintf(rest, sizeof rest, ", %d queries", (int)g->blocks);
     else if (g->way == DCNV4I_ATTN_PLAIN)
         snprintf(rest, sizeof rest, ", a query at a time");
     else

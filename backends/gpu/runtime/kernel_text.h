@@ -30,6 +30,7 @@ extern const char dcnv4i_kernel_attention_points[];
 extern const char dcnv4i_kernel_attention_tiles[];
 extern const char dcnv4i_kernel_attention_exact[];
 extern const char dcnv4i_kernel_attention_forward_plain[];
+extern const char dcnv4i_kernel_attention_forward_run[];
 extern const char dcnv4i_kernel_attention_forward_staged[];
 extern const char dcnv4i_kernel_attention_derivatives[];
 extern const char dcnv4i_kernel_attention_backward_points_plain[];

@@ -204,7 +204,11 @@ DCN_INLINE void attn_gather_hits(DCN_PRIVATE dcn_vector *sum, const DCN_LOCAL at
     }
 }
 
+#if DCN_VECTORS > 1 && !DCN_WIDE
+DCN_KERNEL_WITH_REGISTERS(attn_backward_value, DCN_WORK_GROUP, DCN_VECTORS > 2 ? 80 : 64)
+#else
 DCN_KERNEL(attn_backward_value, DCN_WORK_GROUP)
+#endif
 (DCN_PARAMETERS(ATTN_TILES)) {
     locations += locations_at, weights += weights_at, grad_output += grad_output_at, references += references_at;
     level_shapes += level_shapes_at, level_starts += level_starts_at, grad_value += grad_value_at, bounds += bounds_at;
