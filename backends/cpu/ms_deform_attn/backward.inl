@@ -5,8 +5,9 @@ typedef struct backward_state {
     const dcnv4i_attn_layer *layer;
     const dcnv4i_attn_tensors *tensors;
     const char *value; /* of the task's batch */
-    const real *copy;  /* the head's channels of all places, their gradients between them; NULL where they are stored as reals */
-    real *grad;        /* where the gradients are summed: of the head's first channel in the first place */
+    const real *
+        copy; /* the head's channels of all places, their gradients between them; NULL where they are stored as reals */
+    real *grad; /* where the gradients are summed: of the head's first channel in the first place */
     int64_t grad_stride;
     real *row;       /* room for a box's grad_output */
     real *by_weight; /* [queries, P] of a box: the derivatives by the weights … */
@@ -15,6 +16,7 @@ typedef struct backward_state {
     point_chunk chunk;
     point_sums sums;
     _Alignas(64) real pairs[2 * POINTS_ROOM];
+    real locations[2 * POINTS_ROOM]; /* what pairs had before their gradients */
 } backward_state;
 
 /* Of a box: grad_output as reals, and as it is stored. */
@@ -32,6 +34,55 @@ static void write_locations(const backward_state *state, const query_box *box, c
                            p->grad_location_stride, box->queries, 2 * some->count);
 }
 
+/* Where the sums of one head and query's gradients of references are: [N·Q, M, R·2 or R·4], later summed over the heads. */
+static inline real *reference_sums_of(const backward_state *state, int64_t row, int64_t head) {
+    const dcnv4i_ms_deform_attn *problem = state->layer->problem;
+    const dcnv4_msda_problem *p = &problem->params;
+    return (real *)state->tensors->reference_sums +
+           (row * p->heads + head) * p->reference_levels * problem->reference_numbers;
+}
+
+/* From derivatives by positions, in pairs: adds those by the references, and makes them derivatives by the locations. Points that
+ * do not count have 0, which must not meet a location that is not finite. */
+static NOINLINE void NAME(finish_references)(backward_state *state, const query_box *box, const level_points *some) {
+    const dcnv4i_ms_deform_attn *problem = state->layer->problem;
+    const dcnv4_msda_problem *p = &problem->params;
+    const dcnv4_msda_level *const level = &state->tensors->levels[some->level];
+    const int numbers = problem->reference_numbers;
+    const real width = (real)level->width, height = (real)level->height, part = box_part(p, level);
+    real *pair = state->pairs;
+    const real *location = state->locations;
+    for (int64_t i = 0; i < box->queries; ++i) {
+        const level_axes axes = NAME(axes_of)(state->layer, state->tensors, box->row + i, some->level);
+        real *const sums = reference_sums_of(state, box->row + i, box->head) +
+                           (p->reference_levels == 1 ? 0 : some->level * numbers);
+        for (int64_t k = 0; k < some->count; ++k, pair += 2, location += 2) {
+            const real by_x = width * pair[0], by_y = height * pair[1];
+            sums[0] += by_x, sums[1] += by_y;
+            if (numbers == 4) {
+                sums[2] += by_x != 0 ? by_x * part * location[0] : 0;
+                sums[3] += by_y != 0 ? by_y * part * location[1] : 0;
+                pair[0] = pair[0] != 0 ? pair[0] * axes.scale_x : 0;
+                pair[1] = pair[1] != 0 ? pair[1] * axes.scale_y : 0;
+            }
+        }
+    }
+}
+
+/* Sums the gradients of references of rows first to last − 1 over the heads, in their order. */
+static void NAME(sum_references)(const dcnv4i_attn_layer *layer, const dcnv4i_attn_tensors *tensors, int64_t first,
+                                 int64_t last) {
+    const dcnv4_msda_problem *p = &layer->problem->params;
+    const int64_t count = p->reference_levels * layer->problem->reference_numbers;
+    for (int64_t row = first; row < last; ++row) {
+        real *const sums = (real *)tensors->reference_sums + row * p->heads * count;
+        for (int64_t i = count; i < p->heads * count; ++i)
+            sums[i % count] += sums[i];
+        layer->write_references(
+            sums, 0, tensors->grad_references + row * p->grad_reference_stride * layer->reference_item, 0, 1, count);
+    }
+}
+
 /* Scatters some points of a level, and computes their gradients. */
 static void NAME(backward_points)(backward_state *state, const query_box *box, const level_points *some,
                                   const scatter_image *image, const box_gradient *out) {
@@ -39,7 +90,8 @@ static void NAME(backward_points)(backward_state *state, const query_box *box, c
     const dcnv4_msda_problem *p = &layer->problem->params;
     const int64_t depth = p->head_channels, points = layer->problem->points, count = some->count * box->queries;
     const bool normalized = p->location_unit == DCNV4_MSDA_NORMALIZED;
-    const real scale_x = normalized ? (real)some->level->width : 1, scale_y = normalized ? (real)some->level->height : 1;
+    const dcnv4_msda_level *const level = &state->tensors->levels[some->level];
+    const real scale_x = normalized ? (real)level->width : 1, scale_y = normalized ? (real)level->height : 1;
     scatter s = {
         .to = image,
         .chunk = &state->chunk,
@@ -49,6 +101,8 @@ static void NAME(backward_points)(backward_state *state, const query_box *box, c
     };
     const scattered_chunk scattered = {image, &state->chunk, out->stored, &state->sums};
     NAME(read_points)(&state->source, box, some, state->pairs, &state->chunk);
+    if (layer->problem->reference_numbers > 0)
+        memcpy(state->locations, state->pairs, (size_t)(2 * count) * sizeof *state->pairs);
     find_cells(&image->frame, count, true, &state->chunk);
     for (int64_t i = 4 * count; i < 4 * (count + LANES - 1); ++i)
         state->sums.corners[i] = 0;
@@ -57,6 +111,8 @@ static void NAME(backward_points)(backward_state *state, const query_box *box, c
         finish_derivatives(&scattered, count, scale_x, scale_y, state->pairs);
     else
         NAME(finish_exactly)(&scattered, count, scale_x, scale_y, state->pairs);
+    if (layer->problem->reference_numbers > 0)
+        NAME(finish_references)(state, box, some);
     write_locations(state, box, some);
     for (int64_t i = 0; i < box->queries; ++i)
         for (int64_t k = 0; k < some->count; ++k) {
@@ -101,12 +157,15 @@ static void NAME(backward_box)(backward_state *state, const query_box *box) {
         layer->read(stored, stride, state->row, depth, box->queries, depth);
     if (p->softmax)
         NAME(normalize)(&state->source, box);
+    for (int64_t i = 0; problem->reference_numbers > 0 && i < box->queries; ++i)
+        memset(reference_sums_of(state, box->row + i, box->head), 0,
+               (size_t)(p->reference_levels * problem->reference_numbers) * sizeof(real));
     level_points all = {.first = 0};
     for (int l = 0; l < p->level_count; ++l, all.first += all.count) {
-        all.level = &problem->levels[l];
-        all.count = all.level->points;
-        const scatter_image image = NAME(level_image)(layer, all.level, state->value, box->head, state->copy, state->grad,
-                                                      2 * depth, state->grad_stride);
+        all.level = l;
+        all.count = problem->levels[l].points;
+        const scatter_image image = NAME(level_image)(layer, &state->tensors->levels[l], state->value, box->head,
+                                                      state->copy, state->grad, 2 * depth, state->grad_stride);
         for (int64_t k = 0; k < all.count; k += POINTS) {
             const level_points some = {all.level, all.first + k, dcnv4i_min64(all.count - k, POINTS)};
             NAME(backward_points)(state, box, &some, &image, &out);
@@ -139,7 +198,7 @@ static void NAME(backward)(const dcnv4i_attn_layer *layer, const dcnv4i_attn_ten
     state.grad_stride = layer->converts ? 2 * depth : p->grad_value_stride;
     state.row = scratch;
     state.by_weight = scratch + 2 * rows, state.weights = state.by_weight + layer->box_queries * points;
-    state.source = (point_source){.layer = layer, .locations = tensors->locations, .weights = tensors->weights};
+    state.source.layer = layer, state.source.tensors = tensors;
     if (layer->converts)
         copy_value(&state, task->head, copy);
     for (int64_t i = 0; i < p->value_length; ++i)

@@ -2,8 +2,10 @@
 
 typedef struct forward_state {
     const dcnv4i_attn_layer *layer;
-    const char *value;       /* of the task's batch */
-    const real *copy;        /* the head's channels of all places; NULL where value is stored as reals */
+    const char *value; /* of the task's batch */
+    const real
+        *copy; /* the head's channels of all places, or NULL: where value is not stored as reals, every point then
+                              * takes the exact path */
     char *output;
     real *sums, *level_sums; /* room for a box's rows each */
     point_source source;
@@ -16,8 +18,8 @@ static void NAME(gather_level)(forward_state *state, const query_box *box, const
                                int64_t stride) {
     const dcnv4i_attn_layer *layer = state->layer;
     const int64_t depth = layer->problem->params.head_channels;
-    const scatter_image image = NAME(level_image)(layer, all->level, state->value, box->head, state->copy, NULL, depth,
-                                                  0);
+    const dcnv4_msda_level *const level = &state->source.tensors->levels[all->level];
+    const scatter_image image = NAME(level_image)(layer, level, state->value, box->head, state->copy, NULL, depth, 0);
     for (int64_t k = 0; k < all->count; k += POINTS) {
         const level_points some = {all->level, all->first + k, dcnv4i_min64(all->count - k, POINTS)};
         gather g = {
@@ -25,7 +27,7 @@ static void NAME(gather_level)(forward_state *state, const query_box *box, const
             .from = &image.value,
             .chunk = &state->chunk,
             .out_stride = stride,
-            .partial = all->count > POINTS,
+            .partial = all->count > POINTS || (layer->converts && !state->copy),
             .accumulate = k > 0,
             .ahead = to,
         };
@@ -56,8 +58,8 @@ static void NAME(forward_box)(forward_state *state, const query_box *box) {
         NAME(normalize)(&state->source, box);
     level_points points = {.first = 0};
     for (int l = 0; l < p->level_count; ++l, points.first += points.count) {
-        points.level = &problem->levels[l];
-        points.count = points.level->points;
+        points.level = l;
+        points.count = problem->levels[l].points;
         if (points.count == 0)
             continue;
         NAME(gather_level)(state, box, &points, first ? sums : state->level_sums, first ? stride : depth);
@@ -71,23 +73,42 @@ static void NAME(forward_box)(forward_state *state, const query_box *box) {
         layer->write(sums, depth, out, row, box->queries, depth);
 }
 
-static void NAME(forward)(const dcnv4i_attn_layer *layer, const dcnv4i_attn_tensors *tensors,
-                          const dcnv4i_attn_task *task) {
+static const char *batch_value(const dcnv4i_attn_layer *layer, const dcnv4i_attn_tensors *tensors, int64_t batch) {
     const dcnv4_msda_problem *p = &layer->problem->params;
-    const int64_t depth = p->head_channels, rows = layer->box_queries * depth;
-    real *const scratch = task->scratch, *const copy = scratch + 2 * rows;
+    return tensors->value + batch * p->value_length * p->value_stride * layer->item;
+}
+
+/* `value` is the batch's; scratch has room for 2·box_queries rows. */
+static void NAME(start_forward)(forward_state *state, const dcnv4i_attn_layer *layer,
+                                const dcnv4i_attn_tensors *tensors, const char *value, const real *copy,
+                                real *scratch) {
+    state->layer = layer;
+    state->value = value;
+    state->copy = copy;
+    state->output = tensors->output;
+    state->sums = scratch;
+    state->level_sums = scratch + layer->box_queries * layer->problem->params.head_channels;
+    state->source.layer = layer;
+    state->source.tensors = tensors;
+}
+
+/* Some queries of some heads. */
+static void NAME(forward_by_level)(const dcnv4i_attn_layer *layer, const dcnv4i_attn_tensors *tensors,
+                                   const dcnv4i_attn_task *task) {
+    const dcnv4_msda_problem *p = &layer->problem->params;
+    const int64_t depth = p->head_channels;
+    const char *const value = batch_value(layer, tensors, task->batch);
+    real *const scratch = task->scratch, *const copy = layer->converts ? scratch + 2 * layer->box_queries * depth
+                                                                       : NULL;
     forward_state state;
-    state.layer = layer;
-    state.value = tensors->value + task->batch * p->value_length * p->value_stride * layer->item;
-    state.copy = layer->converts ? copy : NULL;
-    state.output = tensors->output;
-    state.sums = scratch, state.level_sums = scratch + rows;
-    state.source = (point_source){.layer = layer, .locations = tensors->locations, .weights = tensors->weights};
-    if (layer->converts)
-        layer->read(state.value + task->head * depth * layer->item, p->value_stride, copy, depth, p->value_length, depth);
-    for (int64_t query = task->first_query; query < task->last_query; query += layer->box_queries) {
-        const query_box box = {task->batch * p->queries + query, task->head,
-                               dcnv4i_min64(layer->box_queries, task->last_query - query)};
-        NAME(forward_box)(&state, &box);
+    NAME(start_forward)(&state, layer, tensors, value, copy, scratch);
+    for (int64_t head = task->head; head < task->last_head; ++head) {
+        if (copy)
+            layer->read(value + head * depth * layer->item, p->value_stride, copy, depth, p->value_length, depth);
+        for (int64_t query = task->first_query; query < task->last_query; query += layer->box_queries) {
+            const query_box box = {task->batch * p->queries + query, head,
+                                   dcnv4i_min64(layer->box_queries, task->last_query - query)};
+            NAME(forward_box)(&state, &box);
+        }
     }
 }

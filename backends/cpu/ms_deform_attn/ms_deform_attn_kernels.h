@@ -9,23 +9,28 @@
 typedef struct dcnv4i_attn_layer {
     const dcnv4i_ms_deform_attn *problem;
     int64_t box_queries; /* how many queries of a head are processed together, at most DCNV4I_ROWS_AHEAD */
-    int64_t item, location_item, weight_item; /* bytes of an element */
-    bool converts;                            /* value and output are not stored as reals */
-    dcnv4i_copy_rows *read, *write;           /* of value, output and their gradients */
+    int64_t box_rows;    /* how many heads of queries are summed over all levels at once; 0 for level by level */
+    int64_t item, location_item, weight_item, reference_item; /* bytes of an element */
+    bool converts;                                            /* value and output are not stored as reals */
+    dcnv4i_copy_rows *read, *write;                           /* of value, output and their gradients */
     dcnv4i_copy_rows *read_locations, *write_locations;
     dcnv4i_copy_rows *read_weights, *write_weights;
+    dcnv4i_copy_rows *read_references, *write_references;
 } dcnv4i_attn_layer;
 
 /* The tensors of a run. With packed, weights are those of locations, from the first weight on. */
 typedef struct dcnv4i_attn_tensors {
-    const char *value, *locations, *weights, *grad_output;
-    char *output, *grad_value, *grad_locations, *grad_weights;
+    const dcnv4_msda_level *levels;
+    void *reference_sums; /* [N·Q, M, R·2 or R·4] reals: of backward, the gradients of references for each head */
+    void *packed_value;   /* [M, S, D] of the batch that is run, as reals; NULL to read value itself */
+    const char *value, *locations, *weights, *references, *grad_output;
+    char *output, *grad_value, *grad_locations, *grad_weights, *grad_references;
 } dcnv4i_attn_tensors;
 
 /* What one thread does at a time: some queries of one head of one batch; in backward all of them, since grad_value is summed in
  * the order of the queries. */
 typedef struct dcnv4i_attn_task {
-    int64_t batch, head;
+    int64_t batch, head, last_head;
     int64_t first_query, last_query; /* the last is one past the end */
     void *scratch;                   /* reals */
 } dcnv4i_attn_task;
@@ -33,10 +38,10 @@ typedef struct dcnv4i_attn_task {
 /* Reals of scratch that a task needs. */
 static inline int64_t dcnv4i_attn_scratch(const dcnv4i_attn_layer *layer, dcnv4_pass pass) {
     const dcnv4i_ms_deform_attn *problem = layer->problem;
-    const int64_t depth = problem->params.head_channels, rows = 2 * layer->box_queries * depth;
+    const int64_t depth = problem->params.head_channels, rows = (2 * layer->box_queries + layer->box_rows) * depth;
     const int64_t copies = layer->converts ? problem->params.value_length * depth : 0;
     if (pass == DCNV4_PASS_FORWARD)
-        return rows + copies;
+        return rows + (layer->box_rows > 0 ? 0 : copies);
     return rows + 2 * copies + 2 * layer->box_queries * problem->points;
 }
 
@@ -45,7 +50,9 @@ typedef void dcnv4i_attn_kernel(const dcnv4i_attn_layer *layer, const dcnv4i_att
 
 typedef struct dcnv4i_attn_kernels {
     dcnv4i_attn_kernel *forward, *backward;
-    int64_t max_places; /* of a level: so many have indices */
+    void (*sum_references)(const dcnv4i_attn_layer *layer, const dcnv4i_attn_tensors *tensors, int64_t first,
+                           int64_t last); /* rows of grad_references */
+    int64_t max_places;                   /* of a level: so many have indices */
 } dcnv4i_attn_kernels;
 
 /* Those of an instruction set, each in ms_deform_attn_NAME.c; and those in double, for float64. */

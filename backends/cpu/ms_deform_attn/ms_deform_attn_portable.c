@@ -1,3 +1,3 @@
-#include "../simd/vector_scalar.h"
+#include "../simd/conversions_scalar.h"
 #include "../sampling/sampling.inl"
 #include "ms_deform_attn.inl"

@@ -3,14 +3,14 @@
 
 /* Some queries of one head. */
 typedef struct query_box {
-    int64_t row;     /* number of the first query among all queries of all batches */
+    int64_t row; /* number of the first query among all queries of all batches */
     int64_t head;
     int64_t queries;
 } query_box;
 
 /* Some points of a level. */
 typedef struct level_points {
-    const dcnv4_msda_level *level;
+    int64_t level;
     int64_t first; /* number of the first among the P points of a head */
     int64_t count;
 } level_points;
@@ -23,7 +23,7 @@ typedef struct normalizer {
 /* What points are read from. */
 typedef struct point_source {
     const dcnv4i_attn_layer *layer;
-    const char *locations, *weights;
+    const dcnv4i_attn_tensors *tensors;
     normalizer norms[DCNV4I_ROWS_AHEAD]; /* of the box's queries */
 } point_source;
 
@@ -31,7 +31,8 @@ static inline const char *weights_of(const point_source *source, const query_box
     const dcnv4i_ms_deform_attn *problem = source->layer->problem;
     const dcnv4_msda_problem *p = &problem->params;
     const int64_t stride = p->packed ? p->location_stride : p->weight_stride;
-    return source->weights + (box->row * stride + box->head * problem->weight_head + point) * source->layer->weight_item;
+    return source->tensors->weights +
+           (box->row * stride + box->head * problem->weight_head + point) * source->layer->weight_item;
 }
 
 static inline int64_t weight_stride_of(const point_source *source) {
@@ -49,7 +50,8 @@ static NOINLINE void NAME(normalize)(point_source *source, const query_box *box)
         for (int pass = 0; pass < 2; ++pass)
             for (int64_t k = 0; k < points; k += POINTS) {
                 const int64_t count = dcnv4i_min64(points - k, POINTS);
-                layer->read_weights(weights_of(source, box, k) + i * stride * layer->weight_item, 0, staged, 0, 1, count);
+                layer->read_weights(weights_of(source, box, k) + i * stride * layer->weight_item, 0, staged, 0, 1,
+                                    count);
                 for (int64_t j = 0; j < count; ++j)
                     if (pass == 0)
                         norm.largest = staged[j] > norm.largest ? staged[j] : norm.largest;
@@ -60,6 +62,38 @@ static NOINLINE void NAME(normalize)(point_source *source, const query_box *box)
     }
 }
 
+/* What part of a reference box an offset of 1 is. */
+static inline real box_part(const dcnv4_msda_problem *p, const dcnv4_msda_level *level) {
+    return real_of(p->box_scale / (double)dcnv4i_max64(level->points, 1));
+}
+
+/* Positions in a level from the locations of a query: scale·X + shift. */
+typedef struct level_axes {
+    real scale_x, shift_x, scale_y, shift_y;
+} level_axes;
+
+/* Those of a query's level; `row` is the query's number among all of all batches. */
+static level_axes NAME(axes_of)(const dcnv4i_attn_layer *layer, const dcnv4i_attn_tensors *tensors, int64_t row,
+                                int64_t number) {
+    const dcnv4_msda_problem *p = &layer->problem->params;
+    const dcnv4_msda_level *const level = &tensors->levels[number];
+    const real width = (real)level->width, height = (real)level->height;
+    const int numbers = layer->problem->reference_numbers;
+    if (p->location_unit == DCNV4_MSDA_PLACES)
+        return (level_axes){1, 0, 1, 0};
+    if (numbers == 0)
+        return (level_axes){width, (real)-0.5, height, (real)-0.5};
+    real reference[4];
+    const int64_t at = row * p->reference_stride + (p->reference_levels == 1 ? 0 : number * numbers);
+    layer->read_references(tensors->references + at * layer->reference_item, 0, reference, 0, 1, numbers);
+    level_axes axes = {1, reference[0] * width - (real)0.5, 1, reference[1] * height - (real)0.5};
+    if (p->location_unit == DCNV4_MSDA_BOX_OFFSETS) {
+        const real part = box_part(p, level);
+        axes.scale_x = width * part * reference[2], axes.scale_y = height * part * reference[3];
+    }
+    return axes;
+}
+
 /* Reads points of a level into a chunk: positions in the level, measured from its first place, and weights. */
 static void NAME(read_points)(const point_source *source, const query_box *box, const level_points *from, real *pairs,
                               point_chunk *chunk) {
@@ -68,10 +102,10 @@ static void NAME(read_points)(const point_source *source, const query_box *box, 
     const dcnv4_msda_problem *p = &problem->params;
     const int64_t count = from->count, all = count * box->queries;
     const int64_t location = box->row * p->location_stride + box->head * problem->location_head + 2 * from->first;
-    layer->read_locations(source->locations + location * layer->location_item, p->location_stride, pairs, 2 * count,
-                          box->queries, 2 * count);
-    layer->read_weights(weights_of(source, box, from->first), weight_stride_of(source), chunk->weight, count, box->queries,
-                        count);
+    layer->read_locations(source->tensors->locations + location * layer->location_item, p->location_stride, pairs,
+                          2 * count, box->queries, 2 * count);
+    layer->read_weights(weights_of(source, box, from->first), weight_stride_of(source), chunk->weight, count,
+                        box->queries, count);
     for (int64_t i = 0; p->softmax && i < all; ++i) {
         const normalizer *const norm = &source->norms[i / count];
         chunk->weight[i] = real_exp(chunk->weight[i] - norm->largest) / norm->sum;
@@ -81,22 +115,22 @@ static void NAME(read_points)(const point_source *source, const query_box *box, 
     /* Whole vectors are processed, so the lanes behind the last point need numbers. */
     for (int64_t i = 0; i < LANES - 1; ++i)
         pairs[2 * (all + i)] = pairs[2 * (all + i) + 1] = chunk->weight[all + i] = 0;
-    const bool normalized = p->location_unit == DCNV4_MSDA_NORMALIZED;
-    const vec width = vset(normalized ? (real)from->level->width : 1), shift = vset(normalized ? (real)-0.5 : 0);
-    const vec height = vset(normalized ? (real)from->level->height : 1);
-    for (int64_t i = 0; i < all; i += LANES) {
-        vec x, y;
-        vload_pairs(pairs + 2 * i, &x, &y);
-        vstore(chunk->x + i, vadd(vmul(x, width), shift));
-        vstore(chunk->y + i, vadd(vmul(y, height), shift));
-        vstore(chunk->middle_x + i, vset(0));
+    for (int64_t i = 0; i < all + LANES - 1; ++i)
+        chunk->middle_x[i] = chunk->x[i] = chunk->y[i] = 0;
+    for (int64_t query = 0, i = 0; query < box->queries; ++query) {
+        const level_axes axes = NAME(axes_of)(layer, source->tensors, box->row + query, from->level);
+        for (const int64_t end = i + count; i < end; ++i) {
+            chunk->x[i] = pairs[2 * i] * axes.scale_x + axes.shift_x;
+            chunk->y[i] = pairs[2 * i + 1] * axes.scale_y + axes.shift_y;
+        }
     }
 }
 
 /* ---- Levels ---------------------------------------------------------------------------------------------------------- */
 
 /* One level of value, of one batch and head, and of its gradient: frame and view; `copy` are the head's channels of all places as
- * reals, where value is not stored as such, `copy_stride` reals apart. grad: likewise, or NULL. */
+ * reals, `copy_stride` reals apart, where value is not stored as such; without one, the view has no rows then. grad: likewise, or
+ * NULL. */
 static scatter_image NAME(level_image)(const dcnv4i_attn_layer *layer, const dcnv4_msda_level *level, const char *value,
                                        int64_t head, const real *copy, real *grad, int64_t copy_stride,
                                        int64_t grad_stride) {
@@ -109,7 +143,9 @@ static scatter_image NAME(level_image)(const dcnv4i_attn_layer *layer, const dcn
                                   copy ? copy_stride : p->value_stride, grad_stride),
         .value = view_rows(&image, storage, 0, level->height, head * depth, depth, NULL),
     };
-    if (copy)
+    if (layer->converts && !copy)
+        made.value.last_row = 0;
+    else if (copy)
         made.value.pixels = copy + level->start * copy_stride, made.value.stride = copy_stride;
     if (grad)
         made.grad = (grad_rows){grad + level->start * grad_stride, grad_stride, 0, level->height};

@@ -1,17 +1,2 @@
-#include "vector_scalar.h"
-#include "../../../core/element.h"
-
-static inline vec vfrom_float16(vec16 a) {
-    return (float)dcnv4i_decode16(a, 5, 10);
-}
-static inline vec vfrom_bfloat16(vec16 a) {
-    return (float)dcnv4i_decode16(a, 8, 7);
-}
-static inline vec16 vto_float16(vec a) {
-    return dcnv4i_encode16(a, 5, 10);
-}
-static inline vec16 vto_bfloat16(vec a) {
-    return dcnv4i_encode16(a, 8, 7);
-}
-
+#include "conversions_scalar.h"
 #include "rows.inl"
