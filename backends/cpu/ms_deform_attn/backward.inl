@@ -5,9 +5,8 @@ typedef struct backward_state {
     const dcnv4i_attn_layer *layer;
     const dcnv4i_attn_tensors *tensors;
     const char *value; /* of the task's batch */
-    const real *
-        copy; /* the head's channels of all places, their gradients between them; NULL where they are stored as reals */
-    real *grad; /* where the gradients are summed: of the head's first channel in the first place */
+    const real *copy;  /* the head's channels of all places, their gradients between them; NULL to use value itself */
+    real *grad;        /* where the gradients are summed: of the head's first channel in the first place */
     int64_t grad_stride;
     real *row;       /* room for a box's grad_output */
     real *by_weight; /* [queries, P] of a box: the derivatives by the weights … */
@@ -193,13 +192,13 @@ static void NAME(backward)(const dcnv4i_attn_layer *layer, const dcnv4i_attn_ten
     state.layer = layer;
     state.tensors = tensors;
     state.value = tensors->value + first_place * p->value_stride * layer->item;
-    state.copy = layer->converts ? copy : NULL;
-    state.grad = layer->converts ? copy + depth : (real *)grad;
-    state.grad_stride = layer->converts ? 2 * depth : p->grad_value_stride;
+    state.copy = layer->copies ? copy : NULL;
+    state.grad = layer->copies ? copy + depth : (real *)grad;
+    state.grad_stride = layer->copies ? 2 * depth : p->grad_value_stride;
     state.row = scratch;
     state.by_weight = scratch + 2 * rows, state.weights = state.by_weight + layer->box_queries * points;
     state.source.layer = layer, state.source.tensors = tensors;
-    if (layer->converts)
+    if (layer->copies)
         copy_value(&state, task->head, copy);
     for (int64_t i = 0; i < p->value_length; ++i)
         memset(state.grad + i * state.grad_stride, 0, (size_t)depth * sizeof *state.grad);
@@ -208,6 +207,6 @@ static void NAME(backward)(const dcnv4i_attn_layer *layer, const dcnv4i_attn_ten
                                dcnv4i_min64(layer->box_queries, task->last_query - query)};
         NAME(backward_box)(&state, &box);
     }
-    if (layer->converts)
+    if (layer->copies)
         layer->write(state.grad, state.grad_stride, grad, p->grad_value_stride, p->value_length, depth);
 }

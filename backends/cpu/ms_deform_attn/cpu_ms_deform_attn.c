@@ -50,9 +50,21 @@ static int64_t box_rows_of(const dcnv4i_ms_deform_attn *problem) {
     return dcnv4i_max64(1, BOX / points);
 }
 
+/* Whether heads have their places apart: [S, M·D] as [M, S, D]. A place's channels of one head are as far from those of the next
+ * as the caches' sets repeat, so few places of a head stay in them; packed, several times as many. That pays where places are read
+ * many times, as they are when the queries are the places themselves. */
+static bool packing_pays(const dcnv4i_ms_deform_attn *problem) {
+    enum { TIMES = 8 };
+    const dcnv4_msda_problem *p = &problem->params;
+    const int64_t reads = dcnv4i_saturating_mul64(p->queries, dcnv4i_saturating_mul64(4, problem->points));
+    const int64_t reals = dcnv4i_saturating_mul64(p->value_length, problem->channels);
+    return p->heads > 1 && reads / TIMES >= p->value_length && reals < PTRDIFF_MAX / 1024;
+}
+
 static dcnv4i_attn_layer layer_of(const dcnv4i_ms_deform_attn *problem, dcnv4i_instruction_set_id id) {
     const dcnv4_msda_problem *p = &problem->params;
     const dcnv4i_rows *rows = dcnv4i_rows_for(id, p->dtype);
+    const bool converts = p->dtype == DCNV4_FLOAT16 || p->dtype == DCNV4_BFLOAT16, apart = packing_pays(problem);
     return (dcnv4i_attn_layer){
         .problem = problem,
         .box_queries = box_queries_of(problem),
@@ -61,7 +73,9 @@ static dcnv4i_attn_layer layer_of(const dcnv4i_ms_deform_attn *problem, dcnv4i_i
         .location_item = (int64_t)dcnv4i_dtype_size(p->location_dtype),
         .weight_item = (int64_t)dcnv4i_dtype_size(p->weight_dtype),
         .reference_item = (int64_t)dcnv4i_dtype_size(p->reference_dtype),
-        .converts = p->dtype == DCNV4_FLOAT16 || p->dtype == DCNV4_BFLOAT16,
+        .converts = converts,
+        .packs = apart && box_rows_of(problem) > 0,
+        .copies = converts || apart,
         .read = rows->read[p->dtype],
         .write = rows->write[p->dtype],
         .read_locations = rows->read[p->location_dtype],
@@ -134,23 +148,12 @@ typedef struct partition {
     size_t scratch; /* bytes of a task */
 } partition;
 
-/* Whether forward packs the heads of each batch: [S, M·D] to [M, S, D]. A place's channels of one head are as far apart as the
- * caches' sets repeat, so few places of a head stay in them; packed, several times as many. That pays where places are read many
- * times, as they are when the queries are the places themselves. */
-static bool packs(const dcnv4i_attn_layer *layer) {
-    enum { TIMES = 8 };
-    const dcnv4_msda_problem *p = &layer->problem->params;
-    const int64_t reads = dcnv4i_saturating_mul64(p->queries, 4 * layer->problem->points);
-    const int64_t reals = dcnv4i_saturating_mul64(p->value_length, layer->problem->channels);
-    return layer->box_rows > 0 && p->heads > 1 && reads / TIMES >= p->value_length && reals < PTRDIFF_MAX / 1024;
-}
-
 static void partition_forward(const attn_program *program, partition *made) {
     enum { SLICE_ROWS = 512 };
     const dcnv4i_attn_layer *layer = &program->layer;
     const dcnv4_msda_problem *p = &layer->problem->params;
-    const bool together = layer->box_rows > 0, packed = packs(layer);
-    if (packed) {
+    const bool together = layer->box_rows > 0;
+    if (layer->packs) {
         made->shared = ((size_t)(p->value_length * layer->problem->channels) * real_size(program) + 63) / 64 * 64;
         made->batches = dcnv4i_min64(p->batch, 1);
     } else if (together) {

@@ -12,7 +12,9 @@ typedef struct dcnv4i_attn_layer {
     int64_t box_rows;    /* how many heads of queries are summed over all levels at once; 0 for level by level */
     int64_t item, location_item, weight_item, reference_item; /* bytes of an element */
     bool converts;                                            /* value and output are not stored as reals */
-    dcnv4i_copy_rows *read, *write;                           /* of value, output and their gradients */
+    bool packs;                                               /* forward packs all heads first, see packed_value */
+    bool copies;                    /* backward works on a copy of a head's channels and gradients */
+    dcnv4i_copy_rows *read, *write; /* of value, output and their gradients */
     dcnv4i_copy_rows *read_locations, *write_locations;
     dcnv4i_copy_rows *read_weights, *write_weights;
     dcnv4i_copy_rows *read_references, *write_references;
@@ -39,10 +41,10 @@ typedef struct dcnv4i_attn_task {
 static inline int64_t dcnv4i_attn_scratch(const dcnv4i_attn_layer *layer, dcnv4_pass pass) {
     const dcnv4i_ms_deform_attn *problem = layer->problem;
     const int64_t depth = problem->params.head_channels, rows = (2 * layer->box_queries + layer->box_rows) * depth;
-    const int64_t copies = layer->converts ? problem->params.value_length * depth : 0;
+    const int64_t copy = problem->params.value_length * depth;
     if (pass == DCNV4_PASS_FORWARD)
-        return rows + (layer->box_rows > 0 ? 0 : copies);
-    return rows + 2 * copies + 2 * layer->box_queries * problem->points;
+        return rows + (layer->converts && layer->box_rows == 0 ? copy : 0);
+    return rows + (layer->copies ? 2 * copy : 0) + 2 * layer->box_queries * problem->points;
 }
 
 typedef void dcnv4i_attn_kernel(const dcnv4i_attn_layer *layer, const dcnv4i_attn_tensors *tensors,

@@ -178,10 +178,12 @@ static ALWAYS_INLINE int64_t scatter_block(const scatter *s, const exact_gradien
     };
     to.apart = (uintptr_t)to.grad - (uintptr_t)to.value;
     const bool alike = stride == grad_stride && to.unit == 1;
-    if (found || s->points != 9 || !alike || accumulate)
+    if (found || !alike || accumulate)
         return scatter_pixels(s, found, &to, found ? found->count : s->points, vectors, part, grad_output, accumulate);
     scatter_target same = to;
     same.alike = true;
+    if (s->points != 9)
+        return scatter_pixels(s, NULL, &same, s->points, vectors, part, grad_output, false);
     /* A packed copy of one group's values and gradients has constant strides: they take no registers. */
     scatter_target packed = same;
     packed.stride = 2 * vectors * LANES, packed.apart = vectors * LANES * sizeof(real);
