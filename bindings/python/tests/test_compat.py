@@ -60,7 +60,7 @@ CASES = (
 def forget():
     """Removes all modules of that name, as if they had not been imported."""
     for name in list(sys.modules):
-        if name.split(".")[0] == "DCNv4" or name == "dcnv4.compat":
+        if name.split(".")[0] in ("DCNv4", "MultiScaleDeformableAttention", "mmcv") or name == "dcnv4.compat":
             del sys.modules[name]
     vars(dcnv4).pop("compat", None)
     importlib.invalidate_caches()

@@ -1,24 +1,38 @@
-"""examples/denoise, with fewer steps than by default: the loss falls, the picture is written."""
+"""The examples, with fewer steps than by default: the loss falls, the picture is written."""
 
+import importlib.util
 import re
 import subprocess
 import sys
 
+import pytest
 from conftest import ROOT
 from PIL import Image
 
 
-def test_denoise(tmp_path):
-    script = ROOT / "examples" / "denoise" / "denoise.py"
-    command = [sys.executable, "-B", str(script), "--steps", "40", "--output", "picture.png"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=500)
+def run(name, steps, folder) -> str:
+    script = ROOT / "examples" / name / f"{name}.py"
+    command = [sys.executable, "-B", str(script), "--steps", str(steps), "--output", "picture.png"]
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=500)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    loss, psnr = (
-        [
-            float(number)
-            for number in re.search(rf"^{word} +([\d.]+).* before, ([\d.]+).* after$", ran.stdout, re.M).groups()
-        ]
-        for word in ("loss", "PSNR")
-    )
+    return ran.stdout
+
+
+def before_and_after(output, word) -> tuple:
+    return tuple(map(float, re.search(rf"^{word} +([\d.]+).* before, ([\d.]+).* after$", output, re.M).groups()))
+
+
+def test_denoise(tmp_path):
+    output = run("denoise", 40, tmp_path)
+    loss, psnr = (before_and_after(output, word) for word in ("loss", "PSNR"))
     assert loss[1] <= 0.8 * loss[0] and psnr[1] >= psnr[0] + 2
     assert Image.open(tmp_path / "picture.png").size == (1216, 720)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("transformers") is None, reason="transformers is not installed")
+def test_detect(tmp_path):
+    output = run("detect", 30, tmp_path)
+    assert output.count("encoder_attn.attn: dcnv4 in place of transformers.models.rt_detr.") == 3
+    loss = before_and_after(output, "loss")
+    assert loss[1] <= 0.8 * loss[0]
+    assert Image.open(tmp_path / "picture.png").size == (1020, 540)

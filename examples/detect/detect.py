@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Trains a small RT-DETR of transformers, whose decoder runs on dcnv4's multi-scale deformable attention, to detect
+shapes that the script draws, on the CPU, and draws the boxes that it finds in unseen images.
+
+    python3 examples/detect/detect.py [--steps 400] [--output detect.png]
+"""
+
+import argparse
+import random
+import sys
+import time
+
+import dcnv4
+import torch
+from transformers import RTDetrConfig, RTDetrForObjectDetection, RTDetrResNetConfig
+
+import shapes
+
+BATCH, UNSEEN = 8, 64
+
+
+def make_model() -> RTDetrForObjectDetection:
+    """From a config, with random weights. A model from a checkpoint would be RTDetrForObjectDetection.from_pretrained(…)."""
+    backbone = RTDetrResNetConfig(
+        embedding_size=32, hidden_sizes=[32, 48, 64, 96], depths=[1, 1, 1, 1], layer_type="basic", out_indices=[2, 3, 4]
+    )
+    config = RTDetrConfig(
+        backbone_config=backbone, freeze_backbone_batch_norms=False, encoder_in_channels=[48, 64, 96],
+        encoder_hidden_dim=64, encoder_ffn_dim=128, encoder_attention_heads=4, hidden_expansion=0.5, d_model=64,
+        decoder_in_channels=[64, 64, 64], decoder_ffn_dim=128, decoder_attention_heads=4, decoder_layers=3,
+        num_queries=30, num_denoising=30, num_labels=len(shapes.NAMES),
+    )  # fmt: skip
+    return RTDetrForObjectDetection(config)
+
+
+def batch(chance: random.Random, count: int) -> tuple:
+    """(images, pixel_values, labels)"""
+    images, *rest = zip(*(shapes.draw_image(chance) for _ in range(count)))
+    return images, torch.stack([shapes.to_tensor(i) for i in images]), [shapes.to_target(*one) for one in zip(*rest)]
+
+
+def train(model, steps: int, rate: float) -> list:
+    """Returns the loss of each step."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
+    chance, losses, start = random.Random(1), [], time.perf_counter()
+    model.train()
+    for step in range(1, steps + 1):
+        _, pixel_values, labels = batch(chance, BATCH)
+        loss = model(pixel_values=pixel_values, labels=labels).loss
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+        if step % 50 == 0 or step == steps:
+            recent = losses[-20:]
+            print(f"step {step:4}  loss {sum(recent) / len(recent):6.3f}  {time.perf_counter() - start:4.0f} s", flush=True)
+    return losses
+
+
+@torch.no_grad()
+def detect(model, pixel_values, least: float = 0.5) -> list:
+    """For each image a list of (label, score, box in pixels)."""
+    outputs = model.eval()(pixel_values=pixel_values)
+    scores, labels = outputs.logits.sigmoid().max(-1)
+    centres, sizes = outputs.pred_boxes[..., :2], outputs.pred_boxes[..., 2:]
+    boxes = torch.cat((centres - sizes / 2, centres + sizes / 2), -1) * shapes.SIZE
+    rows = zip(labels.tolist(), scores.tolist(), boxes.tolist())
+    return [[found for found in zip(*row) if found[1] >= least] for row in rows]
+
+
+def overlap(one, other) -> float:
+    """Area of the intersection over that of the union."""
+    width, height = (max(0.0, min(one[i + 2], other[i + 2]) - max(one[i], other[i])) for i in (0, 1))
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    return width * height / (sum(areas) - width * height)
+
+
+def count_found(found: list, truth: list) -> tuple:
+    """(shapes with a detection of their kind that overlaps by half, shapes, detections)"""
+    hits = total = 0
+    for detections, target in zip(found, truth):
+        for label, (x, y, w, h) in zip(target["class_labels"].tolist(), (target["boxes"] * shapes.SIZE).tolist()):
+            box = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+            hits += any(label == kind and overlap(box, other) >= 0.5 for kind, _, other in detections)
+            total += 1
+    return hits, total, sum(map(len, found))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--steps", type=int, default=400, help="400 take about two minutes")
+    parser.add_argument("--threads", type=int, default=1, help="for so small a network more are hardly quicker")
+    parser.add_argument("--output", default="detect.png", help="where the picture goes")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    model = make_model()
+    print(dcnv4.integrations.use(model))
+    print(f"{sum(parameter.numel() for parameter in model.parameters())} parameters")
+
+    losses = train(model, arguments.steps, 1e-3)
+    images, pixel_values, truth = batch(random.Random(2), UNSEEN)
+    found = detect(model, pixel_values)
+    few = max(1, min(20, len(losses) // 4))
+    first, last = sum(losses[:few]) / few, sum(losses[-few:]) / few
+    print(f"loss  {first:.3f} before, {last:.3f} after")
+    print("{} of {} shapes in {} unseen images found, in {} detections".format(*count_found(found, truth)[:2], UNSEEN,
+                                                                              count_found(found, truth)[2]))  # fmt: skip
+    shapes.draw_picture(images[:8], found[:8], arguments.output)
+    print(f"The boxes in eight of them: {arguments.output}")
+    return 0 if last < first else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

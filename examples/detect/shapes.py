@@ -1,0 +1,94 @@
+"""Images with shapes and their boxes, and the example's picture."""
+
+import random
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+NAMES = ["disc", "square", "triangle"]
+COLORS = ["#ff5a5f", "#2ec4ff", "#ffc233"]  # of the boxes, by name
+SIZE, FINE = 96, 4  # an image's side, and the factor by which it is drawn larger and then reduced
+MOST = 4  # shapes in an image
+
+
+def _touches(box, others) -> bool:
+    return any(
+        min(box[2], other[2]) > max(box[0], other[0]) and min(box[3], other[3]) > max(box[1], other[1])
+        for other in others
+    )
+
+
+def _color(chance: random.Random) -> tuple:
+    return tuple(chance.randrange(256) for _ in range(3))
+
+
+def draw_image(chance: random.Random) -> tuple:
+    """(image, labels, boxes): boxes are (left, top, right, bottom) in pixels, and do not overlap."""
+    image = Image.new("RGB", (SIZE * FINE, SIZE * FINE), _color(chance))
+    draw = ImageDraw.Draw(image)
+    for _ in range(6):  # lines, which are no shapes
+        ends = [chance.randrange(SIZE * FINE) for _ in range(4)]
+        draw.line(ends, fill=_color(chance), width=chance.randrange(2, 10))
+    labels, boxes = [], []
+    wanted = chance.randint(1, MOST)
+    while len(boxes) < wanted:
+        side = chance.uniform(12, 40)
+        left, top = (chance.uniform(1, SIZE - 1 - side) for _ in range(2))
+        box = (left, top, left + side, top + side)
+        if _touches(box, boxes):
+            wanted -= chance.random() < 0.1
+            continue
+        label = chance.randrange(len(NAMES))
+        corners = [coordinate * FINE for coordinate in box]
+        if label == 0:
+            draw.ellipse(corners, fill=_color(chance))
+        elif label == 1:
+            draw.rectangle(corners, fill=_color(chance))
+        else:
+            middle = (corners[0] + corners[2]) / 2
+            draw.polygon([(middle, corners[1]), (corners[2], corners[3]), (corners[0], corners[3])], fill=_color(chance))
+        labels.append(label)
+        boxes.append(box)
+    return image.resize((SIZE, SIZE), Image.BOX), labels, boxes
+
+
+def to_tensor(image: Image.Image) -> torch.Tensor:
+    """[3, H, W] from −1 to 1."""
+    pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    return pixels.view(SIZE, SIZE, 3).permute(2, 0, 1) / 127.5 - 1
+
+
+def to_target(labels: list, boxes: list) -> dict:
+    """What transformers' detectors take: boxes as centre and size, in parts of the image."""
+    corners = torch.tensor(boxes) / SIZE
+    centres, sizes = (corners[:, 2:] + corners[:, :2]) / 2, corners[:, 2:] - corners[:, :2]
+    return {"class_labels": torch.tensor(labels), "boxes": torch.cat((centres, sizes), 1)}
+
+
+def draw_picture(images: list, found: list, path: str, columns: int = 4, side: int = 240, gap: int = 12) -> None:
+    """found: for each image a list of (label, score, box)."""
+    rows = -(-len(images) // columns)
+    width, height = columns * (side + gap) + gap, rows * (side + gap) + gap + 24
+    picture = Image.new("RGB", (width, height), "#fafafa")
+    draw = ImageDraw.Draw(picture)
+    try:
+        font = ImageFont.load_default(13)
+    except TypeError:  # Pillow before 10.1 has a single size
+        font = ImageFont.load_default()
+    for number, (image, detections) in enumerate(zip(images, found)):
+        left, top = (gap + index * (side + gap) for index in (number % columns, number // columns))
+        picture.paste(image.resize((side, side), Image.NEAREST), (left, top))
+        for label, score, box in detections:
+            corners = [origin + coordinate * side / SIZE for origin, coordinate in zip((left, top) * 2, box)]
+            draw.rectangle(corners, outline="#101418", width=5)
+            draw.rectangle([corner + sign for corner, sign in zip(corners, (1, 1, -1, -1))], outline=COLORS[label], width=3)
+            text = f"{score:.2f}"
+            around = draw.textbbox((corners[0] + 6, corners[1] + 4), text, font=font)
+            draw.rectangle([around[0] - 3, around[1] - 2, around[2] + 3, around[3] + 2], fill="#101418")
+            draw.text((corners[0] + 6, corners[1] + 4), text, fill=COLORS[label], font=font)
+    x = gap
+    for name, color in zip(NAMES, COLORS):
+        draw.rectangle([x, height - 24, x + 14, height - 10], outline=color, width=3)
+        draw.text((x + 20, height - 25), name, fill="#101418", font=font)
+        x += 100
+    picture.save(path, optimize=True)
