@@ -22,13 +22,13 @@ BATCH, UNSEEN = 8, 64
 def make_model() -> RTDetrForObjectDetection:
     """From a config, with random weights. A model from a checkpoint would be RTDetrForObjectDetection.from_pretrained(…)."""
     backbone = RTDetrResNetConfig(
-        embedding_size=32, hidden_sizes=[32, 48, 64, 96], depths=[1, 1, 1, 1], layer_type="basic", out_indices=[2, 3, 4]
+        embedding_size=16, hidden_sizes=[16, 32, 48, 64], depths=[1, 1, 1, 1], layer_type="basic", out_indices=[2, 3, 4]
     )
     config = RTDetrConfig(
-        backbone_config=backbone, freeze_backbone_batch_norms=False, encoder_in_channels=[48, 64, 96],
+        backbone_config=backbone, freeze_backbone_batch_norms=False, encoder_in_channels=[32, 48, 64],
         encoder_hidden_dim=64, encoder_ffn_dim=128, encoder_attention_heads=4, hidden_expansion=0.5, d_model=64,
-        decoder_in_channels=[64, 64, 64], decoder_ffn_dim=128, decoder_attention_heads=4, decoder_layers=3,
-        num_queries=30, num_denoising=30, num_labels=len(shapes.NAMES),
+        decoder_in_channels=[64, 64, 64], decoder_ffn_dim=128, decoder_attention_heads=4, decoder_layers=2,
+        num_queries=20, num_denoising=20, num_labels=len(shapes.NAMES),
     )  # fmt: skip
     return RTDetrForObjectDetection(config)
 

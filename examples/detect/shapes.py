@@ -7,8 +7,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 NAMES = ["disc", "square", "triangle"]
 COLORS = ["#ff5a5f", "#2ec4ff", "#ffc233"]  # of the boxes, by name
-SIZE, FINE = 96, 4  # an image's side, and the factor by which it is drawn larger and then reduced
-MOST = 4  # shapes in an image
+SIZE, FINE = 64, 4  # an image's side, and the factor by which it is drawn larger and then reduced
+MOST = 3  # shapes in an image
 
 
 def _touches(box, others) -> bool:
@@ -26,13 +26,13 @@ def draw_image(chance: random.Random) -> tuple:
     """(image, labels, boxes): boxes are (left, top, right, bottom) in pixels, and do not overlap."""
     image = Image.new("RGB", (SIZE * FINE, SIZE * FINE), _color(chance))
     draw = ImageDraw.Draw(image)
-    for _ in range(6):  # lines, which are no shapes
+    for _ in range(4):  # lines, which are no shapes
         ends = [chance.randrange(SIZE * FINE) for _ in range(4)]
         draw.line(ends, fill=_color(chance), width=chance.randrange(2, 10))
     labels, boxes = [], []
     wanted = chance.randint(1, MOST)
     while len(boxes) < wanted:
-        side = chance.uniform(12, 40)
+        side = chance.uniform(12, 32)
         left, top = (chance.uniform(1, SIZE - 1 - side) for _ in range(2))
         box = (left, top, left + side, top + side)
         if _touches(box, boxes):
