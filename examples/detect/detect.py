@@ -20,7 +20,7 @@ BATCH, UNSEEN = 8, 64
 
 
 def make_model() -> RTDetrForObjectDetection:
-    """From a config, with random weights. A model from a checkpoint would be RTDetrForObjectDetection.from_pretrained(…)."""
+    """From a config, with random weights; RTDetrForObjectDetection.from_pretrained(…) would read a checkpoint."""
     backbone = RTDetrResNetConfig(
         embedding_size=16, hidden_sizes=[16, 32, 48, 64], depths=[1, 1, 1, 1], layer_type="basic", out_indices=[2, 3, 4]
     )
@@ -56,7 +56,8 @@ def train(model, steps: int, rate: float) -> list:
         losses.append(loss.item())
         if step % 50 == 0 or step == steps:
             recent = losses[-20:]
-            print(f"step {step:4}  loss {sum(recent) / len(recent):6.3f}  {time.perf_counter() - start:4.0f} s", flush=True)
+            seconds = time.perf_counter() - start
+            print(f"step {step:4}  loss {sum(recent) / len(recent):6.3f}  {seconds:4.0f} s", flush=True)
     return losses
 
 
@@ -107,8 +108,8 @@ def main() -> int:
     few = max(1, min(20, len(losses) // 4))
     first, last = sum(losses[:few]) / few, sum(losses[-few:]) / few
     print(f"loss  {first:.3f} before, {last:.3f} after")
-    print("{} of {} shapes in {} unseen images found, in {} detections".format(*count_found(found, truth)[:2], UNSEEN,
-                                                                              count_found(found, truth)[2]))  # fmt: skip
+    hits, total, detections = count_found(found, truth)
+    print(f"{hits} of {total} shapes in {UNSEEN} unseen images found, with {detections} boxes")
     shapes.draw_picture(images[:8], found[:8], arguments.output)
     print(f"The boxes in eight of them: {arguments.output}")
     return 0 if last < first else 1

@@ -46,7 +46,7 @@ def draw_image(chance: random.Random) -> tuple:
             draw.rectangle(corners, fill=_color(chance))
         else:
             middle = (corners[0] + corners[2]) / 2
-            draw.polygon([(middle, corners[1]), (corners[2], corners[3]), (corners[0], corners[3])], fill=_color(chance))
+            draw.polygon([(middle, corners[1]), tuple(corners[2:]), (corners[0], corners[3])], fill=_color(chance))
         labels.append(label)
         boxes.append(box)
     return image.resize((SIZE, SIZE), Image.BOX), labels, boxes
@@ -81,7 +81,8 @@ def draw_picture(images: list, found: list, path: str, columns: int = 4, side: i
         for label, score, box in detections:
             corners = [origin + coordinate * side / SIZE for origin, coordinate in zip((left, top) * 2, box)]
             draw.rectangle(corners, outline="#101418", width=5)
-            draw.rectangle([corner + sign for corner, sign in zip(corners, (1, 1, -1, -1))], outline=COLORS[label], width=3)
+            inner = [corner + sign for corner, sign in zip(corners, (1, 1, -1, -1))]
+            draw.rectangle(inner, outline=COLORS[label], width=3)
             text = f"{score:.2f}"
             around = draw.textbbox((corners[0] + 6, corners[1] + 4), text, font=font)
             draw.rectangle([around[0] - 3, around[1] - 2, around[2] + 3, around[3] + 2], fill="#101418")

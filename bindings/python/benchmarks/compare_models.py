@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Times models of transformers before and after dcnv4.integrations.use, in turn in one run, with random weights, float32,
-on the CPU. Prints Markdown: the shortest times, their ratio, the largest memory that a run adds to the process's, and the
-normwise difference of the results.
+"""Times models of transformers before and after dcnv4.integrations.use, in turn in one run, with random weights,
+float32, on the CPU. Prints Markdown: the shortest times, their ratio, the largest memory that a run adds to the
+process's, and the normwise difference of the results.
 
     python3 bindings/python/benchmarks/compare_models.py [--size 800 1066] [--threads 1 2] [--runs 5] [MODEL…]
 """

@@ -1,5 +1,5 @@
-"""`import dcnv4.compat` makes this package available as the original authors' package DCNv4, for code and pickles, and as
-the packages from which code imports multi-scale deformable attention.
+"""`import dcnv4.compat` makes this package available as the original authors' package DCNv4, for code and pickles, and
+as the packages from which code imports multi-scale deformable attention.
 
     import dcnv4.compat
     from DCNv4.modules.dcnv4 import DCNv4  # the class dcnv4.DCNv4 itself

@@ -36,7 +36,8 @@ class MultiScaleDeformableAttention(MSDeformAttn):
         value_proj_ratio: float = 1.0,
     ):
         if value_proj_ratio != 1:
-            raise ValueError(f"MultiScaleDeformableAttention: value_proj_ratio is {value_proj_ratio}, only 1 is possible")
+            name = type(self).__name__
+            raise ValueError(f"{name}: value_proj_ratio is {value_proj_ratio}, only 1 is possible")
         super().__init__(embed_dims, num_levels, num_heads, num_points)
         self.embed_dims, self.num_heads, self.num_levels = embed_dims, num_heads, num_levels
         self.num_points, self.im2col_step, self.batch_first = num_points, im2col_step, batch_first
@@ -58,8 +59,8 @@ class MultiScaleDeformableAttention(MSDeformAttn):
         level_start_index=None,
         **kwargs,
     ) -> torch.Tensor:
-        """query and the result are [Q, N, embed_dims], value is [S, N, embed_dims]; N comes first with batch_first. key is
-        not used. reference_points is [N, Q, L, 2 or 4], key_padding_mask [N, S]."""
+        """query and the result are [Q, N, embed_dims], value is [S, N, embed_dims]; N comes first with batch_first. key
+        is not used. reference_points is [N, Q, L, 2 or 4], key_padding_mask [N, S]."""
         value = query if value is None else value
         identity = query if identity is None else identity
         query = query if query_pos is None else query + query_pos

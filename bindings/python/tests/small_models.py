@@ -143,7 +143,8 @@ def mm_grounding_dino():
 
 def omdet_turbo():
     config = OmDetTurboConfig(
-        backbone_config=swin(2, 3, 4), apply_layernorm_after_vision_backbone=False, image_size=64, text_projection_in_dim=24, text_projection_out_dim=24,
+        backbone_config=swin(2, 3, 4), apply_layernorm_after_vision_backbone=False, image_size=64,
+        text_projection_in_dim=24, text_projection_out_dim=24,
         class_embed_dim=24, num_queries=12, encoder_hidden_dim=32, vision_features_channels=[32, 32, 32],
         encoder_in_channels=[16, 32, 64], encoder_attention_heads=4, encoder_dim_feedforward=32,
         decoder_hidden_dim=32, decoder_num_heads=4, decoder_num_layers=2, decoder_dim_feedforward=32,

@@ -34,5 +34,5 @@ def test_detect(tmp_path):
     output = run("detect", 30, tmp_path)
     assert output.count("encoder_attn.attn: dcnv4 in place of transformers.models.rt_detr.") == 2
     loss = before_and_after(output, "loss")
-    assert loss[1] <= 0.9 * loss[0]
+    assert loss[1] <= 0.8 * loss[0]
     assert Image.open(tmp_path / "picture.png").size == (1020, 540)
