@@ -6,6 +6,7 @@
     print(load_checkpoint(model, "flash_intern_image_t_1k_224.pth"))
 """
 
+from .checkpoints import CheckpointError, Loaded, load_checkpoint
 from .flash_internimage import (
     STRIDES,
     FlashInternImage,
@@ -17,6 +18,6 @@ from .flash_internimage import (
 )
 
 __all__ = [
-    "STRIDES", "FlashInternImage", "Variant", "flash_internimage_b", "flash_internimage_l", "flash_internimage_s",
-    "flash_internimage_t",
+    "STRIDES", "CheckpointError", "FlashInternImage", "Loaded", "Variant", "flash_internimage_b", "flash_internimage_l",
+    "flash_internimage_s", "flash_internimage_t", "load_checkpoint",
 ]  # fmt: skip
