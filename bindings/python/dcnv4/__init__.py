@@ -4,6 +4,7 @@ shape."""
 from . import distributed, functional, integrations, reference
 from ._library import Error, devices
 from ._library import version as _version
+from .conversion import convert
 from .function import DCNv4Function
 from .layouts import pack_offset_mask, unpack_offset_mask
 from .modules import DCNv4, DCNv4Conv2d
@@ -11,6 +12,6 @@ from .ms_deform_attn import FlashDeformAttn, MSDeformAttn
 
 __version__ = _version()
 __all__ = [
-    "DCNv4", "DCNv4Conv2d", "DCNv4Function", "Error", "FlashDeformAttn", "MSDeformAttn", "devices", "distributed",
-    "functional", "integrations", "pack_offset_mask", "reference", "unpack_offset_mask",
+    "DCNv4", "DCNv4Conv2d", "DCNv4Function", "Error", "FlashDeformAttn", "MSDeformAttn", "convert", "devices",
+    "distributed", "functional", "integrations", "pack_offset_mask", "reference", "unpack_offset_mask",
 ]  # fmt: skip
