@@ -14,6 +14,7 @@ set(dcnv4_medium_tests
   "^fakes\\.(callers|deploy|atomic|refused|kernels)"
   "^opencl\\.(oclgrind|members|self_check|adopt)"
   "^gpu\\.(ahead|compile_ahead|tune)"
+  "^cuda\\.portable"
   "^command\\.(results|tune|msda_golden.opencl)"
   "^contract\\.(threads|environment|guards)\\."
   "^instructions\\."

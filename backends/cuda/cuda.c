@@ -131,17 +131,34 @@ static int to_host(void *target, const void *source, size_t length) {
 
 /* ---- Targets ----------------------------------------------------------------------------------------------------- */
 
-/* A cubin serves devices of its major number whose minor one is not lower; PTX serves all newer devices. */
+static void add(dcnv4i_compatible_targets *found, const char *kind, int number, const char *suffix) {
+    if (found->count < DCNV4I_MAX_COMPATIBLE)
+        snprintf(found->others[found->count++], DCNV4I_TARGET_NAME, "%s_%d%.1s", kind, number, suffix);
+}
+
+static const char *suffix_of(const char *target) {
+    const char *const number = target + strlen("sm_");
+    return number + strspn(number, "0123456789");
+}
+
+/* A cubin serves devices of its major number whose minor one is not lower; PTX serves all newer devices. Those of a
+ * name with "a" serve devices of this number alone, with "f" those of a family: of the major number, not all of them
+ * perhaps, but a driver only refuses. Neither has PTX for others. */
 static void compatible_targets(const char *target, dcnv4i_compatible_targets *found) {
-    const int number = (int)strtol(target + strlen("sm_"), NULL, 10);
+    const int number = atoi(target + strlen("sm_"));
     found->count = 0;
-    snprintf(found->portable, sizeof found->portable, "compute_%d", number);
-    for (int portable = 0; portable < 2; ++portable)
-        for (int back = portable ? number : number - 1; back >= (portable ? 0 : number / 10 * 10); --back)
-            for (const dcnv4i_target *t = NULL; (t = dcnv4i_target_next("cuda", t));)
-                if (t->number == back && found->count < DCNV4I_MAX_COMPATIBLE)
-                    snprintf(found->others[found->count++], DCNV4I_TARGET_NAME, "%s_%d", portable ? "compute" : "sm",
-                             back);
+    if (!*suffix_of(target))
+        snprintf(found->portable, sizeof found->portable, "compute_%d", number);
+    for (int back = number; back >= number / 10 * 10; --back)
+        for (const dcnv4i_target *t = NULL; (t = dcnv4i_target_next("cuda", t));) {
+            const char *const its = suffix_of(t->name);
+            if (t->number == back && (back == number ? *its != '\0' : *its != 'a'))
+                add(found, "sm", back, its);
+        }
+    for (int back = number; back >= 0; --back)
+        for (const dcnv4i_target *t = NULL; (t = dcnv4i_target_next("cuda", t));)
+            if (t->number == back && !*suffix_of(t->name))
+                add(found, "compute", back, "");
 }
 
 /* ---- The table --------------------------------------------------------------------------------------------------- */

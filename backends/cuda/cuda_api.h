@@ -115,6 +115,10 @@ bool dcnv4i_cuda_in_use(void);
 /* The driver's CUDA version, as 100 · major + minor; 0 if it is not loaded. */
 int dcnv4i_cuda_version(void);
 
+/* PTX carries the version of the compiler that made it, and older drivers refuse that, whatever it contains: writes the
+ * lowest version that the text needs instead, if all of the text is understood. */
+void dcnv4i_ptx_lower_version(dcnv4i_binary *text);
+
 /* NVRTC, as the compiler of dcnv4i_cuda_hip_api. */
 const char *dcnv4i_cuda_compiler(void);
 dcnv4_status dcnv4i_cuda_compile(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,

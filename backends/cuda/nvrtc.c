@@ -42,11 +42,21 @@ static void *open_library(const char **name) {
     return dcnv4i_library_open(names, name);
 }
 
+/* NVRTC loads a second library, which some builds do not look for in their own folder. Loaded from there, it is found. */
+static void load_builtins(const nvrtc_api *api, int major, int minor) {
+    char name[64];
+    const void *entry;
+    memcpy(&entry, &api->nvrtcVersion, sizeof entry);
+    snprintf(name, sizeof name, "libnvrtc-builtins.so.%d.%d", major, minor);
+    dcnv4i_library_load_beside(entry, name);
+}
+
 static dcnv4_status ask(const nvrtc_api *api) {
     int major = 0, minor = 0, count = 0;
     if (api->nvrtcVersion(&major, &minor) != 0 || api->nvrtcGetNumSupportedArchs(&count) != 0 || count < 1 ||
         count > MOST_ARCHITECTURES || api->nvrtcGetSupportedArchs(architectures) != 0)
         return dcnv4i_fail(DCNV4_COMPILER_UNAVAILABLE, "NVRTC does not say its version and targets");
+    load_builtins(api, major, minor);
     architecture_count = count;
     compiler = (dcnv4i_compiler){
         .version = 100 * major + minor,
@@ -94,24 +104,39 @@ static int newest_up_to(int number) {
     return newest;
 }
 
+/* "sm_90a" is for devices of this very capability, "sm_100f" for its family; NVRTC lists only "sm_90" and "sm_100". */
+static bool knows(const char *target, bool ahead, int number, int known) {
+    const dcnv4i_target *t = dcnv4i_target_find("cuda", target);
+    return known != 0 && (!ahead || known == number) && (!t || compiler.version >= t->since);
+}
+
+static dcnv4_status refuse(const char *target, int known) {
+    return dcnv4i_fail(DCNV4_COMPILER_UNAVAILABLE,
+                       "%s does not compile for %s, but for sm_%d to sm_%d; install the NVRTC of %s CUDA",
+                       compiler.name, target, architectures[0], architectures[architecture_count - 1],
+                       known == 0 ? "an older" : "a newer");
+}
+
 /* For a target that NVRTC does not know yet, compiles to PTX of an older one, which the driver compiles further. */
 static dcnv4_status compile(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,
                             dcnv4i_binary *portable) {
-    const int number = (int)strtol(target + strlen("sm_"), NULL, 10), known = newest_up_to(number);
-    if (known == 0 || (ahead && known != number))
-        return dcnv4i_fail(DCNV4_COMPILER_UNAVAILABLE,
-                           "%s does not compile for %s, but for sm_%d to sm_%d; install the NVRTC of %s CUDA",
-                           compiler.name, target, architectures[0], architectures[architecture_count - 1],
-                           known == 0 ? "an older" : "a newer");
+    char *suffix;
+    const int number = (int)strtol(target + strlen("sm_"), &suffix, 10), known = newest_up_to(number);
+    if (!knows(target, ahead, number, known))
+        return refuse(target, known);
     char architecture[48];
-    snprintf(architecture, sizeof architecture, "--gpu-architecture=%s_%d", known == number ? "sm" : "compute", known);
+    snprintf(architecture, sizeof architecture, "--gpu-architecture=%s_%d%.1s", known == number ? "sm" : "compute",
+             known, suffix);
     /* From 12.9 on NVRTC has a cache of its own, for which it loads and initialises the driver; --no-cache turns it
      * off, but older ones do not know that option. */
     const char *const options[] = {architecture, "--std=c++17", "--disable-warnings", "--no-cache"};
     const int count = compiler.version >= 1209 ? 4 : 3;
-    if (known == number)
-        return dcnv4i_compiler_run(&compiler, target, source, count, options, binary, portable);
-    return dcnv4i_compiler_run(&compiler, target, source, count, options, NULL, binary);
+    dcnv4i_binary *const text = known == number ? portable : binary;
+    const dcnv4_status status = dcnv4i_compiler_run(&compiler, target, source, count, options,
+                                                    known == number ? binary : NULL, text);
+    if (status == DCNV4_SUCCESS && text)
+        dcnv4i_ptx_lower_version(text);
+    return status;
 }
 
 static dcnv4_status load_once(const char *target) {

@@ -95,7 +95,7 @@ static dcnv4_status open_number(const dcnv4i_cuda_hip_api *api, int ordinal, voi
 }
 
 static dcnv4_status unknown(const dcnv4i_cuda_hip_api *api, const char *selector) {
-    char known[256] = "";
+    char known[400] = "";
     for (const dcnv4i_target *t = NULL; (t = dcnv4i_target_next(api->backend, t));)
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", *known ? ", " : "", t->name);
     return dcnv4i_fail(

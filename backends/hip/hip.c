@@ -121,6 +121,19 @@ static int to_host(void *target, const void *source, size_t length) {
     return dcnv4i_hip.hipMemcpy(target, source, length, DCNV4I_hipMemcpyDeviceToHost);
 }
 
+/* ---- Targets ----------------------------------------------------------------------------------------------------- */
+
+/* A family's code serves all of its devices, with ROCm 6.4 or newer. */
+static void compatible_targets(const char *target, dcnv4i_compatible_targets *found) {
+    static const char *const families[][2] = {
+        {"gfx942", "gfx9-4-generic"}, {"gfx950", "gfx9-4-generic"}, {"gfx103", "gfx10-3-generic"},
+        {"gfx110", "gfx11-generic"},  {"gfx115", "gfx11-generic"},  {"gfx120", "gfx12-generic"},
+    };
+    for (size_t i = 0; i < sizeof families / sizeof *families; ++i)
+        if (strncmp(target, families[i][0], strlen(families[i][0])) == 0)
+            snprintf(found->others[found->count++], DCNV4I_TARGET_NAME, "%s", families[i][1]);
+}
+
 /* ---- The table --------------------------------------------------------------------------------------------------- */
 
 static const dcnv4i_cuda_hip_api api;
@@ -155,6 +168,7 @@ static const dcnv4i_cuda_hip_api api = {
     .to_host = to_host,
     .compile = dcnv4i_hip_compile,
     .compiler = dcnv4i_hip_compiler,
+    .compatible_targets = compatible_targets,
 };
 
 DCNV4I_CUDA_HIP_BACKEND(hip)

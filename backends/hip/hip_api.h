@@ -111,7 +111,8 @@ const char *dcnv4i_hip_compiler(void);
 dcnv4_status dcnv4i_hip_compile(const char *target, bool ahead, const char *source, dcnv4i_binary *binary,
                                 dcnv4i_binary *portable);
 
-/* Compiles with an installed clang that supports AMD's GPUs. DCNV4_COMPILER_UNAVAILABLE if there is none. */
+/* Compiles with an installed clang that supports AMD's GPUs. DCNV4_COMPILER_UNAVAILABLE if there is none for the target;
+ * the message names the one that refused it. */
 dcnv4_status dcnv4i_hip_clang(const char *target, const char *source, dcnv4i_binary *binary);
 
 #endif

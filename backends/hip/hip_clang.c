@@ -111,7 +111,15 @@ static bool is_unable(const char *log) {
     return false;
 }
 
-static dcnv4_status compile(const char *clang, const char *target, const files *f, dcnv4i_binary *binary) {
+/* Code objects of version 6 are for targets with "generic" in their names; older ROCm refuses them, and the default of
+ * newer clangs. */
+static const char *code_object_version(const char *target) {
+    return strstr(target, "-generic") ? "-mcode-object-version=6" : "-mcode-object-version=4";
+}
+
+/* *refusal, unless a compiler before has filled it, says which compiler cannot compile for the target. */
+static dcnv4_status compile(const char *clang, const char *target, const files *f, dcnv4i_binary *binary,
+                            char refusal[300]) {
     char architecture[64];
     size_t size = 0;
     snprintf(architecture, sizeof architecture, "--offload-arch=%s", target);
@@ -123,7 +131,7 @@ static dcnv4_status compile(const char *clang, const char *target, const files *
                                      "-nogpulib",
                                      "-O3",
                                      "-munsafe-fp-atomics",
-                                     "-mcode-object-version=4", /* older ROCm refuses the default of newer clangs */
+                                     code_object_version(target),
                                      "-w",
                                      architecture,
                                      "--no-gpu-bundle-output",
@@ -136,23 +144,32 @@ static dcnv4_status compile(const char *clang, const char *target, const files *
         return DCNV4_SUCCESS; /* clang leaves no partial file */
     char *log = exit_status == NOT_RUN ? NULL : read_file(f->log, &size);
     dcnv4_status status = DCNV4_COMPILER_UNAVAILABLE;
-    if (log && !is_unable(log))
+    if (log) {
+        const bool unable = is_unable(log);
         status = dcnv4i_build_failed(clang, target, log);
+        if (unable && !*refusal)
+            snprintf(refusal, 300, "%s", dcnv4_last_message());
+        status = unable ? DCNV4_COMPILER_UNAVAILABLE : status;
+    }
     free(log);
     return status;
 }
 
 dcnv4_status dcnv4i_hip_clang(const char *target, const char *source, dcnv4i_binary *binary) {
-    static const char *const compilers[] = {"amdclang++", "clang-21", "clang-20", "clang-19",
-                                            "clang-18",   "clang-17", "clang",    NULL};
+    static const char *const compilers[] = {"amdclang++", "clang-23", "clang-22", "clang-21", "clang-20",
+                                            "clang-19",   "clang-18", "clang-17", "clang",    NULL};
     files f = {.source = ""};
+    char refusal[300] = "";
     if (!make_files(&f, source)) {
         remove_files(&f);
         return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no folder for a kernel's source could be made: %.200s", f.folder);
     }
     dcnv4_status status = DCNV4_COMPILER_UNAVAILABLE;
     for (const char *const *each = compilers; *each && status == DCNV4_COMPILER_UNAVAILABLE; ++each)
-        status = compile(*each, target, &f, binary);
+        status = compile(*each, target, &f, binary, refusal);
     remove_files(&f);
-    return status;
+    if (status != DCNV4_COMPILER_UNAVAILABLE)
+        return status;
+    return dcnv4i_fail(status, "%s",
+                       *refusal ? refusal : "there is no clang 17 or newer with lld (Debian: clang-19, lld-19)");
 }

@@ -127,8 +127,8 @@ static dcnv4_status compile(const char *target, const char *source, dcnv4i_binar
         return status;
     char architecture[64];
     snprintf(architecture, sizeof architecture, "--offload-arch=%s", target);
-    const char *const options[] = {architecture, "-O3", "-munsafe-fp-atomics"};
-    return dcnv4i_compiler_run(&compiler, target, source, sizeof options / sizeof *options, options, binary, NULL);
+    const char *const options[] = {architecture, "-O3", "-munsafe-fp-atomics", "-mcode-object-version=6"};
+    return dcnv4i_compiler_run(&compiler, target, source, strstr(target, "-generic") ? 4 : 3, options, binary, NULL);
 }
 
 /* Ahead of time, targets that hipRTC does not know are left to an installed clang. */
@@ -138,10 +138,12 @@ dcnv4_status dcnv4i_hip_compile(const char *target, bool ahead, const char *sour
     const dcnv4_status status = compile(target, source, binary);
     if (status != DCNV4_COMPILER_UNAVAILABLE || !ahead)
         return status;
-    char why[400];
+    char why[300];
     snprintf(why, sizeof why, "%s", dcnv4_last_message());
     const dcnv4_status other = dcnv4i_hip_clang(target, source, binary);
-    return other == DCNV4_COMPILER_UNAVAILABLE
-               ? dcnv4i_fail(status, "%s; nor is there a clang 17 or newer with lld (Debian: clang-19, lld-19)", why)
-               : other;
+    if (other != DCNV4_COMPILER_UNAVAILABLE)
+        return other;
+    char also[200];
+    snprintf(also, sizeof also, "%s", dcnv4_last_message());
+    return dcnv4i_fail(status, "%s; and %s", why, also);
 }

@@ -1,4 +1,4 @@
-/* Stands in for libcuda.so.1, and under its other name for libnvrtc.so.12: devices of compute capability 9.0 whose kernels
+/* Stands in for libcuda.so.1: devices of compute capability 9.0 whose kernels
  * run on the host. $FAKE_CUDA selects a variant: no_device, abort, newer (capability 10.0), little_memory (local),
  * old_driver, refuses_binaries (it takes PTX), refuses_all. */
 #include "../../backends/cuda/cuda_api.h"
@@ -12,7 +12,6 @@
 
 #define DECLARE(result, name, arguments) FAKE_EXPORT result name arguments;
 DCNV4I_CUDA_ENTRIES(DECLARE)
-DCNV4I_NVRTC_ENTRIES(DECLARE)
 /* Functions that only callers of the library use. */
 DECLARE(CUresult, cuCtxSynchronize, (void))
 DECLARE(CUresult, cuCtxCreate_v2, (CUcontext *, unsigned, CUdevice))
@@ -248,6 +247,8 @@ CUresult cuModuleLoadData(CUmodule *module, const void *image) {
                binaries = all || fake_asked("FAKE_CUDA", "refuses_binaries");
     const char *const architecture = is_newer() ? "sm_100" : "sm_90";
     CUresult error = binaries ? FAKE_NO_BINARY : fake_module_load(context, image, architecture, &loaded);
+    if (error == FAKE_NO_BINARY && !binaries && !is_newer())
+        error = fake_module_load(context, image, "sm_90a", &loaded);
     if (error == FAKE_NO_BINARY && !all) /* it may be PTX, which the driver compiles for any device */
         error = fake_module_load(context, image, "any", &loaded);
     *module = loaded;
@@ -320,80 +321,4 @@ CUresult cuMemcpyHtoD_v2(CUdeviceptr to, const void *from, size_t length) {
 
 CUresult cuMemcpyDtoH_v2(void *to, CUdeviceptr from, size_t length) {
     return copy_now(to, (const void *)from, length, false);
-}
-
-/* ---- NVRTC ------------------------------------------------------------------------------------------------------------------ */
-
-static bool compiler_is_newer(void) {
-    return fake_asked("FAKE_NVRTC", "newer");
-}
-
-nvrtcResult nvrtcVersion(int *major, int *minor) {
-    CALL();
-    *major = 12, *minor = compiler_is_newer() ? 9 : 4;
-    return FAKE_OK;
-}
-
-static const int architectures[] = {50, 75, 80, 90, 100};
-
-nvrtcResult nvrtcGetNumSupportedArchs(int *count) {
-    CALL();
-    *count = sizeof architectures / sizeof *architectures;
-    return FAKE_OK;
-}
-
-nvrtcResult nvrtcGetSupportedArchs(int *to) {
-    CALL();
-    memcpy(to, architectures, sizeof architectures);
-    return FAKE_OK;
-}
-
-nvrtcResult nvrtcCreateProgram(nvrtcProgram *program, const char *source, const char *name, int headers,
-                               const char *const *header, const char *const *names) {
-    (void)name, (void)header, (void)names;
-    if (headers != 0)
-        fake_misuse("a program has headers");
-    return fake_program_create(program, source);
-}
-
-nvrtcResult nvrtcCompileProgram(nvrtcProgram program, int count, const char *const *options) {
-    const char *architecture = fake_option(count, options, "--gpu-architecture=");
-    const bool no_cache = fake_option(count, options, "--no-cache");
-    if (no_cache && !compiler_is_newer())
-        return FAKE_INVALID_OPTION;
-    if (!no_cache && compiler_is_newer())
-        fake_misuse("a compiler that has a cache of its own is let initialise the driver");
-    return fake_program_compile(program, architecture ? architecture : fake_option(count, options, "-arch="));
-}
-
-nvrtcResult nvrtcDestroyProgram(nvrtcProgram *program) {
-    return fake_program_destroy(program);
-}
-
-nvrtcResult nvrtcGetCUBINSize(nvrtcProgram program, size_t *size) {
-    return fake_program_size(program, FAKE_BINARY, size);
-}
-
-nvrtcResult nvrtcGetCUBIN(nvrtcProgram program, char *to) {
-    return fake_program_copy(program, FAKE_BINARY, to);
-}
-
-nvrtcResult nvrtcGetPTXSize(nvrtcProgram program, size_t *size) {
-    return fake_program_size(program, FAKE_ASSEMBLY, size);
-}
-
-nvrtcResult nvrtcGetPTX(nvrtcProgram program, char *to) {
-    return fake_program_copy(program, FAKE_ASSEMBLY, to);
-}
-
-nvrtcResult nvrtcGetProgramLogSize(nvrtcProgram program, size_t *size) {
-    return fake_program_size(program, FAKE_LOG, size);
-}
-
-nvrtcResult nvrtcGetProgramLog(nvrtcProgram program, char *to) {
-    return fake_program_copy(program, FAKE_LOG, to);
-}
-
-const char *nvrtcGetErrorString(nvrtcResult error) {
-    return error ? "NVRTC_ERROR_OF_A_FAKE" : "NVRTC_SUCCESS";
 }

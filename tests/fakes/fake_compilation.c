@@ -43,6 +43,13 @@ int32_t fake_program_compile(void *object, const char *architecture) {
     return error || p->text[FAKE_BINARY] ? error : FAKE_COMPILATION_FAILED;
 }
 
+int32_t fake_program_fail(void *object, const char *log, int32_t error) {
+    program *p = fake_use(object, FAKE_PROGRAM) ? program_of(object) : NULL;
+    if (p && !p->text[FAKE_LOG] && (p->text[FAKE_LOG] = strdup(log)))
+        p->size[FAKE_LOG] = strlen(log) + 1;
+    return error;
+}
+
 int32_t fake_program_size(void *object, fake_text text, size_t *size) {
     const int32_t error = fake_called();
     if (!error && fake_use(object, FAKE_PROGRAM))

@@ -14,6 +14,9 @@ int32_t fake_program_create(void **program, const char *source);
 /* Makes a binary, and assembly as text, for the architecture that the options name; NULL is refused. */
 int32_t fake_program_compile(void *program, const char *architecture);
 
+/* Fails with an error and this log. */
+int32_t fake_program_fail(void *program, const char *log, int32_t error);
+
 int32_t fake_program_size(void *program, fake_text text, size_t *size);
 int32_t fake_program_copy(void *program, fake_text text, char *to);
 int32_t fake_program_destroy(void **program);

@@ -1,4 +1,5 @@
-/* print_source DIALECT targets: the names of the targets of a dialect, cuda or hip, a line each.
+/* print_source DIALECT targets: the names of the targets of a dialect, cuda or hip, a line each; but for those whose code
+ * is another's.
  * print_source DIALECT PART DTYPE GROUPS GROUP_CHANNELS KERNEL SOFTMAX DETERMINISTIC [ALIGNED [LOCAL_MEMORY]]: the text of a
  * part for its devices; aligned, and with as much local memory as they have, if left out.
  * print_source DIALECT attention PART DTYPE HEADS HEAD_CHANNELS POINTS SOFTMAX DETERMINISTIC ALIGNED: likewise for multi-scale
@@ -14,7 +15,8 @@
 
 static int print_targets(const char *dialect) {
     for (const dcnv4i_target *t = NULL; (t = dcnv4i_target_next(dialect, t));)
-        puts(t->name);
+        if (!t->like)
+            puts(t->name);
     return 0;
 }
 

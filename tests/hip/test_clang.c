@@ -24,15 +24,20 @@ static const char script[] = "#!/bin/sh\n"
                              "if grep -q refuse \"$source\"; then echo 'line 7: error: no such thing'; exit 1; fi\n"
                              "cat \"$source\" >\"$2\"\n";
 
-static void write_script(void) {
+static void write_script(const char *name, const char *text) {
     char path[64];
-    snprintf(path, sizeof path, "%s/amdclang++", folder);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *const file = fopen(path, "w");
     assert_non_null(file);
-    fputs(script, file);
+    fputs(text, file);
     assert_int_equal(fclose(file), 0);
     assert_int_equal(chmod(path, 0700), 0);
 }
+
+/* A clang that does not know the target. */
+static const char older[] = "#!/bin/sh\n"
+                            "echo \"error: invalid target ID 'gfx1250'; format is a processor name\"\n"
+                            "exit 1\n";
 
 static bool copies(void) {
     static const char source[] = "a kernel's source";
@@ -112,22 +117,45 @@ static void any_process(void **state) {
             assert_in_child(kinds[i], closed);
 }
 
-/* A compilation leaves nothing in the folder for temporary files, which then holds the script alone. */
+static void remove_script(const char *name) {
+    char path[64];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_int_equal(unlink(path), 0);
+}
+
+/* Newer ones are asked first, up to clang-23; if none knows the target, the message says which did not, and why. */
+static void other_compilers(void **state) {
+    (void)state;
+    dcnv4i_binary binary = {NULL, 0};
+    char path[64];
+    snprintf(path, sizeof path, "%s", getenv("PATH"));
+    setenv("PATH", folder, 1);
+    remove_script("amdclang++");
+    assert_refused(dcnv4i_hip_clang("gfx1250", "text", &binary), DCNV4_COMPILER_UNAVAILABLE, "there is no clang 17");
+    write_script("clang-19", older);
+    assert_refused(dcnv4i_hip_clang("gfx1250", "text", &binary), DCNV4_COMPILER_UNAVAILABLE,
+                   "clang-19 refused a kernel for gfx1250: error: invalid target ID 'gfx1250'");
+    write_script("clang-23", script);
+    setenv("PATH", path, 1);
+    assert_true(copies_and_refuses());
+    remove_script("clang-19");
+    remove_script("clang-23");
+}
+
+/* A compilation leaves nothing in the folder for temporary files. */
 static void nothing_is_left(void **state) {
     (void)state;
-    char path[64];
-    snprintf(path, sizeof path, "%s/amdclang++", folder);
-    assert_int_equal(unlink(path), 0);
     assert_int_equal(rmdir(folder), 0);
     count_case();
 }
 
 int main(int argc, char **argv) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(any_process), cmocka_unit_test(nothing_is_left)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(any_process), cmocka_unit_test(other_compilers),
+                                       cmocka_unit_test(nothing_is_left)};
     char path[4096];
     if (!mkdtemp(folder))
         return 1;
-    write_script();
+    write_script("amdclang++", script);
     snprintf(path, sizeof path, "%s:/usr/bin:/bin", folder);
     setenv("PATH", path, 1);
     setenv("TMPDIR", folder, 1);

@@ -24,7 +24,7 @@ typedef struct dcnv4i_compiler {
     const char *(*error_text)(int error);
 } dcnv4i_compiler;
 
-/* Compiles for a target; binary and portable may be NULL. */
+/* Compiles for a target; binary and portable may be NULL. A failure's message has the main line of the log. */
 dcnv4_status dcnv4i_compiler_run(const dcnv4i_compiler *compiler, const char *target, const char *source, int count,
                                  const char *const *options, dcnv4i_binary *binary, dcnv4i_binary *portable);
 

@@ -1,7 +1,9 @@
+#define _GNU_SOURCE /* dladdr */
 #include "library.h"
 
 #include <dlfcn.h>
 #include <locale.h>
+#include <stdio.h>
 #include <string.h>
 
 void *dcnv4i_library_open(const char *const *names, const char **name) {
@@ -35,6 +37,17 @@ const char *dcnv4i_library_resolve(void *library, const dcnv4i_entry *entries, s
             return entries[i].name;
     }
     return NULL;
+}
+
+void dcnv4i_library_load_beside(const void *entry, const char *name) {
+    Dl_info found;
+    char path[4096];
+    const char *const slash = dladdr(entry, &found) != 0 && found.dli_fname ? strrchr(found.dli_fname, '/') : NULL;
+    if (!slash)
+        return;
+    const int length = snprintf(path, sizeof path, "%.*s/%s", (int)(slash - found.dli_fname), found.dli_fname, name);
+    if (length > 0 && (size_t)length < sizeof path)
+        dlopen(path, RTLD_NOW | RTLD_LOCAL);
 }
 
 /* In the C locale, whatever the caller's is. */

@@ -25,6 +25,10 @@ bool dcnv4i_library_is_there(const char *const *names);
 /* Resolves all entries into the table; returns the name of the first missing one, or NULL. */
 const char *dcnv4i_library_resolve(void *library, const dcnv4i_entry *entries, size_t count, void *table);
 
+/* Loads a library from the folder of the loaded one that this entry point is in, and leaves it loaded. Nothing happens if
+ * it is not there. */
+void dcnv4i_library_load_beside(const void *entry, const char *name);
+
 /* The loader's message about the latest failure, never NULL. */
 const char *dcnv4i_library_reason(void);
 

@@ -8,15 +8,16 @@
 /* Limits of a multiprocessor (CUDA), or of a compute unit or a pair of them (HIP). Each has four register files. */
 typedef struct dcnv4i_target {
     const char *backend; /* "cuda" or "hip" */
-    const char *name;    /* "sm_90", "gfx942" */
-    int32_t number;      /* cuda: ten times the compute capability */
-    int32_t since;       /* hip: the first version of hipRTC that knows it, 100 · major + minor */
-    int32_t wave;        /* lanes of a wave (CUDA: warp) */
-    int32_t waves;       /* maximum resident waves per register file */
-    int32_t registers;   /* per lane, in a register file */
-    int32_t granule;     /* registers are allocated in multiples of it */
-    int32_t groups;      /* maximum resident work-groups */
-    int32_t local;       /* KiB of local memory */
+    const char *name;    /* "sm_90", "sm_90a", "gfx942", "gfx11-generic" */
+    const char *like;  /* the target for which compilers make the same code of the kernels, or nearly; NULL for none */
+    int32_t number;    /* cuda: ten times the compute capability */
+    int32_t since;     /* the first version of NVRTC or hipRTC that knows it, 100 · major + minor; 0: NVRTC lists it */
+    int32_t wave;      /* lanes of a wave (CUDA: warp) */
+    int32_t waves;     /* maximum resident waves per register file */
+    int32_t registers; /* per lane, in a register file */
+    int32_t granule;   /* registers are allocated in multiples of it */
+    int32_t groups;    /* maximum resident work-groups */
+    int32_t local;     /* KiB of local memory */
     int32_t local_taken; /* bytes of it reserved per work-group on top of its own */
 } dcnv4i_target;
 
