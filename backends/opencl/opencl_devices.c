@@ -3,16 +3,44 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Whether one of the platforms is PoCL, whose device is the processor, so that it should always have one. */
-static bool has_pocl(const dcnv4i_opencl_api *api, const cl_platform_id *platforms, cl_uint count) {
+/* What gives a platform its devices, where it has none without that. */
+static const char *advice(const dcnv4i_opencl_api *api, const cl_platform_id *platforms, cl_uint count) {
+    static const char *const known[][2] = {
+        {"Portable Computing Language", "; PoCL has none where it cannot write to its cache: set POCL_CACHE_DIR to a "
+                                        "folder where it can"},
+        {"rusticl", "; rusticl has none unless RUSTICL_ENABLE names their drivers: llvmpipe for the processor, "
+                    "radeonsi, iris, …"},
+    };
     for (cl_uint p = 0; p < count; ++p) {
         char name[64] = "";
-        if (api->clGetPlatformInfo(platforms[p], DCNV4I_CL_PLATFORM_NAME, sizeof name, name, NULL) ==
-                DCNV4I_CL_SUCCESS &&
-            strncmp(name, "Portable Computing Language", sizeof name) == 0)
-            return true;
+        if (api->clGetPlatformInfo(platforms[p], DCNV4I_CL_PLATFORM_NAME, sizeof name, name, NULL) == DCNV4I_CL_SUCCESS)
+            for (size_t i = 0; i < sizeof known / sizeof *known; ++i)
+                if (strncmp(name, known[i][0], sizeof name) == 0)
+                    return known[i][1];
     }
-    return false;
+    return "";
+}
+
+static dcnv4_status no_platform(void) {
+    char complaint[256];
+    dcnv4i_opencl_vendors_complain(complaint, sizeof complaint);
+    if (*complaint)
+        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "no OpenCL driver loads (0 platforms)%s", complaint);
+    return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,
+                       "libOpenCL.so.1 is there, but no OpenCL driver is installed (0 platforms; Debian: "
+                       "mesa-opencl-icd, intel-opencl-icd, pocl-opencl-icd for CPUs), or none loads that an .icd "
+                       "file in /etc/OpenCL/vendors or OCL_ICD_VENDORS names");
+}
+
+static dcnv4_status no_device(const dcnv4i_opencl_api *api, const cl_platform_id *platforms, cl_uint count) {
+    const char *more = advice(api, platforms, count);
+    char complaint[256];
+    if (!*more) {
+        dcnv4i_opencl_vendors_complain(complaint, sizeof complaint);
+        more = complaint;
+    }
+    return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE, "%u OpenCL platform%s installed, with 0 devices%s", (unsigned)count,
+                       count == 1 ? " is" : "s are", more);
 }
 
 dcnv4_status dcnv4i_opencl_list(const dcnv4i_opencl_api *api, cl_device_id *devices, int *count) {
@@ -22,10 +50,7 @@ dcnv4_status dcnv4i_opencl_list(const dcnv4i_opencl_api *api, cl_device_id *devi
     const cl_int error = api->clGetPlatformIDs(most, platforms, &platform_count);
     /* The usual loader returns −1001 where no driver is installed. */
     if (error == -1001 || (error == DCNV4I_CL_SUCCESS && platform_count == 0))
-        return dcnv4i_fail(DCNV4_DEVICE_UNAVAILABLE,
-                           "libOpenCL.so.1 is there, but no OpenCL driver is installed (0 platforms; Debian: "
-                           "mesa-opencl-icd, intel-opencl-icd, pocl-opencl-icd for CPUs), or none loads that an .icd "
-                           "file in /etc/OpenCL/vendors or OCL_ICD_VENDORS names");
+        return no_platform();
     if (error != DCNV4I_CL_SUCCESS)
         return dcnv4i_opencl_fail("clGetPlatformIDs", error);
     if (platform_count > most)
@@ -39,13 +64,7 @@ dcnv4_status dcnv4i_opencl_list(const dcnv4i_opencl_api *api, cl_device_id *devi
             *count += (int)(found < room ? found : room);
     }
     if (*count == 0)
-        return dcnv4i_fail(
-            DCNV4_DEVICE_UNAVAILABLE, "%u OpenCL platform%s installed, with 0 devices%s", (unsigned)platform_count,
-            platform_count == 1 ? " is" : "s are",
-            has_pocl(api, platforms, platform_count)
-                ? "; PoCL has none where it cannot write to its cache: set POCL_CACHE_DIR to a folder where "
-                  "it can"
-                : "");
+        return no_device(api, platforms, platform_count);
     return DCNV4_SUCCESS;
 }
 

@@ -23,4 +23,8 @@ dcnv4_status dcnv4i_opencl_list(const dcnv4i_opencl_api *api, cl_device_id *devi
 /* Asks a device about itself. index is its number, or −1 for a caller's own device. */
 void dcnv4i_opencl_ask(const dcnv4i_opencl_api *api, cl_device_id device, int index, dcnv4i_opencl_facts *facts);
 
+/* Says, after a semicolon, which of the installed .icd files names a driver that does not load, and why; "" if all
+ * load. Loads them. */
+void dcnv4i_opencl_vendors_complain(char *text, size_t room);
+
 #endif

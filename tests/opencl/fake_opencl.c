@@ -1,6 +1,6 @@
 /* Stands in for libOpenCL.so.1: one platform, one GPU, kernels that do nothing. It counts calls, fails the one that it is
- * told to, and knows which objects are alive. $FAKE_OPENCL selects a variant: no_platform, no_device, pocl (also
- * without a device), abort, exit, interrupted, prints or hang. */
+ * told to, and knows which objects are alive. $FAKE_OPENCL selects a variant: no_platform, no_device, pocl and rusticl
+ * (also without a device), abort, exit, interrupted, prints or hang. */
 #include "../fakes/fake_calls.h"
 #include "../../backends/opencl/opencl_api.h"
 
@@ -68,8 +68,10 @@ cl_int clGetPlatformIDs(cl_uint room, cl_platform_id *platforms, cl_uint *found)
 }
 
 cl_int clGetPlatformInfo(cl_platform_id id, cl_platform_info what, size_t room, void *to, size_t *needed) {
-    static const char pocl[] = "Portable Computing Language";
+    static const char pocl[] = "Portable Computing Language", rusticl[] = "rusticl";
     (void)id, (void)what;
+    if (is("rusticl"))
+        return answer(rusticl, sizeof rusticl, room, to, needed);
     return is("pocl") ? answer(pocl, sizeof pocl, room, to, needed) : answer("fake", 5, room, to, needed);
 }
 
@@ -78,7 +80,7 @@ cl_int clGetDeviceIDs(cl_platform_id id, cl_device_type type, cl_uint room, cl_d
     const cl_int error = fake_called();
     if (error)
         return error;
-    if (is("no_device") || is("pocl"))
+    if (is("no_device") || is("pocl") || is("rusticl"))
         return DCNV4I_CL_DEVICE_NOT_FOUND;
     *found = 1;
     devices[0] = (cl_device_id)&device;
