@@ -21,7 +21,7 @@ DCNV4I_CUDA_ENTRIES(DECLARE)
 #undef DECLARE
 }
 
-enum { OK = 0, OUT_OF_MEMORY = 2, NO_BINARY = 209, INVALID_PTX = 218, LAUNCH_FAILED = 719 };
+enum { OK = 0, OUT_OF_MEMORY = 2, NO_BINARY = 209, INVALID_PTX = 218, NOT_FOUND = 500, LAUNCH_FAILED = 719 };
 
 static char the_context;
 static int depth; /* of the stack of current contexts */
@@ -31,6 +31,13 @@ static int depth; /* of the stack of current contexts */
 static int setting(const char *name, int otherwise) {
     const char *const said = getenv(name);
     return said ? atoi(said) : otherwise;
+}
+
+/* NVRTC 12.9 and newer asks a driver for a table of private functions, unless it is told --no-cache, and does without
+ * one if there is none; a driver without this function ends the process. */
+extern "C" __attribute__((visibility("default"))) CUresult cuGetExportTable(const void **table, const void *) {
+    *table = nullptr;
+    return NOT_FOUND;
 }
 
 CUresult cuInit(unsigned) {

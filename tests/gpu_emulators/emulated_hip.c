@@ -1,10 +1,13 @@
-/* Stands in for libamdhip64.so.6 with hipRTC in it: one device of gfx1100, whose machine code remu runs. clang compiles.
- * README.md beside this file says how to use it. Single-threaded; errors end the program with a message. */
+/* Stands in for libamdhip64.so.6 with hipRTC in it: one device, whose machine code an emulator runs. clang compiles.
+ * $EMULATED_ARCHITECTURE is its target (default gfx1100), $EMULATED_LOCAL_MEMORY its bytes of LDS (default 65536), and
+ * $EMULATOR the library with run_asm (default libremu.so). README.md beside this file says how to use it.
+ * Single-threaded; errors end the program with a message. */
 #define _GNU_SOURCE
 #include "../../backends/hip/hip_api.h"
 
 #include <dlfcn.h>
 #include <elf.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +20,24 @@ DCNV4I_HIPRTC_ENTRIES(DECLARE)
 #undef DECLARE
 
 enum { OK = 0, OUT_OF_MEMORY = 2, INVALID_IMAGE = 200, NOT_FOUND = 500, LAUNCH_FAILED = 719 };
-static const char architecture[] = "gfx1100";
+
+static const char *setting(const char *name, const char *otherwise) {
+    const char *const value = getenv(name);
+    return value && *value ? value : otherwise;
+}
+
+static const char *architecture(void) {
+    return setting("EMULATED_ARCHITECTURE", "gfx1100");
+}
+
+/* RDNA, from gfx10 on, has waves of 32 lanes; GCN and CDNA of 64. */
+static int wave_size(void) {
+    return strncmp(architecture(), "gfx1", 4) == 0 ? 32 : 64;
+}
+
+static int local_memory(void) {
+    return atoi(setting("EMULATED_LOCAL_MEMORY", "65536"));
+}
 
 static void *need(void *made, const char *what) {
     if (made)
@@ -34,7 +54,7 @@ hipError_t hipInit(unsigned flags) {
 }
 
 hipError_t hipRuntimeGetVersion(int *version) {
-    *version = 60300000;
+    *version = 60400000;
     return OK;
 }
 
@@ -62,7 +82,7 @@ hipError_t hipSetDevice(int device) {
 
 hipError_t hipDeviceGetName(char *name, int room, hipDevice_t device) {
     (void)device;
-    snprintf(name, (size_t)room, "remu");
+    snprintf(name, (size_t)room, "%s, emulated", architecture());
     return OK;
 }
 
@@ -75,9 +95,9 @@ hipError_t hipDeviceTotalMem(size_t *bytes, hipDevice_t device) {
 hipError_t hipDeviceGetAttribute(int *answer, hipDeviceAttribute_t attribute, int device) {
     (void)device;
     *answer = attribute == DCNV4I_hipDeviceAttributeMaxThreadsPerBlock        ? 1024
-              : attribute == DCNV4I_hipDeviceAttributeMaxSharedMemoryPerBlock ? 65536
+              : attribute == DCNV4I_hipDeviceAttributeMaxSharedMemoryPerBlock ? local_memory()
               : attribute == DCNV4I_hipDeviceAttributeMultiprocessorCount     ? 8
-              : attribute == DCNV4I_hipDeviceAttributeWarpSize                ? 32
+              : attribute == DCNV4I_hipDeviceAttributeWarpSize                ? wave_size()
                                                                               : 0;
     return OK;
 }
@@ -85,7 +105,7 @@ hipError_t hipDeviceGetAttribute(int *answer, hipDeviceAttribute_t attribute, in
 hipError_t hipGetDevicePropertiesR0600(dcnv4i_hip_properties *properties, int device) {
     (void)device;
     memset(properties, 0, 1472);
-    strcpy((char *)properties + 1160, architecture); /* gcnArchName */
+    strcpy((char *)properties + 1160, architecture()); /* gcnArchName */
     return OK;
 }
 
@@ -117,6 +137,8 @@ hipError_t hipMemcpy(void *to, const void *from, size_t bytes, hipMemcpyKind kin
 typedef struct kernel {
     const void *code;
     uint32_t bytes, arguments;
+    uint32_t scratch;   /* bytes for each work-item */
+    uint32_t resources; /* COMPUTE_PGM_RSRC2 */
 } kernel;
 
 hipError_t hipModuleLoadData(hipModule_t *module, const void *image) {
@@ -152,8 +174,10 @@ static const char *find(const char *image, const char *name, uint32_t *bytes) {
     return NULL;
 }
 
-/* A kernel's descriptor is the symbol of its name with ".kd". remu initialises scalar registers as compilers ask by
- * default: 15 user registers, the first two with the arguments' address, and then the work-group's number. */
+/* A kernel's descriptor is the symbol of its name with ".kd": bytes of LDS, of scratch per work-item and of arguments, and
+ * the register COMPUTE_PGM_RSRC2, in which the driver writes the LDS in units of 512 bytes. The emulators set the user
+ * registers as compilers ask by default: the first two with the arguments' address, and then the work-group's number.
+ * remu does not read that register, and expects 15 of them. */
 hipError_t hipModuleGetFunction(hipFunction_t *function, hipModule_t module, const char *name) {
     char descriptor_name[128];
     uint32_t bytes, words[16];
@@ -164,28 +188,43 @@ hipError_t hipModuleGetFunction(hipFunction_t *function, hipModule_t module, con
     if (!found->code || !descriptor)
         return NOT_FOUND;
     memcpy(words, descriptor, sizeof words);
-    if ((words[13] >> 1 & 31) != 15 || (words[14] & 0x7f) != 8) {
-        fprintf(stderr, "emulated_hip: %s wants registers that remu does not set\n", name);
+    const bool remu = strstr(setting("EMULATOR", "libremu.so"), "remu");
+    if ((words[14] & 0x7f) != 8 || (remu && ((words[13] >> 1 & 31) != 15 || words[1] != 0))) {
+        fprintf(stderr, "emulated_hip: %s wants registers or scratch memory that the emulator does not set\n", name);
         exit(1);
     }
+    if (words[0] > (uint32_t)local_memory()) {
+        fprintf(stderr, "emulated_hip: %s has %u bytes of LDS, the device %d\n", name, words[0], local_memory());
+        exit(1);
+    }
+    found->scratch = words[1];
     found->arguments = words[2] / 8;
+    found->resources = (words[13] & ~(0x1ffu << 15)) | ((words[0] + 511) / 512) << 15;
     *function = found;
     return OK;
 }
 
+/* remu ignores the last three arguments. tinygrad's emulator has them: behind a shim, whose words are up to you. */
+typedef int run_asm(const void *code, uint32_t bytes, uint32_t groups_x, uint32_t groups_y, uint32_t groups_z,
+                    uint32_t items_x, uint32_t items_y, uint32_t items_z, const uint64_t *arguments, uint32_t resources,
+                    uint32_t scratch, const char *target);
+
 hipError_t hipModuleLaunchKernel(hipFunction_t function, unsigned groups, unsigned groups_y, unsigned groups_z,
                                  unsigned items, unsigned items_y, unsigned items_z, unsigned local, hipStream_t stream,
                                  void **arguments, void **extra) {
-    static int (*run)(const void *, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t, uint32_t,
-                      const uint64_t *);
+    static run_asm *run;
     const kernel *k = function;
     uint64_t numbers[64];
     (void)groups_y, (void)groups_z, (void)items_y, (void)items_z, (void)local, (void)stream, (void)extra;
-    if (!run)
-        *(void **)&run = need(dlsym(need(dlopen("libremu.so", RTLD_NOW), "libremu.so"), "run_asm"), "run_asm");
+    if (!run) {
+        const char *const emulator = setting("EMULATOR", "libremu.so");
+        *(void **)&run = need(dlsym(need(dlopen(emulator, RTLD_NOW), emulator), "run_asm"), "run_asm");
+    }
     for (uint32_t i = 0; i < k->arguments && i < 64; ++i)
         memcpy(&numbers[i], arguments[i], sizeof numbers[i]);
-    return run(k->code, k->bytes, groups, 1, 1, items, 1, 1, numbers) == 0 ? OK : LAUNCH_FAILED;
+    return run(k->code, k->bytes, groups, 1, 1, items, 1, 1, numbers, k->resources, k->scratch, architecture()) == 0
+               ? OK
+               : LAUNCH_FAILED;
 }
 
 /* ---- hipRTC: a clang that has the target, with lld ---------------------------------------------------------------------- */
@@ -196,7 +235,7 @@ typedef struct program {
 } program;
 
 hiprtcResult hiprtcVersion(int *major, int *minor) {
-    *major = 6, *minor = 3;
+    *major = 6, *minor = 4;
     return OK;
 }
 
