@@ -14,6 +14,11 @@ static void targets_compile_and_do_not_run(void **state) {
     (void)state;
     static const char *const targets[][2] = {{"cuda:sm_75", "sm_75"},
                                              {"cuda:sm_120", "sm_120"},
+                                             {"cuda:sm_90a", "sm_90a"},
+                                             {"cuda:sm_100f", "sm_100f"},
+                                             {"cuda:sm_107", "sm_107"},
+                                             {"hip:gfx1250", "gfx1250"},
+                                             {"hip:gfx10-3-generic", "gfx10-3-generic"},
                                              {"hip:gfx906", "gfx906"},
                                              {"hip:gfx942", "gfx942"},
                                              {"hip:gfx1201", "gfx1201"}};
