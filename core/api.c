@@ -2,6 +2,7 @@
  * floating-point environment where that computes, formats text or calls a driver. */
 #include "api.h"
 #include "element.h"
+#include "platform.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -201,7 +202,7 @@ dcnv4_status dcnv4_buffer_create(dcnv4_context *context, size_t length, dcnv4_bu
         DCNV4I_IN_DEFAULT_ENVIRONMENT(status = context->backend->buffer_create(context->device, length, &handle));
         if (status != DCNV4_SUCCESS)
             return status;
-    } else if (posix_memalign(&handle, 64, length) != 0) {
+    } else if (!(handle = dcnv4i_aligned_allocate(64, length))) {
         return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a buffer of %zu bytes", length);
     }
     *buffer = (dcnv4_buffer){handle, 0, length};
@@ -212,7 +213,7 @@ void dcnv4_buffer_destroy(dcnv4_context *context, dcnv4_buffer *buffer) {
     if (!context || !buffer)
         return;
     if (context->backend->on_host)
-        free(buffer->handle);
+        dcnv4i_aligned_free(buffer->handle);
     else if (buffer->handle)
         DCNV4I_IN_DEFAULT_ENVIRONMENT(context->backend->buffer_destroy(context->device, buffer->handle));
     *buffer = (dcnv4_buffer){NULL, 0, 0};

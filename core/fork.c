@@ -1,8 +1,7 @@
 #include "fork.h"
+#include "platform.h"
 
-#include <pthread.h>
 #include <stdbool.h>
-#include <time.h>
 
 static atomic_uint count = 1;
 static atomic_bool watched;
@@ -20,7 +19,7 @@ unsigned dcnv4i_fork_count(void) {
 dcnv4_status dcnv4i_fork_watch(void) {
     if (atomic_load(&watched))
         return DCNV4_SUCCESS;
-    const int error = pthread_atfork(NULL, NULL, in_child);
+    const int error = dcnv4i_call_after_fork(in_child);
     if (error != 0)
         return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory to notice a fork() (error %d of pthread_atfork)", error);
     atomic_store(&watched, true);
@@ -36,14 +35,13 @@ dcnv4_status dcnv4i_fork_refuse(const char *what) {
 }
 
 void dcnv4i_fork_lock_take(dcnv4i_fork_lock *lock) {
-    const struct timespec moment = {0, 1000000};
     dcnv4i_fork_watch(); /* if it fails, the code under the lock reports that */
     const unsigned self = dcnv4i_fork_count();
     for (;;) {
         unsigned holder = atomic_load(&lock->holder);
         if (holder != self && atomic_compare_exchange_strong(&lock->holder, &holder, self))
             return;
-        nanosleep(&moment, NULL);
+        dcnv4i_sleep(1);
     }
 }
 

@@ -1,5 +1,6 @@
 /* The cpu backend: devices with their threads and instruction sets. Programs are the operators' own. */
 #include "cpu_operator.h"
+#include "../../core/platform.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,7 +58,7 @@ static void describe(int instruction_set, bool pinned, int threads, dcnv4_device
 
 static void device_info(int64_t index, dcnv4_device_info *info) {
     (void)index;
-    describe(find_instruction_set(""), false, dcnv4i_pool_processors(), info);
+    describe(find_instruction_set(""), false, dcnv4i_processors(), info);
 }
 
 static bool automatic(void) {

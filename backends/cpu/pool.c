@@ -1,24 +1,17 @@
-#if defined(__linux__)
-#define _GNU_SOURCE /* sched_getaffinity */
-#include <sched.h>
-#endif
-
 #include "pool.h"
 #include "../../core/fork.h"
+#include "../../core/platform.h"
 
 #include <fenv.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 typedef struct worker {
     dcnv4i_pool *pool;
-    pthread_t thread; /* unused in worker 0, which is the caller */
+    dcnv4i_thread thread; /* unused in worker 0, which is the caller */
     int number;
-    pthread_cond_t begun;
+    dcnv4i_condition begun;
     bool called; /* has a job that it has not begun yet; under the pool's lock */
     /* Its share of the job: the next task, and one past the last. */
     atomic_int_fast64_t next;
@@ -31,8 +24,8 @@ struct dcnv4i_pool {
     worker *workers;   /* as many as threads */
     atomic_long owner; /* the fork count of the process that the workers run in; 0: there are none */
     atomic_bool busy;  /* a caller has the workers */
-    pthread_mutex_t lock;
-    pthread_cond_t ended;
+    dcnv4i_mutex lock;
+    dcnv4i_condition ended;
     /* Under lock: */
     int working; /* workers that have not finished this job */
     bool closing;
@@ -41,16 +34,6 @@ struct dcnv4i_pool {
     void *argument;
     int shares; /* no more than tasks, since there may be no scratch for more workers */
 };
-
-int dcnv4i_pool_processors(void) {
-#if defined(__linux__)
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
-        return CPU_COUNT(&set);
-#endif
-    const long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online < 1 ? 1 : online > 1024 ? 1024 : (int)online;
-}
 
 /* A worker does its own share in order, since neighbouring tasks use the same memory and the next job's are alike,
  * and then what the others have left of theirs. */
@@ -74,36 +57,24 @@ static void share_out(dcnv4i_pool *pool, int64_t tasks, int shares) {
     pool->shares = shares;
 }
 
-static void *worker_main(void *argument) {
+static void worker_main(void *argument) {
     worker *self = argument;
     dcnv4i_pool *pool = self->pool;
     fesetenv(FE_DFL_ENV); /* a thread inherits its creator's */
-    pthread_mutex_lock(&pool->lock);
+    dcnv4i_mutex_lock(&pool->lock);
     for (;;) {
         while (!self->called && !pool->closing)
-            pthread_cond_wait(&self->begun, &pool->lock);
+            dcnv4i_condition_wait(&self->begun, &pool->lock);
         if (pool->closing)
             break;
         self->called = false;
-        pthread_mutex_unlock(&pool->lock);
+        dcnv4i_mutex_unlock(&pool->lock);
         do_tasks(pool, self->number);
-        pthread_mutex_lock(&pool->lock);
+        dcnv4i_mutex_lock(&pool->lock);
         if (--pool->working == 0)
-            pthread_cond_signal(&pool->ended);
+            dcnv4i_condition_signal(&pool->ended);
     }
-    pthread_mutex_unlock(&pool->lock);
-    return NULL;
-}
-
-/* A thread inherits its creator's mask. Signals to the process are left to the caller's own threads, which may wait for
- * them; workers keep those that they cause themselves, such as SIGSEGV, and the profiler's timer. */
-static void block_signals(sigset_t *callers) {
-    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, SIGPROF};
-    sigset_t others;
-    sigfillset(&others);
-    for (size_t i = 0; i < sizeof own / sizeof *own; ++i)
-        sigdelset(&others, own[i]);
-    pthread_sigmask(SIG_BLOCK, &others, callers);
+    dcnv4i_mutex_unlock(&pool->lock);
 }
 
 /* Starts one more worker; returns whether it could be. */
@@ -112,28 +83,25 @@ static bool start_next(dcnv4i_pool *pool) {
     next->pool = pool;
     next->number = pool->started + 1;
     next->called = false;
-    pthread_cond_init(&next->begun, NULL);
-    if (pthread_create(&next->thread, NULL, worker_main, next) == 0) {
+    dcnv4i_condition_init(&next->begun);
+    if (dcnv4i_thread_start(&next->thread, worker_main, next)) {
         ++pool->started;
         return true;
     }
-    pthread_cond_destroy(&next->begun);
+    dcnv4i_condition_destroy(&next->begun);
     return false;
 }
 
 /* Starts the workers of a pool that has none in this process; returns whether all could be. The owner is set by the
  * caller, since in a forked child that says when others may use the pool. */
 static bool start(dcnv4i_pool *pool) {
-    sigset_t callers;
     bool all = true;
-    pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->ended, NULL);
+    dcnv4i_mutex_init(&pool->lock);
+    dcnv4i_condition_init(&pool->ended);
     pool->closing = false;
     pool->started = 0;
-    block_signals(&callers);
     while (all && pool->started < pool->threads - 1)
         all = start_next(pool);
-    pthread_sigmask(SIG_SETMASK, &callers, NULL);
     return all;
 }
 
@@ -147,22 +115,22 @@ static long self(void) {
 static void stop(dcnv4i_pool *pool) {
     if (atomic_exchange(&pool->owner, 0) != self())
         return;
-    pthread_mutex_lock(&pool->lock);
+    dcnv4i_mutex_lock(&pool->lock);
     pool->closing = true;
     for (int i = 1; i <= pool->started; ++i)
-        pthread_cond_signal(&pool->workers[i].begun);
-    pthread_mutex_unlock(&pool->lock);
+        dcnv4i_condition_signal(&pool->workers[i].begun);
+    dcnv4i_mutex_unlock(&pool->lock);
     for (int i = 1; i <= pool->started; ++i)
-        pthread_join(pool->workers[i].thread, NULL);
+        dcnv4i_thread_join(&pool->workers[i].thread);
     for (int i = 1; i <= pool->started; ++i)
-        pthread_cond_destroy(&pool->workers[i].begun);
-    pthread_cond_destroy(&pool->ended);
-    pthread_mutex_destroy(&pool->lock);
+        dcnv4i_condition_destroy(&pool->workers[i].begun);
+    dcnv4i_condition_destroy(&pool->ended);
+    dcnv4i_mutex_destroy(&pool->lock);
 }
 
 dcnv4_status dcnv4i_pool_resize(dcnv4i_pool *pool, int threads) {
     if (threads == 0)
-        threads = dcnv4i_pool_processors();
+        threads = dcnv4i_processors();
     stop(pool);
     free(pool->workers);
     pool->threads = 1;
@@ -230,20 +198,20 @@ void dcnv4i_pool_run(dcnv4i_pool *pool, dcnv4i_task *task, void *argument, int64
             task(argument, i, 0);
         return;
     }
-    pthread_mutex_lock(&pool->lock);
+    dcnv4i_mutex_lock(&pool->lock);
     pool->task = task;
     pool->argument = argument;
     share_out(pool, tasks, shares);
     pool->working = shares - 1 < pool->started ? shares - 1 : pool->started;
     for (int i = 1; i <= pool->working; ++i) {
         pool->workers[i].called = true;
-        pthread_cond_signal(&pool->workers[i].begun);
+        dcnv4i_condition_signal(&pool->workers[i].begun);
     }
-    pthread_mutex_unlock(&pool->lock);
+    dcnv4i_mutex_unlock(&pool->lock);
     do_tasks(pool, 0);
-    pthread_mutex_lock(&pool->lock);
+    dcnv4i_mutex_lock(&pool->lock);
     while (pool->working > 0)
-        pthread_cond_wait(&pool->ended, &pool->lock);
-    pthread_mutex_unlock(&pool->lock);
+        dcnv4i_condition_wait(&pool->ended, &pool->lock);
+    dcnv4i_mutex_unlock(&pool->lock);
     atomic_store(&pool->busy, false);
 }

@@ -20,9 +20,6 @@ void dcnv4i_pool_destroy(dcnv4i_pool *pool);
 /* Changes the number of threads of a pool that is not in use. After DCNV4_OUT_OF_MEMORY it has one. */
 dcnv4_status dcnv4i_pool_resize(dcnv4i_pool *pool, int threads);
 
-/* How many threads this process may run on at a time. */
-int dcnv4i_pool_processors(void);
-
 int dcnv4i_pool_threads(const dcnv4i_pool *pool);
 
 /* Does tasks 0 to tasks − 1 with at most so many workers, and returns when all are done. The calling thread takes

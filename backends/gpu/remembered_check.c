@@ -3,6 +3,7 @@
 #include "remembered_check.h"
 #include "runtime/cache.h"
 #include "runtime/kernel_text.h"
+#include "../../core/platform.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -51,7 +52,7 @@ static dcnv4i_checked read_entry(const char *folder, const char *key, char messa
 /* More devices than a machine has; with even more, the oldest outcome is dropped and its device checked again. */
 enum { PLACES = 16 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static dcnv4i_mutex lock = DCNV4I_MUTEX_INIT;
 static int next_place;
 static struct {
     char key[512], message[DCNV4I_CHECK_MESSAGE];
@@ -59,17 +60,17 @@ static struct {
 } places[PLACES];
 
 static void keep_in_process(const char *key, dcnv4i_checked outcome, const char *message) {
-    pthread_mutex_lock(&lock);
+    dcnv4i_mutex_lock(&lock);
     snprintf(places[next_place].key, sizeof places->key, "%s", key);
     snprintf(places[next_place].message, sizeof places->message, "%s", message);
     places[next_place].outcome = outcome;
     next_place = (next_place + 1) % PLACES;
-    pthread_mutex_unlock(&lock);
+    dcnv4i_mutex_unlock(&lock);
 }
 
 static dcnv4i_checked find_in_process(const char *key, char message[DCNV4I_CHECK_MESSAGE]) {
     dcnv4i_checked outcome = DCNV4I_NOT_CHECKED;
-    pthread_mutex_lock(&lock);
+    dcnv4i_mutex_lock(&lock);
     for (int back = 1; back <= PLACES && outcome == DCNV4I_NOT_CHECKED; ++back) { /* the latest first */
         const int i = (next_place + PLACES - back) % PLACES;
         if (strcmp(places[i].key, key) == 0) {
@@ -77,7 +78,7 @@ static dcnv4i_checked find_in_process(const char *key, char message[DCNV4I_CHECK
             memcpy(message, places[i].message, DCNV4I_CHECK_MESSAGE);
         }
     }
-    pthread_mutex_unlock(&lock);
+    dcnv4i_mutex_unlock(&lock);
     return outcome;
 }
 

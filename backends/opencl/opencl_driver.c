@@ -2,8 +2,8 @@
 #include "../gpu/runtime/compiler.h"
 #include "../gpu/runtime/kernel_text.h"
 #include "../../core/fork.h"
+#include "../../core/platform.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +16,8 @@ typedef struct opencl_device {
     cl_command_queue queue;
     unsigned made; /* the fork count of the process that opened it */
     atomic_bool lost;
-    pthread_mutex_t arguments; /* held from a kernel's first argument to its launch */
-    const char *options;       /* of the compiler */
+    dcnv4i_mutex arguments; /* held from a kernel's first argument to its launch */
+    const char *options;    /* of the compiler */
     bool compiler;
     dcnv4_device_info info;
     char own_identity[DCNV4I_OPENCL_IDENTITY];
@@ -48,7 +48,7 @@ static void close_device(void *device) {
         if (d->context)
             d->api->clReleaseContext(d->context);
     }
-    pthread_mutex_destroy(&d->arguments);
+    dcnv4i_mutex_destroy(&d->arguments);
     free(d);
 }
 
@@ -71,7 +71,7 @@ static dcnv4_status open_context(opencl_device *d, cl_context callers) {
 dcnv4_status dcnv4i_opencl_open(const dcnv4i_opencl_api *api, cl_device_id id, cl_context context,
                                 const dcnv4i_opencl_facts *facts, void **device) {
     opencl_device *d = dcnv4i_fork_watch() == DCNV4_SUCCESS ? calloc(1, sizeof *d) : NULL;
-    if (!d || pthread_mutex_init(&d->arguments, NULL) != 0) {
+    if (!d || !dcnv4i_mutex_init(&d->arguments)) {
         free(d);
         return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a device of %zu bytes", sizeof *d);
     }
@@ -239,7 +239,7 @@ static dcnv4_status set_arguments(opencl_device *d, const dcnv4i_launch *launch)
 static dcnv4_status start_one(opencl_device *d, const dcnv4i_launch *launch, cl_command_queue queue, cl_uint wait_count,
                               const cl_event *waits, cl_event *event) {
     const size_t local = (size_t)launch->work_group, global = (size_t)launch->groups * local;
-    pthread_mutex_lock(&d->arguments);
+    dcnv4i_mutex_lock(&d->arguments);
     dcnv4_status status = set_arguments(d, launch);
     if (status == DCNV4_SUCCESS) {
         const cl_int error = d->api->clEnqueueNDRangeKernel(queue, launch->kernel, 1, NULL, &global, &local, wait_count,
@@ -247,7 +247,7 @@ static dcnv4_status start_one(opencl_device *d, const dcnv4i_launch *launch, cl_
         if (error != DCNV4I_CL_SUCCESS)
             status = fail(d, "clEnqueueNDRangeKernel", error);
     }
-    pthread_mutex_unlock(&d->arguments);
+    dcnv4i_mutex_unlock(&d->arguments);
     return status;
 }
 

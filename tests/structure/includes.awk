@@ -24,6 +24,8 @@ function normal(path,    part, parts, n, i, top, result) {
 # What a file may include in quotes, as a regular expression for paths from the root. Any file may include the public
 # header, in angle brackets.
 function allowed(file) {
+    if (file ~ /^core\/platform\//)
+        return "^core/(platform[.]h|platform/.*)$"
     if (file ~ /^core\//)
         return "^(core/[^/]*|backends/backends[.]def)$"
     if (file ~ /^tools\/[a-z]+\//)
@@ -57,7 +59,7 @@ function complain(text) {
 }
 
 BEGIN {
-    core = "core/(backend|deform_conv_problem|ms_deform_attn_problem|operator|operators|status|tensor|element|fork|checked_math)[.](h|def)"
+    core = "core/(backend|deform_conv_problem|ms_deform_attn_problem|operator|operators|status|tensor|element|fork|platform|checked_math)[.](h|def)"
     # The command's folders: each may include itself and those before it.
     folders = split("output cli tensors operators devices plot check bench tune", folder_name, " ")
     for (i = 1; i <= folders; ++i)

@@ -1,20 +1,12 @@
 /* One file for each entry: the header below, the key, the binary. It is named after a hash of the key: 32 digits and
  * the kind. While it is being written, its name has a dot and a unique suffix at the end. */
-#undef _POSIX_C_SOURCE
-#define _XOPEN_SOURCE 700 /* realpath */
-
 #include "cache.h"
-#include "file.h"
+#include "../../../core/platform.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 typedef struct header {
     char magic[8];
@@ -52,21 +44,6 @@ static char *joined(const char *first, const char *second) {
     return both;
 }
 
-/* Makes a folder and its missing parents. */
-static void make_folders(char *path) {
-    for (char *slash = path + 1; (slash = strchr(slash, '/')); ++slash) {
-        *slash = '\0';
-        mkdir(path, 0700);
-        *slash = '/';
-    }
-    mkdir(path, 0700);
-}
-
-/* Whether only this user can have written there. */
-static int is_ours(const struct stat *found) {
-    return found->st_uid == geteuid() && (found->st_mode & (S_IWGRP | S_IWOTH)) == 0;
-}
-
 /* Whether this is the temporary name of an entry that is being written. Earlier versions had digits and a dot after the
  * second dot. */
 static bool is_aside(const char *name) {
@@ -77,44 +54,31 @@ static bool is_aside(const char *name) {
     return end > kind && end[0] == '.' && end[1] != '\0' && strspn(end, letters) == strlen(end);
 }
 
-/* Removes temporary files that killed processes left behind. No write takes this long; if one does, since its machine
- * slept, its entry is lost. Clocks may differ or be set back, so files from the future go too. */
-static void sweep(const char *folder) {
-    enum { SECONDS = 3600, MOST_NAMES = 10000 };
-    DIR *const all = opendir(folder);
-    const time_t now = time(NULL);
-    const struct dirent *each;
-    for (int i = 0; all && i < MOST_NAMES && (each = readdir(all)); ++i) {
-        struct stat found;
-        if (is_aside(each->d_name) && fstatat(dirfd(all), each->d_name, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
-            S_ISREG(found.st_mode) && (found.st_mtime < now - SECONDS || found.st_mtime > now + SECONDS))
-            unlinkat(dirfd(all), each->d_name, 0);
-    }
-    if (all)
-        closedir(all);
+/* No write takes this long; if one does, since its machine slept, its entry is lost. Clocks may differ or be set back, so
+ * files from the future go too. */
+enum { SECONDS_OF_A_WRITE = 3600 };
+
+/* Where the folder should be, for free(). */
+static char *wanted_folder(void) {
+    char *const own = dcnv4i_path_variable("DCNV4_CACHE_DIR");
+    if (own && strcmp(own, "off") != 0)
+        return own;
+    char *const home = own ? NULL : dcnv4i_cache_home(), *const path = home ? joined(home, "/dcnv4") : NULL;
+    free(home);
+    free(own);
+    return path;
 }
 
 char *dcnv4i_cache_folder(void) {
-    const char *own = getenv("DCNV4_CACHE_DIR"), *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    char *path = NULL;
-    if (own && *own)
-        path = strcmp(own, "off") == 0 ? NULL : strdup(own);
-    else if (cache && *cache == '/')
-        path = joined(cache, "/dcnv4");
-    else if (home && *home == '/')
-        path = joined(home, "/.cache/dcnv4");
+    char *const path = wanted_folder();
     if (!path)
         return NULL;
-    make_folders(path);
-    char *const whole = realpath(path, NULL); /* absolute: stays valid if the caller changes its working directory */
-    struct stat found;
+    dcnv4i_folder_make(path);
+    char *const whole = dcnv4i_folder_find(path); /* stays valid if the caller changes its working directory */
     free(path);
-    if (whole && stat(whole, &found) == 0 && S_ISDIR(found.st_mode) && is_ours(&found)) {
-        sweep(whole);
-        return whole;
-    }
-    free(whole);
-    return NULL;
+    if (whole)
+        dcnv4i_folder_sweep(whole, is_aside, SECONDS_OF_A_WRITE);
+    return whole;
 }
 
 /* ---- Entries ----------------------------------------------------------------------------------------------------- */
@@ -145,14 +109,13 @@ static header header_of(const char *key, const void *binary, size_t size) {
 
 /* Reads and checks the rest of an open entry: key and binary into one allocation, then moves the binary to its
  * front. */
-static void *read_entry(int file, const char *key, size_t *size) {
-    struct stat found;
+static void *read_entry(dcnv4i_file file, const char *key, size_t *size) {
     header h;
     const size_t key_length = strlen(key);
-    if (fstat(file, &found) != 0 || !S_ISREG(found.st_mode) || !is_ours(&found) ||
-        !dcnv4i_file_read(file, &h, sizeof h) || memcmp(h.magic, magic, sizeof magic) != 0 ||
+    const int64_t length = dcnv4i_file_length(file);
+    if (length < 0 || !dcnv4i_file_read(file, &h, sizeof h) || memcmp(h.magic, magic, sizeof magic) != 0 ||
         h.key_length != key_length || h.binary_size == 0 || h.binary_size > LARGEST_BINARY ||
-        (uint64_t)found.st_size != sizeof h + key_length + h.binary_size)
+        (uint64_t)length != sizeof h + key_length + h.binary_size)
         return NULL;
     char *bytes = malloc(key_length + h.binary_size);
     if (bytes && dcnv4i_file_read(file, bytes, key_length + h.binary_size) && memcmp(bytes, key, key_length) == 0) {
@@ -169,11 +132,11 @@ static void *read_entry(int file, const char *key, size_t *size) {
 
 void *dcnv4i_cache_read(const char *folder, const char *kind, const char *key, size_t *size) {
     char *path = path_of(folder, kind, key);
-    const int file = path ? dcnv4i_file_open(path) : -1;
+    const dcnv4i_file file = path ? dcnv4i_file_open(path) : -1;
     void *binary = NULL;
     if (file >= 0) {
         binary = read_entry(file, key, size);
-        close(file);
+        dcnv4i_file_close(file);
     }
     free(path);
     return binary;
@@ -181,14 +144,14 @@ void *dcnv4i_cache_read(const char *folder, const char *kind, const char *key, s
 
 void dcnv4i_cache_write(const char *folder, const char *kind, const char *key, const void *binary, size_t size) {
     char *path = path_of(folder, kind, key), *aside = path ? joined(path, ".XXXXXX") : NULL;
-    const int file = size > 0 && size <= LARGEST_BINARY && aside ? dcnv4i_file_create(aside) : -1;
+    const dcnv4i_file file = size > 0 && size <= LARGEST_BINARY && aside ? dcnv4i_file_create(aside) : -1;
     if (file >= 0) {
         const header h = header_of(key, binary, size);
         bool whole = dcnv4i_file_write(file, &h, sizeof h) && dcnv4i_file_write(file, key, strlen(key)) &&
                      dcnv4i_file_write(file, binary, size);
-        whole &= close(file) == 0;
-        if (!whole || rename(aside, path) != 0)
-            unlink(aside);
+        whole &= dcnv4i_file_close(file);
+        if (!whole || !dcnv4i_file_replace(aside, path))
+            dcnv4i_file_remove(aside);
     }
     free(aside);
     free(path);
@@ -197,6 +160,6 @@ void dcnv4i_cache_write(const char *folder, const char *kind, const char *key, c
 void dcnv4i_cache_remove(const char *folder, const char *kind, const char *key) {
     char *path = path_of(folder, kind, key);
     if (path)
-        unlink(path);
+        dcnv4i_file_remove(path);
     free(path);
 }

@@ -1,15 +1,12 @@
-#define _GNU_SOURCE /* dladdr */
 #include "library.h"
+#include "../../../core/platform.h"
 
-#include <dlfcn.h>
-#include <locale.h>
-#include <stdio.h>
 #include <string.h>
 
 void *dcnv4i_library_open(const char *const *names, const char **name) {
     for (int pass = 0; pass < 2; ++pass)
         for (const char *const *each = names; *each; ++each) {
-            void *library = dlopen(*each, RTLD_NOW | RTLD_LOCAL | (pass == 0 ? RTLD_NOLOAD : 0));
+            void *library = pass == 0 ? dcnv4i_shared_loaded(*each) : dcnv4i_shared_open(*each);
             *name = *each;
             if (library)
                 return library;
@@ -19,9 +16,9 @@ void *dcnv4i_library_open(const char *const *names, const char **name) {
 
 bool dcnv4i_library_is_there(const char *const *names) {
     for (; *names; ++names) {
-        void *library = dlopen(*names, RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+        void *library = dcnv4i_shared_loaded(*names);
         if (library) {
-            dlclose(library); /* drops only the reference of this dlopen */
+            dcnv4i_shared_close(library); /* drops only this reference */
             return true;
         }
     }
@@ -30,8 +27,8 @@ bool dcnv4i_library_is_there(const char *const *names) {
 
 const char *dcnv4i_library_resolve(void *library, const dcnv4i_entry *entries, size_t count, void *table) {
     for (size_t i = 0; i < count; ++i) {
-        /* POSIX allows dlsym's result to be a function pointer; C has no conversion, so the bytes are copied. */
-        void *const found = dlsym(library, entries[i].name);
+        /* The systems allow this to be a function pointer; C has no conversion, so the bytes are copied. */
+        void *const found = dcnv4i_shared_function(library, entries[i].name);
         memcpy((char *)table + entries[i].offset, &found, sizeof found);
         if (!found)
             return entries[i].name;
@@ -40,24 +37,9 @@ const char *dcnv4i_library_resolve(void *library, const dcnv4i_entry *entries, s
 }
 
 void dcnv4i_library_load_beside(const void *entry, const char *name) {
-    Dl_info found;
-    char path[4096];
-    const char *const slash = dladdr(entry, &found) != 0 && found.dli_fname ? strrchr(found.dli_fname, '/') : NULL;
-    if (!slash)
-        return;
-    const int length = snprintf(path, sizeof path, "%.*s/%s", (int)(slash - found.dli_fname), found.dli_fname, name);
-    if (length > 0 && (size_t)length < sizeof path)
-        dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    dcnv4i_shared_load_beside(entry, name);
 }
 
-/* In the C locale, whatever the caller's is. */
 const char *dcnv4i_library_reason(void) {
-    const locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    const locale_t callers = plain != (locale_t)0 ? uselocale(plain) : (locale_t)0;
-    const char *reason = dlerror();
-    if (plain != (locale_t)0) {
-        uselocale(callers);
-        freelocale(plain);
-    }
-    return reason ? reason : "no reason given";
+    return dcnv4i_shared_reason();
 }

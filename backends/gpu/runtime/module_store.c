@@ -57,7 +57,7 @@ dcnv4_status dcnv4i_module_store_open(dcnv4i_module_store *store, const dcnv4i_d
     *store = (dcnv4i_module_store){.driver = driver, .device = device, .identity = identity};
     const char *compiler = getenv("DCNV4_COMPILER");
     store->compiler = !(compiler && strcmp(compiler, "off") == 0);
-    if (pthread_mutex_init(&store->lock, NULL) != 0)
+    if (!dcnv4i_mutex_init(&store->lock))
         return dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a lock");
     store->folder = dcnv4i_cache_folder();
     return DCNV4_SUCCESS;
@@ -87,7 +87,7 @@ void dcnv4i_module_store_close(dcnv4i_module_store *store) {
         store->modules = module->next;
         module_close(store, module);
     }
-    pthread_mutex_destroy(&store->lock);
+    dcnv4i_mutex_destroy(&store->lock);
     free(store->folder);
 }
 
@@ -200,9 +200,9 @@ dcnv4_status dcnv4i_module_get(dcnv4i_module_store *store, dcnv4i_recipe *recipe
     char *source = dcnv4i_recipe_source(recipe, store->driver->vocabulary);
     dcnv4_status status = no_memory();
     if (source) {
-        pthread_mutex_lock(&store->lock);
+        dcnv4i_mutex_lock(&store->lock);
         status = find_or_make(store, recipe, source, module);
-        pthread_mutex_unlock(&store->lock);
+        dcnv4i_mutex_unlock(&store->lock);
     }
     free(source);
     free(recipe->constants);

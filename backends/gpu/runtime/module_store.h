@@ -4,8 +4,7 @@
 
 #include "driver.h"
 #include "resources.h"
-
-#include <pthread.h>
+#include "../../../core/platform.h"
 
 /* Limits for a module. */
 enum { DCNV4I_MAX_KERNELS = 12, DCNV4I_MAX_TEXTS = 24 };
@@ -31,9 +30,9 @@ typedef struct dcnv4i_module_store {
     const dcnv4i_driver *driver;
     void *device;
     const dcnv4i_identity *identity;
-    char *folder;         /* of the cache on disk; NULL for none */
-    bool compiler;        /* whether it may be used */
-    pthread_mutex_t lock; /* held while a module is looked up or made */
+    char *folder;      /* of the cache on disk; NULL for none */
+    bool compiler;     /* whether it may be used */
+    dcnv4i_mutex lock; /* held while a module is looked up or made */
     dcnv4i_module *modules;
 } dcnv4i_module_store;
 

@@ -1,4 +1,5 @@
-/* Looks for devices in a child process: a damaged driver can end the process that loads it. */
+/* Looks for devices in a child process, where the system has such: a damaged driver can end the process that loads
+ * it. */
 #ifndef DCNV4I_PROBE_H
 #define DCNV4I_PROBE_H
 
