@@ -5,6 +5,7 @@
 set(dcnv4_long_tests
   "^resources\\."
   "^cpu_emulation\\."
+  "^(windows|macos|linux)\\."
   "^golden\\.(fake_|opencl)"
   "^opencl\\.(self_check\\.gpu$|drivers\\.)")
 

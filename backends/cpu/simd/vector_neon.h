@@ -43,9 +43,16 @@ static inline void vload_pairs(const float *from, vec *even, vec *odd) {
     *even = pairs.val[0], *odd = pairs.val[1];
 }
 
-static inline void vstore_pairs(float *to, vec even, vec odd) { vst2q_f32(to, (float32x4x2_t){{even, odd}}); }
+/* vst2q_f32 and vst4q_f32 are macros in clang, which would take the commas for their own. */
+static inline void vstore_pairs(float *to, vec even, vec odd) {
+    const float32x4x2_t pairs = {{even, odd}};
+    vst2q_f32(to, pairs);
+}
 
-static inline void vstore_quads(float *to, vec a, vec b, vec c, vec d) { vst4q_f32(to, (float32x4x4_t){{a, b, c, d}}); }
+static inline void vstore_quads(float *to, vec a, vec b, vec c, vec d) {
+    const float32x4x4_t quads = {{a, b, c, d}};
+    vst4q_f32(to, quads);
+}
 
 static inline void vload_quads(const float *from, vec *a, vec *b, vec *c, vec *d) {
     const float32x4x4_t quads = vld4q_f32(from);
