@@ -21,7 +21,7 @@ static bool enter_usual(dcnv4i_environment *callers) {
 
 static void leave_usual(const dcnv4i_environment *callers) {
     if (!is_x87_default())
-        fesetenv(FE_DFL_ENV);
+        dcnv4i_fp_set_default();
     if (_mm_getcsr() != callers->flags)
         _mm_setcsr(callers->flags);
 }
@@ -39,13 +39,13 @@ static void leave_usual(const dcnv4i_environment *callers) {
 void dcnv4i_environment_enter(dcnv4i_environment *callers) {
     if (enter_usual(callers))
         return;
-    fegetenv(&callers->whole);
-    fesetenv(FE_DFL_ENV);
+    dcnv4i_fp_get(&callers->whole);
+    dcnv4i_fp_set_default();
 }
 
 void dcnv4i_environment_leave(const dcnv4i_environment *callers) {
     if (callers->usual)
         leave_usual(callers);
     else
-        fesetenv(&callers->whole);
+        dcnv4i_fp_set(&callers->whole);
 }

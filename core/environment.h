@@ -4,13 +4,12 @@
 #ifndef DCNV4I_ENVIRONMENT_H
 #define DCNV4I_ENVIRONMENT_H
 
-#include <fenv.h>
-#include <stdbool.h>
+#include "platform.h"
 
 typedef struct dcnv4i_environment {
-    bool usual;     /* the caller's differs from the default only in flags; see environment.c */
-    unsigned flags; /* the caller's MXCSR, with its flags */
-    fenv_t whole;   /* if not usual: the whole environment */
+    bool usual;            /* the caller's differs from the default only in flags; see environment.c */
+    unsigned flags;        /* the caller's MXCSR, with its flags */
+    dcnv4i_fp_state whole; /* if not usual: the whole environment */
 } dcnv4i_environment;
 
 /* Saves the caller's environment in *callers and enters the default one. */

@@ -17,13 +17,18 @@ typedef struct dcnv4i_condition {
 } dcnv4i_condition;
 typedef uintptr_t dcnv4i_native_thread;
 typedef intptr_t dcnv4i_file;
+typedef struct dcnv4i_fp_state {
+    uint32_t x87[7], mxcsr;
+} dcnv4i_fp_state;
 #define DCNV4I_MUTEX_INIT {NULL}
 #else
+#include <fenv.h>
 #include <pthread.h>
 typedef pthread_mutex_t dcnv4i_mutex;
 typedef pthread_cond_t dcnv4i_condition;
 typedef pthread_t dcnv4i_native_thread;
 typedef int dcnv4i_file;
+typedef fenv_t dcnv4i_fp_state;
 #define DCNV4I_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER
 #endif
 
@@ -32,6 +37,13 @@ typedef int dcnv4i_file;
 /* size bytes, for dcnv4i_aligned_free alone; NULL if there is no memory. The alignment is a power of two. */
 void *dcnv4i_aligned_allocate(size_t alignment, size_t size);
 void dcnv4i_aligned_free(void *memory);
+
+/* ---- Floating point ---------------------------------------------------------------------------------------------- */
+
+/* fegetenv, fesetenv and fesetenv(FE_DFL_ENV). Those of mingw-w64 leave MXCSR as it is. */
+void dcnv4i_fp_get(dcnv4i_fp_state *state);
+void dcnv4i_fp_set(const dcnv4i_fp_state *state);
+void dcnv4i_fp_set_default(void);
 
 /* ---- Threads ----------------------------------------------------------------------------------------------------- */
 

@@ -2,7 +2,6 @@
 #include "../../core/fork.h"
 #include "../../core/platform.h"
 
-#include <fenv.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -60,7 +59,7 @@ static void share_out(dcnv4i_pool *pool, int64_t tasks, int shares) {
 static void worker_main(void *argument) {
     worker *self = argument;
     dcnv4i_pool *pool = self->pool;
-    fesetenv(FE_DFL_ENV); /* a thread inherits its creator's */
+    dcnv4i_fp_set_default(); /* a thread inherits its creator's */
     dcnv4i_mutex_lock(&pool->lock);
     for (;;) {
         while (!self->called && !pool->closing)

@@ -19,6 +19,18 @@ void dcnv4i_aligned_free(void *memory) {
     free(memory);
 }
 
+void dcnv4i_fp_get(dcnv4i_fp_state *state) {
+    fegetenv(state);
+}
+
+void dcnv4i_fp_set(const dcnv4i_fp_state *state) {
+    fesetenv(state);
+}
+
+void dcnv4i_fp_set_default(void) {
+    fesetenv(FE_DFL_ENV);
+}
+
 /* ---- Locks ------------------------------------------------------------------------------------------------------- */
 
 bool dcnv4i_mutex_init(dcnv4i_mutex *mutex) {

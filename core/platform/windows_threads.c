@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <process.h>
 #include <windows.h>
+#include <xmmintrin.h>
 
 void *dcnv4i_aligned_allocate(size_t alignment, size_t size) {
     return _aligned_malloc(size, alignment);
@@ -10,6 +11,24 @@ void *dcnv4i_aligned_allocate(size_t alignment, size_t size) {
 
 void dcnv4i_aligned_free(void *memory) {
     _aligned_free(memory);
+}
+
+/* fnstenv masks all exceptions. */
+void dcnv4i_fp_get(dcnv4i_fp_state *state) {
+    __asm__ volatile("fnstenv %0" : "=m"(state->x87));
+    __asm__ volatile("fldenv %0" : : "m"(state->x87));
+    state->mxcsr = _mm_getcsr();
+}
+
+void dcnv4i_fp_set(const dcnv4i_fp_state *state) {
+    __asm__ volatile("fldenv %0" : : "m"(state->x87));
+    _mm_setcsr(state->mxcsr);
+}
+
+void dcnv4i_fp_set_default(void) {
+    enum { DEFAULT_CONTROL = 0x1f80 };
+    __asm__ volatile("fninit");
+    _mm_setcsr(DEFAULT_CONTROL);
 }
 
 /* ---- Locks ------------------------------------------------------------------------------------------------------- */

@@ -20,6 +20,7 @@ _Noreturn static inline void cmocka_fail(void) {
 }
 
 #define fail_msg(...) (printf(__VA_ARGS__), printf("\n%s:%d: the test failed\n", __FILE__, __LINE__), cmocka_fail())
+#define print_error(...) printf(__VA_ARGS__)
 #define assert_true(a) ((a) ? (void)0 : fail_msg("%s is false", #a))
 #define assert_false(a) assert_true(!(a))
 #define assert_non_null(a) assert_true((a) != NULL)
