@@ -171,7 +171,7 @@ static dcnv4_status start(void *device, const dcnv4i_launch *launches, int count
     return leave(d, before, status);
 }
 
-static dcnv4_status wait(dcnv4i_cuda_hip_device *d, dcnv4_status status) {
+static dcnv4_status await_all(dcnv4i_cuda_hip_device *d, dcnv4_status status) {
     const int error = status == DCNV4_SUCCESS ? d->api->stream_synchronize(NULL) : 0;
     return error == 0 ? status : fail(d, "waiting for its default stream", error);
 }
@@ -180,7 +180,7 @@ static dcnv4_status synchronize(void *device) {
     dcnv4i_cuda_hip_device *d = device;
     int before;
     const dcnv4_status status = enter(d, &before);
-    return status == DCNV4_SUCCESS ? leave(d, before, wait(d, status)) : status;
+    return status == DCNV4_SUCCESS ? leave(d, before, await_all(d, status)) : status;
 }
 
 /* ---- Memory ------------------------------------------------------------------------------------------------------ */
@@ -222,7 +222,7 @@ static dcnv4_status upload(void *device, void *handle, size_t offset, const void
     const int error = d->api->to_device((char *)handle + offset, source, length);
     if (error != 0)
         status = fail(d, "copying to the device", error);
-    return leave(d, before, wait(d, status));
+    return leave(d, before, await_all(d, status));
 }
 
 static dcnv4_status download(void *device, void *handle, size_t offset, void *target, size_t length) {
