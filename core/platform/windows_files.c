@@ -125,10 +125,11 @@ void dcnv4i_folder_make(char *path) {
 }
 
 char *dcnv4i_folder_find(const char *path) {
-    wchar_t *const wide = dcnv4i_wide_path(path);
+    wchar_t *const wide = dcnv4i_wide_path(path), *const shown = dcnv4i_wide_absolute(path);
     const DWORD found = wide ? GetFileAttributesW(wide) : INVALID_FILE_ATTRIBUTES;
-    char *const whole = found != INVALID_FILE_ATTRIBUTES && (found & FILE_ATTRIBUTE_DIRECTORY) ? dcnv4i_narrow(wide)
-                                                                                               : NULL;
+    const bool is_folder = found != INVALID_FILE_ATTRIBUTES && (found & FILE_ATTRIBUTE_DIRECTORY);
+    char *const whole = is_folder && shown ? dcnv4i_narrow(shown) : NULL;
+    free(shown);
     free(wide);
     return whole;
 }
@@ -160,7 +161,7 @@ void dcnv4i_folder_sweep(const char *path, bool (*chosen)(const char *name), int
     char *const pattern = malloc(room);
     if (pattern)
         snprintf(pattern, room, "%s\\*", path);
-    wchar_t *const wide = pattern ? dcnv4i_wide(pattern) : NULL;
+    wchar_t *const wide = pattern ? dcnv4i_wide_path(pattern) : NULL;
     FILETIME now;
     WIN32_FIND_DATAW found;
     GetSystemTimeAsFileTime(&now);

@@ -44,12 +44,21 @@ static wchar_t *absolute(const wchar_t *path, size_t before) {
     return NULL;
 }
 
+static wchar_t *absolute_of(const char *path, size_t before) {
+    wchar_t *const wide = dcnv4i_wide(path), *const whole = wide ? absolute(wide, before) : NULL;
+    free(wide);
+    return whole;
+}
+
+wchar_t *dcnv4i_wide_absolute(const char *path) {
+    return absolute_of(path, 0);
+}
+
 /* A path that begins with \\?\ may be long, and names on servers begin with \\?\UNC\ then. */
 wchar_t *dcnv4i_wide_path(const char *path) {
     static const wchar_t local[] = L"\\\\?\\", server[] = L"\\\\?\\UNC\\";
     enum { LOCAL = 4, SERVER = 8 };
-    wchar_t *const wide = dcnv4i_wide(path), *const whole = wide ? absolute(wide, SERVER) : NULL;
-    free(wide);
+    wchar_t *const whole = absolute_of(path, SERVER);
     if (!whole)
         return NULL;
     wchar_t *begin = whole + SERVER;

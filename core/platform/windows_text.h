@@ -11,8 +11,9 @@ char *dcnv4i_narrow(const wchar_t *text);
 /* An environment variable, for free(); NULL if it is not set or empty. */
 wchar_t *dcnv4i_wide_variable(const wchar_t *name);
 
-/* The absolute form of a path, for free(), which may be longer than the 260 characters that Windows allows others. NULL
- * on failure. */
+/* The absolute form of a path, for free(); NULL on failure. The second is for calls alone: with its prefix it may be longer
+ * than the 260 characters that Windows allows others. */
+wchar_t *dcnv4i_wide_absolute(const char *path);
 wchar_t *dcnv4i_wide_path(const char *path);
 
 #endif

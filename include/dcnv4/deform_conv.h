@@ -89,9 +89,9 @@ DCNV4_API dcnv4_status dcnv4_problem_sizes(const dcnv4_problem *problem, dcnv4_s
  *
  * Such a device compiles a layer once, for all N, H and W. The context keeps the kernels in memory, and a cache folder
  * keeps them for later processes: $DCNV4_CACHE_DIR ("off" for none), or else dcnv4 in $XDG_CACHE_HOME or ~/.cache, on
- * Windows in %LOCALAPPDATA%. The folder must belong to this user, and nobody else may have write access (on Windows that
- * is not checked). With DCNV4_COMPILER=off only kernels from that folder are used. Both variables are read when a context is created. A tactic that dcnv4_tactic_save stored there
- * for the layer is read here. */
+ * Windows in %LOCALAPPDATA%. The folder must belong to this user, and nobody else may have write access (which is not
+ * checked on Windows). With DCNV4_COMPILER=off only kernels from that folder are used. Both variables are read when a
+ * context is created. A tactic that dcnv4_tactic_save stored there for the layer is read here. */
 DCNV4_API dcnv4_status dcnv4_plan_create(dcnv4_context *context, const dcnv4_problem *problem, dcnv4_plan **plan);
 
 /* The parts of the passes, named after what they write. */

@@ -94,6 +94,28 @@ static void entries_have_any_path(void **state) {
     count_case();
 }
 
+/* Folders of 100 characters, four deep, which Windows allows only with a prefix that users do not write. */
+static void entries_have_long_paths(void **state) {
+    (void)state;
+    wchar_t path[MAX_PATH + 512];
+    const DWORD length = GetTempPathW(MAX_PATH, path);
+    assert_true(length > 0 && length < MAX_PATH);
+    for (wchar_t *at = path + length; at < path + length + 404; at += 101) {
+        wmemset(at, L'l', 100);
+        wcscpy(at + 100, L"/");
+    }
+    assert_true(SetEnvironmentVariableW(L"DCNV4_CACHE_DIR", path));
+    char *const folder = dcnv4i_cache_folder();
+    assert_non_null(folder);
+    assert_true(strlen(folder) > 400 && folder[1] == ':');
+    write_entry(folder, "key", "long");
+    assert_reads(folder, "key", "long");
+    dcnv4i_cache_remove(folder, DCNV4I_CACHE_KERNEL, "key");
+    assert_reads(folder, "key", NULL);
+    free(folder);
+    count_case();
+}
+
 /* The number of files in a folder. */
 static int files_in(const char *folder) {
     wchar_t pattern[2 * MAX_PATH];
@@ -195,9 +217,13 @@ static void a_missing_driver_is_reported(void **state) {
 int main(int argc, char **argv) {
     library_folder = argc > 2 ? argv[2] : ".";
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_task_is_done_once),      cmocka_unit_test(memory_is_aligned),
-        cmocka_unit_test(entries_have_any_path),        cmocka_unit_test(a_write_may_lose),
-        cmocka_unit_test(a_missing_driver_is_reported), cmocka_unit_test(libraries_come_from_path_and_not_from_here),
+        cmocka_unit_test(every_task_is_done_once),
+        cmocka_unit_test(memory_is_aligned),
+        cmocka_unit_test(entries_have_any_path),
+        cmocka_unit_test(entries_have_long_paths),
+        cmocka_unit_test(a_write_may_lose),
+        cmocka_unit_test(a_missing_driver_is_reported),
+        cmocka_unit_test(libraries_come_from_path_and_not_from_here),
     };
     return HARNESS_RUN(argc, argv, tests);
 }
