@@ -7,7 +7,7 @@ import struct
 import sys
 
 PROCESSORS = {"x86_64": 0x01000007, "aarch64": 0x0100000C}
-MAGIC, EXTERNAL, TYPE, UNDEFINED, STAB = 0xFEEDFACF, 0x01, 0x0E, 0x0, 0xE0
+MAGIC, EXTERNAL, TYPE, PRIVATE, UNDEFINED, STAB = 0xFEEDFACF, 0x01, 0x0E, 0x10, 0x0, 0xE0
 SYMTAB, LOAD_DYLIB, ID_DYLIB, CODE_SIGNATURE, BUILD_VERSION = 0x2, 0xC, 0xD, 0x1D, 0x32
 
 
@@ -27,11 +27,13 @@ def commands(data):
 
 
 def exports(data, at):
+    own = {"___dso_handle", "__mh_dylib_header"}  # the linker's
     symbols, count, strings, _ = struct.unpack_from("<4I", data, at + 8)
     for i in range(count):
         name, kind, _, _, _ = struct.unpack_from("<IBBHQ", data, symbols + 16 * i)
-        if kind & EXTERNAL and not kind & 0x10 and kind & TYPE != UNDEFINED and not kind & STAB:
-            yield text(data, strings + name)
+        if kind & EXTERNAL and not kind & PRIVATE and kind & TYPE != UNDEFINED and not kind & STAB:
+            if text(data, strings + name) not in own:
+                yield text(data, strings + name)
 
 
 def declared(headers):

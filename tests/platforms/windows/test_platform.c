@@ -101,7 +101,8 @@ static void entries_have_long_paths(void **state) {
     const DWORD length = GetTempPathW(MAX_PATH, path);
     assert_true(length > 0 && length < MAX_PATH);
     for (wchar_t *at = path + length; at < path + length + 404; at += 101) {
-        wmemset(at, L'l', 100);
+        for (int i = 0; i < 100; ++i)
+            at[i] = L'l';
         wcscpy(at + 100, L"/");
     }
     assert_true(SetEnvironmentVariableW(L"DCNV4_CACHE_DIR", path));
