@@ -74,7 +74,7 @@ def _finite(name: str, given) -> float:
         number = float(given)
     except OverflowError:
         number = math.inf
-    if not math.isfinite(number):
+    if not -math.inf < number < math.inf:  # not isfinite, which torch.compile does not trace for a symbolic number
         raise ValueError(f"dcnv4: {name} is {given}, a finite number is needed")
     return number
 
