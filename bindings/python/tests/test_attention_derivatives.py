@@ -183,8 +183,8 @@ def test_points_that_do_not_count_have_no_derivatives(unit):
     run = call.run()
     for tensor in FLAT(torch.func.jvp(run, inputs, tuple(torch.ones_like(t) for t in inputs)))[0]:
         assert tensor.isfinite().all()
-    grads = torch.func.grad(lambda *i: torch.func.jvp(run, i, tuple(torch.ones_like(t) for t in i))[1].sin().sum(), every(inputs))
-    assert all(tensor.isfinite().all() for tensor in grads(*inputs))
+    tangent = lambda *i: torch.func.jvp(run, i, tuple(torch.ones_like(t) for t in i))[1].sin().sum()  # noqa: E731
+    assert all(tensor.isfinite().all() for tensor in torch.func.grad(tangent, every(inputs))(*inputs))
 
 
 def test_empty():

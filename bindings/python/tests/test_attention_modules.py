@@ -173,7 +173,10 @@ def test_wrong_arguments_are_named(message):
         ("MSDeformAttn: input_flatten has shape .2, 16.", lambda q, r, m, s, b: (q, r, m[:, 0], s, b)),
         ("MSDeformAttn: reference_points has shape .2, 5, 4, 3.", lambda q, r, m, s, b: (q, r[..., [0, 1, 1]], m, s, b)),
         ("dcnv4: reference_points has shape .2, 5, 3, 2.", lambda q, r, m, s, b: (q, r[:, :, :3], m, s, b)),
-        ("dcnv4: spatial_shapes.3. is .1, 1. and begins at 64: 1 places, but value has 64", lambda q, r, m, s, b: (q, r, m[:, :64], s, b)),
+        (
+            "dcnv4: spatial_shapes.3. is .1, 1. and begins at 64: 1 places, but value has 64",
+            lambda q, r, m, s, b: (q, r, m[:, :64], s, b),
+        ),
     ],
 )  # fmt: skip
 def test_wrong_tensors_are_named(message, change):
