@@ -72,7 +72,9 @@ def seconds(run, device: str) -> float:
 def compare(candidates: dict, batch: int, size: int, training: bool, options) -> None:
     pictures = torch.randn(batch, 3, size, size, device=options.device)
     targets = torch.randint(0, 1000, (batch,), device=options.device)
-    calls = [functools.partial(step if training else forward, model, pictures, targets) for model in candidates.values()]
+    calls = [
+        functools.partial(step if training else forward, model, pictures, targets) for model in candidates.values()
+    ]
     for call in calls:
         call()
     rounds = [[seconds(call, options.device) for call in calls] for _ in range(options.runs)]

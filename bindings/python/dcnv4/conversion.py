@@ -56,7 +56,9 @@ class Conversion:
                 f"{each.name or '(itself)'}, {each.group}: {each.parameters_before} → {each.parameters}, "
                 f"{each.multiply_adds_before} → {each.multiply_adds}, {start}"
             )
-        return "\n".join([*lines, f"{len(self.layers)} layers: {self.parameters_before} → {self.parameters} parameters"])
+        return "\n".join(
+            [*lines, f"{len(self.layers)} layers: {self.parameters_before} → {self.parameters} parameters"]
+        )
 
 
 def convert(

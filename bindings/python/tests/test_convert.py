@@ -26,7 +26,9 @@ def separable(convolution: nn.Conv2d, group: int) -> None:
     out, channels, *size = convolution.weight.shape
     kernels = torch.randn(group, 1, *size, dtype=torch.float64).repeat_interleave(channels // group, 0)
     with torch.no_grad():
-        convolution.weight.copy_(torch.randn(out, channels, 1, 1, dtype=torch.float64) * kernels.view(1, channels, *size))
+        convolution.weight.copy_(
+            torch.randn(out, channels, 1, 1, dtype=torch.float64) * kernels.view(1, channels, *size)
+        )
 
 
 @pytest.mark.parametrize("size", [(3, 3), (3, 5)])
@@ -56,7 +58,9 @@ def test_closest_start():
 def test_where_and_report():
     network = Network()
     copies = {name: x.clone() for name, x in network.state_dict().items()}
-    made = dcnv4.convert(network, where=lambda name, convolution: name.startswith("body") and convolution.kernel_size != (1, 1))
+    made = dcnv4.convert(
+        network, where=lambda name, convolution: name.startswith("body") and convolution.kernel_size != (1, 1)
+    )
     assert made.module is network
     assert [(layer.name, layer.group) for layer in made.layers] == [("body.0", 2), ("body.3", 2)]
     assert type(network.first) is nn.Conv2d and network.body[2].groups == 32 and type(network.body[4]) is nn.Conv2d
@@ -72,7 +76,9 @@ def test_where_and_report():
 def test_default_choice():
     """3×3 and larger, with odd sides; a shared convolution stays shared; the mode and the dtype stay."""
     shared = nn.Conv2d(16, 16, 3, padding=1)
-    network = nn.Sequential(shared, nn.Conv2d(16, 16, 1), shared, nn.Conv2d(16, 16, 2), nn.Conv2d(16, 4, 5)).double().eval()
+    network = (
+        nn.Sequential(shared, nn.Conv2d(16, 16, 1), shared, nn.Conv2d(16, 16, 2), nn.Conv2d(16, 4, 5)).double().eval()
+    )
     made = dcnv4.convert(network)
     assert [layer.name for layer in made.layers] == ["0", "4"] and network[0] is network[2]
     assert not network[0].training and network[0].value_proj.weight.dtype == torch.float64

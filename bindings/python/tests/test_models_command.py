@@ -26,7 +26,12 @@ def files(tmp_path, monkeypatch):
         image = Image.new("RGB", size, "navy")
         ImageDraw.Draw(image).ellipse((10, 10, 35, 40), fill="orange")
         image.save(tmp_path / f"{place}.png")
-    return [str(tmp_path / name) for name in ("0.png", "1.png")], ["--checkpoint", str(tmp_path / "t.pth"), "--size", "64"]
+    return [str(tmp_path / name) for name in ("0.png", "1.png")], [
+        "--checkpoint",
+        str(tmp_path / "t.pth"),
+        "--size",
+        "64",
+    ]
 
 
 def test_classify(files, tmp_path, capsys):
@@ -37,7 +42,11 @@ def test_classify(files, tmp_path, capsys):
     assert command.main(["classify", *images, *rest, "--labels", str(names), "--plot", str(plot)]) == 0
     out, err = capsys.readouterr()
     lines = out.splitlines()
-    assert [lines[0], lines[6]] == images and len(lines) == 12 and all("% " in line and "thing" in line for line in lines[1:6])
+    assert (
+        [lines[0], lines[6]] == images
+        and len(lines) == 12
+        and all("% " in line and "thing" in line for line in lines[1:6])
+    )
     shares = [float(line.split()[0]) for line in lines[1:6]]
     assert shares == sorted(shares, reverse=True) and "loaded model" in err
     drawn = Image.open(plot)
@@ -62,7 +71,9 @@ def test_faults(files, tmp_path, capsys):
     assert command.main(["classify", images[0], option, checkpoint, "--num-classes", "7"]) == 2
     assert "head.weight is 1000×192, not 7×192" in capsys.readouterr().err
     (tmp_path / "names.txt").write_text("one\n")
-    assert command.main(["classify", images[0], option, checkpoint, *rest, "--labels", str(tmp_path / "names.txt")]) == 2
+    assert (
+        command.main(["classify", images[0], option, checkpoint, *rest, "--labels", str(tmp_path / "names.txt")]) == 2
+    )
     assert "has 1 names, the model has 1000 classes" in capsys.readouterr().err
     with pytest.raises(SystemExit) as refused:
         command.main(["classify", *images])

@@ -1,9 +1,9 @@
 """Networks of DCNv4 layers.
 
-    from dcnv4.models import flash_internimage_t, load_checkpoint
+from dcnv4.models import flash_internimage_t, load_checkpoint
 
-    model = flash_internimage_t()
-    print(load_checkpoint(model, "flash_intern_image_t_1k_224.pth"))
+model = flash_internimage_t()
+print(load_checkpoint(model, "flash_intern_image_t_1k_224.pth"))
 """
 
 from .checkpoints import CheckpointError, Loaded, load_checkpoint

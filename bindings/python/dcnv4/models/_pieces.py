@@ -41,7 +41,9 @@ def applies(x: torch.Tensor, fc1: nn.Module, act: nn.Module, fc2: nn.Module) -> 
     )
 
 
-def run(x: torch.Tensor, residual: Optional[torch.Tensor], fc1: nn.Linear, act: nn.GELU, fc2: nn.Linear) -> torch.Tensor:
+def run(
+    x: torch.Tensor, residual: Optional[torch.Tensor], fc1: nn.Linear, act: nn.GELU, fc2: nn.Linear
+) -> torch.Tensor:
     """fc2(act(fc1(x))), plus residual if there is one."""
     rows = x.reshape(-1, x.shape[-1])
     output = x.new_empty(rows.shape[0], fc2.out_features)

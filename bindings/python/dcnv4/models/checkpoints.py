@@ -113,7 +113,9 @@ def _prefix(tensors: Dict[str, torch.Tensor], path: str) -> str:
     if not found:
         raise CheckpointError(f"{path} has no FlashInternImage: none of its {len(tensors)} tensors is named {_FIRST}")
     if len(found) > 1:
-        raise CheckpointError(f"{path} has {len(found)} networks, named {', '.join(map(repr, found))}; save one of them")
+        raise CheckpointError(
+            f"{path} has {len(found)} networks, named {', '.join(map(repr, found))}; save one of them"
+        )
     return found[0]
 
 

@@ -120,7 +120,9 @@ class TimmFlashInternImage(FlashInternImage):
 
 def _build(name: str, pretrained: bool, arguments: dict) -> nn.Module:
     if pretrained:
-        raise ValueError(f"{name}: there are no weights to download; dcnv4.models.load_checkpoint(model, file) loads a file")
+        raise ValueError(
+            f"{name}: there are no weights to download; dcnv4.models.load_checkpoint(model, file) loads a file"
+        )
     for given in ("pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"):
         arguments.pop(given, None)
     if arguments.get("features_only"):
