@@ -112,7 +112,8 @@ void *dcnv4i_shared_open(const char *name);
 /* The same for a library that this process has loaded already; NULL if it has not. */
 void *dcnv4i_shared_loaded(const char *name);
 
-/* Loads another library from the folder of the one that has this function, and leaves it loaded. Nothing happens if there is none. */
+/* Loads another library from the folder of the one that has this function, and leaves it loaded. Nothing happens if there
+ * is none, nor on Windows, where libraries find those beside them. */
 void dcnv4i_shared_load_beside(const void *function, const char *name);
 
 void dcnv4i_shared_close(void *library);

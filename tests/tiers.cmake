@@ -6,7 +6,7 @@ set(dcnv4_long_tests
   "^resources\\."
   "^cpu_emulation\\."
   "^(windows|macos|linux)\\."
-  "^golden\\.(fake_|opencl)"
+  "^golden\\.(attention\\.)?(fake_|opencl)"
   "^opencl\\.(self_check\\.gpu$|drivers\\.)")
 
 # Seconds to a minute: other kernels that run on the host, simulators, Python, other projects' builds, many threads.

@@ -104,6 +104,12 @@ void *dcnv4i_shared_loaded(const char *name) {
     return library;
 }
 
+/* The compilers' installers put their folder into PATH, where each of their libraries finds the others. */
+void dcnv4i_shared_load_beside(const void *function, const char *name) {
+    (void)function;
+    (void)name;
+}
+
 void dcnv4i_shared_close(void *library) {
     FreeLibrary(library);
 }

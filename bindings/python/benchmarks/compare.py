@@ -23,6 +23,7 @@ import time
 
 import torch
 from dcnv4 import _runtime, reference
+from dcnv4._deform_conv import deform_conv
 
 DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 CALLS = 20  # in a graph: enough that a replay's own cost does not matter
@@ -48,11 +49,11 @@ class Ours:
 
     def forward(self, problem, value, offset_mask):
         layer = self.layer(problem)
-        return lambda: (_runtime.forward(value, offset_mask, layer),)
+        return lambda: (_runtime.forward(deform_conv, (value, offset_mask), layer),)
 
     def backward(self, problem, value, offset_mask, grad_output):
         layer = self.layer(problem)
-        return lambda: _runtime.backward(grad_output, value, offset_mask, layer)
+        return lambda: _runtime.backward(deform_conv, grad_output, (value, offset_mask), layer)
 
 
 class GridSample:

@@ -78,7 +78,7 @@ def call_overhead() -> None:
         buffers[_library.handle_of(tensor)] = data.data_ptr()
     with_gradient = value.clone().requires_grad_()
     candidates = {
-        "the library through ctypes": lambda: _library.run_forward(made.address, buffers, None),
+        "the library through ctypes": lambda: _library.DEFORM_CONV.forward(made.address, buffers, None),
         "dcnv4.functional.dcnv4": lambda: functional.dcnv4(value, offset_mask),
         "the same, recording for backward": lambda: functional.dcnv4(with_gradient, offset_mask),
     }

@@ -40,7 +40,7 @@ def test_wheel(wheel):
     version = ".".join(re.search(rf"VERSION_{part} (\d+)", header).group(1) for part in ("MAJOR", "MINOR", "PATCH"))
     assert re.fullmatch(rf"dcnv4-{re.escape(version)}-py3-none-(?!any)\w+\.whl", wheel.name)
     names = zipfile.ZipFile(wheel).namelist()
-    modules = {f"dcnv4/{path.name}" for path in (SOURCE / "dcnv4").glob("*.py")} | {"dcnv4/py.typed"}
+    modules = {str(path.relative_to(SOURCE)) for path in (SOURCE / "dcnv4").rglob("*.py")} | {"dcnv4/py.typed"}
     rest = {name for name in names if ".dist-info/" not in name} - modules
     assert modules <= set(names) and len(rest) == 1 and rest.pop().startswith("dcnv4/libdcnv4.")
     assert any(name.endswith("licenses/LICENSE") for name in names)

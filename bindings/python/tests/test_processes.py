@@ -16,9 +16,9 @@ def plans_made(monkeypatch):
     """A list to which the problem of each plan made from now on is appended."""
     made, make = [], _library.Plan.__init__
 
-    def count(self, context, problem, backward):
+    def count(self, context, operator, problem, backward):
         made.append(problem)
-        make(self, context, problem, backward)
+        make(self, context, operator, problem, backward)
 
     monkeypatch.setattr(_library.Plan, "__init__", count)
     return made
