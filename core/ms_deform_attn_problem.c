@@ -167,6 +167,14 @@ static dcnv4i_tensor table_of(int64_t rows, int64_t row) {
     return (dcnv4i_tensor){rows, row, row, sizeof(int64_t), (size_t)(rows * row) * sizeof(int64_t)};
 }
 
+/* Numbers that mean nothing with this unit must not make a layer another one, for which kernels are compiled anew. */
+static void forget_unused(dcnv4_msda_problem *p) {
+    if (p->location_unit != DCNV4_MSDA_BOX_OFFSETS)
+        p->box_scale = 0.5;
+    if (p->location_unit < DCNV4_MSDA_OFFSETS)
+        p->reference_levels = 1, p->reference_stride = p->grad_reference_stride = 0;
+}
+
 static dcnv4_status check_tensors(dcnv4i_ms_deform_attn *problem) {
     dcnv4_msda_problem *const p = &problem->params;
     const int64_t numbers = p->packed ? 3 : 2;
@@ -182,6 +190,7 @@ static dcnv4_status check_tensors(dcnv4i_ms_deform_attn *problem) {
     problem->reference_numbers = p->location_unit == DCNV4_MSDA_OFFSETS       ? 2
                                  : p->location_unit == DCNV4_MSDA_BOX_OFFSETS ? 4
                                                                               : 0;
+    forget_unused(p);
     const int64_t references = problem->reference_numbers == 0 ? 0 : p->reference_levels * problem->reference_numbers;
     const struct {
         int id;
