@@ -17,7 +17,6 @@ dcnv4_status dcnv4i_attn_passes_make(dcnv4i_attn_program *made, dcnv4i_gpu *gpu,
                                      const dcnv4i_attn_choices *choices, int only);
 
 /* The geometry that a program uses for a part. */
-dcnv4i_attn_geometry dcnv4i_attn_passes_geometry(const dcnv4i_attn_program *program, dcnv4_msda_part part,
-                                                 bool aligned);
+dcnv4i_attn_geometry dcnv4i_attn_passes_geometry(const dcnv4i_attn_program *program, dcnv4_msda_part id, bool aligned);
 
 #endif
