@@ -1,22 +1,23 @@
-# The install rules: header, library, the command with its manual page, CMake package, pkg-config file, licence.
+# The install rules, in three components, which are also the Debian packages: library; development (headers, CMake package,
+# pkg-config file); command, with its manual page.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 install(TARGETS dcnv4 EXPORT dcnv4Targets
-  RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
-  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
-  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT library
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library NAMELINK_COMPONENT development
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development
   INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(TARGET dcnv4_command)
   file(RELATIVE_PATH dcnv4_bin_to_lib ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
   set_target_properties(dcnv4_command PROPERTIES INSTALL_RPATH "$ORIGIN/${dcnv4_bin_to_lib}")
-  install(TARGETS dcnv4_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(TARGETS dcnv4_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT command)
 endif()
 if(TARGET dcnv4_man)
-  install(FILES ${PROJECT_BINARY_DIR}/dcnv4.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+  install(FILES ${PROJECT_BINARY_DIR}/dcnv4.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT command)
 endif()
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/dcnv4 DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/dcnv4 DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT library)
 
 # ---- The CMake package: find_package(dcnv4 CONFIG) gives dcnv4::dcnv4 ----
 
@@ -26,9 +27,9 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/dcnv4Config.cmake.in
   ${PROJECT_BINARY_DIR}/cmake/dcnv4Config.cmake INSTALL_DESTINATION ${dcnv4_package_dir}
   NO_SET_AND_CHECK_MACRO)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/cmake/dcnv4ConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-install(EXPORT dcnv4Targets NAMESPACE dcnv4:: DESTINATION ${dcnv4_package_dir})
+install(EXPORT dcnv4Targets NAMESPACE dcnv4:: DESTINATION ${dcnv4_package_dir} COMPONENT development)
 install(FILES ${PROJECT_BINARY_DIR}/cmake/dcnv4Config.cmake ${PROJECT_BINARY_DIR}/cmake/dcnv4ConfigVersion.cmake
-  DESTINATION ${dcnv4_package_dir})
+  DESTINATION ${dcnv4_package_dir} COMPONENT development)
 
 # ---- pkg-config: dcnv4 ----
 
@@ -60,4 +61,4 @@ if(dcnv4_type STREQUAL "STATIC_LIBRARY")
   set(dcnv4_pc_cflags " -DDCNV4_STATIC")
 endif()
 configure_file(${PROJECT_SOURCE_DIR}/cmake/dcnv4.pc.in ${PROJECT_BINARY_DIR}/cmake/dcnv4.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/cmake/dcnv4.pc DESTINATION ${dcnv4_pc_dir})
+install(FILES ${PROJECT_BINARY_DIR}/cmake/dcnv4.pc DESTINATION ${dcnv4_pc_dir} COMPONENT development)

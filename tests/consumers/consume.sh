@@ -6,6 +6,7 @@
 #     moved            the compiler alone and CMake, after the installation was moved
 #     add_subdirectory the sources as a part of the user's project, shared
 #     static           the same, static, installed, and found by CMake and pkg-config
+#     debian           the compiler alone, against the Debian packages of BUILD, unpacked
 # CC and CXX are the compilers.
 set -eu
 how=$1 source=$2 build=$3 work=$4 version=$5
@@ -94,6 +95,20 @@ static)
         echo "the static program needs a shared libdcnv4"
         exit 1
     fi
+    ;;
+debian)
+    quietly cpack --config "$build/CPackConfig.cmake" -B "$work/packages" -D CPACK_PACKAGING_INSTALL_PREFIX=/usr
+    for name in libdcnv4 libdcnv4-dev dcnv4; do
+        file=$(find packages -maxdepth 1 -name "${name}_${version}_*.deb")
+        [ "$(dpkg-deb --field "$file" Package Version)" = "Package: $name
+Version: $version" ] || { echo "$name: there is no package of this version"; exit 1; }
+        dpkg-deb --extract "$file" root
+        dpkg-deb --field "$file" Depends >depends
+        [ $name = libdcnv4 ] || grep -F "libdcnv4 (= $version)" depends
+    done
+    with_pkg_config "$work/root/usr" ""
+    root/usr/bin/dcnv4 --version
+    test -e root/usr/share/man/man1/dcnv4.1
     ;;
 *)
     echo "consume.sh: there is no way \"$how\""
