@@ -135,8 +135,5 @@ DCN_KERNEL(attn_backward_points, DCN_WORK_GROUP)
         if (round < ATTN_ROUNDS)
             shares[item] = mean;
 #endif
-#if ATTN_ROUNDS > 1 || DCN_SOFTMAX
-        DCN_BARRIER(); /* before the next round's points are written */
-#endif
     }
 }

@@ -241,8 +241,8 @@ DCN_KERNEL(attn_backward_value, DCN_WORK_GROUP)
                     DCN_BARRIER(); /* before the next points are counted */
                 }
                 attn_order_hits(&hits);
+                /* No barrier after it: what is cleared before the next one was read before the last. */
                 attn_gather_hits(sum, &hits, grad_output, own, channel);
-                DCN_BARRIER(); /* before hits are cleared */
             }
         }
     }

@@ -30,7 +30,8 @@ DCN_INLINE int attn_exists(const DCN_PRIVATE attn_tile *t, int number, dcn_long 
     return t->row + number < batch * queries;
 }
 
-/* The softmax of a block whose points its lanes share out. `shares` has a number for each work-item; all of them call this. */
+/* The softmax of a block whose points its lanes share out. `shares` has a number for each work-item; all of them call this,
+ * and another barrier must follow before shares are written again. */
 DCN_INLINE attn_softmax attn_shared_softmax(DCN_LOCAL float *shares, const DCN_GLOBAL attn_weight_element *weights,
                                             const DCN_PRIVATE attn_block *b) {
     attn_softmax norm;
@@ -52,6 +53,5 @@ DCN_INLINE attn_softmax attn_shared_softmax(DCN_LOCAL float *shares, const DCN_G
     DCN_UNROLL
     for (int l = 0; l < DCN_LANES; ++l)
         norm.sum += shares[first + l];
-    DCN_BARRIER();
     return norm;
 }
