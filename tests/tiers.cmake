@@ -14,6 +14,7 @@ set(dcnv4_medium_tests
   "^(contract|gradients)\\..*\\.(fake_|opencl)"
   "^fakes\\.(callers|deploy|atomic|refused|kernels)"
   "^opencl\\.(oclgrind|members|self_check|adopt)"
+  "^races\\."
   "^gpu\\.(ahead|compile_ahead|tune)"
   "^cuda\\.portable"
   "^command\\.(results|tune|msda_golden.opencl)"
