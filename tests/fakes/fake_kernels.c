@@ -22,6 +22,8 @@ static struct {
     ucontext_t home, item[MOST_ITEMS];
     bool ended[MOST_ITEMS];
     unsigned running;
+    unsigned launches; /* so far */
+    unsigned first;    /* turns the order of a launch's work-groups and work-items */
     bool own_stack;
     char *stacks;
 } now;
@@ -57,16 +59,19 @@ static void start_item(unsigned item) {
 
 /* If the first work-item meets no barrier, the others need no stacks of their own. */
 static void run_group(unsigned work_group) {
+    const unsigned others = work_group - 1;
     now.own_stack = true;
     start_item(0);
     if (now.ended[0]) {
         now.own_stack = false;
-        for (now.place->item = 1; now.place->item < work_group; ++now.place->item)
+        for (unsigned i = 0; i < others; ++i) {
+            now.place->item = 1 + (now.first + i) % others;
             now.kernel->run(now.arguments);
+        }
         return;
     }
-    for (unsigned item = 1; item < work_group; ++item)
-        start_item(item);
+    for (unsigned i = 0; i < others; ++i)
+        start_item(1 + (now.first + i) % others);
     for (bool backwards = true;; backwards = !backwards) {
         unsigned ended = 0;
         for (unsigned item = 0; item < work_group; ++item)
@@ -98,8 +103,9 @@ void fake_kernel_run(void *library, const host_kernel *kernel, unsigned groups, 
     memcpy(host_barrier, &own_barrier, sizeof own_barrier);
     now.kernel = kernel, now.arguments = arguments;
     now.place->groups = groups, now.place->work_group = work_group;
-    for (unsigned group = 0; group < groups; ++group) {
-        now.place->group = group;
+    now.first = 7 * now.launches++ % MOST_ITEMS;
+    for (unsigned i = 0; i < groups; ++i) {
+        now.place->group = (i + now.first % groups) % groups;
         memset(*begin, 0xa5, (size_t)(*end - *begin)); /* local memory is uninitialised for each work-group */
         run_group(work_group);
     }

@@ -18,7 +18,8 @@ void *fake_library_open(const void *bytes, size_t size);
 /* NULL if there is none of this name. */
 const host_kernel *fake_library_kernel(void *library, const char *name);
 
-/* Runs all work-groups, one after the other. Work-items take turns at barriers; one that some do not reach is misuse. */
+/* Runs all work-groups, one after the other, in an order that differs from launch to launch, as do those of its work-items, since
+ * a device fixes none. Work-items take turns at barriers; one that some do not reach is misuse. */
 void fake_kernel_run(void *library, const host_kernel *kernel, unsigned groups, unsigned work_group, void **arguments);
 
 #endif

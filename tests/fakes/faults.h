@@ -5,11 +5,25 @@
 #include "../support/harness.h"
 #include "fake_calls.h"
 
-/* A context, a plan and its buffers. */
+#include <dcnv4/ms_deform_attn.h>
+
+/* A small problem of one of the operators, which takes every part of a run. */
+typedef struct fault_layer {
+    bool attention;
+    dcnv4_problem conv;
+    dcnv4_msda_problem attn;
+} fault_layer;
+
+fault_layer fault_conv(int32_t dtype, int32_t deterministic);
+fault_layer fault_attention(int32_t dtype, int32_t deterministic);
+
+/* A context, a plan of a layer, and its buffers: those of its operator. */
 typedef struct fault_scene {
+    const fault_layer *layer;
     dcnv4_context *context;
     dcnv4_plan *plan;
-    dcnv4_buffers buffers;
+    dcnv4_buffers conv;
+    dcnv4_msda_buffers attn;
 } fault_scene;
 
 typedef struct fault_target {
@@ -27,15 +41,14 @@ typedef struct fault_target {
 fake_control *fault_control(const char *library);
 void fault_entry(const char *library, const char *name, void *entry);
 
-dcnv4_status fault_prepare(const fault_target *target, const dcnv4_problem *problem, fault_scene *scene);
+dcnv4_status fault_plan(dcnv4_context *context, const fault_layer *layer, dcnv4_plan **plan);
+dcnv4_status fault_prepare(const fault_target *target, const fault_layer *layer, fault_scene *scene);
+dcnv4_status fault_run(const fault_scene *scene, dcnv4_pass pass, void *stream);
 void fault_finish(fault_scene *scene);
 
-/* A small problem that takes every part of a run. */
-dcnv4_problem fault_problem(int32_t dtype, int32_t deterministic);
-
-/* Each fault gives a named status and a message, and leaks nothing; the context runs afterwards or reports that it is
- * lost. */
-void every_fault(const fault_target *target, const dcnv4_problem *problem);
+/* Each fault gives a named status and a message of one sentence, and leaks nothing; the context runs afterwards or reports that it
+ * is lost. */
+void every_fault(const fault_target *target, const fault_layer *layer);
 
 /* The compiler's log reaches the caller; error is the status of a failed compilation. */
 void build_log_is_told(const fault_target *target, int32_t error);

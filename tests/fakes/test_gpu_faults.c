@@ -16,9 +16,9 @@ static void *before; /* what is current in this thread */
 
 /* Both passes on a stream of the caller's, who waits for it. */
 static dcnv4_status play(const fault_scene *s) {
-    dcnv4_status status = dcnv4_forward(s->plan, &s->buffers, stream);
+    dcnv4_status status = fault_run(s, DCNV4_PASS_FORWARD, stream);
     if (status == DCNV4_SUCCESS)
-        status = dcnv4_backward(s->plan, &s->buffers, stream);
+        status = fault_run(s, DCNV4_PASS_BACKWARD, stream);
     return status;
 }
 
@@ -38,14 +38,13 @@ static fault_target target(void) {
                           .check_current = check_current};
 }
 
-static void every_fault_of(int32_t dtype, int32_t deterministic) {
-    const dcnv4_problem problem = fault_problem(dtype, deterministic);
+static void every_fault_of(const fault_layer layer) {
     const fault_target gpu = target();
     assert_int_equal(caller->make_current(0), 0);
     assert_int_equal(caller->stream_create(&stream), 0);
     before = caller->current();
     caller->control->idle = 1;
-    every_fault(&gpu, &problem);
+    every_fault(&gpu, &layer);
     caller->control->idle = 0;
     assert_int_equal(caller->stream_destroy(stream), 0);
     caller->leave();
@@ -53,12 +52,19 @@ static void every_fault_of(int32_t dtype, int32_t deterministic) {
 
 static void every_fault_in_float16(void **state) {
     (void)state;
-    every_fault_of(DCNV4_FLOAT16, 0);
+    every_fault_of(fault_conv(DCNV4_FLOAT16, 0));
 }
 
 static void every_fault_in_float32(void **state) {
     (void)state;
-    every_fault_of(DCNV4_FLOAT32, 1);
+    every_fault_of(fault_conv(DCNV4_FLOAT32, 1));
+}
+
+/* With the clear and convert kernels of atomic sums; with the tiles' bounds. */
+static void every_fault_of_attention(void **state) {
+    (void)state;
+    every_fault_of(fault_attention(DCNV4_FLOAT16, 0));
+    every_fault_of(fault_attention(DCNV4_FLOAT32, 1));
 }
 
 /* Whichever error a compilation ends with. */
@@ -77,7 +83,7 @@ static void build_log(void **state) {
  * works. */
 static void a_lost_device(void **state) {
     (void)state;
-    const dcnv4_problem problem = fault_problem(DCNV4_FLOAT16, 0);
+    const fault_layer layer = fault_conv(DCNV4_FLOAT16, 0);
     const fault_target gpu = target();
     fault_scene s;
     float number = 0;
@@ -86,25 +92,25 @@ static void a_lost_device(void **state) {
     fake_control *const control = caller->control;
     control->idle = 1;
     const int64_t live = control->live;
-    assert_status(fault_prepare(&gpu, &problem, &s), DCNV4_SUCCESS, "a scene");
+    assert_status(fault_prepare(&gpu, &layer, &s), DCNV4_SUCCESS, "a scene");
     control->lost = 719;
-    assert_refused(dcnv4_forward(s.plan, &s.buffers, NULL), DCNV4_DEVICE_LOST, "719");
+    assert_refused(dcnv4_forward(s.plan, &s.conv, NULL), DCNV4_DEVICE_LOST, "719");
     control->lost = 0;
     const int64_t calls = control->calls;
-    assert_refused(dcnv4_forward(s.plan, &s.buffers, NULL), DCNV4_DEVICE_LOST, "");
-    assert_refused(dcnv4_backward(s.plan, &s.buffers, NULL), DCNV4_DEVICE_LOST, "");
+    assert_refused(dcnv4_forward(s.plan, &s.conv, NULL), DCNV4_DEVICE_LOST, "");
+    assert_refused(dcnv4_backward(s.plan, &s.conv, NULL), DCNV4_DEVICE_LOST, "");
     assert_refused(dcnv4_synchronize(s.context), DCNV4_DEVICE_LOST, "");
-    assert_refused(dcnv4_upload(s.context, &s.buffers.value, &number, sizeof number), DCNV4_DEVICE_LOST, "");
-    assert_refused(dcnv4_download(s.context, &s.buffers.value, &number, sizeof number), DCNV4_DEVICE_LOST, "");
+    assert_refused(dcnv4_upload(s.context, &s.conv.value, &number, sizeof number), DCNV4_DEVICE_LOST, "");
+    assert_refused(dcnv4_download(s.context, &s.conv.value, &number, sizeof number), DCNV4_DEVICE_LOST, "");
     assert_refused(dcnv4_buffer_create(s.context, 4, &buffer), DCNV4_DEVICE_LOST, "");
-    assert_refused(dcnv4_plan_create(s.context, &problem, &plan), DCNV4_DEVICE_LOST, "");
+    assert_refused(fault_plan(s.context, &layer, &plan), DCNV4_DEVICE_LOST, "");
     assert_int_equal(control->calls, calls); /* the driver is not called again */
     control->lost = 719;
     fault_finish(&s);
     control->lost = 0;
     assert_int_equal(control->live, live);
     assert_int_equal(control->misuse, 0);
-    assert_status(fault_prepare(&gpu, &problem, &s), DCNV4_SUCCESS, "a new context");
+    assert_status(fault_prepare(&gpu, &layer, &s), DCNV4_SUCCESS, "a new context");
     fault_finish(&s);
     control->idle = 0;
 }
@@ -121,16 +127,16 @@ typedef struct worker {
 /* Plans, buffers and runs on a context that all threads share, and a context of its own beside it. */
 static void *work(void *given) {
     worker *w = given;
-    const dcnv4_problem problem = fault_problem(DCNV4_FLOAT32, 1);
+    const fault_layer layer = fault_conv(DCNV4_FLOAT32, 1);
     for (int i = 0; i < RUNS; ++i) {
         fault_scene own;
         dcnv4_plan *plan = NULL;
         dcnv4_buffer buffer = {NULL, 0, 0};
-        w->failed |= fault_prepare(w->target, &problem, &own) != DCNV4_SUCCESS;
-        w->failed |= dcnv4_plan_create(w->shared->context, &problem, &plan) != DCNV4_SUCCESS;
+        w->failed |= fault_prepare(w->target, &layer, &own) != DCNV4_SUCCESS;
+        w->failed |= fault_plan(w->shared->context, &layer, &plan) != DCNV4_SUCCESS;
         w->failed |= dcnv4_buffer_create(w->shared->context, 1000, &buffer) != DCNV4_SUCCESS;
-        w->failed |= dcnv4_forward(own.plan, &own.buffers, NULL) != DCNV4_SUCCESS;
-        w->failed |= dcnv4_backward(w->shared->plan, &w->shared->buffers, NULL) != DCNV4_SUCCESS;
+        w->failed |= dcnv4_forward(own.plan, &own.conv, NULL) != DCNV4_SUCCESS;
+        w->failed |= dcnv4_backward(w->shared->plan, &w->shared->conv, NULL) != DCNV4_SUCCESS;
         w->failed |= dcnv4_synchronize(w->shared->context) != DCNV4_SUCCESS;
         w->failed |= dcnv4_synchronize(own.context) != DCNV4_SUCCESS;
         dcnv4_buffer_destroy(w->shared->context, &buffer);
@@ -142,13 +148,13 @@ static void *work(void *given) {
 
 static void threads(void **state) {
     (void)state;
-    const dcnv4_problem problem = fault_problem(DCNV4_FLOAT16, 0);
+    const fault_layer layer = fault_conv(DCNV4_FLOAT16, 0);
     const fault_target gpu = target();
     fault_scene shared;
     worker workers[THREADS];
     caller->control->idle = 1;
     const int64_t live = caller->control->live;
-    assert_status(fault_prepare(&gpu, &problem, &shared), DCNV4_SUCCESS, "a scene");
+    assert_status(fault_prepare(&gpu, &layer, &shared), DCNV4_SUCCESS, "a scene");
     for (int i = 0; i < THREADS; ++i) {
         workers[i] = (worker){.target = &gpu, .shared = &shared};
         assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
@@ -168,6 +174,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_fault_in_float16),
         cmocka_unit_test(every_fault_in_float32),
+        cmocka_unit_test(every_fault_of_attention),
         cmocka_unit_test(build_log),
         cmocka_unit_test(a_lost_device),
         cmocka_unit_test(threads),

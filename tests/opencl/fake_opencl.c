@@ -207,7 +207,7 @@ cl_int clReleaseProgram(cl_program program) {
 
 cl_kernel clCreateKernel(cl_program program, const char *name, cl_int *error) {
     fake_use(program, PROGRAM);
-    if (strncmp(name, "dcn_", 4) != 0)
+    if (strncmp(name, "dcn_", 4) != 0 && strncmp(name, "attn_", 5) != 0)
         fake_misuse("a kernel is asked for that is none of ours");
     return make(KERNEL, 0, error);
 }

@@ -16,10 +16,10 @@ static dcnv4_status play(const fault_scene *s) {
     void *event = NULL, *second = NULL;
     dcnv4_opencl_stream stream = DCNV4_OPENCL_STREAM_INIT;
     stream.queue = queue, stream.event = &event;
-    dcnv4_status status = dcnv4_forward(s->plan, &s->buffers, &stream);
+    dcnv4_status status = fault_run(s, DCNV4_PASS_FORWARD, &stream);
     if (status == DCNV4_SUCCESS) {
         stream.wait_count = 1, stream.wait_list = &event, stream.event = &second;
-        status = dcnv4_backward(s->plan, &s->buffers, &stream);
+        status = fault_run(s, DCNV4_PASS_BACKWARD, &stream);
     }
     if (event)
         driver()->clReleaseEvent(event);
@@ -38,23 +38,29 @@ static fault_target target(void) {
                           .play = play};
 }
 
-static void every_fault_of(int32_t dtype, int32_t deterministic) {
-    const dcnv4_problem problem = fault_problem(dtype, deterministic);
+static void every_fault_of(const fault_layer layer) {
     const fault_target opencl = target();
     if (!queue)
         queue = driver()->clCreateCommandQueue(driver()->clCreateContext(NULL, 1, NULL, NULL, NULL, NULL), NULL, 0,
                                                NULL);
-    every_fault(&opencl, &problem);
+    every_fault(&opencl, &layer);
 }
 
 static void every_fault_in_float16(void **state) {
     (void)state;
-    every_fault_of(DCNV4_FLOAT16, 0);
+    every_fault_of(fault_conv(DCNV4_FLOAT16, 0));
 }
 
 static void every_fault_in_float32(void **state) {
     (void)state;
-    every_fault_of(DCNV4_FLOAT32, 1);
+    every_fault_of(fault_conv(DCNV4_FLOAT32, 1));
+}
+
+/* With the clear and convert kernels of atomic sums; with the tiles' bounds. */
+static void every_fault_of_attention(void **state) {
+    (void)state;
+    every_fault_of(fault_attention(DCNV4_FLOAT16, 0));
+    every_fault_of(fault_attention(DCNV4_FLOAT32, 1));
 }
 
 static void build_log(void **state) {
@@ -67,6 +73,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_fault_in_float16),
         cmocka_unit_test(every_fault_in_float32),
+        cmocka_unit_test(every_fault_of_attention),
         cmocka_unit_test(build_log),
     };
     return HARNESS_RUN(argc, argv, tests);
