@@ -1,5 +1,6 @@
 /* Each allocation in turn is made to fail. The call that needed it returns DCNV4_OUT_OF_MEMORY, nothing leaks, and
  * existing objects still work. The linker redirects the library's calls to the functions here (--wrap). */
+#include "../support/attention.h"
 #include "../support/test_layer.h"
 
 #include <pthread.h>
@@ -37,6 +38,8 @@ void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *memory, size_t size);
 void *__real_aligned_alloc(size_t alignment, size_t size);
 int __real_posix_memalign(void **memory, size_t alignment, size_t size);
+char *__real_strdup(const char *text);
+char *__real_realpath(const char *path, char *to);
 void __real_free(void *memory);
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument);
 
@@ -45,6 +48,8 @@ void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
+char *__wrap_strdup(const char *text);
+char *__wrap_realpath(const char *path, char *to);
 void __wrap_free(void *memory);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument);
 
@@ -71,6 +76,16 @@ int __wrap_posix_memalign(void **memory, size_t alignment, size_t size) {
     if (!failed)
         counted(*memory);
     return failed;
+}
+
+char *__wrap_strdup(const char *text) {
+    return next_fails() ? NULL : counted(__real_strdup(text));
+}
+
+char *__wrap_realpath(const char *path, char *to) {
+    if (to)
+        return __real_realpath(path, to);
+    return next_fails() ? NULL : counted(__real_realpath(path, NULL));
 }
 
 void __wrap_free(void *memory) {
@@ -135,7 +150,7 @@ static bool whole_life(test_layer *layer, const char *device) {
 static void every_allocation(void **state) {
     (void)state;
     static const int results[] = {OUTPUT, GRAD_VALUE, GRAD_OFFSET_MASK};
-    for (const char *const *device = devices_to_try(); *device; ++device)
+    for (const char *const *device = devices_to_try(); *device && on_host(*device); ++device)
         for (EACH_DTYPE(dtype)) {
             const dcnv4_problem problem = small_problem(dtype);
             test_layer layer = layer_make(&problem), expected = layer_make(&problem);
@@ -164,10 +179,117 @@ static void every_allocation(void **state) {
         }
 }
 
+/* A context and a plan of either operator, with its workspace, on a device whose memory is not the host's. An allocation that only
+ * saves time, as the cache's do, may fail unnoticed. */
+static bool life_of_a_plan(const char *device, attention *a, const dcnv4_problem *conv) {
+    dcnv4_context *context = NULL;
+    dcnv4_plan *plan = NULL;
+    dcnv4_buffer workspace;
+    dcnv4_status status = dcnv4_context_create(device, &context);
+    if (status != DCNV4_SUCCESS) {
+        assert_out_of_memory(status, context);
+        return false;
+    }
+    status = a ? dcnv4_msda_plan_create(context, &a->problem, &plan) : dcnv4_plan_create(context, conv, &plan);
+    if (status == DCNV4_SUCCESS)
+        status = dcnv4_buffer_create(context, dcnv4_plan_workspace_size(plan, DCNV4_PASS_BACKWARD), &workspace);
+    if (status == DCNV4_SUCCESS)
+        dcnv4_buffer_destroy(context, &workspace);
+    else
+        assert_out_of_memory(status, plan);
+    dcnv4_plan_destroy(plan);
+    dcnv4_context_destroy(context);
+    return status == DCNV4_SUCCESS;
+}
+
+static void every_allocation_of_a_plan(const char *device, attention *a, const dcnv4_problem *conv) {
+    assert_true(life_of_a_plan(device, a, conv)); /* drivers keep what they allocate when they are first used */
+    long n = 0;
+    for (bool failed = true; failed; ++n) {
+        const long before = atomic_load(&alive);
+        fail_at(n);
+        life_of_a_plan(device, a, conv);
+        failed = has_failed();
+        fail_at(-1);
+        if (atomic_load(&alive) != before)
+            fail_msg("%s: %ld blocks leak when allocation %ld fails", device, atomic_load(&alive) - before, n);
+        count_case();
+    }
+    assert_true(n > 10);
+}
+
+static void every_allocation_on_a_gpu(void **state) {
+    (void)state;
+    for (const char *const *device = devices_to_try(); *device; ++device)
+        for (int32_t deterministic = 0; deterministic < 2 && !on_host(*device); ++deterministic) {
+            dcnv4_problem conv = small_problem(DCNV4_FLOAT16);
+            attention a = attention_small(DCNV4_FLOAT16, 1);
+            a.problem.levels = a.levels;
+            conv.deterministic = a.problem.deterministic = deterministic;
+            every_allocation_of_a_plan(*device, &a, NULL);
+            every_allocation_of_a_plan(*device, NULL, &conv);
+            attention_free(&a);
+        }
+}
+
+/* Both passes of attention in host memory; as whole_life. */
+static bool attention_life(attention *a, const char *device) {
+    dcnv4_context *context = NULL;
+    dcnv4_plan *plan = NULL;
+    dcnv4_msda_buffers buffers = DCNV4_MSDA_BUFFERS_INIT;
+    dcnv4_buffer *const each = &buffers.value;
+    static const int order[] = {IN_VALUE,   IN_LOCATIONS, IN_WEIGHTS, IN_REFERENCES, -1,          -1,
+                                OUT_OUTPUT, IN_GRAD,      OUT_VALUE,  OUT_LOCATIONS, OUT_WEIGHTS, OUT_REFERENCES};
+    for (int i = 0; i < 12; ++i)
+        if (order[i] >= 0)
+            each[i] = dcnv4_host_buffer(a->tensors[order[i]], a->bytes[order[i]]);
+    dcnv4_status status = dcnv4_context_create(device, &context);
+    if (status == DCNV4_SUCCESS)
+        status = dcnv4_msda_plan_create(context, &a->problem, &plan);
+    for (int pass = 0; pass < 2 && status == DCNV4_SUCCESS; ++pass) {
+        status = dcnv4_buffer_create(context, dcnv4_plan_workspace_size(plan, (dcnv4_pass)pass), &buffers.workspace);
+        const long before = atomic_load(&begun);
+        if (status == DCNV4_SUCCESS)
+            ASSERT_SUCCESS((pass ? dcnv4_msda_backward : dcnv4_msda_forward)(plan, &buffers, NULL));
+        assert_int_equal(atomic_load(&begun), before); /* "Nothing is allocated." */
+        dcnv4_buffer_destroy(context, &buffers.workspace);
+    }
+    if (status != DCNV4_SUCCESS)
+        assert_out_of_memory(status, buffers.workspace.handle);
+    dcnv4_plan_destroy(plan);
+    dcnv4_context_destroy(context);
+    return status == DCNV4_SUCCESS;
+}
+
+static void every_allocation_of_attention(void **state) {
+    (void)state;
+    for (const char *const *device = devices_to_try(); *device; ++device)
+        for (int32_t dtype = DCNV4_FLOAT32; dtype <= DCNV4_FLOAT16 && on_host(*device); ++dtype) {
+            attention a = attention_small(dtype, 1), expected = attention_expected(&a);
+            a.problem.levels = a.levels;
+            bool all = false;
+            long n = 0;
+            for (; !all; ++n) {
+                const long before = atomic_load(&alive);
+                fail_at(n);
+                all = attention_life(&a, *device);
+                assert_true(all != has_failed());
+                fail_at(-1);
+                assert_int_equal(atomic_load(&alive), before);
+                count_case();
+            }
+            assert_true(n > 3);
+            for (int r = 0; r < ATTENTION_RESULTS; ++r)
+                attention_assert_close(&a, &expected, attention_results[r], *device);
+            attention_free(&a);
+            attention_free(&expected);
+        }
+}
+
 /* Larger than any memory. */
 static void too_large_a_buffer(void **state) {
     (void)state;
-    for (const char *const *device = devices_to_try(); *device; ++device) {
+    for (const char *const *device = devices_to_try(); *device && on_host(*device); ++device) {
         dcnv4_context *context = NULL;
         ASSERT_SUCCESS(dcnv4_context_create(*device, &context));
         dcnv4_buffer buffer = {&buffer, 1, 2};
@@ -179,6 +301,8 @@ static void too_large_a_buffer(void **state) {
 }
 
 int main(int argc, char **argv) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation), cmocka_unit_test(too_large_a_buffer)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_allocation), cmocka_unit_test(every_allocation_of_attention),
+        cmocka_unit_test(every_allocation_on_a_gpu), cmocka_unit_test(too_large_a_buffer)};
     return HARNESS_RUN(argc, argv, tests);
 }
