@@ -1,37 +1,13 @@
 #include "deform_conv_problem.h"
+#include "checked_math.h"
+#include "problem_checks.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-/* ---- Arithmetic on sizes: operands are ≥ 0, and false means that the result does not fit ------------------------- */
-
-static bool add(int64_t a, int64_t b, int64_t *sum) {
-    if (a > INT64_MAX - b)
-        return false;
-    *sum = a + b;
-    return true;
-}
-
-static bool multiply(int64_t a, int64_t b, int64_t *product) {
-    if (b != 0 && a > INT64_MAX / b)
-        return false;
-    *product = a * b;
-    return true;
-}
-
-/* ---- The checks -------------------------------------------------------------------------------------------------- */
-
-static dcnv4_status too_large(const char *what, int64_t a, int64_t b) {
-    return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
-                       "%s overflows: %" PRId64 " times %" PRId64 " is past what can be addressed", what, a, b);
-}
-
 static dcnv4_status check_ranges(const dcnv4_problem *p) {
-    const struct {
-        const char *name;
-        int64_t number, least;
-    } fields[] = {
+    const dcnv4i_range fields[] = {
         {"batch", p->batch, 0},
         {"height", p->height, 0},
         {"width", p->width, 0},
@@ -53,57 +29,33 @@ static dcnv4_status check_ranges(const dcnv4_problem *p) {
         {"grad_value_stride", p->grad_value_stride, 0},
         {"grad_offset_mask_stride", p->grad_offset_mask_stride, 0},
     };
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; ++i)
-        if (fields[i].number < fields[i].least)
-            return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s is %" PRId64 ", at least %" PRId64 " is needed",
-                               fields[i].name, fields[i].number, fields[i].least);
-    const struct {
-        const char *name;
-        int32_t number;
-    } flags[] = {
+    const dcnv4i_flag flags[] = {
         {"remove_center", p->remove_center},
         {"softmax", p->softmax},
         {"deterministic", p->deterministic},
         {"forward_only", p->forward_only},
     };
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; ++i)
-        if (flags[i].number != 0 && flags[i].number != 1)
-            return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s is %" PRId32 ", it must be 0 or 1", flags[i].name,
-                               flags[i].number);
+    dcnv4_status status = dcnv4i_check_ranges(fields, sizeof fields / sizeof *fields);
+    if (status == DCNV4_SUCCESS)
+        status = dcnv4i_check_flags(flags, sizeof flags / sizeof *flags);
+    if (status != DCNV4_SUCCESS)
+        return status;
     if (p->reserved != 0 || p->reserved_2 != 0)
         return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s is %" PRId32 ", it must be 0",
                            p->reserved != 0 ? "reserved" : "reserved_2",
                            p->reserved != 0 ? p->reserved : p->reserved_2);
-    if (dcnv4i_dtype_size(p->dtype) == 0)
-        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "dtype is %" PRId32 ", known are 0 to %d", p->dtype, DCNV4_FLOAT64);
-    return DCNV4_SUCCESS;
-}
-
-/* Resolves DCNV4_SAME_DTYPE. The only mixed pair is float32 beside 16 bits, which mixed precision uses. */
-static dcnv4_status check_offset_mask_dtype(dcnv4_problem *p) {
-    if (p->offset_mask_dtype == DCNV4_SAME_DTYPE)
-        p->offset_mask_dtype = p->dtype;
-    if (dcnv4i_dtype_size(p->offset_mask_dtype) == 0)
-        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "offset_mask_dtype is %" PRId32 ", known are %d and 0 to %d",
-                           p->offset_mask_dtype, DCNV4_SAME_DTYPE, DCNV4_FLOAT64);
-    if (p->offset_mask_dtype != p->dtype && (p->offset_mask_dtype != DCNV4_FLOAT32 || p->dtype == DCNV4_FLOAT64))
-        return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
-                           "offset_mask_dtype is %" PRId32 " beside dtype %" PRId32
-                           ", it can be the same, or %d (float32) "
-                           "beside %d or %d (16 bits)",
-                           p->offset_mask_dtype, p->dtype, DCNV4_FLOAT32, DCNV4_FLOAT16, DCNV4_BFLOAT16);
-    return DCNV4_SUCCESS;
+    return dcnv4i_check_dtype(p->dtype);
 }
 
 /* Computes the output size along one axis. For messages, `lines` is "rows" or "columns", `axis` is "h" or "w". */
 static dcnv4_status check_axis(const char *lines, const char *axis, int64_t input, int64_t pad, int64_t kernel,
                                int64_t dilation, int64_t stride, int64_t *output) {
     int64_t span, padded;
-    if (!multiply(dilation, kernel - 1, &span) || !add(span, 1, &span))
+    if (!dcnv4i_multiply64(dilation, kernel - 1, &span) || !dcnv4i_add64(span, 1, &span))
         return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
                            "kernel_%s %" PRId64 " with dilation_%s %" PRId64 " spans too many %s", axis, kernel, axis,
                            dilation, lines);
-    if (!multiply(pad, 2, &padded) || !add(padded, input, &padded))
+    if (!dcnv4i_multiply64(pad, 2, &padded) || !dcnv4i_add64(padded, input, &padded))
         return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "pad_%s is %" PRId64 ", which with %" PRId64 " %s of input overflows",
                            axis, pad, input, lines);
     if (span <= padded)
@@ -129,32 +81,25 @@ static dcnv4_status check_tensor(dcnv4i_deform_conv *problem, dcnv4i_deform_conv
                            name, *stride, row);
     const bool positions = id == DCNV4I_OFFSET_MASK || id == DCNV4I_GRAD_OFFSET_MASK;
     tensor->item = positions ? dcnv4i_dtype_size(problem->params.offset_mask_dtype) : problem->item;
-    int64_t image, elements, bytes, item = (int64_t)tensor->item;
     tensor->row = row;
     tensor->stride = *stride;
-    /* Products are checked even where another factor is 0, so that no later arithmetic on the factors overflows. */
-    if (!multiply(height, width, &image))
-        return too_large("an image", height, width);
-    if (!multiply(image, problem->params.batch, &tensor->pixels))
-        return too_large("the batch", image, problem->params.batch);
-    if (!multiply(image, *stride, &elements) || !multiply(tensor->pixels, *stride, &elements))
-        return too_large(name, tensor->pixels, *stride);
-    if (!multiply(elements, item, &bytes) || (uint64_t)bytes > PTRDIFF_MAX)
-        return too_large(name, elements, item);
-    tensor->bytes = tensor->pixels == 0 ? 0 : (size_t)(bytes - (*stride - row) * item);
-    return DCNV4_SUCCESS;
+    int64_t image;
+    if (!dcnv4i_multiply64(height, width, &image))
+        return dcnv4i_too_large("an image", height, width);
+    return dcnv4i_check_products(name, image, problem->params.batch, tensor);
 }
 
 static dcnv4_status check_rows(dcnv4i_deform_conv *problem) {
     dcnv4_problem *p = &problem->params;
     int64_t needed;
-    if (!multiply(p->groups, p->group_channels, &problem->channels))
-        return too_large("groups·group_channels", p->groups, p->group_channels);
-    if (!multiply(p->kernel_h, p->kernel_w, &problem->points))
-        return too_large("the kernel", p->kernel_h, p->kernel_w);
+    if (!dcnv4i_multiply64(p->groups, p->group_channels, &problem->channels))
+        return dcnv4i_too_large("groups·group_channels", p->groups, p->group_channels);
+    if (!dcnv4i_multiply64(p->kernel_h, p->kernel_w, &problem->points))
+        return dcnv4i_too_large("the kernel", p->kernel_h, p->kernel_w);
     problem->points -= p->remove_center;
-    if (!multiply(problem->points, 3, &needed) || !multiply(needed, p->groups, &needed) || needed > INT64_MAX - 7)
-        return too_large("3·groups·K", p->groups, problem->points);
+    if (!dcnv4i_multiply64(problem->points, 3, &needed) || !dcnv4i_multiply64(needed, p->groups, &needed) ||
+        needed > INT64_MAX - 7)
+        return dcnv4i_too_large("3·groups·K", p->groups, problem->points);
     if (p->offset_mask_row == 0)
         p->offset_mask_row = (needed + 7) / 8 * 8;
     if (p->offset_mask_row < needed)
@@ -172,7 +117,7 @@ dcnv4_status dcnv4i_deform_conv_check(const dcnv4_problem *params, dcnv4i_deform
     if (status == DCNV4_SUCCESS)
         status = check_ranges(p);
     if (status == DCNV4_SUCCESS)
-        status = check_offset_mask_dtype(p);
+        status = dcnv4i_check_other_dtype("offset_mask_dtype", p->dtype, &p->offset_mask_dtype);
     if (status != DCNV4_SUCCESS)
         return status;
     problem->base.forward_only = p->forward_only;

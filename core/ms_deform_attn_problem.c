@@ -1,27 +1,13 @@
 #include "ms_deform_attn_problem.h"
+#include "checked_math.h"
+#include "problem_checks.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
-/* a · b; false if it does not fit. a, b ≥ 0. */
-static bool multiply(int64_t a, int64_t b, int64_t *product) {
-    if (b != 0 && a > INT64_MAX / b)
-        return false;
-    *product = a * b;
-    return true;
-}
-
-static dcnv4_status too_large(const char *what, int64_t a, int64_t b) {
-    return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
-                       "%s overflows: %" PRId64 " times %" PRId64 " is past what can be addressed", what, a, b);
-}
-
 static dcnv4_status check_ranges(const dcnv4_msda_problem *p) {
-    const struct {
-        const char *name;
-        int64_t number, least;
-    } fields[] = {
+    const dcnv4i_range fields[] = {
         {"batch", p->batch, 0},
         {"value_length", p->value_length, 0},
         {"queries", p->queries, 0},
@@ -39,28 +25,20 @@ static dcnv4_status check_ranges(const dcnv4_msda_problem *p) {
         {"grad_weight_stride", p->grad_weight_stride, 0},
         {"grad_reference_stride", p->grad_reference_stride, 0},
     };
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; ++i)
-        if (fields[i].number < fields[i].least)
-            return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s is %" PRId64 ", at least %" PRId64 " is needed",
-                               fields[i].name, fields[i].number, fields[i].least);
-    return DCNV4_SUCCESS;
+    return dcnv4i_check_ranges(fields, sizeof fields / sizeof *fields);
 }
 
 static dcnv4_status check_choices(const dcnv4_msda_problem *p) {
-    const struct {
-        const char *name;
-        int32_t number;
-    } flags[] = {
+    const dcnv4i_flag flags[] = {
         {"softmax", p->softmax},
         {"packed", p->packed},
         {"deterministic", p->deterministic},
         {"forward_only", p->forward_only},
         {"levels_in_buffers", p->levels_in_buffers},
     };
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; ++i)
-        if (flags[i].number != 0 && flags[i].number != 1)
-            return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s is %" PRId32 ", it must be 0 or 1", flags[i].name,
-                               flags[i].number);
+    dcnv4_status status = dcnv4i_check_flags(flags, sizeof flags / sizeof *flags);
+    if (status != DCNV4_SUCCESS)
+        return status;
     if (p->location_unit < DCNV4_MSDA_NORMALIZED || p->location_unit > DCNV4_MSDA_BOX_OFFSETS)
         return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "location_unit is %" PRId32 ", known are 0 to %d", p->location_unit,
                            DCNV4_MSDA_BOX_OFFSETS);
@@ -70,29 +48,14 @@ static dcnv4_status check_choices(const dcnv4_msda_problem *p) {
                            p->reference_levels, p->level_count);
     if (p->location_unit == DCNV4_MSDA_BOX_OFFSETS && !isfinite(p->box_scale))
         return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "box_scale is not finite");
-    if (dcnv4i_dtype_size(p->dtype) == 0)
-        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "dtype is %" PRId32 ", known are 0 to %d", p->dtype, DCNV4_FLOAT64);
+    status = dcnv4i_check_dtype(p->dtype);
+    if (status != DCNV4_SUCCESS)
+        return status;
     if (p->level_count > DCNV4_MSDA_MAX_LEVELS)
         return dcnv4i_fail(DCNV4_UNSUPPORTED, "level_count is %" PRId64 ", up to %d are possible", p->level_count,
                            DCNV4_MSDA_MAX_LEVELS);
     if (!p->levels)
         return dcnv4i_fail(DCNV4_INVALID_ARGUMENT, "levels is NULL, %" PRId64 " are needed", p->level_count);
-    return DCNV4_SUCCESS;
-}
-
-/* Replaces DCNV4_SAME_DTYPE in *other. */
-static dcnv4_status check_other_dtype(const char *name, int32_t dtype, int32_t *other) {
-    if (*other == DCNV4_SAME_DTYPE)
-        *other = dtype;
-    if (dcnv4i_dtype_size(*other) == 0)
-        return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s is %" PRId32 ", known are %d and 0 to %d", name, *other,
-                           DCNV4_SAME_DTYPE, DCNV4_FLOAT64);
-    if (*other != dtype && (*other != DCNV4_FLOAT32 || dtype == DCNV4_FLOAT64))
-        return dcnv4i_fail(DCNV4_INVALID_PROBLEM,
-                           "%s is %" PRId32 " beside dtype %" PRId32
-                           ", it can be the same, or %d (float32) beside %d or "
-                           "%d (16 bits)",
-                           name, *other, dtype, DCNV4_FLOAT32, DCNV4_FLOAT16, DCNV4_BFLOAT16);
     return DCNV4_SUCCESS;
 }
 
@@ -107,7 +70,7 @@ static dcnv4_status check_extent(dcnv4_status failure, int i, const dcnv4_msda_l
         if (fields[k].number < 0)
             return dcnv4i_fail(failure, "levels[%d].%s is %" PRId64 ", at least 0 is needed", i, fields[k].name,
                                fields[k].number);
-    if (!multiply(level->height, level->width, &places))
+    if (!dcnv4i_multiply64(level->height, level->width, &places))
         return dcnv4i_fail(failure, "levels[%d] overflows: %" PRId64 " times %" PRId64 " is past what can be addressed",
                            i, level->height, level->width);
     if (places > value_length || level->start > value_length - places)
@@ -143,23 +106,16 @@ static dcnv4_status check_tensor(dcnv4i_ms_deform_attn *problem, int id, int64_t
                                  int64_t *stride) {
     const char *const name = dcnv4i_operator_ms_deform_attn.tensor_names[id];
     dcnv4i_tensor *const tensor = &problem->base.tensors[id];
-    const int64_t item = (int64_t)dcnv4i_dtype_size(dtype);
-    int64_t elements, bytes;
     if (*stride == 0)
         *stride = row;
     if (*stride < row)
         return dcnv4i_fail(DCNV4_INVALID_PROBLEM, "%s has a stride of %" PRId64 ", a row has %" PRId64 " elements",
                            name, *stride, row);
-    *tensor = (dcnv4i_tensor){.row = row, .stride = *stride, .item = (size_t)item};
-    /* Every product is checked also where another factor is 0, so that no later arithmetic on the factors overflows. */
-    if (!multiply(rows, problem->params.batch, &tensor->pixels))
-        return too_large("the batch", rows, problem->params.batch);
-    if (!multiply(rows, *stride, &elements) || !multiply(tensor->pixels, *stride, &elements))
-        return too_large(name, tensor->pixels, *stride);
-    if (!multiply(elements, item, &bytes) || (uint64_t)bytes > PTRDIFF_MAX)
-        return too_large(name, elements, item);
-    tensor->bytes = tensor->pixels == 0 || row == 0 ? 0 : (size_t)(bytes - (*stride - row) * item);
-    return DCNV4_SUCCESS;
+    *tensor = (dcnv4i_tensor){.row = row, .stride = *stride, .item = dcnv4i_dtype_size(dtype)};
+    const dcnv4_status status = dcnv4i_check_products(name, rows, problem->params.batch, tensor);
+    if (row == 0)
+        tensor->bytes = 0;
+    return status;
 }
 
 /* A table of int64 numbers. */
@@ -179,10 +135,10 @@ static dcnv4_status check_tensors(dcnv4i_ms_deform_attn *problem) {
     dcnv4_msda_problem *const p = &problem->params;
     const int64_t numbers = p->packed ? 3 : 2;
     int64_t locations, weights;
-    if (!multiply(p->heads, p->head_channels, &problem->channels))
-        return too_large("heads·head_channels", p->heads, p->head_channels);
-    if (!multiply(problem->points, 3, &locations) || !multiply(locations, p->heads, &locations))
-        return too_large("3·heads·P", p->heads, problem->points);
+    if (!dcnv4i_multiply64(p->heads, p->head_channels, &problem->channels))
+        return dcnv4i_too_large("heads·head_channels", p->heads, p->head_channels);
+    if (!dcnv4i_multiply64(problem->points, 3, &locations) || !dcnv4i_multiply64(locations, p->heads, &locations))
+        return dcnv4i_too_large("3·heads·P", p->heads, problem->points);
     locations = locations / 3 * numbers, weights = p->packed ? 0 : problem->points * p->heads;
     problem->location_head = numbers * problem->points;
     problem->weight_head = p->packed ? 3 * problem->points : problem->points;
@@ -230,7 +186,7 @@ static dcnv4_status check_levels(dcnv4i_ms_deform_attn *problem) {
             level->height = level->width = level->start = 0;
         status = check_level(problem, i);
         if (status == DCNV4_SUCCESS && level->points > INT64_MAX - problem->points)
-            status = too_large("the points", level->points, 1);
+            status = dcnv4i_too_large("the points", level->points, 1);
         else if (status == DCNV4_SUCCESS)
             problem->points += level->points;
     }
@@ -263,11 +219,11 @@ dcnv4_status dcnv4i_ms_deform_attn_check(const dcnv4_msda_problem *params, dcnv4
     if (status == DCNV4_SUCCESS)
         status = check_choices(p);
     if (status == DCNV4_SUCCESS)
-        status = check_other_dtype("location_dtype", p->dtype, &p->location_dtype);
+        status = dcnv4i_check_other_dtype("location_dtype", p->dtype, &p->location_dtype);
     if (status == DCNV4_SUCCESS)
-        status = check_other_dtype("weight_dtype", p->packed ? p->location_dtype : p->dtype, &p->weight_dtype);
+        status = dcnv4i_check_other_dtype("weight_dtype", p->packed ? p->location_dtype : p->dtype, &p->weight_dtype);
     if (status == DCNV4_SUCCESS)
-        status = check_other_dtype("reference_dtype", p->location_dtype, &p->reference_dtype);
+        status = dcnv4i_check_other_dtype("reference_dtype", p->location_dtype, &p->reference_dtype);
     if (status != DCNV4_SUCCESS)
         return status;
     if (p->packed && p->weight_dtype != p->location_dtype)
