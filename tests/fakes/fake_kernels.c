@@ -81,7 +81,7 @@ static void run_group(unsigned work_group) {
         if (ended > 0)
             fake_misuse("some work-items of a group end while others wait at a barrier");
         for (unsigned i = 0; i < work_group; ++i) {
-            const unsigned item = backwards ? work_group - 1 - i : i;
+            const unsigned item = ((backwards ? others - i : i) + now.first) % work_group;
             if (!now.ended[item])
                 go_on(item);
         }
