@@ -247,6 +247,8 @@ const dcnv4i_option dcnv4i_option_table[] = {
     OPTION(TEXT, output, "--output", "F", .commands = BENCH,
            .help = "write the results to this file instead of stdout"),
     OPTION(TEXT, plot, "--plot", "P.png|P.svg", .commands = BENCH, .help = "draw the times as bars against the floor"),
+    OPTION(FLAG, deterministic, "--deterministic", NULL, .commands = BENCH,
+           .help = "let gradients have the same bits in every run"),
     OPTION(FLAG, list, "--list", NULL, .commands = BENCH, .help = "print the problems instead of running them"),
     OPTION(FLAG, dry_run, "--dry-run", NULL, .commands = TUNE, .help = "keep nothing"),
     OPTION(FLAG, json, "--json", NULL, .commands = INFO, .help = "for programs"),

@@ -55,7 +55,7 @@ typedef struct dcnv4i_settings {
     int64_t size[3];                                   /* N, H, W */
     int64_t kernel[2], stride[2], pad[2], dilation[2]; /* height, width */
     double offset_scale, spread, box_scale;
-    bool remove_center, softmax, json, list, dry_run;
+    bool remove_center, softmax, json, list, dry_run, deterministic;
     dcnv4i_numbers levels, starts, points; /* of multi-scale deformable attention, from here on */
     int64_t batch, queries, heads, head_channels, reference_levels;
     int64_t location_unit;                                 /* a dcnv4_msda_unit */

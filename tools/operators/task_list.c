@@ -12,6 +12,7 @@ static dcnv4i_exit append(const dcnv4i_settings *settings, dcnv4i_tasks *tasks, 
     *added = &items[tasks->count++];
     **added = dcnv4i_task_begin(settings);
     (*added)->dtype = settings->dtype == DCNV4I_NO_DTYPE ? DCNV4_FLOAT32 : (int32_t)settings->dtype;
+    (*added)->deterministic = settings->deterministic;
     (*added)->forward_only = settings->command == DCNV4I_BENCH || settings->command == DCNV4I_TUNE
                                  ? settings->pass == DCNV4_PASS_FORWARD
                                  : false;

@@ -2,9 +2,10 @@
 """Times FlashInternImage against the same network on grid_sample, and against timm's convnext_tiny where timm is installed: in
 turn in one run, on the same pictures. Prints Markdown.
 
-    python3 bindings/python/benchmarks/models.py [--device cuda] [--threads N] [--batches 1,8] [--step-batch 2] [--runs 9]
+    python3 bindings/python/benchmarks/models.py [--device cuda] [--dtype float16] [--threads N] [--batches 1,8] [--step-batch 2]
+                                                 [--runs 9]
 
-A ratio is the median, over the runs, of our time over the other's in the same run: other work on the machine slows both. Times
+With another dtype than float32, forward and loss run under autocast. A ratio is the median, over the runs, of our time over the other's in the same run: other work on the machine slows both. Times
 on the CPU are the processor's with one thread, and the clock's otherwise. A training step is forward, cross entropy and
 backward, with no stochastic depth. The grid_sample network is what PyTorch can do by itself: every linear layer by itself, and
 the images of a layer copied to [N, C, H, W] for the sampling and back.
@@ -48,16 +49,25 @@ def network(operator=None) -> torch.nn.Module:
     return model
 
 
-def forward(model, pictures, _):
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+def mixed(device: str, dtype: torch.dtype):
+    return torch.autocast(device, dtype, enabled=dtype != torch.float32)
+
+
+def forward(model, pictures, _, dtype):
     model.eval()
-    with torch.no_grad():
+    with torch.no_grad(), mixed(pictures.device.type, dtype):
         return model(pictures)
 
 
-def step(model, pictures, targets):
+def step(model, pictures, targets, dtype):
     model.train()
     model.zero_grad()
-    F.cross_entropy(model(pictures), targets).backward()
+    with mixed(pictures.device.type, dtype):
+        loss = F.cross_entropy(model(pictures), targets)
+    loss.backward()
 
 
 def seconds(run, device: str) -> float:
@@ -73,7 +83,8 @@ def compare(candidates: dict, batch: int, size: int, training: bool, options) ->
     pictures = torch.randn(batch, 3, size, size, device=options.device)
     targets = torch.randint(0, 1000, (batch,), device=options.device)
     calls = [
-        functools.partial(step if training else forward, model, pictures, targets) for model in candidates.values()
+        functools.partial(step if training else forward, model, pictures, targets, DTYPES[options.dtype])
+        for model in candidates.values()
     ]
     for call in calls:
         call()
@@ -100,6 +111,7 @@ def convnext():
 def main(arguments=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", choices=list(DTYPES), default="float32")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batches", default="1,8", help="of the forward pass (default 1,8; none if empty)")
     parser.add_argument("--step-batch", type=int, default=2, help="of the training step (default 2; none if 0)")
@@ -114,8 +126,11 @@ def main(arguments=None) -> None:
     other = convnext() if options.against != "grid_sample" else None
     if other is not None:
         candidates["convnext_tiny"] = other
+    elif options.against != "grid_sample":
+        print("timm is not installed: without convnext_tiny\n")
     candidates = {name: model.to(options.device) for name, model in candidates.items()}
-    print(f"PyTorch {torch.__version__}, {options.device}, {options.threads} threads, {options.size}×{options.size}\n")
+    where = f"{options.device}, {options.threads} threads, {options.dtype}, {options.size}×{options.size}"
+    print(f"PyTorch {torch.__version__}, {where}\n")
     print("| | network | median ms | least ms | pictures/s | our time over its |\n|---|---|---:|---:|---:|---:|")
     for batch in filter(None, options.batches.split(",")):
         compare(candidates, int(batch), options.size, False, options)

@@ -1,6 +1,6 @@
-/* What the tests use of cmocka, for platforms that it is not packaged for. */
-#ifndef TESTS_WINDOWS_CMOCKA_H
-#define TESTS_WINDOWS_CMOCKA_H
+/* What the tests of devices use of cmocka, for machines that do not have it. */
+#ifndef TESTS_CMOCKA_H
+#define TESTS_CMOCKA_H
 
 #include <setjmp.h>
 #include <stdio.h>
