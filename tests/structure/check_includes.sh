@@ -5,9 +5,9 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$1"
 status=0
-find include core tools backends -type f \( -name '*.[ch]' -o -name '*.inl' -o -name '*.def' \) | sort |
+find include core tools backends bindings -type f \( -name '*.[ch]' -o -name '*.inl' -o -name '*.def' \) | sort |
     xargs awk -f "$here/includes.awk" || status=1
-twice=$(find include core tools backends tests -type f -name '*.[ch]' | sed 's:.*/::' | sort | uniq -d)
+twice=$(find include core tools backends bindings tests -type f -name '*.[ch]' | sed 's:.*/::' | sort | uniq -d)
 if [ -n "$twice" ]; then
     echo "these names stand twice: $twice"
     status=1

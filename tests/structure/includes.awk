@@ -50,6 +50,8 @@ function allowed(file) {
         match(file, /^backends\/[a-z]+\//)
         return "^(" substr(file, 1, RLENGTH) ".*|" core ")$"
     }
+    if (file ~ /^bindings\/[a-z_]+\//) # of the library the public headers alone
+        return "^(" folder(file) "/.*|bindings/plan_cache/plan_cache[.]h)$"
     return "^$"
 }
 
