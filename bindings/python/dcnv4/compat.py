@@ -15,6 +15,7 @@ mmcv is left as it is.
 
 from __future__ import annotations
 
+from . import _needs_torch  # noqa: F401
 import importlib.machinery
 import importlib.util
 import sys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import _needs_torch  # noqa: F401
 import torch
 import torch.nn.functional as F
 from torch import nn

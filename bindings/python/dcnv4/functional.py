@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import _needs_torch  # noqa: F401
 from typing import Optional, Sequence, Tuple, Union
 
 import torch

@@ -9,6 +9,7 @@ transformers: the operator is recognised by its name and arguments, also where a
 
 from __future__ import annotations
 
+from . import _needs_torch  # noqa: F401
 import functools
 import inspect
 import types

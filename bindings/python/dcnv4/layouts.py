@@ -10,6 +10,7 @@ dcnv3         offset [N, Ho, Wo, 2·G·K], pairs (dx, dy), points down the kerne
 
 from __future__ import annotations
 
+from . import _needs_torch  # noqa: F401
 import torch
 import torch.nn.functional as F
 

@@ -3,6 +3,7 @@ which splits batches there."""
 
 from __future__ import annotations
 
+from . import _needs_torch  # noqa: F401
 import torch
 
 from . import _operators, _runtime

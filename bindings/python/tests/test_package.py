@@ -46,6 +46,15 @@ def test_wheel(wheel):
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
+def test_frameworks_are_extras(wheel):
+    archive = zipfile.ZipFile(wheel)
+    (metadata,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+    needed = [line for line in archive.read(metadata).decode().splitlines() if line.startswith("Requires-Dist:")]
+    extras = {re.search(r"extra == ['\"](\w+)", line).group(1) for line in needed}  # fails for one without an extra
+    assert {"torch", "numpy", "jax", "onnx", "models"} <= extras
+    assert not [line for line in needed if "torch" in line and re.search("numpy|jax|onnx", line.split("extra")[1])]
+
+
 def test_wheel_works_alone(wheel, tmp_path):
     installed = pip("install", "--no-deps", "--target", tmp_path / "site", wheel)
     assert installed.returncode == 0, installed.stderr

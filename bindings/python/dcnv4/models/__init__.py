@@ -6,6 +6,7 @@ model = flash_internimage_t()
 print(load_checkpoint(model, "flash_intern_image_t_1k_224.pth"))
 """
 
+from .. import _needs_torch  # noqa: F401
 from .checkpoints import CheckpointError, Loaded, load_checkpoint
 from .flash_internimage import (
     STRIDES,
