@@ -53,6 +53,7 @@ typedef struct plan_key {
 typedef struct plan_entry {
     struct plan_entry *next; /* in its bucket */
     plan_cache *cache;
+    dcnv4_context *context; /* lives as long as the plan */
     dcnv4_plan *plan;
     int64_t users; /* calls that have it, and 1 while it is in the table */
     uint64_t last; /* when it was found last */
@@ -240,7 +241,8 @@ static dcnv4_status make(plan_cache *cache, const plan_key *key, size_t bytes, p
         return status;
     }
     entry->workspace = dcnv4_plan_workspace_size(entry->plan, (dcnv4_pass)key->pass);
-    entry->cache = cache, entry->users = 2, entry->key_bytes = bytes; /* the table and the caller */
+    entry->cache = cache, entry->context = context, entry->users = 2,
+    entry->key_bytes = bytes; /* the table and the caller */
     *made = entry;
     return DCNV4_SUCCESS;
 }
@@ -336,7 +338,7 @@ static void give_spare(plan_entry *entry, void *memory) {
     free(surplus);
 }
 
-dcnv4_status plan_run(plan_call *call, const plan_tensor *tensors, void *workspace, void *stream) {
+dcnv4_status plan_start(plan_call *call, const plan_tensor *tensors, void *workspace, void *stream) {
     plan_entry *const entry = call->entry;
     const bool attention = entry->key.attention != 0;
     const int count = attention ? (int)PLAN_ATTENTION_TENSORS : (int)PLAN_CONV_TENSORS;
@@ -366,6 +368,28 @@ dcnv4_status plan_run(plan_call *call, const plan_tensor *tensors, void *workspa
         if (own)
             give_spare(entry, workspace);
     }
+    return status;
+}
+
+dcnv4_status plan_run(plan_call *call, const plan_tensor *tensors, void *workspace, void *stream) {
+    const dcnv4_status status = plan_start(call, tensors, workspace, stream);
     plan_release(call);
     return status;
+}
+
+dcnv4_context *plan_call_context(const plan_call *call) {
+    return call->entry->context;
+}
+
+size_t plan_call_bytes(const plan_call *call, const plan_tensor *tensors, int index) {
+    const plan_key *const key = &call->entry->key;
+    if (tensors[index].rank == 0 || !plan_uses(key->attention != 0, (dcnv4_pass)key->pass, index))
+        return 0;
+    return call->entry->lengths[index];
+}
+
+int plan_call_writes(const plan_call *call, int index) {
+    const plan_key *const key = &call->entry->key;
+    const int output = key->attention ? (int)PLAN_ATTENTION_OUTPUT : (int)PLAN_CONV_OUTPUT;
+    return key->pass == DCNV4_PASS_FORWARD ? index == output : index > output + 1;
 }

@@ -110,6 +110,15 @@ int64_t plan_row_stride(const plan_tensor *tensor, int axis);
  * as in dcnv4_forward. */
 dcnv4_status plan_run(plan_call *call, const plan_tensor *tensors, void *workspace, void *stream);
 
+/* plan_run without ending the call: plan_release is due. */
+dcnv4_status plan_start(plan_call *call, const plan_tensor *tensors, void *workspace, void *stream);
+
+/* Of a found call: its context, the bytes of tensor number `index` from its first element on (0 if the call does not use
+ * it), and whether the run writes it. */
+dcnv4_context *plan_call_context(const plan_call *call);
+size_t plan_call_bytes(const plan_call *call, const plan_tensor *tensors, int index);
+int plan_call_writes(const plan_call *call, int index);
+
 /* Ends a found call without running it. */
 void plan_release(plan_call *call);
 

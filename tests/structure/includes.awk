@@ -51,7 +51,7 @@ function allowed(file) {
         return "^(" substr(file, 1, RLENGTH) ".*|" core ")$"
     }
     if (file ~ /^bindings\/[a-z_]+\//) # of the library the public headers alone
-        return "^(" folder(file) "/.*|bindings/plan_cache/plan_cache[.]h)$"
+        return "^(" folder(file) "/.*|bindings/plan_cache/plan_cache[.]h|bindings/calls/calls[.]h)$"
     return "^$"
 }
 
