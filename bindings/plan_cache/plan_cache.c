@@ -343,8 +343,7 @@ dcnv4_status plan_start(plan_call *call, const plan_tensor *tensors, void *works
     const bool attention = entry->key.attention != 0;
     const int count = attention ? (int)PLAN_ATTENTION_TENSORS : (int)PLAN_CONV_TENSORS;
     const dcnv4_pass pass = (dcnv4_pass)entry->key.pass;
-    const bool own = !workspace && entry->workspace > 0 &&
-                     (strncmp(entry->key.device, "cpu", 3) == 0 || strcmp(entry->key.device, "reference") == 0);
+    const bool own = !workspace && entry->workspace > 0 && plan_call_on_host(call);
     plan_buffers buffers = {.list = {.size = attention ? sizeof buffers.attention : sizeof buffers.conv}};
     for (int k = 0; k < count; ++k)
         if (plan_uses(attention, pass, k) && tensors[k].rank != 0)
@@ -375,6 +374,11 @@ dcnv4_status plan_run(plan_call *call, const plan_tensor *tensors, void *workspa
     const dcnv4_status status = plan_start(call, tensors, workspace, stream);
     plan_release(call);
     return status;
+}
+
+int plan_call_on_host(const plan_call *call) {
+    const char *const device = call->entry->key.device;
+    return strncmp(device, "cpu", 3) == 0 || strcmp(device, "reference") == 0;
 }
 
 dcnv4_context *plan_call_context(const plan_call *call) {

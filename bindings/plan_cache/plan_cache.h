@@ -113,8 +113,9 @@ dcnv4_status plan_run(plan_call *call, const plan_tensor *tensors, void *workspa
 /* plan_run without ending the call: plan_release is due. */
 dcnv4_status plan_start(plan_call *call, const plan_tensor *tensors, void *workspace, void *stream);
 
-/* Of a found call: its context, the bytes of tensor number `index` from its first element on (0 if the call does not use
+/* Of a found call: whether its device uses host memory; its context, the bytes of tensor number `index` from its first element on (0 if the call does not use
  * it), and whether the run writes it. */
+int plan_call_on_host(const plan_call *call);
 dcnv4_context *plan_call_context(const plan_call *call);
 size_t plan_call_bytes(const plan_call *call, const plan_tensor *tensors, int index);
 int plan_call_writes(const plan_call *call, int index);

@@ -54,6 +54,9 @@ def set_num_threads(threads: int) -> None:
 
 def _dtype_number(name: str, array) -> int:
     """The library's number of the array's dtype."""
+    number = _numbers.get(array.dtype) if type(array) is _array else None
+    if number is not None:
+        return number
     if not isinstance(array, _array):
         raise TypeError(f"dcnv4: {name} is of type {type(array).__name__}, it must be an array")
     dtype = array.dtype
@@ -89,9 +92,7 @@ class _Prepared:
 
     def __call__(self, arrays: tuple, out, device: str):
         """arrays are the inputs, and then grad_output for backward."""
-        numbers = [_numbers.get(array.dtype) if type(array) is _array else None for array in arrays]
-        if None in numbers:
-            numbers = [_dtype_number(name, array) for name, array in zip(self.names, arrays)]
+        numbers = [_dtype_number(name, array) for name, array in zip(self.names, arrays)]
         if numbers.count(numbers[0]) != len(numbers):
             arrays, numbers = self.converted(arrays, numbers)
         results = self.make_results(arrays, numbers) if out is None else self.check_out(out)
@@ -256,12 +257,25 @@ def dcnv4_backward(
     return _conv(True, parameters)((value, offset_mask, grad_output), out, device)
 
 
+def _numbers_in(options) -> tuple:
+    """All numbers in nested tuples and lists, without the Nones and names among them."""
+    found: tuple = ()
+    for option in options:
+        if isinstance(option, (tuple, list)):
+            found += _numbers_in(option)
+        elif option is not None and type(option) is not str:
+            found += (option,)
+    return found
+
+
 def _attend(grad_output, tensors, spatial_shapes, level_start_index, points, softmax, unit, box_scale, out, device):
     value, locations, weights, references = tensors
     backward, packed = grad_output is not None, weights is None
     _dtype_number("value", value), _dtype_number("sampling_loc_attn" if packed else "sampling_locations", locations)
     references_shape = None if references is None else references.shape
-    options = (plain(spatial_shapes), plain(level_start_index), plain(points), softmax, unit, box_scale)
+    if type(spatial_shapes) is _array or type(level_start_index) is _array:
+        spatial_shapes, level_start_index = plain(spatial_shapes), plain(level_start_index)
+    options = (spatial_shapes, level_start_index, points, softmax, unit, box_scale)
     try:
         key = (backward, packed, locations.shape, references_shape, _dumps(options, 2))
         prepared = _layers.get(key)
@@ -270,7 +284,7 @@ def _attend(grad_output, tensors, spatial_shapes, level_start_index, points, sof
     if prepared is None:
 
         def make():
-            levels = make_levels(*options[:3], locations.shape, packed)
+            levels = make_levels(*map(plain, options[:3]), locations.shape, packed)
             flag, scale = check_options(softmax, box_scale)
             problem = _calls.attention_problem(levels, unit_number(unit, references_shape), flag, packed, scale)
             names = ["value", "sampling_loc_attn" if packed else "sampling_locations"]
@@ -282,7 +296,7 @@ def _attend(grad_output, tensors, spatial_shapes, level_start_index, points, sof
             count = len(names) if backward else len(names) - 1
             return _Prepared(ATTENTION, backward, problem, tuple(names[:count]), tuple(used[:count]))
 
-        prepared = _prepare(key, make)
+        prepared = _prepare(key if is_plain(_numbers_in(options)) else None, make)
     arrays = tuple(array for array in (*tensors, grad_output) if array is not None)
     return prepared(arrays, out, device)
 
