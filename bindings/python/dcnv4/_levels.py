@@ -25,6 +25,17 @@ def plain(numbers):
     return tuple(map(plain, numbers)) if isinstance(numbers, (list, tuple)) else numbers
 
 
+def numbers_in(options) -> tuple:
+    """All numbers in nested tuples and lists, without the Nones and names among them."""
+    found: tuple = ()
+    for option in options:
+        if isinstance(option, (tuple, list)):
+            found += numbers_in(option)
+        elif option is not None and type(option) is not str:
+            found += (option,)
+    return found
+
+
 def _points(points, count: int, shape: tuple, packed: bool) -> tuple:
     """How many points each level has: as given, one number for all, or as many as the shape of the locations says."""
     if isinstance(points, tuple):

@@ -23,7 +23,7 @@ from . import _calls
 from . import _library as lib
 from ._calls import ATTENTION, CONV
 from ._layer import Pair, check_shapes, is_plain, make_layer
-from ._levels import check_options, make_levels, plain, unit_number
+from ._levels import check_options, make_levels, numbers_in, plain, unit_number
 from ._needs import need
 
 np = need("numpy", "dcnv4.numpy", "numpy")
@@ -257,17 +257,6 @@ def dcnv4_backward(
     return _conv(True, parameters)((value, offset_mask, grad_output), out, device)
 
 
-def _numbers_in(options) -> tuple:
-    """All numbers in nested tuples and lists, without the Nones and names among them."""
-    found: tuple = ()
-    for option in options:
-        if isinstance(option, (tuple, list)):
-            found += _numbers_in(option)
-        elif option is not None and type(option) is not str:
-            found += (option,)
-    return found
-
-
 def _attend(grad_output, tensors, spatial_shapes, level_start_index, points, softmax, unit, box_scale, out, device):
     value, locations, weights, references = tensors
     backward, packed = grad_output is not None, weights is None
@@ -296,7 +285,7 @@ def _attend(grad_output, tensors, spatial_shapes, level_start_index, points, sof
             count = len(names) if backward else len(names) - 1
             return _Prepared(ATTENTION, backward, problem, tuple(names[:count]), tuple(used[:count]))
 
-        prepared = _prepare(key if is_plain(_numbers_in(options)) else None, make)
+        prepared = _prepare(key if is_plain(numbers_in(options)) else None, make)
     arrays = tuple(array for array in (*tensors, grad_output) if array is not None)
     return prepared(arrays, out, device)
 
