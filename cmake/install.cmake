@@ -18,6 +18,11 @@ if(TARGET dcnv4_man)
 endif()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/dcnv4 DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT library)
+if(TARGET dcnv4_onnxruntime)
+  install(TARGETS dcnv4_onnxruntime LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)
+  install(FILES ${PROJECT_SOURCE_DIR}/bindings/onnxruntime/dcnv4_onnxruntime.h
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dcnv4 COMPONENT development)
+endif()
 
 # ---- The CMake package: find_package(dcnv4 CONFIG) gives dcnv4::dcnv4 ----
 
