@@ -18,7 +18,7 @@ def node_model(name, inputs, output_type, opset=17, version=1, functions=(), **a
         [node],
         "graph",
         [helper.make_tensor_value_info(*each) for each in inputs if each],
-        [helper.make_tensor_value_info("output", output_type, None)],
+        [helper.make_tensor_value_info("output", output_type, [None] * (4 if name == "DCNv4" else 3))],
     )
     opsets = [helper.make_opsetid("", opset), helper.make_opsetid("dcnv4", version)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=9, functions=functions)

@@ -20,3 +20,24 @@ def library() -> str:
     if not os.path.exists(path):
         raise FileNotFoundError(f"dcnv4: there is no {path}, the library of operators for ONNX Runtime")
     return path
+
+
+def export(*arguments, **options):
+    """dcnv4.onnx.export(module, args, path, …): see _export.export."""
+    from ._export import export
+
+    return export(*arguments, **options)
+
+
+def translations() -> dict:
+    """The translations of our operators, for torch.onnx.export(…, dynamo=True, custom_translation_table=…)."""
+    from ._translate import translations
+
+    return translations()
+
+
+def add_functions(model) -> None:
+    """Adds the function of each operator of ours that an onnx.ModelProto has, so that any runtime can run it."""
+    from ._export import add_functions
+
+    add_functions(model)
