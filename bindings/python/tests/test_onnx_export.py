@@ -18,6 +18,7 @@ from onnx_files import FLOATS, node_model, session  # noqa: E402
 
 import dcnv4  # noqa: E402
 from dcnv4.functional import flash_deform_attn, ms_deform_attn  # noqa: E402
+from dcnv4.models.flash_internimage import FlashInternImage, Variant  # noqa: E402
 from dcnv4.onnx.functions import function  # noqa: E402
 
 logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -218,7 +219,7 @@ def test_encoder_layer():
 def test_flash_internimage():
     """The whole network; of a small size, since the exporter takes a minute for the paper's."""
     torch.manual_seed(1)
-    network = dcnv4.models.FlashInternImage(16, (1, 1, 1, 1), (1, 2, 4, 8), num_classes=10).eval()
+    network = FlashInternImage(Variant(16, (1, 1, 1, 1), 0.0), num_classes=10).eval()
     x = torch.randn(2, 3, 64, 96)
     model = exported(network, (x,))
     for x in (x, torch.randn(1, 3, 96, 64)):

@@ -38,6 +38,6 @@ def translations() -> dict:
 
 def add_functions(model) -> None:
     """Adds the function of each operator of ours that an onnx.ModelProto has, so that any runtime can run it."""
-    from ._export import add_functions
+    from .functions import add_functions
 
     add_functions(model)

@@ -9,29 +9,9 @@ import onnx.inliner
 import torch
 
 from ._translate import translations
-from .functions import DOMAIN, OLDEST_OPSET, function
+from .functions import DOMAIN, OLDEST_OPSET, add_functions
 
 _LARGEST = 2**31 - 2**20  # bytes of a file without external data
-
-
-def nodes_of(graph):
-    """All nodes of a graph or function, in its subgraphs too."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                yield from nodes_of(inner)
-
-
-def add_functions(model: onnx.ModelProto) -> None:
-    """Adds the function of each operator of ours that a model has, so that any runtime can run it."""
-    there = {(each.domain, each.name) for each in model.functions}
-    everything = [node for part in (model.graph, *model.functions) for node in nodes_of(part)]
-    opset = next(each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
-    for name in ("DCNv4", "MSDeformAttn"):
-        used = any(node.domain == DOMAIN and node.op_type == name for node in everything)
-        if used and (DOMAIN, name) not in there:
-            model.functions.append(function(name, opset))
 
 
 def _automatic(args: tuple):

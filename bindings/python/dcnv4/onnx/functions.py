@@ -315,3 +315,23 @@ def function(name: str, opset: int) -> onnx.FunctionProto:
     parsed = onnx.parser.parse_function(text % dict(opset=opset, mode="linear" if opset >= 20 else "bilinear"))
     parsed.doc_string = f"{name} of libdcnv4, in ONNX's own operators"
     return parsed
+
+
+def nodes_of(graph):
+    """All nodes of a graph or function, in its subgraphs too."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from nodes_of(inner)
+
+
+def add_functions(model: onnx.ModelProto) -> None:
+    """Adds the function of each operator of ours that a model has, so that any runtime can run it."""
+    there = {(each.domain, each.name) for each in model.functions}
+    everything = [node for part in (model.graph, *model.functions) for node in nodes_of(part)]
+    opset = next(each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
+    for name in ("DCNv4", "MSDeformAttn"):
+        used = any(node.domain == DOMAIN and node.op_type == name for node in everything)
+        if used and (DOMAIN, name) not in there:
+            model.functions.append(function(name, opset))
