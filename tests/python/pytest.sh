@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Runs files of bindings/python's tests; 77 if there is no Python for them.
-#   pytest.sh SOURCE_DIR FILE…
+#   pytest.sh SOURCE_DIR FILE…     DCNV4_TEST_PYTHON: the script of ci/ that says which Python (default python)
 set -euo pipefail
 source=$1
 shift
-python=$("$source/ci/python") || exit 77
+python=$("$source/ci/${DCNV4_TEST_PYTHON:-python}") || exit 77
 export PYTHONPATH=$source/bindings/python PYTHONDONTWRITEBYTECODE=1
 cd "$source/bindings/python/tests"
 exec "$python" -m pytest -q -p no:cacheprovider "$@"
