@@ -38,7 +38,7 @@ _NAMES = {
     "unpack_offset_mask": "layouts",
 }
 _MODULES = (
-    "compat", "conversion", "dcnv3", "distributed", "function", "functional", "integrations", "jax", "layouts", "mmcv",
+    "compat", "conversion", "dcnv3", "distributed", "function", "functional", "integrations", "jax", "layers", "layouts", "mmcv",
     "models", "modules", "ms_deform_attn", "numpy", "onnx", "reference", "tvm_ffi",
 )  # fmt: skip
 

@@ -243,7 +243,8 @@ def _register(library, operator) -> None:
     _flops.register(operator, _registered(operator.name), _registered(operator.backward_name))
 
 
-if available:
+# Unless another copy of this package in the process has: from the Hugging Face Hub beside an installed one.
+if available and not hasattr(torch.ops.dcnv4, deform_conv.name):
     _library = torch.library.Library("dcnv4", "DEF")  # the operators live as long as this does
     for _operator in (deform_conv, ms_deform_attn):
         _register(_library, _operator)

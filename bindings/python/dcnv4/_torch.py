@@ -12,7 +12,7 @@ from importlib.abc import MetaPathFinder
 def register() -> None:
     """Registers the operators, if this PyTorch has what they need."""
     try:
-        importlib.import_module("dcnv4.functional")
+        importlib.import_module(".functional", __package__)
     except ImportError:
         pass  # said again, with the reason, when dcnv4.functional is used
 

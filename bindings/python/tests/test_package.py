@@ -42,7 +42,8 @@ def test_wheel(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     modules = {str(path.relative_to(SOURCE)) for path in (SOURCE / "dcnv4").rglob("*.py")} | {"dcnv4/py.typed"}
     rest = {name for name in names if ".dist-info/" not in name} - modules
-    assert modules <= set(names) and len(rest) == 1 and rest.pop().startswith("dcnv4/libdcnv4.")
+    libraries = {name.split(".")[0] for name in rest}
+    assert modules <= set(names) and len(rest) == 2 and libraries == {"dcnv4/libdcnv4", "dcnv4/libdcnv4_bindings"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
@@ -69,6 +70,60 @@ def test_wheel_works_alone(wheel, tmp_path):
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith(str(tmp_path / "site")) and wheel.name.split("-")[1] in ran.stdout
+
+
+KERNEL = """
+import pathlib, sys, kernels, torch
+from unittest import mock
+first, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+if first == "wheel":
+    import dcnv4.functional
+kernel = kernels.get_local_kernel(folder)
+assert kernel.__file__.startswith(str(folder)), kernel.__file__
+if first == "kernel":
+    import dcnv4.functional
+    assert dcnv4.__file__ != kernel.__file__
+x, points = torch.randn(1, 6, 2, 8, requires_grad=True), torch.rand(1, 3, 2, 1, 4, 2)
+weights, layer = torch.rand(1, 3, 2, 1, 4), kernel.layers.MultiScaleDeformableAttention()
+expected = kernel.reference.ms_deform_attn(x, [(2, 3)], points, weights)
+found = layer(x, torch.tensor([[2, 3]]), [(2, 3)], torch.tensor([0]), points, weights, 64)
+torch.testing.assert_close(found, expected)
+found.sum().backward()
+compiled = torch.ops.dcnv4.ms_deform_attn(x, points, weights, None, None, None, [2, 3], [0], [4], 0, False, 0.5)
+torch.testing.assert_close(compiled, expected)
+
+@kernels.use_kernel_forward_from_hub("MultiScaleDeformableAttention")
+class Stock(torch.nn.Module):
+    def forward(self, value, value_spatial_shapes, value_spatial_shapes_list, level_start_index, sampling_locations,
+                attention_weights, im2col_step):
+        raise AssertionError("the stock forward ran")
+
+repository = kernels.LocalLayerRepository(repo_path=folder, layer_name="MultiScaleDeformableAttention")
+with kernels.use_kernel_mapping({"MultiScaleDeformableAttention": {"cpu": repository}}):
+    model = kernels.kernelize(torch.nn.Sequential(Stock()), mode=kernels.Mode.TRAINING, device="cpu")
+found = model[0](x, torch.tensor([[2, 3]]), [(2, 3)], torch.tensor([0]), points, weights, 64)
+torch.testing.assert_close(found, expected)
+print("loaded")
+"""
+
+
+@pytest.mark.parametrize("first", ["wheel", "kernel", "alone"])
+def test_kernels_loads_the_package(wheel, tmp_path, first):
+    pytest.importorskip("kernels")
+    made = subprocess.run(
+        [sys.executable, SOURCE / "make_kernel.py", wheel, tmp_path / "kernel"], capture_output=True, text=True, timeout=60
+    )
+    assert made.returncode == 0, made.stderr
+    environment = {name: text for name, text in os.environ.items() if name != "DCNV4_LIBRARY"}
+    environment["HF_HUB_OFFLINE"] = "1"
+    if first != "alone":
+        assert pip("install", "--no-deps", "--target", tmp_path / "site", wheel).returncode == 0
+        environment["PYTHONPATH"] = f"{tmp_path / 'site'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    ran = subprocess.run(
+        [sys.executable, "-c", KERNEL, first, str(tmp_path / "kernel")],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert ran.returncode == 0 and ran.stdout.strip() == "loaded", ran.stderr
 
 
 def test_without_its_library(tmp_path):
