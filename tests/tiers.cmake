@@ -24,6 +24,7 @@ set(dcnv4_medium_tests
   "^locale\\.(opencl|cuda|hip)"
   "^consumers\\."
   "^docs\\.readme\\.sh$"
+  "^onnxruntime\\.fake"
   "^python\\.")
 
 # Wraps add_test to add the label, so that every test has one without the folders knowing tiers.

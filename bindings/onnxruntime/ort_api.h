@@ -9,10 +9,11 @@
 
 /* The test defines DCNV4_VENDOR_ORT, to use the header's own types. */
 #ifndef DCNV4_VENDOR_ORT
-#define ORT_TYPES(X)                                                                                      \
-    X(OrtStatus)                                                                                          \
-    X(OrtKernelInfo) X(OrtKernelContext) X(OrtShapeInferContext) X(OrtTensorTypeAndShapeInfo) X(OrtValue) \
-        X(OrtSessionOptions) X(OrtCustomOpDomain) X(OrtMemoryInfo) X(OrtAllocator)
+#define ORT_TYPES(X)                                                                                          \
+    X(OrtStatus)                                                                                              \
+    X(OrtKernelInfo)                                                                                          \
+    X(OrtKernelContext) X(OrtShapeInferContext) X(OrtTensorTypeAndShapeInfo) X(OrtValue) X(OrtSessionOptions) \
+        X(OrtCustomOpDomain) X(OrtMemoryInfo) X(OrtAllocator)
 #define ORT_TYPE(name) typedef struct name name;
 ORT_TYPES(ORT_TYPE)
 #undef ORT_TYPE
@@ -74,6 +75,7 @@ struct OrtCustomOp {
 };
 #endif
 
+#ifndef ORT_ONLY_TYPES /* the test includes the types a second time, under other names */
 /* X(number, result, name, arguments): the entries of OrtApi that are used, and at which place of the table they are. */
 #define ORT_ENTRIES(X)                                                                                                 \
     X(0, OrtStatus *, CreateStatus, (OrtErrorCode, const char *))                                                      \
@@ -125,5 +127,6 @@ ORT_ENTRIES(ORT_ENTRY)
 
 /* The entry of a table: ORT(api, GetDimensions)(info, sizes, count). */
 #define ORT(api, name) ((ort_##name)((void (*const *)(void))(api))[ORT_NUMBER_##name])
+#endif
 
 #endif
