@@ -1,5 +1,9 @@
 """The operators of libdcnv4_onnxruntime in ONNX Runtime, against PyTorch's."""
 
+import os
+import pathlib
+import shutil
+import subprocess
 import threading
 
 import pytest
@@ -10,6 +14,7 @@ pytest.importorskip("onnx")
 
 from onnx_files import FLOATS, node_model, run, session  # noqa: E402
 
+import dcnv4 as dcnv4_package  # noqa: E402
 from dcnv4.functional import dcnv4, flash_deform_attn, ms_deform_attn  # noqa: E402
 
 PAIRS = (
@@ -264,3 +269,23 @@ def test_wrong_attention(attributes, tables, message):
     with pytest.raises(Exception) as raised:
         run(session(model), **{**given, **tables})
     assert message in str(raised.value) and "dcnv4: " in str(raised.value)
+
+
+def test_the_example_in_c(tmp_path):
+    """examples/onnxruntime on the wheel's runtime, where its header is."""
+    include, compiler = os.environ.get("DCNV4_ONNXRUNTIME_INCLUDE"), shutil.which("cc")
+    folder = pathlib.Path(onnxruntime.__file__).parent / "capi"
+    libraries = sorted(folder.glob("libonnxruntime.so.*"))
+    if not include or not compiler or not libraries:
+        pytest.skip("there is no onnxruntime_c_api.h, compiler or libonnxruntime.so")
+    source = pathlib.Path(__file__).parents[3] / "examples" / "onnxruntime" / "run.c"
+    (tmp_path / "libonnxruntime.so.1").symlink_to(libraries[0])
+    build = [compiler, "-Wall", "-Wextra", "-Werror", "-isystem", include, source, libraries[0], "-o", tmp_path / "run"]
+    subprocess.run(build, check=True)
+    inputs = [("value", 1, ["N", 5, 6, 16]), ("offset_mask", 1, ["N", 5, 6, 56])]
+    (tmp_path / "model.onnx").write_bytes(node_model("DCNv4", inputs, 1, group=2).SerializeToString())
+    command = [tmp_path / "run", tmp_path / "model.onnx", dcnv4_package.onnx.library()]
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}
+    text = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    first = dcnv4(torch.ones(1, 5, 6, 16), torch.ones(1, 5, 6, 56), group=2).flatten()[0].item()
+    assert text == f"output [1, 5, 6, 16], first number {first:g}\n"
