@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import threading
 
 import pytest
@@ -289,3 +290,31 @@ def test_the_example_in_c(tmp_path):
     text = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
     first = dcnv4(torch.ones(1, 5, 6, 16), torch.ones(1, 5, 6, 56), group=2).flatten()[0].item()
     assert text == f"output [1, 5, 6, 16], first number {first:g}\n"
+
+
+ALONE = """
+import gc, sys, time
+import numpy, onnxruntime
+
+options = onnxruntime.SessionOptions()
+options.register_custom_ops_library(sys.argv[1])
+session = onnxruntime.InferenceSession(sys.argv[2], options, providers=["CPUExecutionProvider"])
+inputs = {"value": numpy.ones((1, 40, 60, 16), "f"), "offset_mask": numpy.ones((1, 40, 60, 56), "f")}
+before = session.run(None, inputs)[0].sum()
+del session, options
+gc.collect()
+time.sleep(0.3)
+options = onnxruntime.SessionOptions()
+options.register_custom_ops_library(sys.argv[1])
+session = onnxruntime.InferenceSession(sys.argv[2], options, providers=["CPUExecutionProvider"])
+print(bool(session.run(None, inputs)[0].sum() == before), "dcnv4" in sys.modules)
+"""
+
+
+def test_alone_and_twice(tmp_path):
+    """In a process without this package. The runtime unloads the library after its last session, which leaves it be."""
+    inputs = [("value", 1, ["N", 40, 60, 16]), ("offset_mask", 1, ["N", 40, 60, 56])]
+    (tmp_path / "model.onnx").write_bytes(node_model("DCNv4", inputs, 1, group=2).SerializeToString())
+    command = [sys.executable, "-c", ALONE, dcnv4_package.onnx.library(), str(tmp_path / "model.onnx")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout) == (0, "True False\n"), done.stderr
