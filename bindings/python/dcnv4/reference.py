@@ -90,7 +90,8 @@ def dcnv4(
         value = value.float()
     offset_mask = offset_mask.to(value.dtype)
     if value.numel() == 0 or offset_mask.numel() == 0:
-        zero = value.sum() + offset_mask.sum()  # keeps the graph: gradients of the tensor that is not empty are 0
+        # 0, with a graph: gradients are 0 as well, whatever the tensor that is not empty has.
+        zero = value.narrow(1, 0, 0).sum() + offset_mask.narrow(1, 0, 0).sum()
         return zero.to(dtype).expand(batch, out_h, out_w, channels).clone()
 
     points, groups = layer.points, layer.group

@@ -86,13 +86,16 @@ def test_empty(operator, shape):
     assert value.grad.shape == value.shape and offset_mask.grad.shape == offset_mask.shape
 
 
-def test_empty_image_with_output():
-    """All output pixels come from the padding: they are 0, and so are the gradients."""
+@pytest.mark.parametrize("operator", [functional.dcnv4, reference.dcnv4], ids=["library", "reference"])
+@pytest.mark.parametrize("number", [1.0, float("nan"), float("inf")])
+def test_empty_image_with_output(operator, number):
+    """All output pixels come from the padding: they are 0, and so are the gradients, whatever offset_mask has."""
     value = torch.randn(2, 0, 9, 8, requires_grad=True)
-    offset_mask = torch.randn(2, 2, 9, 56, requires_grad=True)
-    output = functional.dcnv4(value, offset_mask, padding=(2, 1), group=2)
+    offset_mask = torch.full((2, 2, 9, 56), number, requires_grad=True)
+    output = operator(value, offset_mask, padding=(2, 1), group=2)
     output.sum().backward()
     assert output.shape == (2, 2, 9, 8) and output.eq(0).all() and offset_mask.grad.eq(0).all()
+    assert value.grad.shape == value.shape
 
 
 def test_pairs_may_be_lists():
