@@ -6,7 +6,7 @@ set(dcnv4_long_tests
   "^resources\\."
   "^python\\.hosts$"
   "^cpu_emulation\\."
-  "^(windows|macos|linux)\\."
+  "^(windows|macos|linux|wheels)\\."
   "^golden\\.(attention\\.)?(fake_|opencl)"
   "^opencl\\.(self_check\\.gpu$|drivers\\.)")
 
