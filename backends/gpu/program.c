@@ -2,6 +2,7 @@
 #include "../../core/checked_math.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 int64_t dcnv4i_flat_group(const dcnv4i_limits *limits) {
@@ -52,4 +53,33 @@ void dcnv4i_program_free(dcnv4i_gpu_program *program) {
     if (program && program->table)
         program->gpu->driver->buffer_destroy(program->gpu->device, program->table);
     free(program);
+}
+
+dcnv4_status dcnv4i_program_allocate(size_t bytes, void **made) {
+    *made = malloc(bytes);
+    return *made ? DCNV4_SUCCESS : dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a program of %zu bytes", bytes);
+}
+
+dcnv4_status dcnv4i_program_hand_over(dcnv4i_gpu_program *made, dcnv4_status status, dcnv4i_gpu_program **result) {
+    if (status == DCNV4_SUCCESS)
+        *result = made;
+    else
+        dcnv4i_program_free(made);
+    return status;
+}
+
+dcnv4_status dcnv4i_program_check_dtype(int32_t dtype) {
+    return dtype == DCNV4_FLOAT64
+               ? dcnv4i_fail(DCNV4_UNSUPPORTED,
+                             "float64 is for the reference and the cpu; this device has float32, float16 "
+                             "and bfloat16")
+               : DCNV4_SUCCESS;
+}
+
+dcnv4_status dcnv4i_program_check_sums(int64_t pixels, int64_t channels, int buffers) {
+    return pixels > PTRDIFF_MAX / (int64_t)sizeof(float) / buffers / channels
+               ? dcnv4i_fail(DCNV4_UNSUPPORTED,
+                             "this device needs %" PRId64 " times %" PRId64 " float32 sums, past what can be addressed",
+                             pixels, channels)
+               : DCNV4_SUCCESS;
 }

@@ -108,6 +108,17 @@ void dcnv4i_program_add_workspace(dcnv4i_gpu_program *program, dcnv4_pass pass, 
 /* Frees a program and its table. NULL is allowed. */
 void dcnv4i_program_free(dcnv4i_gpu_program *program);
 
+/* Memory for an operator's program, whose struct begins with a dcnv4i_gpu_program. */
+dcnv4_status dcnv4i_program_allocate(size_t bytes, void **made);
+
+/* Hands over a program if it was made, as status says; otherwise frees it. Returns status. */
+dcnv4_status dcnv4i_program_hand_over(dcnv4i_gpu_program *made, dcnv4_status status, dcnv4i_gpu_program **result);
+
+/* DCNV4_UNSUPPORTED for a dtype that these devices lack; and where `buffers` buffers of a float32 for each channel of each pixel
+ * cannot be addressed. */
+dcnv4_status dcnv4i_program_check_dtype(int32_t dtype);
+dcnv4_status dcnv4i_program_check_sums(int64_t pixels, int64_t channels, int buffers);
+
 /* DCNV4_UNSUPPORTED if a launch is too large for this device. */
 dcnv4_status dcnv4i_program_check_launches(const dcnv4i_gpu_program *program);
 

@@ -3,58 +3,36 @@
 #include "passes.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 /* Limits of the kernels' 32-bit counters and of the address space. */
 static dcnv4_status check(const dcnv4i_deform_conv *problem) {
-    if (problem->params.dtype == DCNV4_FLOAT64)
-        return dcnv4i_fail(DCNV4_UNSUPPORTED,
-                           "float64 is for the reference and the cpu; this device has float32, float16 "
-                           "and bfloat16");
+    const dcnv4_status status = dcnv4i_program_check_dtype(problem->params.dtype);
+    if (status != DCNV4_SUCCESS)
+        return status;
     enum { MOST_POINTS = INT32_MAX / 4 }; /* three numbers of a point are counted in 32 bits */
     if (problem->points > MOST_POINTS || problem->params.kernel_h > MOST_POINTS ||
         problem->params.kernel_w > MOST_POINTS)
         return dcnv4i_fail(DCNV4_UNSUPPORTED, "the kernel has %" PRId64 " points, this device can have up to %d",
                            problem->points, MOST_POINTS);
-    const int64_t pixels = problem->base.tensors[DCNV4I_VALUE].pixels, most = PTRDIFF_MAX / (int64_t)sizeof(float) / 2;
-    if (pixels > most / problem->channels)
-        return dcnv4i_fail(DCNV4_UNSUPPORTED,
-                           "this device needs %" PRId64 " times %" PRId64 " float32 sums, past what can "
-                           "be addressed",
-                           pixels, problem->channels);
-    return DCNV4_SUCCESS;
-}
-
-static dcnv4_status allocate(dcnv4i_deform_conv_program **made) {
-    *made = malloc(sizeof **made);
-    return *made ? DCNV4_SUCCESS
-                 : dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a program of %zu bytes", sizeof **made);
-}
-
-/* Hands over a program if it was made (status); otherwise frees it. */
-static dcnv4_status hand_over(dcnv4i_deform_conv_program *made, dcnv4_status status, dcnv4i_gpu_program **result) {
-    if (status == DCNV4_SUCCESS)
-        *result = &made->base;
-    else
-        free(made);
-    return status;
+    return dcnv4i_program_check_sums(problem->base.tensors[DCNV4I_VALUE].pixels, problem->channels, 2);
 }
 
 static dcnv4_status create(dcnv4i_gpu *gpu, const dcnv4i_problem *base, dcnv4i_gpu_program **result) {
     static const dcnv4i_choices defaults = {.any = false};
     const dcnv4i_deform_conv *const problem = (const dcnv4i_deform_conv *)base;
-    dcnv4i_deform_conv_program *made;
+    void *memory = NULL;
     dcnv4_status status = check(problem);
     if (status == DCNV4_SUCCESS)
-        status = allocate(&made);
+        status = dcnv4i_program_allocate(sizeof(dcnv4i_deform_conv_program), &memory);
     if (status != DCNV4_SUCCESS)
         return status;
+    dcnv4i_deform_conv_program *const made = memory;
     const dcnv4i_choices choices = dcnv4i_choices_read(&gpu->modules, &gpu->limits, problem);
     status = dcnv4i_passes_make(made, gpu, problem, &choices, DCNV4I_DEFORM_CONV_PARTS);
     /* A choice may need kernels that are unavailable: without a compiler, the cache may have only the defaults'. */
     if (status != DCNV4_SUCCESS && choices.any)
         status = dcnv4i_passes_make(made, gpu, problem, &defaults, DCNV4I_DEFORM_CONV_PARTS);
-    return hand_over(made, status, result);
+    return dcnv4i_program_hand_over(&made->base, status, result);
 }
 
 static dcnv4i_loads loads(const dcnv4i_problem *base, dcnv4_pass pass) {
@@ -96,15 +74,17 @@ static dcnv4_status tactic_create(const dcnv4i_gpu_program *base, const dcnv4i_p
                                   dcnv4i_gpu_program **result) {
     dcnv4i_geometry tactics[DCNV4I_MAX_TACTICS];
     dcnv4i_choices choices = {.any = true};
-    dcnv4i_deform_conv_program *tactic;
+    void *memory = NULL;
     list_tactics(base, id, tactics);
     choices.has[id] = true;
     choices.geometry[id] = tactics[index];
-    const dcnv4_status status = allocate(&tactic);
+    const dcnv4_status status = dcnv4i_program_allocate(sizeof(dcnv4i_deform_conv_program), &memory);
     if (status != DCNV4_SUCCESS)
         return status;
-    return hand_over(tactic, dcnv4i_passes_make(tactic, base->gpu, (const dcnv4i_deform_conv *)problem, &choices, id),
-                     result);
+    dcnv4i_deform_conv_program *const tactic = memory;
+    return dcnv4i_program_hand_over(
+        &tactic->base, dcnv4i_passes_make(tactic, base->gpu, (const dcnv4i_deform_conv *)problem, &choices, id),
+        result);
 }
 
 static dcnv4_status tactic_save(const dcnv4i_gpu_program *base, int id, int64_t index) {

@@ -6,24 +6,16 @@
 #include "attention_tactics.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 /* Limits of the kernels' 32-bit counters and of the address space. */
 static dcnv4_status check(const dcnv4i_ms_deform_attn *problem) {
-    const int64_t places = problem->base.tensors[DCNV4I_MSDA_VALUE].pixels,
-                  most = PTRDIFF_MAX / (int64_t)sizeof(float) / 4;
-    if (problem->params.dtype == DCNV4_FLOAT64)
-        return dcnv4i_fail(DCNV4_UNSUPPORTED,
-                           "float64 is for the reference and the cpu; this device has float32, float16 "
-                           "and bfloat16");
+    const dcnv4_status status = dcnv4i_program_check_dtype(problem->params.dtype);
+    if (status != DCNV4_SUCCESS)
+        return status;
     if (problem->points > INT32_MAX / 4)
         return dcnv4i_fail(DCNV4_UNSUPPORTED, "a head has %" PRId64 " points, this device can have up to %d",
                            problem->points, INT32_MAX / 4);
-    if (places > most / problem->channels)
-        return dcnv4i_fail(DCNV4_UNSUPPORTED,
-                           "this device needs %" PRId64 " times %" PRId64 " float32 sums, past what can be addressed",
-                           places, problem->channels);
-    return DCNV4_SUCCESS;
+    return dcnv4i_program_check_sums(problem->base.tensors[DCNV4I_MSDA_VALUE].pixels, problem->channels, 4);
 }
 
 /* Puts the levels' shapes and then their starts into the device's memory, where there is a device, and they are not there. */
@@ -42,32 +34,23 @@ static dcnv4_status make_table(dcnv4i_gpu_program *made, const dcnv4i_ms_deform_
     return status == DCNV4_SUCCESS ? gpu->driver->upload(gpu->device, made->table, 0, table, bytes) : status;
 }
 
-static dcnv4_status allocate(dcnv4i_attn_program **made) {
-    *made = malloc(sizeof **made);
-    return *made ? DCNV4_SUCCESS
-                 : dcnv4i_fail(DCNV4_OUT_OF_MEMORY, "no memory for a program of %zu bytes", sizeof **made);
-}
-
-/* Adds the table, and hands over a program if it was made (status); otherwise frees it. */
+/* Adds the table, and hands over a program if it was made (status). */
 static dcnv4_status hand_over(dcnv4i_attn_program *made, dcnv4_status status, dcnv4i_gpu_program **result) {
     if (status == DCNV4_SUCCESS)
         status = make_table(&made->base, made->problem);
-    if (status == DCNV4_SUCCESS)
-        *result = &made->base;
-    else
-        dcnv4i_program_free(&made->base);
-    return status;
+    return dcnv4i_program_hand_over(&made->base, status, result);
 }
 
 static dcnv4_status create(dcnv4i_gpu *gpu, const dcnv4i_problem *base, dcnv4i_gpu_program **result) {
     static const dcnv4i_attn_choices defaults = {.any = false};
     const dcnv4i_ms_deform_attn *const problem = (const dcnv4i_ms_deform_attn *)base;
-    dcnv4i_attn_program *made;
+    void *memory = NULL;
     dcnv4_status status = check(problem);
     if (status == DCNV4_SUCCESS)
-        status = allocate(&made);
+        status = dcnv4i_program_allocate(sizeof(dcnv4i_attn_program), &memory);
     if (status != DCNV4_SUCCESS)
         return status;
+    dcnv4i_attn_program *const made = memory;
     const dcnv4i_attn_choices choices = dcnv4i_attn_choices_read(&gpu->modules, &gpu->limits, problem);
     status = dcnv4i_attn_passes_make(made, gpu, problem, &choices, DCNV4I_ATTN_PARTS);
     /* A choice may need kernels that are unavailable: without a compiler, the cache may have only the defaults'. */
@@ -115,13 +98,14 @@ static dcnv4_status tactic_create(const dcnv4i_gpu_program *base, const dcnv4i_p
                                   dcnv4i_gpu_program **result) {
     dcnv4i_attn_geometry tactics[DCNV4I_ATTN_MAX_TACTICS];
     dcnv4i_attn_choices choices = {.any = true};
-    dcnv4i_attn_program *tactic;
+    void *memory = NULL;
     list_tactics(base, id, tactics);
     choices.has[id] = true;
     choices.geometry[id] = tactics[index];
-    const dcnv4_status status = allocate(&tactic);
+    const dcnv4_status status = dcnv4i_program_allocate(sizeof(dcnv4i_attn_program), &memory);
     if (status != DCNV4_SUCCESS)
         return status;
+    dcnv4i_attn_program *const tactic = memory;
     return hand_over(tactic,
                      dcnv4i_attn_passes_make(tactic, base->gpu, (const dcnv4i_ms_deform_attn *)problem, &choices, id),
                      result);
