@@ -191,10 +191,16 @@ int64_t dcnv4i_attn_geometry_bounds(const dcnv4i_attn_geometry *g, const dcnv4i_
     return g->way == DCNV4I_ATTN_TILES ? bounds_of(problem, g->chunk) : 0;
 }
 
+/* On a CPU those of grad_value write one number a work-item, far less than a work-group costs: so these are large. */
+int64_t dcnv4i_attn_flat_group(const dcnv4i_limits *limits, dcnv4_msda_part part) {
+    return limits->cpu && part == DCNV4_MSDA_PART_GRAD_VALUE ? power_below(dcnv4i_min64(limits->work_group, 1024))
+                                                             : dcnv4i_flat_group(limits);
+}
+
 dcnv4i_attn_grid dcnv4i_attn_geometry_grid(const dcnv4i_limits *limits, const dcnv4i_attn_geometry *g,
                                            const dcnv4i_ms_deform_attn *problem, dcnv4_msda_part part) {
     const dcnv4_msda_problem *p = &problem->params;
-    const int64_t flat = dcnv4i_flat_group(limits), rows = problem->base.tensors[DCNV4I_MSDA_OUTPUT].pixels;
+    const int64_t flat = dcnv4i_attn_flat_group(limits, part), rows = problem->base.tensors[DCNV4I_MSDA_OUTPUT].pixels;
     const int64_t places = problem->base.tensors[DCNV4I_MSDA_VALUE].pixels;
     const int64_t each = (int64_t)g->vector * g->lanes * g->vectors;
     const int64_t parts = part == DCNV4_MSDA_PART_GRAD_POINTS ? 1 : dcnv4i_ceil_div64(p->head_channels, each);

@@ -56,4 +56,7 @@ dcnv4i_attn_grid dcnv4i_attn_geometry_grid(const dcnv4i_limits *limits, const dc
 /* Tiles: how many bounds there are, of all chunks in each image, head and level; two numbers each. */
 int64_t dcnv4i_attn_geometry_bounds(const dcnv4i_attn_geometry *geometry, const dcnv4i_ms_deform_attn *problem);
 
+/* Work-group size of a part's kernels that have no tile: a power of two. */
+int64_t dcnv4i_attn_flat_group(const dcnv4i_limits *limits, dcnv4_msda_part part);
+
 #endif

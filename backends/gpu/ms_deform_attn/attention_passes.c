@@ -78,7 +78,7 @@ static void set_main(const dcnv4i_attn_program *made, const part *p, dcnv4i_step
 /* The launch of a kernel that has work-items without a tile. */
 static void set_flat(const dcnv4i_attn_program *made, const part *p, dcnv4i_steps *to, int id,
                      dcnv4i_attn_kernel kernel, dcnv4i_attn_signature signature, int64_t items) {
-    const int64_t flat = dcnv4i_flat_group(&made->base.gpu->limits);
+    const int64_t flat = dcnv4i_attn_flat_group(&made->base.gpu->limits, p->id);
     set_step(made, p, to, id, kernel, signature, dcnv4i_ceil_div64(items, flat), flat);
 }
 

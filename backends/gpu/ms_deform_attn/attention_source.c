@@ -104,7 +104,7 @@ static void define_geometry(dcnv4i_text *to, const dcnv4i_limits *limits, const 
         {"WIDE", g->wide},
         {"ALIGNED", g->aligned},
         {"RUN", g->way == DCNV4I_ATTN_RUN ? 8 : 1},
-        {"FLAT_GROUP", dcnv4i_flat_group(limits)},
+        {"FLAT_GROUP", dcnv4i_attn_flat_group(limits, part)},
         {"ATOMICS", limits->atomics},
         {"ATOMICS_EXTENSION", DCNV4I_ATOMICS_EXTENSION},
         {"ATOMICS_PTX", DCNV4I_ATOMICS_PTX},
