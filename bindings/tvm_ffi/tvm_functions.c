@@ -1,4 +1,4 @@
-/* The operators as functions of tvm-ffi, over DLPack tensors: docs/embedding.md has their arguments. Results are written into
+/* The operators as functions of tvm-ffi, over DLPack tensors: dcnv4/tvm_ffi.py has their arguments. Results are written into
  * tensors of the caller's; None stands for a tensor that is not there. */
 #include "tvm_ffi.h"
 

@@ -43,7 +43,8 @@ def test_wheel(wheel):
     modules = {str(path.relative_to(SOURCE)) for path in (SOURCE / "dcnv4").rglob("*.py")} | {"dcnv4/py.typed"}
     rest = {name for name in names if ".dist-info/" not in name} - modules
     libraries = {name.split(".")[0] for name in rest}
-    assert modules <= set(names) and len(rest) == 2 and libraries == {"dcnv4/libdcnv4", "dcnv4/libdcnv4_bindings"}
+    assert modules <= set(names) and len(rest) == 3
+    assert libraries == {f"dcnv4/libdcnv4{name}" for name in ("", "_bindings", "_onnxruntime")}
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
