@@ -10,6 +10,7 @@ import zipfile
 
 import pytest
 from conftest import ROOT
+from test_without_torch import NO_TORCH
 
 SOURCE = pathlib.Path(__file__).resolve().parents[1]
 
@@ -71,6 +72,22 @@ def test_wheel_works_alone(wheel, tmp_path):
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith(str(tmp_path / "site")) and wheel.name.split("-")[1] in ran.stdout
+
+
+@pytest.mark.parametrize("framework", ["numpy", "jax"])
+def test_wheel_works_without_torch(wheel, tmp_path, framework):
+    pytest.importorskip(framework)
+    assert pip("install", "--no-deps", "--target", tmp_path / "site", wheel).returncode == 0
+    code = (
+        f"{NO_TORCH}\nimport numpy, dcnv4.{framework} as d; x = numpy.ones((1, 4, 4, 8), 'float32')\n"
+        "print(d.dcnv4(x, numpy.ones((1, 4, 4, 56), 'float32'), group=2).shape, 'torch' in sys.modules)"
+    )
+    environment = {name: text for name, text in os.environ.items() if name != "DCNV4_LIBRARY"}
+    environment["PYTHONPATH"] = f"{tmp_path / 'site'}{os.pathsep}{environment.get('PYTHONPATH', '')}"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert ran.stdout.strip() == "(1, 4, 4, 8) False", ran.stderr
 
 
 KERNEL = """
