@@ -23,6 +23,11 @@ if(TARGET dcnv4_onnxruntime)
   install(FILES ${PROJECT_SOURCE_DIR}/bindings/onnxruntime/dcnv4_onnxruntime.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dcnv4 COMPONENT development)
 endif()
+if(TARGET dcnv4_libtorch)
+  install(TARGETS dcnv4_libtorch LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)
+  install(FILES ${PROJECT_SOURCE_DIR}/bindings/libtorch/dcnv4_libtorch.h
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/dcnv4 COMPONENT development)
+endif()
 
 # ---- The CMake package: find_package(dcnv4 CONFIG) gives dcnv4::dcnv4 ----
 

@@ -232,10 +232,11 @@ def _register(library, operator) -> None:
         (operator.backward_name, f"Tensor grad_output, {inputs}", f"({outputs})", backward, fake_backward, Backward),
     ):
         count = tensors.count("Tensor")
-        library.define(f"{name}({tensors}, {operator.arguments}) -> {results}", tags=(torch.Tag.pt2_compliant_tag,))
+        if not hasattr(torch.ops.dcnv4, name):  # libdcnv4_libtorch, loaded before, has the same operators and kernels
+            library.define(f"{name}({tensors}, {operator.arguments}) -> {results}", tags=(torch.Tag.pt2_compliant_tag,))
+            library.impl(name, kernel, "CPU")
+            library.impl(name, kernel, "CUDA")
         registered = _registered(name).default
-        library.impl(name, kernel, "CPU")
-        library.impl(name, kernel, "CUDA")
         torch.library.register_fake(f"dcnv4::{name}", fake, lib=library)
         library.impl(name, _differentiable(function, operator, registered, count), "Autograd")
         library.impl(name, _batched(operator, registered, count), "Batched")
@@ -243,8 +244,14 @@ def _register(library, operator) -> None:
     _flops.register(operator, _registered(operator.name), _registered(operator.backward_name))
 
 
-# Unless another copy of this package in the process has: from the Hugging Face Hub beside an installed one.
-if available and not hasattr(torch.ops.dcnv4, deform_conv.name):
-    _library = torch.library.Library("dcnv4", "DEF")  # the operators live as long as this does
+def _another_copy_has_them() -> bool:
+    """Whether another copy of this package, from the Hugging Face Hub beside an installed one, has registered the operators.
+    libdcnv4_libtorch has them without derivatives, which this package then adds."""
+    name = deform_conv.name
+    return hasattr(torch.ops.dcnv4, name) and torch._C._dispatch_has_kernel_for_dispatch_key(f"dcnv4::{name}", "Autograd")
+
+
+if available and not _another_copy_has_them():
+    _library = torch.library.Library("dcnv4", "FRAGMENT")  # the operators live as long as this does
     for _operator in (deform_conv, ms_deform_attn):
         _register(_library, _operator)
