@@ -8,7 +8,8 @@ set(dcnv4_long_tests
   "^cpu_emulation\\."
   "^(windows|macos|linux|wheels)\\."
   "^golden\\.(attention\\.)?(fake_|opencl)"
-  "^opencl\\.(self_check\\.gpu$|drivers\\.)")
+  "^opencl\\.(self_check\\.gpu$|drivers\\.)"
+  "^python\\.(libtorch|onnx_export)$")
 
 # Seconds to a minute: other kernels that run on the host, simulators, Python, other projects' builds, many threads.
 set(dcnv4_medium_tests

@@ -214,6 +214,13 @@ int main(int argc, char **argv) {
     const struct CMUnitTest host[] = {cmocka_unit_test(test_versions), cmocka_unit_test(test_threads),
                                       cmocka_unit_test(test_faults), cmocka_unit_test(test_wrong_kernel)};
     const struct CMUnitTest gpu[] = {cmocka_unit_test(test_gpu)};
-    return strcmp(backend, "cpu") == 0 ? cmocka_run_group_tests(host, NULL, NULL)
-                                       : cmocka_run_group_tests(gpu, NULL, NULL);
+    const int failures = strcmp(backend, "cpu") == 0 ? cmocka_run_group_tests(host, NULL, NULL)
+                                                     : cmocka_run_group_tests(gpu, NULL, NULL);
+    /* A runtime unloads it after its last session, while libdcnv4's threads may be waiting: it has to stay. */
+    dlclose(library);
+    if (!dlopen(argv[1], RTLD_NOW | RTLD_NOLOAD)) {
+        fprintf(stderr, "dlclose has unloaded %s\n", argv[1]);
+        return 1;
+    }
+    return failures;
 }
