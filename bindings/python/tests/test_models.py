@@ -1,6 +1,8 @@
 """dcnv4.models.FlashInternImage: keys, results and gradients are those of the original authors' class."""
 
+import copy
 import dataclasses
+import io
 
 import authors
 import pytest
@@ -8,7 +10,7 @@ import torch
 
 import dcnv4
 from dcnv4 import models
-from dcnv4.models import _pieces
+from dcnv4.models import _pieces, flash_internimage
 from dcnv4.models.flash_internimage import L, S, T
 
 BOUNDS = {torch.float64: 1e-9, torch.float32: 1e-4}
@@ -192,3 +194,40 @@ def test_16_bits(dtype):
         with torch.autocast("cpu", dtype=dtype):
             assert authors.difference(model(x), expected.double()) < 0.2
         assert authors.difference(model.to(dtype)(x.to(dtype)), expected.double()) < 0.2
+
+
+def test_joined_projections():
+    """value_proj and offset_mask are one product without gradients, and two parameters for all who change them."""
+    layer = flash_internimage.JoinedDCNv4(32, group=2, output_bias=False)
+    x, size = torch.randn(2, 35, 32), (5, 7)
+
+    def check(layer, joins=True):
+        x_here = x.to(layer.value_proj.weight.dtype)
+        with torch.no_grad():
+            both = _pieces.joined(x_here, layer.value_proj, layer.offset_mask)
+            assert (both is not None) == joins
+            if joins:
+                assert torch.equal(both[0], torch.cat([layer.value_proj.weight, layer.offset_mask.weight]))
+                assert both[0].data_ptr() == layer.value_proj.weight.data_ptr()
+            found = layer(x_here, size)
+        assert _pieces.joined(x_here, layer.value_proj, layer.offset_mask) is None
+        assert (found - layer(x_here, size)).abs().max() < 1e-5
+        return found
+
+    first = check(layer)
+    optimizer = torch.optim.SGD(layer.parameters(), 1e-3)
+    torch.nn.init.normal_(layer.offset_mask.weight, std=0.1)
+    layer(x, size).square().sum().backward()
+    optimizer.step()
+    assert not torch.equal(check(layer), first)
+    other = flash_internimage.JoinedDCNv4(32, group=2, output_bias=False)
+    other.load_state_dict(layer.state_dict())
+    assert torch.equal(check(other), check(layer))
+    check(layer.double())
+    check(copy.deepcopy(layer), joins=False)  # parameters are copied one by one
+    check(copy.deepcopy(layer).float())
+    layer.value_proj.register_forward_hook(lambda *_: None)
+    check(layer, joins=False)
+    buffer = io.BytesIO()
+    torch.save(other.state_dict(), buffer)
+    assert len(buffer.getvalue()) < 1.2 * sum(p.numel() * 4 for p in other.parameters()) + 4000

@@ -1,12 +1,12 @@
-"""An MLP without gradients on the CPU, in pieces of rows whose hidden activations stay in the cache.
+"""Linear layers without gradients on the CPU: an MLP in pieces, and two layers of the same input as one.
 
-The hidden activations are the network's largest tensors. Written to memory and read again by GELU and fc2, they take as much
-time as the arithmetic in the first stages.
+An MLP's hidden activations are the network's largest tensors. Written to memory and read again by GELU and fc2, they take as
+much time as the arithmetic in the first stages. So it runs in pieces of rows whose hidden activations stay in the cache.
 """
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Tuple
 
 import torch
 from torch import nn
@@ -69,3 +69,43 @@ def _rows_of_piece(rows: int, hidden: int) -> int:
     """Pieces of equal sizes, up to rounding."""
     most = max(_ROWS, _HIDDEN // hidden) * torch.get_num_threads()
     return -(-rows // -(-rows // most))
+
+
+def join(first: nn.Linear, second: nn.Linear) -> None:
+    """Moves second's parameters behind first's, without a change to their values: both stay parameters of their own, and what
+    changes them in place (optimizers, load_state_dict) changes the joined matrix. Those that are not in this process's memory
+    alone, or no plain tensors, stay where they are."""
+    for one, other in ((first.weight, second.weight), (first.bias, second.bias)):
+        plain = type(one) is type(other) is nn.Parameter and one.device == other.device and one.dtype == other.dtype
+        if not plain or one.device.type != "cpu" or one.is_shared() or other.is_shared() or _are_joined(one, other):
+            continue
+        with torch.no_grad():
+            both = torch.cat([one, other])
+            one.data, other.data = both[: len(one)], both[len(one) :]
+
+
+def _are_joined(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether the rows of other follow those of one in one's own memory."""
+    return (
+        one.data_ptr() + one.numel() * one.element_size() == other.data_ptr()
+        and one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+        and one.dtype == other.dtype
+        and one.shape[1:] == other.shape[1:]
+        and one.is_contiguous()
+        and other.is_contiguous()
+    )
+
+
+def joined(x: torch.Tensor, first: nn.Module, second: nn.Module) -> Optional[Tuple[torch.Tensor, torch.Tensor]]:
+    """The weight and bias of the linear layer that is both; None where it does not give what the two give."""
+    if (
+        torch.is_grad_enabled()
+        or not (_is_plain(first, nn.Linear) and _is_plain(second, nn.Linear))
+        or not (is_eager(x, first.weight) and is_eager(x, second.weight))
+        or first.weight.device.type != "cpu"
+        or not (_are_joined(first.weight, second.weight) and _are_joined(first.bias, second.bias))
+    ):
+        return None
+    rows = first.out_features + second.out_features
+    weight = first.weight.as_strided((rows, first.in_features), (first.in_features, 1))
+    return weight, first.bias.as_strided((rows,), (1,))

@@ -105,6 +105,32 @@ class MLP(nn.Module):
         return y if residual is None else residual + y
 
 
+class JoinedDCNv4(DCNv4):
+    """DCNv4 whose offsets and weights are predicted from the same pixels as value. Their two matrices lie one behind the other
+    in memory, so that without gradients they are one matrix product, whose halves the operator reads in place."""
+
+    def __init__(self, *arguments, **keywords):
+        super().__init__(*arguments, **keywords)
+        _pieces.join(self.value_proj, self.offset_mask)
+
+    def _apply(self, *arguments, **keywords):
+        """What to(), cuda(), half() and the like call: parameters may be elsewhere afterwards."""
+        super()._apply(*arguments, **keywords)
+        _pieces.join(self.value_proj, self.offset_mask)
+        return self
+
+    def aggregate(self, x: torch.Tensor) -> torch.Tensor:
+        joined = _pieces.joined(x, self.value_proj, self.offset_mask)
+        if joined is None:
+            return super().aggregate(x)
+        both, layer = nn.functional.linear(x, *joined), self.layer
+        y = self.operator(
+            both[..., : self.channels], both[..., self.channels :], layer.kernel_size, layer.stride, layer.padding,
+            layer.dilation, layer.group, layer.offset_scale, layer.remove_center, layer.softmax,
+        )  # fmt: skip
+        return self.output_proj(y)
+
+
 class Block(nn.Module):
     """x + γ1·D(norm1(x)), then x + γ2·M(norm2(x)); with post_norm, x + γ1·norm1(D(x)), then x + γ2·norm2(M(x)). D is DCNv4,
     M the MLP. Without layer_scale there is no γ. In training, a branch is left out with probability drop_path, for each image
@@ -114,7 +140,8 @@ class Block(nn.Module):
         super().__init__()
         self.post_norm, self.drop_path = variant.post_norm, drop_path
         self.norm1 = nn.Sequential(_layer_norm(channels))
-        self.dcn = DCNv4(
+        layer = JoinedDCNv4 if variant.dw_kernel_size is None else DCNv4
+        self.dcn = layer(
             channels, group=channels // CHANNELS_PER_GROUP, offset_scale=variant.offset_scale,
             dw_kernel_size=variant.dw_kernel_size, output_bias=variant.output_bias,
         )  # fmt: skip
