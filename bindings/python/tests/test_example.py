@@ -29,6 +29,14 @@ def test_denoise(tmp_path):
     assert Image.open(tmp_path / "picture.png").size == (1216, 720)
 
 
+@pytest.mark.skipif(importlib.util.find_spec("sklearn") is None, reason="scikit-learn is not installed")
+def test_classify(tmp_path):
+    output = run("classify", 40, tmp_path)
+    loss, accuracy = (before_and_after(output, word) for word in ("loss", "accuracy"))
+    assert loss[1] <= 0.8 * loss[0] and accuracy[1] >= accuracy[0] + 0.2
+    assert Image.open(tmp_path / "picture.png").size == (1208, 448)
+
+
 @pytest.mark.skipif(importlib.util.find_spec("transformers") is None, reason="transformers is not installed")
 def test_detect(tmp_path):
     output = run("detect", 30, tmp_path)
