@@ -6,7 +6,7 @@ typedef struct backward_state {
     const dcnv4i_attn_tensors *tensors;
     const char *value; /* of the task's batch */
     const real *copy;  /* the head's channels of all places, their gradients between them; NULL to use value itself */
-    real *grad;        /* where the gradients are summed: of the head's first channel in the first place */
+    real *grad;        /* where the gradients are summed, 0 at first: of the head's first channel in the first place */
     int64_t grad_stride;
     real *row;       /* room for a box's grad_output */
     real *by_weight; /* [queries, P] of a box: the derivatives by the weights … */
@@ -173,12 +173,14 @@ static void NAME(backward_box)(backward_state *state, const query_box *box) {
     NAME(write_weights)(state, box);
 }
 
-/* Copies the head's channels of all places as reals, with room for their gradients behind each. */
+/* Copies the head's channels of all places as reals, with their gradients, 0 at first, behind each. */
 static void copy_value(const backward_state *state, int64_t head, real *copy) {
     const dcnv4i_attn_layer *layer = state->layer;
     const dcnv4_msda_problem *p = &layer->problem->params;
     const int64_t depth = p->head_channels;
     layer->read(state->value + head * depth * layer->item, p->value_stride, copy, 2 * depth, p->value_length, depth);
+    for (int64_t i = 0; i < p->value_length; ++i)
+        memset(copy + (2 * i + 1) * depth, 0, (size_t)depth * sizeof *copy);
 }
 
 static void NAME(backward)(const dcnv4i_attn_layer *layer, const dcnv4i_attn_tensors *tensors,
@@ -200,8 +202,6 @@ static void NAME(backward)(const dcnv4i_attn_layer *layer, const dcnv4i_attn_ten
     state.source.layer = layer, state.source.tensors = tensors;
     if (layer->copies)
         copy_value(&state, task->head, copy);
-    for (int64_t i = 0; i < p->value_length; ++i)
-        memset(state.grad + i * state.grad_stride, 0, (size_t)depth * sizeof *state.grad);
     for (int64_t query = task->first_query; query < task->last_query; query += layer->box_queries) {
         const query_box box = {task->batch * p->queries + query, task->head,
                                dcnv4i_min64(layer->box_queries, task->last_query - query)};

@@ -4,6 +4,7 @@
 #include "ms_deform_attn_kernels.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct attn_program {
     const dcnv4i_cpu_device *device;
@@ -243,6 +244,21 @@ static void pack_task(void *argument, int64_t number, int worker) {
                     depth);
 }
 
+enum { CLEARED_PLACES = 64 }; /* of a task */
+
+/* Sets places of grad_value to 0, where backward sums in it: all heads at once, in the order in which they are stored. Head by head
+ * the heads' channels of neighbouring places would be apart, and every page visited once for each head. */
+static void clear_task(void *argument, int64_t number, int worker) {
+    const attn_run *run = argument;
+    const dcnv4i_attn_layer *layer = &run->program->layer;
+    const dcnv4_msda_problem *p = &layer->problem->params;
+    const int64_t first = number * CLEARED_PLACES, stride = p->grad_value_stride * layer->item;
+    const int64_t last = dcnv4i_min64(first + CLEARED_PLACES, p->batch * p->value_length);
+    (void)worker;
+    for (int64_t place = first; place < last; ++place)
+        memset(run->tensors.grad_value + place * stride, 0, (size_t)(layer->problem->channels * layer->item));
+}
+
 enum { REFERENCE_ROWS = 256 }; /* of a task */
 
 static void sum_references_task(void *argument, int64_t number, int worker) {
@@ -257,6 +273,9 @@ static void run_batches(attn_run *run) {
     dcnv4i_pool *const pool = run->program->device->pool;
     const dcnv4_msda_problem *p = &run->program->layer.problem->params;
     const partition *made = &run->partition;
+    if (run->pass == DCNV4_PASS_BACKWARD && !run->program->layer.copies)
+        dcnv4i_pool_run(pool, clear_task, run, dcnv4i_ceil_div64(p->batch * p->value_length, CLEARED_PLACES),
+                        made->workers);
     for (; run->first_batch < p->batch; run->first_batch += made->batches) {
         if (run->tensors.packed_value)
             dcnv4i_pool_run(pool, pack_task, run, dcnv4i_ceil_div64(p->value_length, PACKED_PLACES), made->workers);
