@@ -5,8 +5,10 @@ They compute in float32. docs/operator.md and docs/ms-deform-attn.md have the fo
 
 from __future__ import annotations
 
-import onnx
-import onnx.parser
+from .._needs import need
+
+onnx = need("onnx", "dcnv4.onnx", "onnx")
+need("onnx.parser", "dcnv4.onnx", "onnx")
 
 DOMAIN = "dcnv4"
 OLDEST_OPSET = 16  # GridSample's first
