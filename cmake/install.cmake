@@ -10,7 +10,7 @@ install(TARGETS dcnv4 EXPORT dcnv4Targets
   INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(TARGET dcnv4_command)
   file(RELATIVE_PATH dcnv4_bin_to_lib ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
-  set_target_properties(dcnv4_command PROPERTIES INSTALL_RPATH "$ORIGIN/${dcnv4_bin_to_lib}")
+  set_target_properties(dcnv4_command PROPERTIES INSTALL_RPATH "${dcnv4_origin}/${dcnv4_bin_to_lib}")
   install(TARGETS dcnv4_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT command)
 endif()
 if(TARGET dcnv4_man)
