@@ -19,7 +19,7 @@ def run(name, steps, folder) -> str:
 
 
 def before_and_after(output, word) -> tuple:
-    return tuple(map(float, re.search(rf"^{word} +([\d.]+).* before, ([\d.]+).* after$", output, re.M).groups()))
+    return tuple(map(float, re.search(rf"^{word} +([\d.]+).* before, ([\d.]+).* after\b", output, re.M).groups()))
 
 
 def test_denoise(tmp_path):
