@@ -320,7 +320,8 @@ static dcnv4_status run(const dcnv4i_problem *base, dcnv4_pass pass, void *const
         .tensors = tensors,
         .sums = (double *)(((uintptr_t)workspace + mask) & ~mask),
     };
-    state.reference_sums = pass == DCNV4_PASS_FORWARD ? NULL : state.sums + element_count(base, DCNV4I_MSDA_VALUE);
+    if (pass == DCNV4_PASS_BACKWARD && workspace) /* there is none without elements */
+        state.reference_sums = state.sums + element_count(base, DCNV4I_MSDA_VALUE);
     const dcnv4_status status = dcnv4i_ms_deform_attn_levels(state.problem, tensors[DCNV4I_MSDA_LEVEL_SHAPES],
                                                              tensors[DCNV4I_MSDA_LEVEL_STARTS], room, &state.levels);
     if (status != DCNV4_SUCCESS)

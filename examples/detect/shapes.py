@@ -18,35 +18,33 @@ def _touches(box, others) -> bool:
     )
 
 
-def _color(chance: random.Random) -> tuple:
-    return tuple(chance.randrange(256) for _ in range(3))
+def _color(chance: random.Random, darkest: int, brightest: int) -> tuple:
+    return tuple(chance.randint(darkest, brightest) for _ in range(3))
 
 
 def draw_image(chance: random.Random) -> tuple:
-    """(image, labels, boxes): boxes are (left, top, right, bottom) in pixels, and do not overlap."""
-    image = Image.new("RGB", (SIZE * FINE, SIZE * FINE), _color(chance))
+    """(image, labels, boxes): boxes are (left, top, right, bottom) in pixels, and do not overlap. Shapes are brighter than
+    what is behind them."""
+    image = Image.new("RGB", (SIZE * FINE, SIZE * FINE), _color(chance, 0, 90))
     draw = ImageDraw.Draw(image)
-    for _ in range(4):  # lines, which are no shapes
-        ends = [chance.randrange(SIZE * FINE) for _ in range(4)]
-        draw.line(ends, fill=_color(chance), width=chance.randrange(2, 10))
     labels, boxes = [], []
     wanted = chance.randint(1, MOST)
     while len(boxes) < wanted:
-        side = chance.uniform(12, 32)
+        side = chance.uniform(14, 32)
         left, top = (chance.uniform(1, SIZE - 1 - side) for _ in range(2))
         box = (left, top, left + side, top + side)
         if _touches(box, boxes):
             wanted -= chance.random() < 0.1
             continue
         label = chance.randrange(len(NAMES))
-        corners = [coordinate * FINE for coordinate in box]
+        corners, color = [coordinate * FINE for coordinate in box], _color(chance, 130, 255)
         if label == 0:
-            draw.ellipse(corners, fill=_color(chance))
+            draw.ellipse(corners, fill=color)
         elif label == 1:
-            draw.rectangle(corners, fill=_color(chance))
+            draw.rectangle(corners, fill=color)
         else:
             middle = (corners[0] + corners[2]) / 2
-            draw.polygon([(middle, corners[1]), tuple(corners[2:]), (corners[0], corners[3])], fill=_color(chance))
+            draw.polygon([(middle, corners[1]), tuple(corners[2:]), (corners[0], corners[3])], fill=color)
         labels.append(label)
         boxes.append(box)
     return image.resize((SIZE, SIZE), Image.BOX), labels, boxes

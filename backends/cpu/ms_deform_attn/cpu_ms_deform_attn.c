@@ -286,7 +286,8 @@ static void run_batches(attn_run *run) {
                         made->workers);
 }
 
-/* Where a tensor begins. One without elements has no address, but the kernels compute addresses from it all the same. */
+/* Where a tensor or the workspace begins. One without elements has no address, but addresses are computed from it all the
+ * same. */
 static char *begin_of(const attn_program *program, const dcnv4_buffer *buffer) {
     return buffer->handle ? dcnv4i_host_pointer(buffer) : (char *)(uintptr_t)program;
 }
@@ -325,7 +326,7 @@ static dcnv4_status run(const void *program, dcnv4_pass pass, const dcnv4i_buffe
                                          &tensors[packed ? DCNV4I_MSDA_GRAD_LOCATIONS : DCNV4I_MSDA_GRAD_WEIGHTS]) +
                                 first_weight,
             },
-        .shared = (char *)(((uintptr_t)dcnv4i_host_pointer(&buffers->workspace) + 63) & ~(uintptr_t)63),
+        .shared = (char *)(((uintptr_t)begin_of(attn, &buffers->workspace) + 63) & ~(uintptr_t)63),
     };
     if (state.partition.shared > 0)
         *(pass == DCNV4_PASS_FORWARD ? &state.tensors.packed_value : &state.tensors.reference_sums) = state.shared;
