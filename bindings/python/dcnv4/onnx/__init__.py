@@ -13,7 +13,7 @@ from .. import _library
 def library() -> str:
     """The path of the library with the operators DCNv4 and MSDeformAttn of the domain dcnv4, for
     SessionOptions.register_custom_ops_library. It stands beside libdcnv4, or $DCNV4_ONNXRUNTIME_LIBRARY names it."""
-    name = {"darwin": "libdcnv4_onnxruntime.so", "win32": "dcnv4_onnxruntime.dll"}.get(
+    name = {"darwin": "libdcnv4_onnxruntime.dylib", "win32": "dcnv4_onnxruntime.dll"}.get(
         sys.platform, "libdcnv4_onnxruntime.so"
     )
     path = os.environ.get("DCNV4_ONNXRUNTIME_LIBRARY") or os.path.join(os.path.dirname(_library.library._name), name)
