@@ -1,4 +1,5 @@
-"""DCNv4 layers split among processes, by groups of channels. Data parallelism and FSDP do not need this."""
+"""Layers and operators split among processes: DCNv4's layers by groups of channels, and both operators on DTensors. Data
+parallelism and FSDP do not need this."""
 
 from __future__ import annotations
 
@@ -54,6 +55,83 @@ class _OwnShares:
         return DTensor.from_local(y, mesh, [Shard(3)], run_check=False)
 
 
+_registered = False
+
+
+def register_sharding() -> None:
+    """Lets both operators, and so the modules, run on DTensors: replicated; split along the batch; for multi-scale deformable
+    attention also by heads, the third axis of value, locations and weights; and with value, or grad_output, as parts of a
+    sum, in which they are linear. Other placements are redistributed first. Needs PyTorch 2.5 or newer.
+
+    DCNv4's groups are no axis of its tensors: for them there is parallelize.
+    """
+    global _registered
+    if _registered:  # PyTorch keeps what it decided after the first registration
+        return
+    try:
+        from torch.distributed.tensor import Partial, Replicate, Shard
+        from torch.distributed.tensor.experimental import register_sharding as register
+    except ImportError as error:
+        raise RuntimeError(_needs_tensors("register_sharding")) from error
+    whole, batch, heads, part = Replicate(), Shard(0), Shard(2), Partial()
+
+    def rules(arguments, *placements):
+        """Pairs (of the results, of the arguments), from (results, tensors): what is no tensor, or left out, has none."""
+        return [
+            (results, [None if arguments[index] is None else each for index, each in enumerate(tensors)]
+             + [None] * (len(arguments) - len(tensors)))
+            for results, tensors in placements
+        ]  # fmt: skip
+
+    operators = torch.ops.dcnv4
+
+    @register(operators.forward.default)
+    def _(*arguments):
+        return rules(arguments, ([whole], [whole] * 2), ([batch], [batch] * 2), ([part], [part, whole]))
+
+    @register(operators.backward.default)
+    def _(*arguments):
+        return rules(
+            arguments, ([whole] * 2, [whole] * 3), ([batch] * 2, [batch] * 3), ([part] * 2, [part, whole, whole])
+        )
+
+    # value, locations, weights, references, which all heads share, and the levels' shapes and starts.
+    @register(operators.ms_deform_attn.default)
+    def _(*arguments):
+        return rules(
+            arguments,
+            ([whole], [whole] * 6),
+            ([batch], [batch] * 4 + [whole] * 2),
+            ([heads], [heads] * 3 + [whole] * 3),
+            ([part], [part] + [whole] * 5),
+        )
+
+    # The gradient of an input that is left out is a tensor without elements, the same everywhere.
+    @register(operators.ms_deform_attn_backward.default)
+    def _(*arguments):
+        _, _, weights, references = (argument is not None for argument in arguments[1:5])
+
+        def results(placement, of_references):
+            return [placement, placement, placement if weights else whole, of_references if references else whole]
+
+        return rules(
+            arguments,
+            ([whole] * 4, [whole] * 7),
+            (results(batch, batch), [batch] * 5 + [whole] * 2),
+            (results(heads, part), [heads] * 4 + [whole] * 3),
+            (results(part, part), [part] + [whole] * 6),
+        )
+
+    _registered = True
+
+
+def _needs_tensors(function: str) -> str:
+    return (
+        f"dcnv4.distributed.{function} needs torch.distributed.tensor, which PyTorch 2.5 and newer have, unless built "
+        f"without distributed; this is {torch.__version__}"
+    )
+
+
 def _check(name: str, layer: DCNv4, mesh) -> None:
     what = f"dcnv4.distributed.parallelize: {type(layer).__name__}" + (f" {name!r}" if name else "")
     if isinstance(layer.operator, _OwnGroups):
@@ -84,10 +162,7 @@ def parallelize(module: nn.Module, mesh) -> nn.Module:
             ColwiseParallel, PrepareModuleInput, RowwiseParallel, parallelize_module,
         )  # fmt: skip
     except ImportError as error:
-        raise RuntimeError(
-            f"dcnv4.distributed.parallelize needs torch.distributed.tensor, which PyTorch 2.5 and newer have, unless "
-            f"built without distributed; this is {torch.__version__}"
-        ) from error
+        raise RuntimeError(_needs_tensors("parallelize")) from error
     if mesh.ndim != 1:
         raise ValueError(
             f"dcnv4.distributed.parallelize: mesh has {mesh.ndim} axes, one is needed: take mesh[name] of the axis"

@@ -147,6 +147,61 @@ def tensor_parallel(rank):
     refusals(rank)
 
 
+def results(function, tensors, target):
+    """The output, and the gradients of (output · target)."""
+    tensors = [tensor.detach().clone().requires_grad_() for tensor in tensors]
+    output = function(*tensors)
+    (output * target).sum().backward()
+    return [output.detach()] + [tensor.grad for tensor in tensors]
+
+
+def on_parts(rank):
+    """Both operators on DTensors, for each way to split them."""
+    from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
+
+    mesh = distributed.device_mesh.init_device_mesh("cpu", (WORLD,))
+    dcnv4.distributed.register_sharding()
+    dcnv4.distributed.register_sharding()
+    torch.manual_seed(3)
+    sizes = [(5, 6), (3, 2)]
+    value, offset_mask = torch.randn(4, 5, 6, 16), torch.randn(4, 5, 6, 56)
+    maps, locations, weights = torch.randn(4, 36, 4, 8), torch.rand(4, 7, 4, 2, 3, 2), torch.randn(4, 7, 4, 2, 3)
+    references = torch.rand(4, 7, 2, 2)
+
+    def attend(maps, locations, weights):
+        return dcnv4.functional.ms_deform_attn(maps, sizes, locations, weights, softmax=True)
+
+    def attend_around(maps, locations, weights, references):
+        return dcnv4.functional.ms_deform_attn(maps, sizes, locations, weights, reference_points=references)
+
+    def pack(maps, packed):
+        return dcnv4.functional.flash_deform_attn(maps, sizes, None, packed, 3)
+
+    def conv(value, offset_mask):
+        return dcnv4.functional.dcnv4(value, offset_mask, group=2)
+
+    packed = torch.randn(4, 7, 4, 2 * 3 * 3)
+    for function, tensors in (
+        (conv, (value, offset_mask)), (attend, (maps, locations, weights)),
+        (attend_around, (maps, locations - 0.5, weights, references)), (pack, (maps, packed)),
+    ):  # fmt: skip
+        expected = results(function, tensors, 1.5)
+        ways = [[Replicate()], [Shard(0)]] + [[Shard(2)]] * (function is not conv)
+        for placements in ways:
+            of = [[Replicate()] if tensor is references and placements == [Shard(2)] else placements for tensor in tensors]
+            parts = [distribute_tensor(tensor, mesh, each) for tensor, each in zip(tensors, of)]
+            found = results(function, parts, 1.5)
+            assert found[0].placements == tuple(placements), (function, found[0].placements)
+            for one, right in zip(found, expected):
+                close(one.full_tensor(), right, 1e-6)
+        # value as parts of a sum
+        first = DTensor.from_local(tensors[0] * (0.25 if rank else 0.75), mesh, [Partial()], run_check=False)
+        others = [distribute_tensor(tensor, mesh, [Replicate()]) for tensor in tensors[1:]]
+        output = function(first, *others)
+        assert output.placements == (Partial(),)
+        close(output.full_tensor(), expected[0], 1e-6)
+
+
 def has_tensors():
     try:
         from torch.distributed.tensor import DTensor  # noqa: F401
@@ -158,6 +213,11 @@ def has_tensors():
 @pytest.mark.skipif(not has_tensors(), reason=f"PyTorch {torch.__version__} has no torch.distributed.tensor")
 def test_tensor_parallel(tmp_path):
     in_two_processes(tensor_parallel, tmp_path)
+
+
+@pytest.mark.skipif(not has_tensors(), reason=f"PyTorch {torch.__version__} has no torch.distributed.tensor")
+def test_sharding(tmp_path):
+    in_two_processes(on_parts, tmp_path)
 
 
 @pytest.mark.skipif(has_tensors(), reason="for a PyTorch without torch.distributed.tensor")
