@@ -1,6 +1,9 @@
-# What makes a memory fault harder to use: stack protectors, the C library's checked functions, and tables that are
-# read-only once the library is loaded. Sanitizers do more and want none of it.
+# What makes a memory fault harder to use, for what is installed: stack protectors, the C library's checked functions, and
+# tables that are read-only once the library is loaded. Sanitizers do more and want none of it; the stand-ins for drivers
+# switch stacks, which checked functions take for a fault.
 include(CheckCSourceCompiles)
+add_library(dcnv4_hardening INTERFACE)
+target_link_libraries(dcnv4_objects PRIVATE dcnv4_hardening)
 if(CMAKE_C_FLAGS MATCHES "-fsanitize|--coverage" OR NOT CMAKE_SYSTEM_NAME STREQUAL "Linux")
   return()
 endif()
@@ -18,16 +21,16 @@ dcnv4_harden(DCNV4_HAS_FORTIFY "-O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2")
 dcnv4_harden(DCNV4_HAS_RELRO "" -Wl,-z,relro,-z,now)
 
 if(DCNV4_HAS_STACK_PROTECTOR)
-  target_compile_options(dcnv4_build INTERFACE -fstack-protector-strong)
+  target_compile_options(dcnv4_hardening INTERFACE -fstack-protector-strong)
   # Not in the kernels, which handle no text and no lengths of a caller's, only checked shapes.
   get_target_property(sources dcnv4_objects SOURCES)
   list(FILTER sources INCLUDE REGEX "^backends/cpu/[a-z_]+/[a-z_]+_(float64|portable|avx2|avx512|neon)\\.c$")
   set_property(SOURCE ${sources} APPEND PROPERTY COMPILE_OPTIONS -fno-stack-protector)
 endif()
 if(DCNV4_HAS_FORTIFY AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug") # it needs optimisation
-  target_compile_options(dcnv4_build INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+  target_compile_options(dcnv4_hardening INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif()
 if(DCNV4_HAS_RELRO)
-  target_link_options(dcnv4_build INTERFACE -Wl,-z,relro,-z,now)
+  target_link_options(dcnv4_hardening INTERFACE -Wl,-z,relro,-z,now)
   target_link_options(dcnv4 PRIVATE -Wl,-z,relro,-z,now)
 endif()

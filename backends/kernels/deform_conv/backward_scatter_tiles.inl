@@ -305,8 +305,8 @@ DCN_KERNEL(dcn_backward_scatter, DCN_WORK_GROUP)
                 DCN_BARRIER(); /* before the next points are counted */
             }
             dcn_order_hits(&hits);
-            /* No barrier after it: what is cleared before the next one was read before the last. */
             dcn_gather_hits(sum, &hits, grad_output, y, x, channel);
+            DCN_BARRIER(); /* before hits are cleared */
         }
     }
 
