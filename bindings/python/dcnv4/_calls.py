@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from ctypes import POINTER, Structure, byref, c_char, c_char_p, c_int32, c_int64, c_size_t, c_void_p, sizeof
 
 from . import _library as lib
@@ -27,17 +26,12 @@ class Call(Structure):
     ]  # fmt: skip
 
 
-def _path() -> str:
-    """Beside libdcnv4."""
-    folder, name = os.path.split(lib.library._name)
-    return os.path.join(folder, ("" if name.startswith("dcnv4") else "lib") + "dcnv4_bindings" + os.path.splitext(name)[1])
-
-
 def _load() -> ctypes.CDLL:
+    path = lib.path_beside("dcnv4_bindings")
     try:
-        library = ctypes.CDLL(_path())
+        library = ctypes.CDLL(path)
     except OSError as error:
-        raise ImportError(f"dcnv4 cannot load {_path()}: {error}") from None
+        raise ImportError(f"dcnv4 cannot load {path}: {error}") from None
     shape = POINTER(c_int64)
     for name in ("conv_output", "attention_output"):
         getattr(library, f"dcnv4_calls_{name}").argtypes = (c_void_p, POINTER(Tensor), shape, POINTER(Call))

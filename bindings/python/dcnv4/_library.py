@@ -134,10 +134,15 @@ PROTOTYPES = {
 }
 
 
+def file_name(library: str) -> str:
+    """A library's file on this platform."""
+    return {"darwin": f"lib{library}.dylib", "win32": f"{library}.dll"}.get(sys.platform, f"lib{library}.so")
+
+
 def _load() -> ctypes.CDLL:
     """The library beside this file, as in the wheel, or the one that $DCNV4_LIBRARY names."""
-    name = {"darwin": "libdcnv4.dylib", "win32": "dcnv4.dll"}.get(sys.platform, "libdcnv4.so")
-    path = os.environ.get("DCNV4_LIBRARY") or os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
+    folder = os.path.dirname(os.path.abspath(__file__))
+    path = os.environ.get("DCNV4_LIBRARY") or os.path.join(folder, file_name("dcnv4"))
     try:
         library = ctypes.CDLL(path)
     except OSError as error:
@@ -151,6 +156,11 @@ def _load() -> ctypes.CDLL:
 
 
 library = _load()
+
+
+def path_beside(name: str) -> str:
+    """The path of another library of this project, which is where libdcnv4 is."""
+    return os.path.join(os.path.dirname(library._name), file_name(name))
 
 
 class Operator:

@@ -12,7 +12,7 @@ import torch
 import dcnv4
 from dcnv4 import _library
 
-LIBRARY = os.path.join(os.path.dirname(_library.library._name), "libdcnv4_libtorch.so")
+LIBRARY = _library.path_beside("dcnv4_libtorch")
 EXAMPLE = pathlib.Path(__file__).parents[3] / "examples" / "libtorch" / "run.cpp"
 
 pytestmark = pytest.mark.skipif(

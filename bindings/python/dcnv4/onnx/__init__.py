@@ -5,7 +5,6 @@ library() needs neither onnx nor onnxruntime nor torch; export needs torch, onnx
 from __future__ import annotations
 
 import os
-import sys
 
 from .. import _library
 
@@ -13,10 +12,7 @@ from .. import _library
 def library() -> str:
     """The path of the library with the operators DCNv4 and MSDeformAttn of the domain dcnv4, for
     SessionOptions.register_custom_ops_library. It stands beside libdcnv4, or $DCNV4_ONNXRUNTIME_LIBRARY names it."""
-    name = {"darwin": "libdcnv4_onnxruntime.dylib", "win32": "dcnv4_onnxruntime.dll"}.get(
-        sys.platform, "libdcnv4_onnxruntime.so"
-    )
-    path = os.environ.get("DCNV4_ONNXRUNTIME_LIBRARY") or os.path.join(os.path.dirname(_library.library._name), name)
+    path = os.environ.get("DCNV4_ONNXRUNTIME_LIBRARY") or _library.path_beside("dcnv4_onnxruntime")
     if not os.path.exists(path):
         raise FileNotFoundError(f"dcnv4: there is no {path}, the library of operators for ONNX Runtime")
     return path
