@@ -6,8 +6,8 @@
 #include <stddef.h>
 
 /* The folder to use, for free(), created if missing: $DCNV4_CACHE_DIR, or dcnv4 in $XDG_CACHE_HOME or ~/.cache (on
- * Windows in %LOCALAPPDATA%). NULL if DCNV4_CACHE_DIR is "off", the folder cannot be created, or another user owns it or may write to it. Files that
- * processes killed during a write left there are removed after an hour. */
+ * Windows in %LOCALAPPDATA%). NULL if DCNV4_CACHE_DIR is "off", the folder cannot be created, or another user owns it or
+ * may write to it. Files that processes killed during a write left there are removed after an hour. */
 char *dcnv4i_cache_folder(void);
 
 /* The kinds of entries: suffixes of their files' names. */
