@@ -106,7 +106,7 @@ begin() {
     echo "ci/gpu: $2 (until $(($(left) + SECONDS)) s, now $SECONDS s)"
     say "" "## $2" "" "$3" ""
     if [ -s "$build/wrong.txt" ] && [[ " $after_wrong " != *" $1 "* ]]; then
-        leave_out "results are wrong, and its figures would be those of wrong results"
+        leave_out "the results are wrong, which comes first"
     elif [ "$(left)" -lt 2 ]; then
         leave_out "no time is left"
     fi
@@ -144,8 +144,9 @@ shown() {
     keep
 }
 
-# wrong_result TEXT…: adds lines to the report's head, 12 at most.
+# wrong_result TEXT…: adds lines to the report's head, each once, 12 at most.
 wrong_result() {
-    printf '%s\n' "$@" | grep . | sed "s|[^ ]*/tests/golden/||g" >>"$build/wrong.txt" || true
-    sed -i 12q "$build/wrong.txt"
+    printf '%s\n' "$@" | sed "s|[^ ]*/tests/golden/||g" | cat "$build/wrong.txt" - | grep . | awk '!seen[$0]++' | head -n 12 \
+        >"$build/wrong.new" || true
+    mv "$build/wrong.new" "$build/wrong.txt"
 }

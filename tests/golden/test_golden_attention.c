@@ -174,10 +174,11 @@ static void compare(const attention *a, const char *device, const char *folder, 
     double *got[A_TENSORS];
     run(a, device, dtype, got);
     for (int r = 0; r < RESULTS; ++r) {
+        const char *const name = name_of(a, results[r]) ? name_of(a, results[r]) : "grad_reference_points";
         char what[512];
         if (!a->numbers[results[r]])
             continue;
-        snprintf(what, sizeof what, "%s, dtype %d, %s, tensor %d", device, (int)dtype, folder, results[r]);
+        snprintf(what, sizeof what, "%s, %s, %s, %s", device, dtype_name(dtype), folder, name);
         assert_close(got[results[r]], a->numbers[results[r]], a->count[results[r]], bound, what);
     }
     free_results(got);

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Times the DCNv4 module, projections included, against the same module on grid_sample (dcnv4.reference), and a call of
-dcnv4.functional.dcnv4 against the library's own call that it makes. Prints Markdown.
+dcnv4.functional.dcnv4 against the library's own call that it makes. Prints Markdown. With --calls only the calls, on a device;
+on a GPU that is what a call takes on the host.
 
     python3 bindings/python/benchmarks/modules.py [--threads N] [--runs 9]
+    python3 bindings/python/benchmarks/modules.py --calls cuda
 """
 
 import argparse
@@ -68,17 +70,18 @@ def modules(batch: int, size: int, channels: int, group: int, runs: int) -> None
         print(f"| {shape} | {name} | {1e3 * ours:.2f} | {1e3 * theirs:.1f} | {theirs / ours:.1f} |", flush=True)
 
 
-def call_overhead() -> None:
+def call_overhead(device: str) -> None:
     """On one pixel, so that the kernel takes almost no time: the least of many short runs, in µs."""
-    value, offset_mask = torch.randn(1, 1, 1, 16), torch.randn(1, 1, 1, 112)
+    value, offset_mask = torch.randn(1, 1, 1, 16, device=device), torch.randn(1, 1, 1, 112, device=device)
     output = functional.dcnv4(value, offset_mask)
     made = next(reversed(_runtime._plans.values()))
     buffers = made.plan.buffers()
     for tensor, data in enumerate((value, offset_mask, output)):
         buffers[_library.handle_of(tensor)] = data.data_ptr()
     with_gradient = value.clone().requires_grad_()
+    stream = torch.cuda.current_stream().cuda_stream if device != "cpu" else None
     candidates = {
-        "the library through ctypes": lambda: _library.DEFORM_CONV.forward(made.address, buffers, None),
+        "the library through ctypes": lambda: _library.DEFORM_CONV.forward(made.address, buffers, stream),
         "dcnv4.functional.dcnv4": lambda: functional.dcnv4(value, offset_mask),
         "the same, recording for backward": lambda: functional.dcnv4(with_gradient, offset_mask),
     }
@@ -86,7 +89,9 @@ def call_overhead() -> None:
     for _ in range(300):
         for name, run in candidates.items():
             least[name] = min(least[name], seconds(lambda: [run() for _ in range(50)]) / 50)  # noqa: B023
-    print("\n| one call on one pixel | µs |\n|---|---:|")
+            if device != "cpu":
+                torch.cuda.synchronize()  # so that no call waits for room in the queue
+    print(f"\n| one call on one pixel, {device} | µs of the host |\n|---|---:|")
     for name, time_of_one in least.items():
         print(f"| {name} | {1e6 * time_of_one:.1f} |")
 
@@ -95,15 +100,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--calls", metavar="DEVICE", help="only the calls, on cpu or cuda")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
+    if arguments.calls:
+        return call_overhead(arguments.calls)
     print(f"PyTorch {torch.__version__}, {arguments.threads} threads, medians of {arguments.runs}\n")
     print("| N×H×W · G×D | | DCNv4 ms | grid_sample ms | ratio |\n|---|---|---:|---:|---:|")
     for shape in SHAPES:
         modules(*shape, arguments.runs)
     torch.set_num_threads(1)
-    call_overhead()
+    call_overhead("cpu")
 
 
 if __name__ == "__main__":
