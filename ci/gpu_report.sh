@@ -40,7 +40,7 @@ say() { printf '%s\n' "$@" >>"$report"; }
 # What the first lines say: of a run that was ended from outside, how far it came.
 state="**Not finished**"
 timetable=()
-step= current=build began=0 wrong=0 skipped= failed=0 unfinished=0
+step= current=build began=0 wrong=0 skipped= failed=0 unfinished=0 code=0
 
 # verdict: the report's first lines.
 verdict() {
@@ -49,11 +49,13 @@ verdict() {
         sed 's/^/- /' "$build/wrong.txt"
     elif [ $failed != 0 ]; then
         echo "**Something failed**; no wrong result was seen."
-    else
+    elif [ $unfinished = 0 ]; then
         echo "Nothing failed."
+    else
+        echo "Nothing failed of what was run to its end."
     fi
+    [ $unfinished = 0 ] || printf '%s\n' "" "$unfinished of ${#timetable[@]} steps were left out or stopped, as the table says."
     [ -z "$state" ] || printf '%s\n' "" "$state: the last step that began is \"${step:-Build}\"."
-    [ $unfinished = 0 ] || printf '%s\n' "" "$unfinished of ${#timetable[@]} steps were left out or stopped."
 }
 
 # shares: of the floors, over the layers of each bench so far.
@@ -122,25 +124,37 @@ leave_out() {
 # stopped WHAT: says that the step's time ended.
 stopped() {
     skipped="stopped by its limit"
-    say "" "**$1 was stopped, since the step's time ended; what it printed until then is above.**"
+    say "**$1 was stopped, since the step's time ended; what it printed until then is above.**" ""
 }
 
-# shown COMMAND…: runs it in the time that the step has left, and appends it and the end of its output, at most $most lines, to the
-# report. A failure fails the script at its end; a command that is stopped because its time is up does not.
-shown() {
-    local code=0
+# run COMMAND…: runs it in the time that the step has left, and appends it and the end of its output, at most $most lines, to the
+# report. $code is its exit status, and "$build/printed" has all its output.
+run() {
+    code=0
     say '```' "\$ ${*//$PWD\//}"
     within "$@" >"$build/printed" 2>&1 || code=$?
     tail -n "$most" "$build/printed" | sed "s|$PWD/||g" >>"$report"
-    say '```'
-    if [ $code = 124 ] || { [ $code = 137 ] && [ "$(left)" = 0 ]; }; then
+    say '```' ""
+}
+
+# late: whether the last command was ended because the step's time was over.
+late() { [ $code = 124 ] || { [ $code = 137 ] && [ "$(left)" = 0 ]; }; }
+
+# failure: says that the last command failed; the script will.
+failure() {
+    say "**Failed with exit status $code.**" ""
+    echo "ci/gpu: $step: failed with $code" >&2
+    failed=1 wrong=1
+}
+
+# shown COMMAND…: runs it, and says whether it was stopped, which is no failure, or failed.
+shown() {
+    run "$@"
+    if late; then
         stopped "This command"
     elif [ $code != 0 ]; then
-        say "" "**Failed with exit status $code.**"
-        echo "ci/gpu: failed with $code: $*" >&2
-        failed=1 wrong=1
+        failure
     fi
-    say ""
     keep
 }
 
