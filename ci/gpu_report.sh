@@ -22,8 +22,12 @@ schedule() {
 # wanted STEP: whether it is among --steps.
 wanted() { [[ ,$steps, == *,$1,* ]]; }
 
-# left: seconds that the current step has left, at least 0.
-left() { echo $((ends[$current] > SECONDS ? ends[$current] - SECONDS : 0)); }
+# left: seconds that the current step has left, or the part of it that $part_end ends; at least 0.
+part_end=
+left() {
+    local end=${part_end:-${ends[$current]}}
+    echo $((end > SECONDS ? end - SECONDS : 0))
+}
 
 # within COMMAND…: runs it until it ends or the step's time does; then its exit status is 124, or 137 if it had to be killed.
 within() {
