@@ -71,6 +71,7 @@ case "$*" in
 esac
 END
 program tools ncu <<'END'
+[[ "$*" == *" --kernel-id ::regex:"*":3 "* ]] || exit 1
 cat <<'OUTPUT'
 ==PROF== Connected to process 4242 (/somewhere/dcnv4)
 ==PROF== Profiling "dcn_forward" - 0: 0%....50%....100% - 7 passes
