@@ -3,18 +3,18 @@
 
 # ---- Time -------------------------------------------------------------------------------------------------------------
 
-# schedule: computes the second by which each wanted step ends. What one leaves over goes to those after it, and one that
-# hangs takes nothing from them.
+# schedule: computes the second by which each wanted step ends, from now on. What one leaves over goes to those after it, and one
+# that hangs takes nothing from them.
 declare -A ends
 schedule() {
-    local each total=0 so_far=0
+    local each total=0 so_far=0 now=$SECONDS
     for each in "${table[@]}"; do
         ! wanted "${each%:*}" || total=$((total + ${each#*:}))
     done
     for each in "${table[@]}"; do
         if wanted "${each%:*}"; then
             so_far=$((so_far + ${each#*:}))
-            ends[${each%:*}]=$((60 * minutes * so_far / total))
+            ends[${each%:*}]=$((now + (60 * minutes - now) * so_far / total))
         fi
     done
 }
