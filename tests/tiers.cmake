@@ -11,7 +11,7 @@ set(dcnv4_long_tests
   "^opencl\\.(self_check\\.gpu$|drivers\\.)"
   "^python\\.(libtorch|onnx_export)$")
 
-# Seconds to a minute: other kernels that run on the host, simulators, Python, other projects' builds, many threads.
+# Seconds to a minute: other kernels that run on the host, simulators, Python, other projects' builds, scripts, many threads.
 set(dcnv4_medium_tests
   "^(contract|gradients)\\..*\\.(fake_|opencl)"
   "^fakes\\.(callers|deploy|atomic|refused|kernels)"
@@ -25,6 +25,7 @@ set(dcnv4_medium_tests
   "^locale\\.(opencl|cuda|hip)"
   "^consumers\\."
   "^docs\\.readme\\.sh$"
+  "^ci\\."
   "^onnxruntime\\.fake"
   "^python\\.")
 

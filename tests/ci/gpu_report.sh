@@ -131,7 +131,7 @@ lacks "Not finished"
 # OpenCL's devices come after CUDA's, which alone has tools.
 devices=
 reported both 0 "$work/tools:$work/base" --steps golden,random,counters
-has "^(golden|golden\.attention|contract\.(nan|shapes|attention))\.(cuda|opencl)\$"
+has "^(golden(\.all|\.attention)?|contract\.(nan|shapes|attention))\.(cuda|opencl)\$"
 has "msda, opencl:0, bf16, 4 problems by 1 processes: ok"
 has "| smsp__inst_executed.sum (inst) | 22,735,104 |"
 devices=cuda:0
