@@ -53,7 +53,7 @@ verdict() {
         sed 's/^/- /' "$build/wrong.txt"
     elif [ $failed != 0 ]; then
         echo "**Something failed**; no wrong result was seen."
-    elif [ $unfinished = 0 ]; then
+    elif [ $unfinished = 0 ] && [ -z "$state" ]; then
         echo "Nothing failed."
     else
         echo "Nothing failed of what was run to its end."
