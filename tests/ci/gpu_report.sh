@@ -9,7 +9,7 @@ cp "$1"/ci/gpu "$1"/ci/gpu_* "$work/tree/ci"
 
 # ---- Programs ---------------------------------------------------------------------------------------------------------
 
-for program in awk bash cat cp cut date dirname env find grep head ls mkdir mv paste rm sed sh sort tail timeout tr uname; do
+for program in awk bash cat cp cut date dirname env find grep head ls mkdir mv paste rm sed sh sleep sort tail timeout tr uname; do
     ln -s "$(command -v $program)" "$work/base/$program"
 done
 # program FOLDER NAME: makes one from its text in bash.
