@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times the DCNv4 module, projections included, against the same module on grid_sample (dcnv4.reference), and a call of
-dcnv4.functional.dcnv4 against the library's own call that it makes. Prints Markdown. With --calls only the calls, on a device;
-on a GPU that is what a call takes on the host.
+dcnv4.functional.dcnv4 against the library's own call that it makes. Prints Markdown. With --calls only the calls, on
+a device; on a GPU that is what a call takes on the host.
 
     python3 bindings/python/benchmarks/modules.py [--threads N] [--runs 9]
     python3 bindings/python/benchmarks/modules.py --calls cuda
