@@ -29,7 +29,7 @@ class Layer:
 @dataclass
 class Conversion:
     """What convert replaced. str() is a table; save `module.state_dict()` and convert a fresh network in the same way to load it
-    again: a library's from_pretrained builds the convolutions anew."""
+    again. A library's from_pretrained builds the convolutions anew, unless the class itself converts them (docs/models.md)."""
 
     module: nn.Module  # the converted network, or the new layer if a convolution itself was given
     layers: List[Layer]
@@ -82,7 +82,8 @@ def convert(
     of channels, between two matrices, so that the new layer equals the convolution where that is such a product: W[o, c, tap] =
     A[o, c]·m[group of c, tap]. Otherwise it starts from the closest product in the least-squares sense, group by group
     (singular value decomposition). value_proj is the identity, output_proj is A, the weights' bias is m, and offset_mask's
-    matrix is 0 (with dw_kernel_size, nearly). Convolutions are shared, converted and reported once, under their first name.
+    matrix is 0 (with dw_kernel_size, nearly). A convolution without weights yet, on the meta device or with some that are not
+    finite, leaves DCNv4Conv2d's own start. Convolutions are shared, converted and reported once, under their first name.
     """
     where = _is_spatial if where is None else where
     made, layers = {}, []
@@ -125,7 +126,8 @@ def _replacement(convolution: nn.Conv2d, group: Optional[int], arguments: dict) 
         **{"device": weight.device, "dtype": weight.dtype, **arguments},
     )  # fmt: skip
     distance = math.inf
-    if weight.device.type != "meta":
+    # Libraries that load weights build the network first, on no device or in memory that holds anything.
+    if weight.device.type != "meta" and weight.isfinite().all():
         with torch.no_grad():
             distance = _start_as(layer, convolution)
     layer.train(convolution.training)

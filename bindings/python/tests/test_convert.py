@@ -109,3 +109,18 @@ def test_a_state_dict_needs_the_same_conversion():
     second.load_state_dict(first.state_dict())
     x = torch.randn(1, 3, 9, 9)
     assert torch.equal(first(x), second(x))
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_weights_to_come(device):
+    """Libraries build a network in memory that holds anything, or on no device, before they load its weights."""
+    network = Network()
+    dcnv4.convert(network)
+    late = Network().to(device)
+    if device == "cpu":
+        for parameter in late.parameters():
+            nn.init.constant_(parameter, float("nan"))
+    assert not any(layer.same_start for layer in dcnv4.convert(late).layers)
+    late.load_state_dict(network.state_dict(), assign=device == "meta")
+    x = torch.randn(1, 3, 9, 9)
+    assert torch.equal(late(x), network(x))
