@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Trains a diffusion model on scikit-learn's handwritten digits, on the CPU: diffusers' U-Net with DCNv4 in place of the 3×3
-convolutions of its residual blocks, and beside it the same U-Net with its convolutions. Draws digits that both make up.
+"""Trains a diffusion model on scikit-learn's handwritten digits, on the CPU: diffusers' U-Net with DCNv4 in place of
+the 3×3 convolutions of its residual blocks, and beside it the same U-Net with its convolutions. Draws digits that
+both make up.
 
     python3 examples/diffuse/diffuse.py [--steps 500] [--output diffuse.png]
 """
@@ -25,8 +26,8 @@ def in_residual_block(name: str, convolution) -> bool:
 
 
 class DeformableUNet(UNet2DModel):
-    """A class of its own, since from_pretrained builds a network by its class before it loads the weights. Its arguments are
-    UNet2DModel's: diffusers reads the names."""
+    """A class of its own, since from_pretrained builds a network by its class before it loads the weights. Its
+    arguments are UNet2DModel's: diffusers reads the names."""
 
     @functools.wraps(UNet2DModel.__init__)
     def __init__(self, *arguments, **named):
