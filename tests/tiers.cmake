@@ -4,7 +4,7 @@
 # Minutes: each golden case's kernels through the host's compiler, every program for every GPU, another build of the library.
 set(dcnv4_long_tests
   "^resources\\."
-  "^python\\.hosts$"
+  "^python\\.(example_)?hosts$"
   "^cpu_emulation\\."
   "^(windows|macos|linux|wheels)\\."
   "^golden\\.(attention\\.)?(fake_|opencl)"

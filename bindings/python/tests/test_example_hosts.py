@@ -1,6 +1,7 @@
-"""The examples that need the Python of ci/hosts, with fewer steps than by default."""
+"""The longer examples, and those that need the Python of ci/hosts, with fewer steps than by default."""
 
 import importlib.util
+import re
 
 import pytest
 import torch
@@ -40,3 +41,11 @@ def test_diffuse_saves_and_loads(tmp_path):
     loaded = diffuse.DeformableUNet.from_pretrained(tmp_path)
     pictures, times = torch.randn(2, 1, 8, 8), torch.tensor([3, 500])
     assert torch.equal(loaded(pictures, times).sample, unet(pictures, times).sample)
+
+
+def test_birdseye(tmp_path):
+    output = run("birdseye", 25, tmp_path)
+    loss = before_and_after(output, "loss")
+    assert loss[1] <= 0.7 * loss[0]
+    assert re.search(r"^error  2.000 m before, [\d.]+ m after; 1\.[789]\d+ m with the solids of another", output, re.M)
+    assert Image.open(tmp_path / "picture.png").size == (1084, 854)
