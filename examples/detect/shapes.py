@@ -22,6 +22,17 @@ def _color(chance: random.Random, darkest: int, brightest: int) -> tuple:
     return tuple(chance.randint(darkest, brightest) for _ in range(3))
 
 
+def _draw_shape(draw: ImageDraw.ImageDraw, label: int, box, color) -> None:
+    corners = [coordinate * FINE for coordinate in box]
+    if label == 0:
+        draw.ellipse(corners, fill=color)
+    elif label == 1:
+        draw.rectangle(corners, fill=color)
+    else:
+        middle = (corners[0] + corners[2]) / 2
+        draw.polygon([(middle, corners[1]), tuple(corners[2:]), (corners[0], corners[3])], fill=color)
+
+
 def draw_image(chance: random.Random) -> tuple:
     """(image, labels, boxes): boxes are (left, top, right, bottom) in pixels, and do not overlap. Shapes are brighter than
     what is behind them."""
@@ -37,17 +48,18 @@ def draw_image(chance: random.Random) -> tuple:
             wanted -= chance.random() < 0.1
             continue
         label = chance.randrange(len(NAMES))
-        corners, color = [coordinate * FINE for coordinate in box], _color(chance, 130, 255)
-        if label == 0:
-            draw.ellipse(corners, fill=color)
-        elif label == 1:
-            draw.rectangle(corners, fill=color)
-        else:
-            middle = (corners[0] + corners[2]) / 2
-            draw.polygon([(middle, corners[1]), tuple(corners[2:]), (corners[0], corners[3])], fill=color)
+        _draw_shape(draw, label, box, _color(chance, 130, 255))
         labels.append(label)
         boxes.append(box)
     return image.resize((SIZE, SIZE), Image.BOX), labels, boxes
+
+
+def to_mask(label: int, box) -> torch.Tensor:
+    """[H, W] of uint8: 1 in the pixels of which the shape covers at least half."""
+    image = Image.new("L", (SIZE * FINE, SIZE * FINE), 0)
+    _draw_shape(ImageDraw.Draw(image), label, box, 255)
+    pixels = torch.frombuffer(bytearray(image.resize((SIZE, SIZE), Image.BOX).tobytes()), dtype=torch.uint8)
+    return pixels.view(SIZE, SIZE) // 128
 
 
 def to_tensor(image: Image.Image) -> torch.Tensor:
@@ -64,7 +76,7 @@ def to_target(labels: list, boxes: list) -> dict:
 
 
 def draw_picture(images: list, found: list, path: str, columns: int = 4, side: int = 240, gap: int = 12) -> None:
-    """found: for each image a list of (label, score, box)."""
+    """found: for each image a list of (label, score, box) or (label, score, box, mask [H, W], from 0 to 1)."""
     rows = -(-len(images) // columns)
     width, height = columns * (side + gap) + gap, rows * (side + gap) + gap + 24
     picture = Image.new("RGB", (width, height), "#fafafa")
@@ -76,7 +88,11 @@ def draw_picture(images: list, found: list, path: str, columns: int = 4, side: i
     for number, (image, detections) in enumerate(zip(images, found)):
         left, top = (gap + index * (side + gap) for index in (number % columns, number // columns))
         picture.paste(image.resize((side, side), Image.NEAREST), (left, top))
-        for label, score, box in detections:
+        for label, _, _, *masks in detections:
+            for mask in masks:
+                tint = Image.frombytes("L", (SIZE, SIZE), bytes((mask * 150).byte().flatten().tolist()))
+                picture.paste(COLORS[label], (left, top), tint.resize((side, side), Image.BICUBIC))
+        for label, score, box, *_ in detections:
             corners = [origin + coordinate * side / SIZE for origin, coordinate in zip((left, top) * 2, box)]
             draw.rectangle(corners, outline="#101418", width=5)
             inner = [corner + sign for corner, sign in zip(corners, (1, 1, -1, -1))]

@@ -49,3 +49,13 @@ def test_birdseye(tmp_path):
     assert loss[1] <= 0.7 * loss[0]
     assert re.search(r"^error  2.000 m before, [\d.]+ m after; 1\.[789]\d+ m with the solids of another", output, re.M)
     assert Image.open(tmp_path / "picture.png").size == (1084, 854)
+
+
+def test_instances(tmp_path):
+    output = run("instances", 25, tmp_path)
+    loss = before_and_after(output, "loss")
+    assert loss[1] <= 0.8 * loss[0]
+    for name in ("boxes", "masks"):
+        precision = before_and_after(output, f"AP of {name}")
+        assert precision[1] > precision[0] + 0.02
+    assert Image.open(tmp_path / "picture.png").size == (1020, 540)
