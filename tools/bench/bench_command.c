@@ -4,6 +4,9 @@
 #include "../output/output_file.h"
 #include "bench_chart.h"
 #include "bench_report.h"
+#include "scan_chart.h"
+#include "scan_command.h"
+#include "scan_report.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -61,35 +64,59 @@ static dcnv4i_exit run_all(const dcnv4i_settings *settings, const dcnv4i_devices
     return verdict;
 }
 
-static dcnv4i_exit run_and_write(const dcnv4i_settings *settings, const dcnv4i_devices *devices,
-                                 const dcnv4i_tasks *problems) {
-    dcnv4i_records records = {NULL, 0};
+/* What a command line asks for: problems or, with --scan, axes. */
+typedef struct work {
+    bool scans;
+    dcnv4i_tasks problems;
+    dcnv4i_records records;
+    dcnv4i_scan_items axes;
+    dcnv4i_scan_records scanned;
+} work;
+
+static dcnv4i_exit choose(const dcnv4i_settings *settings, work *w) {
+    w->scans = settings->scan.count > 0;
+    return w->scans ? dcnv4i_scan_choose(settings, &w->axes) : dcnv4i_tasks_open(settings, &w->problems);
+}
+
+static dcnv4i_exit print(const dcnv4i_settings *settings, const dcnv4i_devices *devices, work *w, FILE *file) {
+    if (settings->list && w->scans)
+        dcnv4i_scan_report_axes(file, settings, &w->axes);
+    else if (settings->list)
+        dcnv4i_report_problems(file, (dcnv4i_format)settings->format, &w->problems);
+    else if (w->scans)
+        return dcnv4i_scan_run(settings, devices, &w->axes, file, &w->scanned);
+    else
+        return run_all(settings, devices, &w->problems, file, &w->records);
+    return DCNV4I_DONE;
+}
+
+static dcnv4i_exit run_and_write(const dcnv4i_settings *settings, const dcnv4i_devices *devices, work *w) {
     FILE *file = stdout;
     dcnv4i_exit verdict = settings->output ? dcnv4i_output_open(settings->output, &file) : DCNV4I_DONE;
-    if (verdict == DCNV4I_DONE && settings->list)
-        dcnv4i_report_problems(file, (dcnv4i_format)settings->format, problems);
-    else if (verdict == DCNV4I_DONE)
-        verdict = run_all(settings, devices, problems, file, &records);
+    if (verdict == DCNV4I_DONE)
+        verdict = print(settings, devices, w, file);
     if (verdict == DCNV4I_DONE && settings->plot)
-        verdict = dcnv4i_chart_write(settings->plot, &records);
+        verdict = w->scans ? dcnv4i_scan_chart_write(settings->plot, &w->scanned)
+                           : dcnv4i_chart_write(settings->plot, &w->records);
     if (verdict == DCNV4I_DONE)
         verdict = dcnv4i_outputs_commit();
     dcnv4i_outputs_discard();
-    free(records.items);
     return verdict;
 }
 
 dcnv4i_exit dcnv4i_bench(const dcnv4i_settings *settings) {
     dcnv4i_devices devices = {NULL, 0, 0};
-    dcnv4i_tasks problems = {NULL, 0};
+    work w = {.scans = false};
     dcnv4i_exit verdict = check_outputs(settings);
     if (verdict == DCNV4I_DONE)
-        verdict = dcnv4i_tasks_open(settings, &problems);
+        verdict = choose(settings, &w);
     if (verdict == DCNV4I_DONE && !settings->list)
         verdict = open_devices(settings, &devices);
     if (verdict == DCNV4I_DONE)
-        verdict = run_and_write(settings, &devices, &problems);
+        verdict = run_and_write(settings, &devices, &w);
     dcnv4i_devices_free(&devices);
-    dcnv4i_tasks_free(&problems);
+    dcnv4i_tasks_free(&w.problems);
+    free(w.records.items);
+    free(w.scanned.items);
     return verdict;
 }

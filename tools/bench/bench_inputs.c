@@ -25,7 +25,8 @@ static dcnv4i_exit ask_reference(dcnv4i_inputs *in) {
     return dcnv4i_oracle_create(&one, parts, &in->oracle);
 }
 
-dcnv4i_exit dcnv4i_inputs_draw(const dcnv4i_task *task, uint64_t seed, double spread, dcnv4i_inputs *inputs) {
+dcnv4i_exit dcnv4i_inputs_draw(const dcnv4i_task *task, uint64_t seed, double spread, const dcnv4i_spoil *spoil,
+                               dcnv4i_inputs *inputs) {
     *inputs = (dcnv4i_inputs){.layer = {.task = *task}};
     dcnv4i_random random = {seed};
     int64_t images, groups;
@@ -34,6 +35,8 @@ dcnv4i_exit dcnv4i_inputs_draw(const dcnv4i_task *task, uint64_t seed, double sp
         verdict = dcnv4i_layer_fill(&random, spread, &inputs->layer);
     if (verdict != DCNV4I_DONE)
         return verdict;
+    if (spoil)
+        dcnv4i_layer_spoil(&random, spoil, &inputs->layer);
     task->op->count_parts(task, &images, &groups);
     inputs->image = dcnv4i_random_below(&random, images);
     inputs->group = dcnv4i_random_below(&random, groups);
@@ -56,6 +59,17 @@ dcnv4i_exit dcnv4i_inputs_judge(const dcnv4i_inputs *in, dcnv4i_runner *runner, 
     if (verdict == DCNV4I_DONE)
         verdict = dcnv4i_oracle_compare(&in->oracle, tensor, part(in, tensor, memory), comparison);
     free(memory);
+    return verdict;
+}
+
+dcnv4i_exit dcnv4i_inputs_judge_pass(const dcnv4i_inputs *in, dcnv4i_runner *runner, dcnv4_pass pass,
+                                     dcnv4i_comparison *comparison) {
+    const dcnv4i_task_operator *const op = in->layer.task.op;
+    const dcnv4i_role role = pass == DCNV4_PASS_FORWARD ? DCNV4I_OUTPUT : DCNV4I_GRADIENT;
+    dcnv4i_exit verdict = DCNV4I_DONE;
+    for (int i = 0; i < op->tensor_count && verdict == DCNV4I_DONE; ++i)
+        if (op->tensors[i].role == role)
+            verdict = dcnv4i_inputs_judge(in, runner, i, comparison);
     return verdict;
 }
 

@@ -123,8 +123,7 @@ static void json_record(FILE *file, const dcnv4i_record *r) {
 
 /* ---- CSV ------------------------------------------------------------------------------------------------------------ */
 
-/* A number, or nothing if it is not finite. */
-static void csv_number(FILE *file, double number) {
+void dcnv4i_report_csv_number(FILE *file, double number) {
     if (isfinite(number))
         fprintf(file, ",%.9g", number);
     else
@@ -139,11 +138,11 @@ static void csv_problem(FILE *file, const dcnv4i_task *task) {
 static void csv_record(FILE *file, const dcnv4i_record *r) {
     fprintf(file, "%s,%s,%s,", r->device, r->backend, dcnv4i_pass_word(r->pass));
     csv_problem(file, &r->task);
-    csv_number(file, r->threads > 0 ? (double)r->threads : NAN);
+    dcnv4i_report_csv_number(file, r->threads > 0 ? (double)r->threads : NAN);
     fprintf(file, ",%" PRId64, r->runs);
     const double numbers[] = {r->ms.min, r->ms.median, r->ms.max, r->floor_ms, r->floor_ms / r->ms.median, r->error};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; ++i)
-        csv_number(file, numbers[i]);
+        dcnv4i_report_csv_number(file, numbers[i]);
     fputc('\n', file);
 }
 

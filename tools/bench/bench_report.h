@@ -18,6 +18,9 @@ void dcnv4i_report_problems(FILE *file, dcnv4i_format format, const dcnv4i_tasks
 /* A problem's members of a JSON object. */
 void dcnv4i_report_json_problem(FILE *file, const dcnv4i_task *task);
 
+/* A column of CSV that is not the first: a number, or nothing if it is not finite. */
+void dcnv4i_report_csv_number(FILE *file, double number);
+
 /* Prints a UTF-8 text, padded with blanks to a width in characters, not bytes. */
 void dcnv4i_report_padded(FILE *file, const char *text, int width);
 

@@ -1,5 +1,6 @@
 #include "bench_run.h"
 
+#include "../devices/sample.h"
 #include "../output/progress.h"
 #include "bench_inputs.h"
 #include "processor_floor.h"
@@ -37,17 +38,6 @@ const char *dcnv4i_pass_word(dcnv4_pass pass) {
     return pass == DCNV4_PASS_FORWARD ? "forward" : "backward";
 }
 
-/* ---- Checking results ----------------------------------------------------------------------------------------------- */
-
-static dcnv4i_exit judge_pass(const bench *b, tactic *c, dcnv4_pass pass, dcnv4i_comparison *comparison) {
-    const dcnv4i_role role = pass == DCNV4_PASS_FORWARD ? DCNV4I_OUTPUT : DCNV4I_GRADIENT;
-    dcnv4i_exit verdict = DCNV4I_DONE;
-    for (int i = 0; i < b->task->op->tensor_count && verdict == DCNV4I_DONE; ++i)
-        if (b->task->op->tensors[i].role == role)
-            verdict = dcnv4i_inputs_judge(&b->inputs, &c->runner, i, comparison);
-    return verdict;
-}
-
 /* ---- The race ------------------------------------------------------------------------------------------------------- */
 
 /* Bytes of the tensors of a role, or of another. */
@@ -74,20 +64,8 @@ static double gathered_bytes(const bench *b) {
     return b->task->op->gathered(b->task) * (b->task->dtype == DCNV4_FLOAT64 ? 8 : 4);
 }
 
-/* What is run: the pass, or one of its roofline kernels. */
-typedef enum what { THE_PASS = -1, ITS_MEMORY = DCNV4_ROOFLINE_MEMORY, ITS_LOADS = DCNV4_ROOFLINE_LOADS } what;
-
-/* One sample: enough runs for the clock's resolution, and the wait for their end. */
-static dcnv4i_exit sample(tactic *c, dcnv4_pass pass, what run, double *ms) {
-    const double start = dcnv4i_now_ms();
-    dcnv4i_exit verdict = DCNV4I_DONE;
-    for (int64_t i = 0; i < c->repeats && verdict == DCNV4I_DONE; ++i)
-        verdict = run == THE_PASS ? dcnv4i_runner_start(&c->runner, pass)
-                                  : dcnv4i_runner_start_floor(&c->runner, pass, (dcnv4_roofline)run);
-    if (verdict == DCNV4I_DONE)
-        verdict = dcnv4i_runner_wait(&c->runner);
-    *ms = (dcnv4i_now_ms() - start) / (double)c->repeats;
-    return verdict;
+static dcnv4i_exit sample(tactic *c, dcnv4_pass pass, dcnv4i_sampled what, double *ms) {
+    return dcnv4i_sample_run(&c->runner, pass, what, c->repeats, dcnv4i_now_ms, ms);
 }
 
 static bool has_floor(const tactic *c) {
@@ -96,8 +74,8 @@ static bool has_floor(const tactic *c) {
 
 static dcnv4i_exit sample_floor(tactic *c, dcnv4_pass pass, double *load_ms, double *memory_ms) {
     if (c->threads == 0) {
-        const dcnv4i_exit verdict = sample(c, pass, ITS_LOADS, load_ms);
-        return verdict == DCNV4I_DONE ? sample(c, pass, ITS_MEMORY, memory_ms) : verdict;
+        const dcnv4i_exit verdict = sample(c, pass, DCNV4I_ITS_LOADS, load_ms);
+        return verdict == DCNV4I_DONE ? sample(c, pass, DCNV4I_ITS_MEMORY, memory_ms) : verdict;
     }
     *load_ms = dcnv4i_floor_load_ms(&c->floor);
     *memory_ms = dcnv4i_floor_memory_ms(&c->floor);
@@ -113,11 +91,10 @@ static dcnv4i_exit warm_up(const bench *b, dcnv4_pass pass, int64_t *rounds) {
         double ms = 0;
         c->repeats = 1;
         for (int run = 0; run < 3 && verdict == DCNV4I_DONE; ++run)
-            verdict = sample(c, pass, THE_PASS, &ms);
+            verdict = sample(c, pass, DCNV4I_THE_PASS, &ms);
         if (verdict == DCNV4I_DONE && c->threads == 0) /* compiles */
             verdict = sample_floor(c, pass, &ms, &ms);
-        const double least = c->threads == 0 ? device_sample_ms : sample_ms;
-        c->repeats = ms < least ? (int64_t)(least / fmax(ms, 1e-3)) + 1 : 1;
+        c->repeats = dcnv4i_sample_repeats(ms, c->threads == 0 ? device_sample_ms : sample_ms);
         sum += ms * (double)c->repeats;
     }
     const double fit = budget_ms / fmax(sum, 1e-3);
@@ -139,9 +116,9 @@ static dcnv4i_exit run_round(const bench *b, dcnv4_pass pass, int64_t round) {
         if (has_floor(c))
             verdict = sample_floor(c, pass, &c->load_times[round], &c->memory_times[round]);
         if (verdict == DCNV4I_DONE)
-            verdict = sample(c, pass, THE_PASS, &before);
+            verdict = sample(c, pass, DCNV4I_THE_PASS, &before);
         if (verdict == DCNV4I_DONE)
-            verdict = sample(c, pass, THE_PASS, &c->times[round]);
+            verdict = sample(c, pass, DCNV4I_THE_PASS, &c->times[round]);
     }
     return verdict;
 }
@@ -175,7 +152,7 @@ static double floor_of(const tactic *c, int64_t rounds, bool *memory_binds) {
 
 static dcnv4i_exit append_record(const bench *b, tactic *c, dcnv4_pass pass, int64_t rounds, dcnv4i_records *records) {
     dcnv4i_comparison comparison = {0};
-    const dcnv4i_exit verdict = judge_pass(b, c, pass, &comparison);
+    const dcnv4i_exit verdict = dcnv4i_inputs_judge_pass(&b->inputs, &c->runner, pass, &comparison);
     if (verdict != DCNV4I_DONE)
         return verdict;
     dcnv4i_record *items = realloc(records->items, (size_t)(records->count + 1) * sizeof *items);
@@ -244,7 +221,8 @@ static dcnv4i_exit enter(bench *b, const dcnv4i_device *device) {
 }
 
 static dcnv4i_exit race(bench *b, const dcnv4i_devices *devices, dcnv4i_records *records) {
-    dcnv4i_exit verdict = dcnv4i_inputs_draw(b->task, (uint64_t)b->settings->seed, b->settings->spread, &b->inputs);
+    dcnv4i_exit verdict = dcnv4i_inputs_draw(b->task, (uint64_t)b->settings->seed, b->settings->spread, NULL,
+                                             &b->inputs);
     for (int64_t i = 0; i < devices->count && verdict == DCNV4I_DONE; ++i)
         if (devices->items[i].reason[0] == '\0')
             verdict = enter(b, &devices->items[i]);

@@ -133,14 +133,14 @@ const dcnv4i_option dcnv4i_option_table[] = {
     OPTION(TEXT, output, "--output", "DIR", .commands = COMPILE, .needed = COMPILE,
            .help = "the folder to fill, which is made if it is not there; a program finds it by DCNV4_CACHE_DIR"),
 
-    OPTION(LIST, presets, "--preset", "NAME", CONV, .commands = TIMES,
+    OPTION(LIST, presets, "--preset", "NAME", CONV, .commands = TIMES, .describes = true,
            .help = "the problems to run: paper, detection, flash_internimage_t, _s, _b, _l or small; may be "
                    "repeated, or a list with commas; small if neither this nor --size is given"),
     OPTION(
-        LIST, presets, "--preset", "NAME", ATTN, .commands = TIMES | CHECK | COMPILE,
+        LIST, presets, "--preset", "NAME", ATTN, .commands = TIMES | CHECK | COMPILE, .describes = true,
         .help = "layers to run: deformable_detr, dino, rt_detr, mask2former, bevformer or d_fine, encoder and decoder "
                 "where the model has both; may be repeated, or a list with commas"),
-    OPTION(TRIPLE, size, "--size", "NxHxW", CONV, .commands = TIMES, COUNT,
+    OPTION(TRIPLE, size, "--size", "NxHxW", CONV, .commands = TIMES, .describes = true, COUNT,
            .help = "one problem of this batch, height and width, with --groups and --group-channels"),
 
     OPTION(NUMBER, group_channels, "--group-channels", "D", CONV, .commands = TIMES | COMPILE, .needed = COMPILE,
@@ -219,7 +219,7 @@ const dcnv4i_option dcnv4i_option_table[] = {
            .standard = "f32", .help = "f16, bf16 or f32"),
     OPTION(
         CHOICE, offset_mask_dtype, "--offset-mask-dtype", "T", CONV, .commands = PASSES | CHECK | TIMES | COMPILE,
-        .choices = other_dtypes, .standard = "same",
+        .describes = true, .choices = other_dtypes, .standard = "same",
         .help = "f32: offset_mask and its gradient are float32 beside f16 or bf16, so that offsets are not rounded to "
                 "16 bits; same: they have the dtype of the others"),
     OPTION(NUMBER, threads, "--threads", "N", .commands = PASSES | CHECK | BENCH, .least = 1, .most = 1024,
@@ -230,12 +230,12 @@ const dcnv4i_option dcnv4i_option_table[] = {
            .help = "where the random numbers begin; case i of seed S is case 1 of seed S + i − 1"),
     OPTION(CHOICE, pass, "--pass", "WHICH", .commands = TIMES, .standard = "both", .choices = passes,
            .help = "forward, backward or both"),
-    OPTION(REAL, spread, "--spread", "F", CONV, .commands = TIMES, .standard = "1",
+    OPTION(REAL, spread, "--spread", "F", CONV, .commands = TIMES, .standard = "1", .describes = true,
            .help = "standard deviation of the offsets, in pixels"),
-    OPTION(REAL, spread, "--spread", "F", ATTN, .commands = TIMES | CHECK, .standard = "2",
+    OPTION(REAL, spread, "--spread", "F", ATTN, .commands = TIMES | CHECK, .standard = "2", .describes = true,
            .help = "standard deviation of a point's distance from its query's place, in places"),
     OPTION(NUMBER, runs, "--runs", "N", .commands = BENCH, .least = 1, .most = 1000000,
-           .help = "timed runs of each; as many as fit into half a second, 5 to 100, if left out"),
+           .help = "timed runs of each; as many as fit into half a second, 5 to 100, if left out; 5 with --scan"),
     OPTION(NUMBER, runs, "--runs", "N", .commands = TUNE, .least = 5, .most = 1000000,
            .help = "timed rounds, 5 or more; as many as fit into two seconds, 9 to 100, if left out"),
     OPTION(NUMBER, seed, "--seed", "S", .commands = TIMES, .standard = "1", .least = 0, .most = INT64_MAX,
@@ -246,10 +246,17 @@ const dcnv4i_option dcnv4i_option_table[] = {
            .help = "table or json"),
     OPTION(TEXT, output, "--output", "F", .commands = BENCH,
            .help = "write the results to this file instead of stdout"),
-    OPTION(TEXT, plot, "--plot", "P.png|P.svg", .commands = BENCH, .help = "draw the times as bars against the floor"),
+    OPTION(TEXT, plot, "--plot", "P.png|P.svg", .commands = BENCH,
+           .help = "draw the times: as bars against the floor or, of a scan, over the values of each axis"),
     OPTION(FLAG, deterministic, "--deterministic", NULL, .commands = BENCH,
            .help = "let gradients have the same bits in every run"),
-    OPTION(FLAG, list, "--list", NULL, .commands = BENCH, .help = "print the problems instead of running them"),
+    OPTION(LIST, scan, "--scan", "AXIS|all", .commands = BENCH, .alone = "all",
+           .help = "look for slow shapes: vary one property of a layer at a time, and report each problem that takes "
+                   "over 1.5 times as long, per point and channel, as the faster of the two next to it on its axis, "
+                   "with one thread unless --threads says more, and with both operators unless --operator names one; "
+                   "--scan --list lists the axes; may be repeated, or a list with commas; all if no AXIS follows"),
+    OPTION(FLAG, list, "--list", NULL, .commands = BENCH,
+           .help = "print the problems, or the axes of a scan, instead of running them"),
     OPTION(FLAG, dry_run, "--dry-run", NULL, .commands = TUNE, .help = "keep nothing"),
     OPTION(FLAG, json, "--json", NULL, .commands = INFO, .help = "for programs"),
     {.name = NULL},

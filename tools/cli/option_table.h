@@ -32,9 +32,11 @@ typedef struct dcnv4i_option {
     dcnv4i_option_kind kind;
     size_t field;         /* of dcnv4i_settings */
     const char *standard; /* its default, as an argument, or NULL */
+    const char *alone;    /* the argument where none follows, or NULL: one must */
     int64_t least, most;
     const dcnv4i_choice *choices;
-    bool problem; /* belongs to PROBLEM */
+    bool problem;   /* belongs to PROBLEM */
+    bool describes; /* says which problems to run, beside those of PROBLEM, which all do */
 } dcnv4i_option;
 
 typedef struct dcnv4i_command_text {

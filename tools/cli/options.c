@@ -234,12 +234,18 @@ static dcnv4i_exit read_option(int count, char *const *arguments, int *at, bool 
         return dcnv4i_verdict(DCNV4I_REFUSED, "%s is given twice", option->name);
     *seen = true;
     settings->problem_given = settings->problem_given || option->problem;
+    settings->operator_given = settings->operator_given || option->field == offsetof(dcnv4i_settings, op);
+    if (option->problem || option->describes)
+        settings->describing = option->name;
     ++*at;
     const char *text = word[length] == '=' ? word + length + 1 : NULL;
     if (option->kind == DCNV4I_FLAG && text)
         return dcnv4i_verdict(DCNV4I_REFUSED, "%s takes no value, \"%s\" is given", option->name, text);
     if (option->kind != DCNV4I_FLAG && !text) {
-        if (*at == count || strncmp(arguments[*at], "--", 2) == 0)
+        const bool last = *at == count || strncmp(arguments[*at], "--", 2) == 0;
+        if (last && option->alone)
+            return set_option(option, option->alone, settings);
+        if (last)
             return dcnv4i_verdict(DCNV4I_REFUSED, "%s needs %s after it, there is %s", option->name, option->argument,
                                   *at == count ? "nothing" : arguments[*at]);
         text = arguments[(*at)++];

@@ -49,7 +49,7 @@ typedef struct dcnv4i_settings {
     const char *value, *offset_mask, *grad_output, *grad_value, *grad_offset_mask, *output, *image, *plot;
     const char *locations, *weights, *references, *grad_locations, *grad_weights, *grad_references;
     const char *spatial_shapes, *level_start_index;
-    dcnv4i_list at, devices, presets, targets, queries_drawn;
+    dcnv4i_list at, devices, presets, targets, queries_drawn, scan;
     const char *device;
     int64_t groups, group_channels;
     int64_t size[3];                                   /* N, H, W */
@@ -68,6 +68,8 @@ typedef struct dcnv4i_settings {
     int64_t pass;       /* a dcnv4_pass or DCNV4I_BOTH_PASSES */
     int64_t format;     /* a dcnv4i_format */
     bool problem_given; /* any option of PROBLEM was given */
+    bool operator_given;
+    const char *describing; /* an option that was given and says which problems to run, or NULL */
 } dcnv4i_settings;
 
 /* What a command line asks for: a command, help or the version. */

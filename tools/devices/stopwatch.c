@@ -3,10 +3,18 @@
 #include <stdlib.h>
 #include <time.h>
 
-double dcnv4i_now_ms(void) {
+static double read_clock(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+}
+
+double dcnv4i_now_ms(void) {
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+double dcnv4i_processor_ms(void) {
+    return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 static int compare(const void *one, const void *other) {

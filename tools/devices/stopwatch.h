@@ -7,6 +7,9 @@
 /* Milliseconds since some moment; never goes back. */
 double dcnv4i_now_ms(void);
 
+/* Milliseconds that this process has taken of the processors. */
+double dcnv4i_processor_ms(void);
+
 typedef struct dcnv4i_spread {
     double min, median, max;
 } dcnv4i_spread;

@@ -297,6 +297,7 @@ const dcnv4i_task_operator dcnv4i_task_ms_deform_attn = {
     .first_of = dcnv4i_attn_first_of,
     .gathered = dcnv4i_attn_gathered,
     .same_layer = same_layer,
+    .scan = &dcnv4i_attn_scan,
     .legend = "problems are N×queries · heads×channels of each · levels×points of each in places of value",
     .words_width = 40,
     .words = words,

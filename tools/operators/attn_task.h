@@ -67,6 +67,9 @@ int64_t dcnv4i_attn_first_of(const dcnv4i_task *task, const dcnv4i_layout *layou
 double dcnv4i_attn_gathered(const dcnv4i_task *task);
 const char *dcnv4i_attn_idle(const dcnv4i_task *task);
 
+/* attn_scan.c */
+extern const struct dcnv4i_scan dcnv4i_attn_scan;
+
 /* attn_bound.c */
 dcnv4i_exit dcnv4i_attn_bound(const dcnv4i_task *task, int32_t dtype, const double *const *tensors,
                               double *const *bounds);

@@ -154,6 +154,7 @@ const dcnv4i_task_operator dcnv4i_task_deform_conv = {
     .first_of = dcnv4i_conv_first_of,
     .gathered = dcnv4i_conv_gathered,
     .same_layer = same_layer,
+    .scan = &dcnv4i_conv_scan,
     .legend = "problems are N×H×W · groups×channels of each",
     .words_width = 24,
     .words = words,

@@ -113,6 +113,17 @@ dcnv4i_exit dcnv4i_layer_fill(dcnv4i_random *random, double spread, dcnv4i_layer
     return verdict;
 }
 
+void dcnv4i_layer_spoil(dcnv4i_random *random, const dcnv4i_spoil *spoil, dcnv4i_layer *layer) {
+    const dcnv4i_layout *const layout = &layer->layouts[spoil->tensor];
+    const size_t item = dcnv4i_dtype_bytes(layout->dtype), count = dcnv4i_layout_elements(layout);
+    char *const memory = layer->tensors[spoil->tensor];
+    if (!memory || !(spoil->share > 0))
+        return;
+    for (size_t i = 0; i < count; ++i)
+        if (dcnv4i_random_unit(random) < spoil->share)
+            dcnv4_convert(DCNV4_FLOAT64, &spoil->number, layout->dtype, memory + i * item, 1);
+}
+
 void dcnv4i_layer_free(dcnv4i_layer *layer) {
     for (int i = 0; i < DCNV4I_TENSORS_MOST; ++i) {
         free(layer->tensors[i]);

@@ -19,6 +19,14 @@ dcnv4i_exit dcnv4i_layer_open(const dcnv4i_settings *settings, dcnv4i_layer *lay
 /* Fills the inputs that have no numbers yet with random ones. */
 dcnv4i_exit dcnv4i_layer_fill(dcnv4i_random *random, double spread, dcnv4i_layer *layer);
 
+/* Replaces a share of the numbers of an input by another number, such as infinity. */
+typedef struct dcnv4i_spoil {
+    int tensor;
+    double number, share; /* 0: nothing is replaced */
+} dcnv4i_spoil;
+
+void dcnv4i_layer_spoil(dcnv4i_random *random, const dcnv4i_spoil *spoil, dcnv4i_layer *layer);
+
 void dcnv4i_layer_free(dcnv4i_layer *layer);
 
 #endif

@@ -135,6 +135,8 @@ typedef struct dcnv4i_task_operator {
     double (*gathered)(const dcnv4i_task *task);
     /* Whether two problems differ in sizes alone, for which nothing is compiled. */
     bool (*same_layer)(const dcnv4i_task *one, const dcnv4i_task *other);
+    /* What bench --scan varies (scan_axis.h). */
+    const struct dcnv4i_scan *scan;
 
     /* ---- Reports ---- */
     const char *legend; /* what the words of a problem mean */

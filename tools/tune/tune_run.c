@@ -1,6 +1,7 @@
 #include "tune_run.h"
 
 #include "../bench/bench_run.h"
+#include "../devices/sample.h"
 #include "../output/progress.h"
 #include "../tensors/npy.h"
 
@@ -41,7 +42,7 @@ dcnv4i_exit dcnv4i_track_open(const dcnv4i_settings *settings, const char *devic
     dcnv4i_progress("%s: drawing the inputs", dcnv4i_task_words(task, words, sizeof words));
     dcnv4i_exit verdict = dcnv4i_runner_open(device, 0, task, &track->runner);
     if (verdict == DCNV4I_DONE)
-        verdict = dcnv4i_inputs_draw(task, (uint64_t)settings->seed, settings->spread, &track->inputs);
+        verdict = dcnv4i_inputs_draw(task, (uint64_t)settings->seed, settings->spread, NULL, &track->inputs);
     if (verdict == DCNV4I_DONE)
         verdict = dcnv4i_inputs_upload(&track->inputs, &track->runner);
     dcnv4i_progress_end();
@@ -172,14 +173,7 @@ static dcnv4i_exit check_all(dcnv4i_track *track, int part, dcnv4i_race *race, l
 /* ---- Times ---------------------------------------------------------------------------------------------------------- */
 
 static dcnv4i_exit sample(lane *way, dcnv4_pass pass, double *ms) {
-    const double start = dcnv4i_now_ms();
-    dcnv4i_exit verdict = DCNV4I_DONE;
-    for (int64_t i = 0; i < way->repeats && verdict == DCNV4I_DONE; ++i)
-        verdict = dcnv4i_runner_start(&way->runner, pass);
-    if (verdict == DCNV4I_DONE)
-        verdict = dcnv4i_runner_wait(&way->runner);
-    *ms = (dcnv4i_now_ms() - start) / (double)way->repeats;
-    return verdict;
+    return dcnv4i_sample_run(&way->runner, pass, DCNV4I_THE_PASS, way->repeats, dcnv4i_now_ms, ms);
 }
 
 /* Decides the number of runs in a sample and of rounds. */
@@ -193,7 +187,7 @@ static dcnv4i_exit warm_up(const dcnv4i_track *track, dcnv4i_race *race, lane *l
         lanes[i].repeats = 1;
         for (int run = 0; run < 2 && verdict == DCNV4I_DONE; ++run)
             verdict = sample(&lanes[i], race->task.op->parts[race->part].pass, &ms);
-        lanes[i].repeats = ms < sample_ms ? (int64_t)(sample_ms / fmax(ms, 1e-3)) + 1 : 1;
+        lanes[i].repeats = dcnv4i_sample_repeats(ms, sample_ms);
         sum += 2 * ms * (double)lanes[i].repeats;
     }
     const double fit = budget_ms / fmax(sum, 1e-3);
