@@ -12,7 +12,7 @@
 
 /* Rounds, and how often they are run again as long as there is a cliff: the least time counts, so that more of them can
  * only remove what was noise. A device's sample includes waiting for its end. */
-enum { ROUNDS = 5, TRIES = 3 };
+enum { ROUNDS = 3, TRIES = 4 };
 static const double sample_ms = 0.5, device_sample_ms = 2;
 
 /* A problem of the axis, ready on the device. */

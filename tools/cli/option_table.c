@@ -235,7 +235,7 @@ const dcnv4i_option dcnv4i_option_table[] = {
     OPTION(REAL, spread, "--spread", "F", ATTN, .commands = TIMES | CHECK, .standard = "2", .describes = true,
            .help = "standard deviation of a point's distance from its query's place, in places"),
     OPTION(NUMBER, runs, "--runs", "N", .commands = BENCH, .least = 1, .most = 1000000,
-           .help = "timed runs of each; as many as fit into half a second, 5 to 100, if left out; 5 with --scan"),
+           .help = "timed runs of each; as many as fit into half a second, 5 to 100, if left out; 3 with --scan"),
     OPTION(NUMBER, runs, "--runs", "N", .commands = TUNE, .least = 5, .most = 1000000,
            .help = "timed rounds, 5 or more; as many as fit into two seconds, 9 to 100, if left out"),
     OPTION(NUMBER, seed, "--seed", "S", .commands = TIMES, .standard = "1", .least = 0, .most = INT64_MAX,

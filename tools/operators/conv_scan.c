@@ -42,7 +42,7 @@ static void set_groups_of_1(dcnv4i_scan_problem *problem, double value) {
 
 static void set_kernel(dcnv4i_scan_problem *problem, double value) {
     dcnv4_problem *const p = &problem->task.conv;
-    set_groups_of(problem, 2, 16);
+    set_groups_of(problem, 1, 16);
     p->kernel_h = p->kernel_w = (int64_t)value;
     p->pad_h = p->pad_w = p->kernel_h / 2;
 }
@@ -107,8 +107,8 @@ static const dcnv4i_scan_axis axes[] = {
     {"groups", "groups of 16 channels, 24×24", .set = set_groups, GROUPS},
     {"groups_of_4", "groups of 4 channels, 24×24", .set = set_groups_of_4, GROUPS},
     {"groups_of_1", "groups of 1 channel, 24×24", .set = set_groups_of_1, GROUPS},
-    {"kernel", "kernel size, 24×24, 2 groups", .set = set_kernel, KERNELS},
-    {"kernel_softmax", "kernel size with softmax, 24×24, 2 groups", .set = set_kernel_softmax, KERNELS},
+    {"kernel", "kernel size, 24×24, 1 group", .set = set_kernel, KERNELS},
+    {"kernel_softmax", "kernel size with softmax, 24×24, 1 group", .set = set_kernel_softmax, KERNELS},
     {"softmax", "without and with softmax", .set = set_softmax, NUMBERS(0, 1)},
     {"stride", "stride, output 24×24", .set = set_stride, NUMBERS(1, 2, 3, 4)},
     {"dilation", "dilation", .set = set_dilation, NUMBERS(1, 2, 3, 4, 8, 16, 32)},
