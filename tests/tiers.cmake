@@ -19,7 +19,7 @@ set(dcnv4_medium_tests
   "^races\\."
   "^gpu\\.(ahead|compile_ahead|tune)"
   "^cuda\\.portable"
-  "^command\\.(results|tune|msda_golden.opencl)"
+  "^command\\.(results|scan|tune|msda_golden.opencl)"
   "^contract\\.(threads|environment|guards)\\."
   "^instructions\\."
   "^locale\\.(opencl|cuda|hip)"

@@ -85,7 +85,7 @@ static panel lay_out(const chart *c, int number, int64_t first) {
         p.most = fmax(p.most, c->records->items[i].ns);
     }
     p.least /= 1.15;
-    p.most = fmax(p.most * 1.3, p.least * 4);
+    p.most = fmax(p.most * 1.6, p.least * 4);
     return p;
 }
 

@@ -116,7 +116,6 @@ static void set_nan(dcnv4i_scan_problem *problem, double value) {
 }
 
 #define NUMBERS(...) DCNV4I_SCAN_VALUES(NUMBER, __VA_ARGS__)
-#define SQUARES(...) DCNV4I_SCAN_VALUES(SQUARE, __VA_ARGS__)
 #define HEADS NUMBERS(1, 2, 3, 4, 5, 8, 16, 32, 33, 64)
 #define POINTS NUMBERS(1, 2, 3, 4, 5, 8, 16, 31, 32, 33, 64, 127, 128, 129, 160)
 #define LENGTHS NUMBERS(1, 2, 4, 5, 8, 16, 40)
@@ -126,24 +125,23 @@ static void set_nan(dcnv4i_scan_problem *problem, double value) {
 static const dcnv4i_scan_axis axes[] = {
     {"channels", "channels of a head", .set = set_channels,
      NUMBERS(1, 2, 3, 4, 6, 7, 8, 9, 12, 15, 16, 17, 24, 31, 32, 33, 48, 63, 64, 65, 96, 127, 128, 129, 130)},
-    {"heads", "heads of 16 channels, levels of 20×20 and 10×10", .set = set_heads, HEADS},
-    {"heads_of_4", "heads of 4 channels, levels of 20×20 and 10×10", .set = set_heads_of_4, HEADS},
-    {"heads_of_1", "heads of 1 channel, levels of 20×20 and 10×10", .set = set_heads_of_1, HEADS},
+    {"heads", "heads of 16 channels, 20×20 and 10×10", .set = set_heads, HEADS},
+    {"heads_of_4", "heads of 4 channels, 20×20 and 10×10", .set = set_heads_of_4, HEADS},
+    {"heads_of_1", "heads of 1 channel, 20×20 and 10×10", .set = set_heads_of_1, HEADS},
     {"levels", "levels of 20×20, 1000 queries anywhere", .set = set_level_count, NUMBERS(1, 2, 3, 4, 5, 8, 16, 32, 64)},
     {"points", "points of a level, 20×20 and 10×10", .set = set_points, POINTS},
-    {"points_softmax", "points of a level with softmax, 20×20 and 10×10", .set = set_points_softmax, POINTS},
+    {"points_softmax", "with softmax, 20×20 and 10×10", .set = set_points_softmax, POINTS},
     {"softmax", "without and with softmax", .set = set_softmax, NUMBERS(0, 1)},
     {"queries", "queries anywhere", .set = set_queries,
      NUMBERS(1, 2, 3, 4, 8, 16, 32, 64, 100, 200, 300, 600, 900, 1500, 2500)},
-    {"size", "height and width of both levels, 1000 queries anywhere", .set = set_size,
-     SQUARES(1, 2, 3, 4, 5, 8, 16, 32, 64)},
+    {"size", "height and width of both levels, 1000 queries", .set = set_size, NUMBERS(1, 2, 3, 4, 5, 8, 16, 32, 64)},
     {"height", "height of levels of 1600 places", .set = set_height, LENGTHS},
     {"width", "width of levels of 1600 places", .set = set_width, LENGTHS},
     {"batch", "batch of levels of 8×8 and 4×4", .set = set_batch, NUMBERS(1, 2, 3, 4, 6, 8, 16, 32, 64)},
-    {"spread", "standard deviation of a point's distance", .set = dcnv4i_scan_set_spread, SPREADS},
-    {"spread_f16", "the same in float16", .set = dcnv4i_scan_set_spread_f16, SPREADS},
-    {"spread_bf16", "the same in bfloat16", .set = dcnv4i_scan_set_spread_bf16, SPREADS},
-    {"spread_f64", "the same in float64", .set = dcnv4i_scan_set_spread_f64, SPREADS},
+    {"spread", "deviation of a point's distance", .set = dcnv4i_scan_set_spread, SPREADS},
+    {"spread_f16", "deviation of a point's distance, float16", .set = dcnv4i_scan_set_spread_f16, SPREADS},
+    {"spread_bf16", "deviation of a point's distance, bfloat16", .set = dcnv4i_scan_set_spread_bf16, SPREADS},
+    {"spread_f64", "deviation of a point's distance, float64", .set = dcnv4i_scan_set_spread_f64, SPREADS},
     {"dtype", "dtype", .set = dcnv4i_scan_set_dtype,
      DCNV4I_SCAN_VALUES(DTYPE, DCNV4_FLOAT16, DCNV4_BFLOAT16, DCNV4_FLOAT32, DCNV4_FLOAT64)},
     {"infinite", "infinite share of value", .set = set_infinite, SHARES},

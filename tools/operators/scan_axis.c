@@ -17,7 +17,9 @@ dcnv4i_scan_axis dcnv4i_scan_axis_here(const dcnv4i_scan_axis *axis) {
 const char *dcnv4i_scan_value_words(const dcnv4i_scan_axis *axis, double value, char *text, size_t size) {
     switch (axis->kind) {
     case DCNV4I_SCAN_SQUARE: snprintf(text, size, "%g×%g", value, value); break;
-    case DCNV4I_SCAN_SHARE: snprintf(text, size, value > 0 ? "1/%g" : "0", 1 / value); break;
+    case DCNV4I_SCAN_SHARE:
+        snprintf(text, size, value > 0 && value < 1 ? "1/%g" : "%g", value > 0 ? 1 / value : 0);
+        break;
     case DCNV4I_SCAN_DTYPE: snprintf(text, size, "%s", dcnv4i_dtype_word((int32_t)value)); break;
     case DCNV4I_SCAN_NUMBER:
     case DCNV4I_SCAN_THREADS: snprintf(text, size, "%g", value); break;
