@@ -90,9 +90,10 @@ static void close_stops(walk *w) {
 
 /* ---- Times ---------------------------------------------------------------------------------------------------------- */
 
-/* One thread is timed by what it takes of the processor, which other programs disturb least. */
+/* One thread is timed by what it takes of the processor, which other programs disturb least; but not beside several,
+ * which wait for each other. */
 static dcnv4i_exit sample(const walk *w, stop *s, dcnv4_pass pass, int64_t repeats, double *ms) {
-    const bool alone = w->threads && s->problem.threads == 1;
+    const bool alone = w->threads && s->problem.threads == 1 && w->axis.kind != DCNV4I_SCAN_THREADS;
     return dcnv4i_sample_run(&s->runner, pass, DCNV4I_THE_PASS, repeats, alone ? dcnv4i_processor_ms : dcnv4i_now_ms,
                              ms);
 }

@@ -1,16 +1,26 @@
 #include "scan_axis.h"
 
-#include <unistd.h>
+#include <string.h>
+
+/* The processors that this process may use, as the cpu device has them. */
+static int64_t count_processors(void) {
+    for (int64_t i = 0; i < dcnv4_device_count(); ++i) {
+        dcnv4_device_info info = DCNV4_DEVICE_INFO_INIT;
+        if (dcnv4_device_info_get(i, &info) == DCNV4_SUCCESS && strcmp(info.backend, "cpu") == 0 && info.units > 0)
+            return info.units;
+    }
+    return 1;
+}
 
 dcnv4i_scan_axis dcnv4i_scan_axis_here(const dcnv4i_scan_axis *axis) {
     dcnv4i_scan_axis here = *axis;
-    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
     if (axis->kind != DCNV4I_SCAN_THREADS)
         return here;
+    const int64_t all = count_processors(), most = all < 1024 ? all : 1024;
     here.count = 0;
-    for (long threads = 1; threads < processors && threads < 1024; threads *= 2)
+    for (int64_t threads = 1; threads < most; threads *= 2)
         here.values[here.count++] = (double)threads;
-    here.values[here.count++] = (double)(processors < 1 ? 1 : processors > 1024 ? 1024 : processors);
+    here.values[here.count++] = (double)most;
     return here;
 }
 
