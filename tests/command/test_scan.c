@@ -67,7 +67,7 @@ static dcnv4i_scan_items axes_of(const dcnv4i_settings *settings) {
     return items;
 }
 
-/* All problems can be run, and neighbours differ. */
+/* All problems can be run, and an axis has no value twice in turn. */
 static void problems(void **state) {
     (void)state;
     const dcnv4i_settings settings = settings_of("--scan");
@@ -75,7 +75,6 @@ static void problems(void **state) {
     assert_true(items.count > 40);
     for (int i = 0; i < items.count; ++i) {
         const dcnv4i_scan_axis axis = dcnv4i_scan_axis_here(items.items[i].axis);
-        dcnv4i_scan_problem before;
         assert_true(axis.count >= 1 && axis.count <= DCNV4I_SCAN_MOST);
         for (int v = 0; v < axis.count; ++v) {
             dcnv4i_layout layouts[DCNV4I_TENSORS_MOST];
@@ -84,8 +83,7 @@ static void problems(void **state) {
             assert_int_equal(dcnv4i_task_lay_out(&problem.task, "it", layouts), DCNV4I_DONE);
             assert_string_equal(problem.task.op->idle(&problem.task), "");
             assert_true(dcnv4i_scan_work(&problem) > 0);
-            assert_true(v == 0 || memcmp(&before, &problem, sizeof problem) != 0);
-            before = problem;
+            assert_true(v == 0 || axis.values[v] != axis.values[v - 1]);
         }
     }
 }
