@@ -57,21 +57,42 @@ double attention_get(const attention *a, int tensor, int64_t index) {
     return number;
 }
 
+/* A whole tensor at once: a call for each element takes longer than the passes. */
+static double *read_all(const attention *a, int tensor) {
+    const size_t count = (size_t)attention_count(a, tensor);
+    double *const numbers = allocate(count * sizeof *numbers);
+    ASSERT_SUCCESS(
+        dcnv4_convert(attention_dtype(&a->problem, tensor), a->tensors[tensor], DCNV4_FLOAT64, numbers, count));
+    return numbers;
+}
+
+static void write_all(attention *a, int tensor, const double *numbers) {
+    ASSERT_SUCCESS(dcnv4_convert(DCNV4_FLOAT64, numbers, attention_dtype(&a->problem, tensor), a->tensors[tensor],
+                                 (size_t)attention_count(a, tensor)));
+}
+
+static void draw_all(attention *a, int tensor, uint64_t *seed, double low, double high) {
+    const int64_t count = attention_count(a, tensor);
+    double *const numbers = allocate((size_t)count * sizeof *numbers);
+    for (int64_t i = 0; i < count; ++i)
+        numbers[i] = draw_between(seed, low, high);
+    write_all(a, tensor, numbers);
+    free(numbers);
+}
+
 void attention_fill(attention *a, uint64_t *seed) {
     /* of locations, by unit */
     static const double low[] = {-0.2, -0.2, -3, -4}, high[] = {1.2, 9, 3, 4};
     const int unit = a->problem.location_unit;
-    for (int64_t i = 0; i < attention_count(a, IN_VALUE); ++i)
-        attention_put(a, IN_VALUE, i, draw_between(seed, -1, 1));
-    for (int64_t i = 0; i < attention_count(a, IN_LOCATIONS); ++i)
-        attention_put(a, IN_LOCATIONS, i, draw_between(seed, low[unit], high[unit]));
-    for (int64_t i = 0; i < attention_count(a, IN_WEIGHTS); ++i)
-        attention_put(a, IN_WEIGHTS, i, draw_between(seed, -1, 1));
-    for (int64_t i = 0; i < attention_count(a, IN_REFERENCES); ++i)
-        attention_put(a, IN_REFERENCES, i, draw_between(seed, -0.1, 1.1));
-    for (int64_t i = 0; i < attention_count(a, IN_GRAD); ++i)
-        attention_put(a, IN_GRAD, i, draw_between(seed, -1, 1));
+    draw_all(a, IN_VALUE, seed, -1, 1);
+    draw_all(a, IN_LOCATIONS, seed, low[unit], high[unit]);
+    draw_all(a, IN_WEIGHTS, seed, -1, 1);
+    draw_all(a, IN_REFERENCES, seed, -0.1, 1.1);
+    draw_all(a, IN_GRAD, seed, -1, 1);
 }
+
+/* Of a head, in channels of points: where a query has many, a few queries must do, but enough for several threads. */
+enum { MOST_WORK = 100000 };
 
 attention attention_draw(uint64_t *seed, int32_t dtype) {
     static const int64_t depths[] = {1, 3, 4, 8, 16, 20, 32, 33, 64}, points[] = {0, 1, 2, 3, 4, 8, 9, 40, 300};
@@ -91,13 +112,16 @@ attention attention_draw(uint64_t *seed, int32_t dtype) {
     p->level_count = draw_integer(seed, 1, 4);
     p->reference_levels = draw_integer(seed, 0, 1) ? p->level_count : 1;
     p->levels_in_buffers = (int32_t)draw_integer(seed, 0, 1);
+    int64_t total = 0;
     for (int l = 0; l < p->level_count; ++l) {
         a.levels[l].height = draw_integer(seed, 0, 9), a.levels[l].width = draw_integer(seed, 0, 9);
-        a.levels[l].points = points[draw_integer(seed, 0, l == 0 ? 8 : 6)];
+        a.levels[l].points = points[draw_integer(seed, 0, l == 0 ? 8 : 6)], total += a.levels[l].points;
         a.levels[l].start = p->value_length + draw_integer(seed, 0, 2);
         p->value_length = a.levels[l].start + a.levels[l].height * a.levels[l].width;
     }
     p->value_length += draw_integer(seed, 0, 2);
+    const int64_t work = total * p->head_channels, most = work < MOST_WORK ? MOST_WORK / (work + 1) : 1;
+    p->queries = p->queries < most ? p->queries : most;
     if (draw_integer(seed, 0, 1))
         p->value_stride = p->grad_output_stride = p->heads * p->head_channels + draw_integer(seed, 0, 9);
     if (draw_integer(seed, 0, 1))
@@ -215,21 +239,23 @@ attention attention_expected(const attention *a) {
     wide.problem.dtype = DCNV4_FLOAT64;
     wide.problem.location_dtype = wide.problem.weight_dtype = wide.problem.reference_dtype = DCNV4_SAME_DTYPE;
     attention_allocate(&wide);
-    for (int i = 0; i < COUNT; ++i)
-        for (int64_t k = 0; k < attention_count(a, i); ++k)
-            attention_put(&wide, i, k, attention_get(a, i, k)); /* rounded as they are */
+    for (int i = 0; i < COUNT; ++i) {
+        double *const numbers = read_all(a, i); /* rounded as they are */
+        write_all(&wide, i, numbers);
+        free(numbers);
+    }
     attention_run_on(&wide, "reference");
     return wide;
 }
 
 void attention_assert_close(const attention *a, const attention *expected, int tensor, const char *what) {
-    double largest = 1;
+    double largest = 1, *const numbers = read_all(a, tensor), *const right = read_all(expected, tensor);
     for (int64_t k = 0; k < attention_count(a, tensor); ++k)
-        if (isfinite(attention_get(expected, tensor, k)))
-            largest = fmax(largest, fabs(attention_get(expected, tensor, k)));
+        if (isfinite(right[k]))
+            largest = fmax(largest, fabs(right[k]));
     const double bound = largest * 4 * dtype_bound(attention_dtype(&a->problem, tensor));
     for (int64_t k = 0; k < attention_count(a, tensor); ++k) {
-        const double is = attention_get(a, tensor, k), should_be = attention_get(expected, tensor, k);
+        const double is = numbers[k], should_be = right[k];
         if (!(fabs(is - should_be) <= bound) && !(isnan(is) && isnan(should_be)) &&
             !(isinf(should_be) && is == should_be))
             fail_msg(
@@ -239,14 +265,21 @@ void attention_assert_close(const attention *a, const attention *expected, int t
                 (int)a->problem.packed, (int)a->problem.softmax, (int)a->problem.location_unit,
                 (long long)a->problem.head_channels);
     }
+    free(numbers);
+    free(right);
+}
+
+void attention_compare_to(const attention *a, const attention *expected, const char *device) {
+    attention got = attention_copy(a);
+    attention_run_on(&got, device);
+    for (int r = 0; r < ATTENTION_RESULTS; ++r)
+        attention_assert_close(&got, expected, attention_results[r], device);
+    attention_free(&got);
+    count_case();
 }
 
 void attention_compare(const attention *a, const char *device) {
-    attention expected = attention_expected(a), got = attention_copy(a);
-    attention_run_on(&got, device);
-    for (int r = 0; r < ATTENTION_RESULTS; ++r)
-        attention_assert_close(&got, &expected, attention_results[r], device);
+    attention expected = attention_expected(a);
+    attention_compare_to(a, &expected, device);
     attention_free(&expected);
-    attention_free(&got);
-    count_case();
 }

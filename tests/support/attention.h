@@ -76,8 +76,10 @@ void attention_run_on(attention *a, const char *device);
 /* Fails unless a result equals the expected one, in float64, within a bound for its dtype, and is NaN where that is. */
 void attention_assert_close(const attention *a, const attention *expected, int tensor, const char *what);
 
-/* The reference's results for the same inputs, in float64; and the comparison of all results on a device with them. */
+/* The reference's results for the same inputs, in float64; and the comparison of all results on a device with them, which
+ * attention_compare computes itself. */
 attention attention_expected(const attention *a);
+void attention_compare_to(const attention *a, const attention *expected, const char *device);
 void attention_compare(const attention *a, const char *device);
 
 #endif
