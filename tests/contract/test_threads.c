@@ -32,6 +32,11 @@ static dcnv4_problem threads_problem(int32_t dtype, int number) {
     return problem;
 }
 
+/* Of a device without threads, any number is the same: two are enough. */
+static size_t numbers_to_try(const char *device, size_t all) {
+    return strncmp(device, "cpu", 3) == 0 ? all : 2;
+}
+
 static test_layer made_and_filled(const dcnv4_problem *problem) {
     test_layer layer = layer_make(problem);
     layer_fill(&layer, 47, 3);
@@ -50,7 +55,7 @@ static void any_number_of_threads(void **state) {
                 dcnv4_context *context = NULL;
                 ASSERT_SUCCESS(dcnv4_context_create(*device, &context));
                 static const int32_t counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 61, 0};
-                for (size_t i = 0; i < sizeof counts / sizeof *counts; ++i) {
+                for (size_t i = 0; i < numbers_to_try(*device, sizeof counts / sizeof *counts); ++i) {
                     test_layer *to = i == 0 ? &expected : &layer;
                     layer_clear(to);
                     ASSERT_SUCCESS(dcnv4_context_set_threads(context, counts[i]));
@@ -77,16 +82,23 @@ static void sums_that_vanish(void **state) {
     problem.kernel_h = 2, problem.kernel_w = 1, problem.pad_h = problem.pad_w = 0;
     for (const char *const *device = devices_to_try(); *device; ++device) {
         test_layer layer = made_and_filled(&problem);
+        double *const points = layer_read(&layer, OFFSET_MASK), *const gradients = layer_read(&layer, GRAD_OUTPUT);
         for (int64_t pixel = 0; pixel < layer_pixels(&layer, OFFSET_MASK); ++pixel) {
             for (int64_t e = 0; e < 6; ++e)
-                layer_set(&layer, OFFSET_MASK, pixel, e, e < 4 ? 0.5 : e == 5 && pixel >= 31 * problem.width ? -1 : 1);
+                points[pixel * layer_row(&layer, OFFSET_MASK) + e] = e < 4                                   ? 0.5
+                                                                     : e == 5 && pixel >= 31 * problem.width ? -1
+                                                                                                             : 1;
             for (int64_t c = 0; c < layer_row(&layer, GRAD_OUTPUT); ++c)
-                layer_set(&layer, GRAD_OUTPUT, pixel, c, -0x1p-149);
+                gradients[pixel * layer_row(&layer, GRAD_OUTPUT) + c] = -0x1p-149;
         }
+        layer_write(&layer, OFFSET_MASK, points);
+        layer_write(&layer, GRAD_OUTPUT, gradients);
+        free(points);
+        free(gradients);
         test_layer expected = layer_as(&layer, problem.dtype);
         dcnv4_context *context = NULL;
         ASSERT_SUCCESS(dcnv4_context_create(*device, &context));
-        for (int32_t threads = 1; threads <= 8; ++threads) {
+        for (int32_t threads = 1; threads <= (int32_t)numbers_to_try(*device, 8); ++threads) {
             ASSERT_SUCCESS(dcnv4_context_set_threads(context, threads));
             ASSERT_SUCCESS(layer_run(threads == 1 ? &expected : &layer, context, DCNV4_PASS_BACKWARD));
             if (threads > 1)
