@@ -81,6 +81,24 @@ static void the_same_bits(void **state) {
     }
 }
 
+/* More images, heads and channels than a CPU has work-groups at a time, so that each has several, one after the other, and the last
+ * channels are fewer; with few queries, whose sums are in grad_value itself, and with many, whose sums are apart. */
+static void many_heads(void **state) {
+    (void)state;
+    for (const char *const *device = devices_to_try(); *device; ++device)
+        for (int64_t queries = 5; queries <= 45; queries += 40) {
+            uint64_t seed = 29;
+            attention a = {.problem = DCNV4_MSDA_PROBLEM_INIT, .levels = {{6, 7, 3, 2}, {1, 4, 47, 1}}};
+            dcnv4_msda_problem *const p = &a.problem;
+            p->level_count = 2, p->value_length = 53;
+            p->batch = 7, p->queries = queries, p->heads = 3, p->head_channels = 80;
+            attention_allocate(&a);
+            attention_fill(&a, &seed);
+            attention_compare(&a, *device);
+            attention_free(&a);
+        }
+}
+
 /* ---- Tactics ----------------------------------------------------------------------------------------------------- */
 
 /* Which results a part writes. */
@@ -263,8 +281,8 @@ static void far_columns(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_same_bits), cmocka_unit_test(every_tactic), cmocka_unit_test(kept),
-        cmocka_unit_test(wide_indices),  cmocka_unit_test(far_columns),
+        cmocka_unit_test(the_same_bits), cmocka_unit_test(many_heads),   cmocka_unit_test(every_tactic),
+        cmocka_unit_test(kept),          cmocka_unit_test(wide_indices), cmocka_unit_test(far_columns),
     };
     return HARNESS_RUN(argc, argv, tests);
 }

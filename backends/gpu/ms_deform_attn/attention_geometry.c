@@ -76,11 +76,18 @@ static void plan_alone(dcnv4i_attn_geometry *g, const dcnv4i_ms_deform_attn *pro
     g->vectors = (int32_t)dcnv4i_min64(dcnv4i_ceil_div64(problem->params.head_channels, g->vector), 4);
 }
 
-/* A work-item has runs of eight queries; they have 32-bit vectors of indices, and all points in private arrays. */
-static void plan_for_cpu(dcnv4i_attn_geometry *g, const dcnv4i_ms_deform_attn *problem, dcnv4_msda_part part) {
+/* A work-item has runs of eight queries; they have 32-bit vectors of indices, and all points in private arrays. For grad_value it
+ * has all of an image's, in as many channels of a head as fit registers, or fewer if that leaves units without work. */
+static void plan_for_cpu(dcnv4i_attn_geometry *g, const dcnv4i_limits *limits, const dcnv4i_ms_deform_attn *problem,
+                         dcnv4_msda_part part) {
     plan_alone(g, problem, part);
-    if (part == DCNV4_MSDA_PART_OUTPUT && !g->wide && problem->points >= 1 && problem->points <= 64)
-        g->way = DCNV4I_ATTN_RUN, g->blocks = 64;
+    if (g->wide || problem->points < 1 || problem->points > 64)
+        return;
+    g->way = DCNV4I_ATTN_RUN;
+    if (part != DCNV4_MSDA_PART_GRAD_VALUE)
+        g->blocks = 64;
+    else if (limits->units > problem->params.heads)
+        g->vectors = 1;
 }
 
 /* As many lanes as a block has vectors, up to most, so that neighbouring lanes read neighbouring addresses. */
@@ -157,7 +164,7 @@ dcnv4i_attn_geometry dcnv4i_attn_geometry_of(const dcnv4i_limits *limits, const 
                                              dcnv4_msda_part part, bool aligned) {
     dcnv4i_attn_geometry g = start(limits, problem, part, aligned);
     if (limits->cpu)
-        plan_for_cpu(&g, problem, part);
+        plan_for_cpu(&g, limits, problem, part);
     else if (part == DCNV4_MSDA_PART_GRAD_VALUE)
         plan_value(&g, limits, problem);
     else {
@@ -191,6 +198,26 @@ int64_t dcnv4i_attn_geometry_bounds(const dcnv4i_attn_geometry *g, const dcnv4i_
     return g->way == DCNV4I_ATTN_TILES ? bounds_of(problem, g->chunk) : 0;
 }
 
+/* Where places are read many times, as by encoders, it pays to have those of a head side by side; 16-bit types need sums apart from
+ * grad_value anyway. */
+bool dcnv4i_attn_geometry_packs(const dcnv4i_ms_deform_attn *problem) {
+    const dcnv4_msda_problem *p = &problem->params;
+    return p->dtype != DCNV4_FLOAT32 ||
+           dcnv4i_saturating_mul64(p->queries, problem->points) >= dcnv4i_saturating_mul64(2, p->value_length);
+}
+
+int64_t dcnv4i_attn_geometry_packed(const dcnv4i_limits *limits, const dcnv4i_attn_geometry *g,
+                                    const dcnv4i_ms_deform_attn *problem) {
+    const dcnv4i_attn_grid grid = dcnv4i_attn_geometry_grid(limits, g, problem, DCNV4_MSDA_PART_GRAD_VALUE);
+    return dcnv4i_attn_geometry_packs(problem) ? grid.groups * problem->params.value_length * g->vector * g->vectors
+                                               : 0;
+}
+
+/* Some more than there are units even out delays of some. */
+int64_t dcnv4i_attn_shares(const dcnv4i_limits *limits) {
+    return 4 * (limits->units > 1 ? limits->units : 1);
+}
+
 /* On a CPU those of grad_value write one number a work-item, far less than a work-group costs: so these are large. */
 int64_t dcnv4i_attn_flat_group(const dcnv4i_limits *limits, dcnv4_msda_part part) {
     return limits->cpu && part == DCNV4_MSDA_PART_GRAD_VALUE ? power_below(dcnv4i_min64(limits->work_group, 1024))
@@ -209,7 +236,10 @@ dcnv4i_attn_grid dcnv4i_attn_geometry_grid(const dcnv4i_limits *limits, const dc
     switch (g->way) {
     case DCNV4I_ATTN_OWNED: return (dcnv4i_attn_grid){rows > 0 ? p->batch * p->heads : 0, g->lanes};
     case DCNV4I_ATTN_PLAIN: return (dcnv4i_attn_grid){dcnv4i_ceil_div64(rows * p->heads * parts, flat), flat};
-    case DCNV4I_ATTN_RUN: return (dcnv4i_attn_grid){dcnv4i_ceil_div64(rows, g->blocks) * p->heads, 1};
+    case DCNV4I_ATTN_RUN:
+        if (part == DCNV4_MSDA_PART_GRAD_VALUE)
+            return (dcnv4i_attn_grid){dcnv4i_min64(p->batch * p->heads * parts, dcnv4i_attn_shares(limits)), 1};
+        return (dcnv4i_attn_grid){dcnv4i_ceil_div64(rows, g->blocks) * p->heads, 1};
     case DCNV4I_ATTN_TILES:
         return (dcnv4i_attn_grid){p->batch * dcnv4i_ceil_div64(p->value_length, g->blocks) * p->heads * parts,
                                   (int64_t)g->blocks * g->lanes};

@@ -63,6 +63,8 @@ static void set_step(const dcnv4i_attn_program *made, const part *p, dcnv4i_step
                 [DCNV4I_NUMBER_VALUE_LENGTH] = problem->params.value_length,
                 [DCNV4I_NUMBER_BY_QUERIES] = dcnv4i_reciprocal(problem->params.queries),
                 [DCNV4I_NUMBER_PLACES] = problem->base.tensors[DCNV4I_MSDA_VALUE].pixels,
+                [DCNV4I_NUMBER_PACKED] = dcnv4i_attn_geometry_packs(problem),
+                [DCNV4I_NUMBER_SHARES] = groups,
             },
     };
 }
@@ -112,6 +114,18 @@ static dcnv4_status add_points(dcnv4i_attn_program *made, bool aligned, dcnv4i_s
     return status;
 }
 
+/* grad_value by runs: work-groups have their sums in the workspace, or in grad_value, which is cleared first. */
+static void add_value_runs(const dcnv4i_attn_program *made, const part *p, dcnv4i_steps *to) {
+    const dcnv4i_limits *const limits = &made->base.gpu->limits;
+    const int64_t places = made->problem->base.tensors[DCNV4I_MSDA_VALUE].pixels;
+    const int64_t packed = dcnv4i_attn_geometry_packed(limits, &p->geometry, made->problem);
+    to->scratch[DCNV4I_ATTN_SUMS] = scratch_of(packed, sizeof(float));
+    if (!dcnv4i_attn_geometry_packs(made->problem))
+        set_step(made, p, to, STEP_BEFORE, DCNV4I_ATTN_KERNEL_CLEAR, DCNV4I_ATTN_CLEAR_BY_RUNS,
+                 dcnv4i_min64(places, dcnv4i_attn_shares(limits)), 1);
+    set_main(made, p, to, STEP_VALUE, DCNV4I_ATTN_KERNEL_VALUE, DCNV4I_ATTN_VALUE_BY_RUNS);
+}
+
 static dcnv4_status add_value(dcnv4i_attn_program *made, bool aligned, dcnv4i_steps *to) {
     const dcnv4i_ms_deform_attn *const problem = made->problem;
     const int64_t elements = problem->base.tensors[DCNV4I_MSDA_VALUE].pixels * problem->channels;
@@ -124,6 +138,10 @@ static dcnv4_status add_value(dcnv4i_attn_program *made, bool aligned, dcnv4i_st
         to->scratch[DCNV4I_ATTN_BOUNDS] = scratch_of(2 * bounds, p.geometry.wide ? 8 : 4);
         set_flat(made, &p, to, STEP_BEFORE, DCNV4I_ATTN_KERNEL_BOUNDS, DCNV4I_ATTN_BOUNDS_OF_CHUNKS, bounds);
         set_main(made, &p, to, STEP_VALUE, DCNV4I_ATTN_KERNEL_VALUE, DCNV4I_ATTN_VALUE_TILES);
+        return status;
+    }
+    if (p.geometry.way == DCNV4I_ATTN_RUN) {
+        add_value_runs(made, &p, to);
         return status;
     }
     set_flat(made, &p, to, STEP_BEFORE, DCNV4I_ATTN_KERNEL_CLEAR, DCNV4I_ATTN_CLEAR, elements);

@@ -44,9 +44,11 @@ _Static_assert(sizeof(char[]){DCN_ARGUMENTS_ATTN_POINTS(TWO, ONE)} <= DCNV4I_MAX
     X(POINTS, form)         \
     X(REFERENCES, form)     \
     X(VALUE, form)          \
+    X(VALUE_RUN, form)      \
     X(BOUNDS, form)         \
     X(TILES, form)          \
     X(CLEAR, form)          \
+    X(CLEAR_RUN, form)      \
     X(CONVERT, form)
 
 #define LIST(kernel, form) \

@@ -132,6 +132,10 @@ static void add_value(const char ***next, dcnv4i_attn_way way) {
         add(next, dcnv4i_kernel_attention_backward_value_tiles);
         return;
     }
+    if (way == DCNV4I_ATTN_RUN) {
+        add(next, dcnv4i_kernel_attention_backward_value_run);
+        return;
+    }
     add(next, dcnv4i_kernel_scatter);
     add(next, dcnv4i_kernel_attention_backward_value_sums);
     add(next, way == DCNV4I_ATTN_ATOMIC ? dcnv4i_kernel_attention_backward_value_atomic
@@ -141,29 +145,31 @@ static void add_value(const char ***next, dcnv4i_attn_way way) {
 /* Each way of a part is a text of its own, after the texts that the ways share. */
 static void choose_texts(const char **next, const dcnv4i_ms_deform_attn *problem, dcnv4_msda_part part,
                          dcnv4i_attn_way way) {
-    const bool staged = way == DCNV4I_ATTN_STAGED;
+    const bool staged = way == DCNV4I_ATTN_STAGED, run = way == DCNV4I_ATTN_RUN;
     add(&next, dcnv4i_kernel_sample);
     add(&next, dcnv4i_kernel_cells);
     add(&next, dcnv4i_kernel_channels);
     add(&next, dcnv4i_kernel_attention_parameters);
     add(&next, dcnv4i_kernel_attention_points);
-    if (way == DCNV4I_ATTN_RUN)
+    if (run) {
         add(&next, dcnv4i_kernel_vector_cells);
-    else if (way != DCNV4I_ATTN_PLAIN && way != DCNV4I_ATTN_OWNED)
+        add(&next, dcnv4i_kernel_attention_runs);
+    } else if (way != DCNV4I_ATTN_PLAIN && way != DCNV4I_ATTN_OWNED)
         add(&next, dcnv4i_kernel_attention_tiles);
     if (part == DCNV4_MSDA_PART_OUTPUT) {
         add(&next, dcnv4i_kernel_gather);
         add(&next, dcnv4i_kernel_attention_exact);
-        add(&next, staged                   ? dcnv4i_kernel_attention_forward_staged
-                   : way == DCNV4I_ATTN_RUN ? dcnv4i_kernel_attention_forward_run
-                                            : dcnv4i_kernel_attention_forward_plain);
+        add(&next, staged ? dcnv4i_kernel_attention_forward_staged
+                   : run  ? dcnv4i_kernel_attention_forward_run
+                          : dcnv4i_kernel_attention_forward_plain);
     } else if (part == DCNV4_MSDA_PART_GRAD_POINTS) {
         add(&next, dcnv4i_kernel_derivatives);
         add(&next, dcnv4i_kernel_attention_derivatives);
         if (problem->reference_numbers > 0)
             add(&next, dcnv4i_kernel_attention_backward_references);
-        add(&next,
-            staged ? dcnv4i_kernel_attention_backward_points_staged : dcnv4i_kernel_attention_backward_points_plain);
+        add(&next, staged ? dcnv4i_kernel_attention_backward_points_staged
+                   : run  ? dcnv4i_kernel_attention_backward_points_run
+                          : dcnv4i_kernel_attention_backward_points_plain);
     } else
         add_value(&next, way);
 }
@@ -171,7 +177,8 @@ static void choose_texts(const char **next, const dcnv4i_ms_deform_attn *problem
 static void choose_kernels(const char *kernels[DCNV4I_ATTN_KERNELS], const dcnv4i_ms_deform_attn *problem,
                            dcnv4_msda_part part, dcnv4i_attn_way way) {
     const bool points = part == DCNV4_MSDA_PART_GRAD_POINTS, value = part == DCNV4_MSDA_PART_GRAD_VALUE;
-    const bool tiles = way == DCNV4I_ATTN_TILES;
+    const bool tiles = way == DCNV4I_ATTN_TILES, half = problem->params.dtype != DCNV4_FLOAT32;
+    const bool run = way == DCNV4I_ATTN_RUN;
     const struct {
         const char *name;
         bool has;
@@ -181,9 +188,8 @@ static void choose_kernels(const char *kernels[DCNV4I_ATTN_KERNELS], const dcnv4
         [DCNV4I_ATTN_KERNEL_REFERENCES] = {"attn_backward_references", points && problem->reference_numbers > 0},
         [DCNV4I_ATTN_KERNEL_VALUE] = {"attn_backward_value", value},
         [DCNV4I_ATTN_KERNEL_BOUNDS] = {"attn_backward_bounds", value && tiles},
-        [DCNV4I_ATTN_KERNEL_CLEAR] = {"attn_backward_clear", value && !tiles},
-        [DCNV4I_ATTN_KERNEL_CONVERT] = {"attn_backward_convert",
-                                        value && !tiles && problem->params.dtype != DCNV4_FLOAT32},
+        [DCNV4I_ATTN_KERNEL_CLEAR] = {"attn_backward_clear", value && !tiles && !(run && half)},
+        [DCNV4I_ATTN_KERNEL_CONVERT] = {"attn_backward_convert", value && !tiles && !run && half},
     };
     for (int i = 0; i < DCNV4I_ATTN_KERNELS; ++i)
         kernels[i] = all[i].has ? all[i].name : NULL;

@@ -35,7 +35,7 @@ static bool way_fits(const dcnv4i_limits *limits, const dcnv4i_ms_deform_attn *p
     case DCNV4I_ATTN_PLAIN: return !value && g->lanes == 1 && g->blocks == 1;
     case DCNV4I_ATTN_OWNED: return value && g->blocks == 1;
     case DCNV4I_ATTN_RUN:
-        return part == DCNV4_MSDA_PART_OUTPUT && limits->cpu && !g->wide && g->lanes == 1 && g->blocks % 8 == 0 &&
+        return limits->cpu && !g->wide && g->lanes == 1 && (value ? g->blocks == 1 : g->blocks % 8 == 0) &&
                between(1, problem->points, 64);
     case DCNV4I_ATTN_STAGED: return !value && !limits->cpu && g->lanes > 1 && problem->points > 0;
     case DCNV4I_ATTN_TILES: return value && !limits->cpu && tiles_fit(g, problem);
@@ -174,7 +174,8 @@ int dcnv4i_attn_tactics_of(const dcnv4i_limits *limits, const dcnv4i_ms_deform_a
 void dcnv4i_attn_geometry_describe(const dcnv4i_attn_geometry *g, dcnv4_msda_part part,
                                    char description[DCNV4I_ATTN_DESCRIPTION]) {
     char lanes[32] = "", vectors[16] = "", rest[80] = "";
-    const bool sums = g->way == DCNV4I_ATTN_TILES || part == DCNV4_MSDA_PART_OUTPUT;
+    const bool value = part == DCNV4_MSDA_PART_GRAD_VALUE, run = g->way == DCNV4I_ATTN_RUN;
+    const bool sums = g->way == DCNV4I_ATTN_TILES || part == DCNV4_MSDA_PART_OUTPUT || (value && run);
     if (g->lanes > 1)
         snprintf(lanes, sizeof lanes, "%d lanes × ", (int)g->lanes);
     if (sums && g->vectors > 1)
@@ -182,9 +183,11 @@ void dcnv4i_attn_geometry_describe(const dcnv4i_attn_geometry *g, dcnv4_msda_par
     if (g->way == DCNV4I_ATTN_TILES)
         snprintf(rest, sizeof rest, ", tiles of %d places, %d hits, chunks of %d queries", (int)g->blocks, (int)g->hits,
                  (int)g->chunk);
+    else if (run && value)
+        snprintf(rest, sizeof rest, ", whole images by 8 queries");
     else if (g->way == DCNV4I_ATTN_OWNED)
         snprintf(rest, sizeof rest, ", whole images");
-    else if (g->way == DCNV4I_ATTN_RUN)
+    else if (run)
         snprintf(rest, sizeof rest, ", %d queries", (int)g->blocks);
     else if (g->way == DCNV4I_ATTN_PLAIN)
         snprintf(rest, sizeof rest, ", a query at a time");

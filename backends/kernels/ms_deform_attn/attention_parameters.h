@@ -31,6 +31,8 @@
     B(GRAD_OUTPUT, DCN_READS, grad_output), B(GRAD_VALUE, DCN_GLOBAL dcn_element *, grad_value), \
         B(SUMS, DCN_GLOBAL float *, workspace), ATTN_POINTS_OF(B), ATTN_SIZES_OF(N)
 
+#define DCN_ARGUMENTS_ATTN_VALUE_RUN(B, N) DCN_ARGUMENTS_ATTN_VALUE(B, N), N(PACKED, packed), N(SHARES, shares)
+
 #define DCN_ARGUMENTS_ATTN_BOUNDS(B, N) \
     B(BOUNDS, DCN_GLOBAL dcn_index *DCN_RESTRICT, bounds), ATTN_POINTS_OF(B), ATTN_SIZES_OF(N)
 
@@ -40,6 +42,9 @@
 
 #define DCN_ARGUMENTS_ATTN_CLEAR(B, N) \
     B(GRAD_VALUE, DCN_GLOBAL dcn_element *, grad_value), B(SUMS, DCN_GLOBAL float *, workspace), N(PLACES, places)
+
+#define DCN_ARGUMENTS_ATTN_CLEAR_RUN(B, N) \
+    B(GRAD_VALUE, DCN_GLOBAL dcn_element *, grad_value), N(PLACES, places), N(SHARES, shares)
 
 #define DCN_ARGUMENTS_ATTN_CONVERT(B, N) \
     B(GRAD_VALUE, DCN_GLOBAL dcn_element *, grad_value), B(SUMS, const DCN_GLOBAL float *, workspace), N(PLACES, places)
