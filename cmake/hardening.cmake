@@ -24,7 +24,7 @@ if(DCNV4_HAS_STACK_PROTECTOR)
   target_compile_options(dcnv4_hardening INTERFACE -fstack-protector-strong)
   # Not in the kernels, which handle no text and no lengths of a caller's, only checked shapes.
   get_target_property(sources dcnv4_objects SOURCES)
-  list(FILTER sources INCLUDE REGEX "^backends/cpu/[a-z_]+/[a-z_]+_(float64|portable|avx2|avx512|neon)\\.c$")
+  list(FILTER sources INCLUDE REGEX "^backends/cpu/[a-z_]+/[a-z_]+_(portable|avx2|avx512|neon)(_f64)?\\.c$")
   set_property(SOURCE ${sources} APPEND PROPERTY COMPILE_OPTIONS -fno-stack-protector)
 endif()
 if(DCNV4_HAS_FORTIFY AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug") # it needs optimisation

@@ -1,4 +1,5 @@
-# The kernels of the cpu backend: conversions and every operator's kernels, one source for each instruction set;
+# The kernels of the cpu backend: conversions and every operator's kernels, one source for each instruction set, and one
+# more for float64;
 # backends/cpu/instruction_sets.c says when they are used.
 include(CheckCCompilerFlag)
 
@@ -18,15 +19,16 @@ function(dcnv4_add_instruction_set name)
   if(DCNV4_HAS_NO_LOOP_PATTERNS)
     list(APPEND ARGN -fno-tree-loop-distribute-patterns)
   endif()
-  set(sources backends/cpu/simd/rows_${name}.c)
-  foreach(operator IN LISTS dcnv4_cpu_operators)
-    list(APPEND sources backends/cpu/${operator}/${operator}_${name}.c)
+  foreach(kernels IN ITEMS ${name} ${name}_f64)
+    list(APPEND sources backends/cpu/simd/rows_${kernels}.c)
+    foreach(operator IN LISTS dcnv4_cpu_operators)
+      list(APPEND sources backends/cpu/${operator}/${operator}_${kernels}.c)
+    endforeach()
   endforeach()
   target_sources(dcnv4_objects PRIVATE ${sources})
   set_source_files_properties(${sources} PROPERTIES COMPILE_OPTIONS "${ARGN}")
 endfunction()
 
-dcnv4_add_instruction_set(float64)
 dcnv4_add_instruction_set(portable)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   dcnv4_add_instruction_set(avx2 -mavx2 -mfma -mf16c)

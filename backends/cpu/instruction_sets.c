@@ -1,10 +1,9 @@
 #include "instruction_sets.h"
 
 /* Each in simd/rows_NAME.c. */
-#define DCNV4I_INSTRUCTION_SET(name) extern const dcnv4i_rows dcnv4i_rows_##name##_f32;
+#define DCNV4I_INSTRUCTION_SET(name) extern const dcnv4i_rows dcnv4i_rows_##name##_f32, dcnv4i_rows_##name##_f64;
 #include "instruction_sets.def"
 #undef DCNV4I_INSTRUCTION_SET
-extern const dcnv4i_rows dcnv4i_rows_portable_f64;
 
 static bool has_portable(void) {
     return true;
@@ -62,11 +61,12 @@ static bool has_neon(void) {
 #endif
 
 const dcnv4i_instruction_set dcnv4i_instruction_sets[DCNV4I_INSTRUCTION_SETS] = {
-#define DCNV4I_INSTRUCTION_SET(name) {#name, has_##name, &dcnv4i_rows_##name##_f32},
+#define DCNV4I_INSTRUCTION_SET(name) {#name, has_##name, &dcnv4i_rows_##name##_f32, &dcnv4i_rows_##name##_f64},
 #include "instruction_sets.def"
 #undef DCNV4I_INSTRUCTION_SET
 };
 
 const dcnv4i_rows *dcnv4i_rows_for(dcnv4i_instruction_set_id id, int32_t dtype) {
-    return dtype == DCNV4_FLOAT64 ? &dcnv4i_rows_portable_f64 : dcnv4i_instruction_sets[id].rows;
+    const dcnv4i_instruction_set *set = &dcnv4i_instruction_sets[id];
+    return dtype == DCNV4_FLOAT64 ? set->rows_f64 : set->rows_f32;
 }

@@ -53,16 +53,15 @@ static dcnv4i_conv_layer layer_of(const dcnv4i_deform_conv *problem, dcnv4i_inst
 
 /* The instruction set's kernels; the portable ones for an image with more pixels than its indices can count. */
 static const dcnv4i_conv_kernels *choose_kernels(const dcnv4_problem *p, dcnv4i_instruction_set_id instruction_set) {
-    static const dcnv4i_conv_kernels *const all[] = {
-#define DCNV4I_INSTRUCTION_SET(name) &dcnv4i_conv_kernels_##name##_f32,
+    static const dcnv4i_conv_kernels *const all[][2] = {
+#define DCNV4I_INSTRUCTION_SET(name) {&dcnv4i_conv_kernels_##name##_f32, &dcnv4i_conv_kernels_##name##_f64},
 #include "../instruction_sets.def"
 #undef DCNV4I_INSTRUCTION_SET
     };
-    if (p->dtype == DCNV4_FLOAT64)
-        return &dcnv4i_conv_kernels_portable_f64;
-    const dcnv4i_conv_kernels *kernels = all[instruction_set];
+    const int in_double = p->dtype == DCNV4_FLOAT64;
+    const dcnv4i_conv_kernels *kernels = all[instruction_set][in_double];
     const bool fits = p->width <= 0 || p->height <= kernels->max_pixels / p->width;
-    return fits ? kernels : all[DCNV4I_portable];
+    return fits ? kernels : all[DCNV4I_portable][in_double];
 }
 
 static void set_grid(conv_program *program, size_t index, double number) {

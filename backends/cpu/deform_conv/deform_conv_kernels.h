@@ -56,10 +56,10 @@ typedef struct dcnv4i_conv_kernels {
     int64_t max_pixels; /* of an image: so many have indices */
 } dcnv4i_conv_kernels;
 
-/* Those of an instruction set, each in deform_conv_NAME.c; and those in double, for float64. */
-#define DCNV4I_INSTRUCTION_SET(name) extern const dcnv4i_conv_kernels dcnv4i_conv_kernels_##name##_f32;
+/* Those of an instruction set, each in deform_conv_NAME.c; and those in double, for float64, in deform_conv_NAME_f64.c. */
+#define DCNV4I_INSTRUCTION_SET(name) \
+    extern const dcnv4i_conv_kernels dcnv4i_conv_kernels_##name##_f32, dcnv4i_conv_kernels_##name##_f64;
 #include "../instruction_sets.def"
 #undef DCNV4I_INSTRUCTION_SET
-extern const dcnv4i_conv_kernels dcnv4i_conv_kernels_portable_f64;
 
 #endif

@@ -14,21 +14,22 @@ typedef struct attn_program {
 
 /* ---- Programs ---------------------------------------------------------------------------------------------------- */
 
-/* The instruction set's kernels; the portable ones for a level with more places than its indices can count. */
+/* The instruction set's kernels; the portable ones for more places than its indices can count. They count those of a level,
+ * or of all levels where these are gathered from at once, which in float is for few enough places (box_rows_of). */
 static const dcnv4i_attn_kernels *choose_kernels(const dcnv4i_ms_deform_attn *problem, dcnv4i_instruction_set_id id) {
-    static const dcnv4i_attn_kernels *const all[] = {
-#define DCNV4I_INSTRUCTION_SET(name) &dcnv4i_attn_kernels_##name##_f32,
+    static const dcnv4i_attn_kernels *const all[][2] = {
+#define DCNV4I_INSTRUCTION_SET(name) {&dcnv4i_attn_kernels_##name##_f32, &dcnv4i_attn_kernels_##name##_f64},
 #include "../instruction_sets.def"
 #undef DCNV4I_INSTRUCTION_SET
     };
-    if (problem->params.dtype == DCNV4_FLOAT64)
-        return &dcnv4i_attn_kernels_portable_f64;
-    if (problem->params.levels_in_buffers && problem->params.value_length > all[id]->max_places)
-        return all[DCNV4I_portable];
+    const int in_double = problem->params.dtype == DCNV4_FLOAT64;
+    const dcnv4i_attn_kernels *const best = all[id][in_double], *const portable = all[DCNV4I_portable][in_double];
+    if ((in_double || problem->params.levels_in_buffers) && problem->params.value_length > best->max_places)
+        return portable;
     for (int l = 0; l < problem->params.level_count; ++l)
-        if (problem->levels[l].height * problem->levels[l].width > all[id]->max_places)
-            return all[DCNV4I_portable];
-    return all[id];
+        if (problem->levels[l].height * problem->levels[l].width > best->max_places)
+            return portable;
+    return best;
 }
 
 /* As many queries as have the points of the largest level in one chunk of 256, and whose gradients' scratch stays small. */

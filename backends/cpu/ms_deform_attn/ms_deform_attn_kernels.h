@@ -57,10 +57,10 @@ typedef struct dcnv4i_attn_kernels {
     int64_t max_places;                   /* of a level: so many have indices */
 } dcnv4i_attn_kernels;
 
-/* Those of an instruction set, each in ms_deform_attn_NAME.c; and those in double, for float64. */
-#define DCNV4I_INSTRUCTION_SET(name) extern const dcnv4i_attn_kernels dcnv4i_attn_kernels_##name##_f32;
+/* Those of an instruction set, each in ms_deform_attn_NAME.c; and those in double, for float64, in ms_deform_attn_NAME_f64.c. */
+#define DCNV4I_INSTRUCTION_SET(name) \
+    extern const dcnv4i_attn_kernels dcnv4i_attn_kernels_##name##_f32, dcnv4i_attn_kernels_##name##_f64;
 #include "../instruction_sets.def"
 #undef DCNV4I_INSTRUCTION_SET
-extern const dcnv4i_attn_kernels dcnv4i_attn_kernels_portable_f64;
 
 #endif

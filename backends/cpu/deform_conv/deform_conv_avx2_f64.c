@@ -1,0 +1,4 @@
+#define REAL_IS_DOUBLE
+#include "../simd/vector_avx2_f64.h"
+#include "../sampling/sampling.inl"
+#include "deform_conv.inl"

@@ -1,0 +1,4 @@
+#define REAL_IS_DOUBLE
+#include "../simd/vector_neon_f64.h"
+#include "../sampling/sampling.inl"
+#include "ms_deform_attn.inl"
