@@ -44,11 +44,17 @@ static void scatter_box(const backward_state *state, const backward_box *box) {
         .points = extent->points,
         .out_stride = layer->converts ? depth : out.stride,
         .dots = corners,
+        .streams = true,
     };
     for (int64_t i = 4 * count; i < 4 * (count + LANES - 1); ++i)
         corners[i] = 0;
     for (int64_t g = 0; g < extent->groups; ++g, s.first += extent->pixels * extent->points) {
         const char *const from = out.storage + g * depth * layer->image.item;
+        const int64_t pixel = box->at.pixel, group = box->at.group + g;
+        s.reads = rows_of_points(layer, state->source.offset_mask, layer->params.offset_mask_stride,
+                                 pixel + extent->pixels, group);
+        s.writes = rows_of_points(layer, state->tensors->grad_offset_mask, layer->params.grad_offset_mask_stride, pixel,
+                                  group);
         if (layer->converts)
             layer->image.read(from, out.stride, state->row, depth, extent->pixels, depth);
         scatter_group(&s, extent->pixels, out.channel + g * depth, depth,
@@ -78,8 +84,9 @@ static void write_box(const backward_state *state, const backward_box *box) {
     const real *pairs = state->chunk->pairs, *by_weight = state->sums->by_weight;
     char *block = state->tensors->grad_offset_mask + (at->pixel * row + at->group * 3 * points) * item;
     for (int64_t g = 0; g < extent->groups; ++g, block += 3 * points * item) {
-        layer->write_offsets(pairs, 2 * count, block + 2 * at->point * item, row, extent->pixels, 2 * count);
-        layer->write_offsets(by_weight, count, block + (2 * points + at->point) * item, row, extent->pixels, count);
+        layer->write_near_offsets(pairs, 2 * count, block + 2 * at->point * item, row, extent->pixels, 2 * count);
+        layer->write_near_offsets(by_weight, count, block + (2 * points + at->point) * item, row, extent->pixels,
+                                  count);
         pairs += 2 * count * extent->pixels, by_weight += count * extent->pixels;
     }
 }
@@ -242,7 +249,7 @@ static void NAME(backward_packed)(const dcnv4i_conv_layer *layer, const dcnv4i_c
     backward_state state = {
         .layer = layer,
         .tensors = tensors,
-        .source = source_of(layer, tensors),
+        .source = source_of(layer, tensors, layer->read_near_offsets),
         .image.frame = NAME(conv_frame)(layer, task->first_input, task->last_input, stride, stride),
         .image.grad = {grad, stride, task->first_input, task->last_input},
         .first_own = task->first_own,
@@ -271,7 +278,7 @@ static void NAME(backward_in_place)(const dcnv4i_conv_layer *layer, const dcnv4i
     const backward_state state = {
         .layer = layer,
         .tensors = tensors,
-        .source = source_of(layer, tensors),
+        .source = source_of(layer, tensors, layer->read_near_offsets),
         .image.frame = NAME(conv_frame)(layer, task->first_own, task->last_own, p->value_stride, stride),
         .image.value = view_rows(&layer->image, image, 0, p->height, first, channels, NULL),
         .image.grad = {(real *)rows + first, stride, task->first_own, task->last_own},

@@ -46,7 +46,8 @@ static dcnv4i_conv_layer layer_of(const dcnv4i_deform_conv *problem, dcnv4i_inst
         .converts = p->dtype == DCNV4_FLOAT16 || p->dtype == DCNV4_BFLOAT16,
         .write = rows->write[p->dtype],
         .read_offsets = rows->read[p->offset_mask_dtype],
-        .write_offsets = rows->write[p->offset_mask_dtype],
+        .read_near_offsets = rows->read_near[p->offset_mask_dtype],
+        .write_near_offsets = rows->write_near[p->offset_mask_dtype],
         .halo = dcnv4i_partition_halo(p),
     };
 }

@@ -16,7 +16,8 @@ typedef struct dcnv4i_conv_layer {
     int64_t offset_item;                 /* bytes of an element of offset_mask and its gradient */
     bool converts;                       /* tensors, offset_mask and its gradient apart, are not stored as reals */
     dcnv4i_copy_rows *write;             /* as image.read, the other way */
-    dcnv4i_copy_rows *read_offsets, *write_offsets;
+    dcnv4i_copy_rows *read_offsets;      /* forward, which prefetches rows as it reads them */
+    dcnv4i_copy_rows *read_near_offsets, *write_near_offsets; /* backward, which does so while it scatters */
     const void *grid_x, *grid_y; /* K reals each: where the kernel's points are, measured from its middle */
     int64_t halo;                /* rows of value above and below a middle that the kernel's grid touches, < 2⁶¹ */
 } dcnv4i_conv_layer;

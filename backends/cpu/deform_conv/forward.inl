@@ -86,7 +86,7 @@ static void NAME(forward)(const dcnv4i_conv_layer *layer, const dcnv4i_conv_tens
     forward_state state = {
         .layer = layer,
         .task = task,
-        .source = source_of(layer, tensors),
+        .source = source_of(layer, tensors, layer->read_offsets),
         .output = tensors->output,
         .row = task->scratch,
         .chunk = &chunk,

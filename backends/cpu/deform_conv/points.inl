@@ -20,6 +20,7 @@ typedef struct place {
 typedef struct point_source {
     const dcnv4i_conv_layer *layer;
     const char *offset_mask;
+    dcnv4i_copy_rows *read;
     real scale;
 } point_source;
 
@@ -27,8 +28,19 @@ static inline int64_t points_in(const point_box *box) {
     return box->pixels * box->groups * box->points;
 }
 
-static point_source source_of(const dcnv4i_conv_layer *layer, const dcnv4i_conv_tensors *tensors) {
-    return (point_source){layer, tensors->offset_mask, real_of(layer->params.offset_scale)};
+static point_source source_of(const dcnv4i_conv_layer *layer, const dcnv4i_conv_tensors *tensors,
+                              dcnv4i_copy_rows *read) {
+    return (point_source){layer, tensors->offset_mask, read, real_of(layer->params.offset_scale)};
+}
+
+/* The rows of offset_mask, or of a tensor with as many elements, of a group and the pixels from `pixel` on. They may be
+ * past the tensor's end, and their addresses overflow, so these are computed unsigned. */
+static inline row_stream rows_of_points(const dcnv4i_conv_layer *layer, const char *tensor, int64_t stride,
+                                        int64_t pixel, int64_t group) {
+    const uintptr_t item = (uintptr_t)layer->offset_item, block = (uintptr_t)(3 * layer->points) * item;
+    const uintptr_t step = (uintptr_t)stride * item;
+    return (row_stream){(const char *)((uintptr_t)tensor + (uintptr_t)pixel * step + (uintptr_t)group * block),
+                        (int64_t)step, (int64_t)block - 1};
 }
 
 /* The largest box that fits a chunk: pixels of a row first, then groups. A kernel that does not fit has boxes of a
@@ -114,8 +126,8 @@ static void NAME(read_box)(const point_source *source, const place *at, const po
     to->middle_step = p->stride_w;
     to->box = *box;
     for (int64_t g = 0; g < box->groups; ++g, block += 3 * points * item) {
-        layer->read_offsets(block + 2 * at->point * item, row, pairs, 2 * count, box->pixels, 2 * count);
-        layer->read_offsets(block + (2 * points + at->point) * item, row, weight, count, box->pixels, count);
+        source->read(block + 2 * at->point * item, row, pairs, 2 * count, box->pixels, 2 * count);
+        source->read(block + (2 * points + at->point) * item, row, weight, count, box->pixels, count);
         if (p->softmax)
             for (int64_t i = 0; i < box->pixels; ++i)
                 NAME(softmax)(layer, block + i * row * item, weight + i * count, count);

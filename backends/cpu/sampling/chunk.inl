@@ -60,6 +60,23 @@ static inline int64_t clamped(int64_t a, int64_t count) {
     return a < 0 || count <= 0 ? 0 : dcnv4i_min64(a, count - 1);
 }
 
+/* Rows that are needed soon, one for each pixel of a box: what the next box reads, or what this one will write. One is
+ * prefetched with each pixel that is computed; all of them together would wait for each other. */
+typedef struct row_stream {
+    const char *row; /* of the first pixel; it may be invalid */
+    int64_t step;    /* bytes */
+    int64_t last;    /* the row's last byte */
+} row_stream;
+
+/* The first two cache lines of a row and its last one: all there is of the offsets and weights of nine points. There is
+ * no loop, and no test for a row that is shorter: both cost more than what they save. */
+static ALWAYS_INLINE void prefetch_stream(const row_stream *stream, int64_t pixel) {
+    enum { LINE = 64 };
+    PREFETCH(stream->row, pixel, stream->step);
+    PREFETCH((const char *)((uintptr_t)stream->row + LINE), pixel, stream->step);
+    PREFETCH((const char *)((uintptr_t)stream->row + (uintptr_t)stream->last), pixel, stream->step);
+}
+
 /* Prefetches `reals` elements, rows_ahead rows of this stride ahead. The address may be invalid. */
 static ALWAYS_INLINE void prefetch_reals(const real *row, int64_t rows_ahead, int64_t stride, const int reals) {
     for (int i = 0; i < reals; i += 64 / (int)sizeof(real))

@@ -42,6 +42,8 @@ typedef struct scatter {
     int64_t first, points, pixels;
     int64_t out_stride; /* reals from one pixel of grad_output to the next */
     real *dots;         /* point_sums.corners, of the whole chunk */
+    bool streams; /* whether these are prefetched */
+    row_stream reads, writes;
 } scatter;
 
 /* Locates the group's points, EXACT_POINTS at most, for `channels` channels from channel c of the view on. */
@@ -142,6 +144,10 @@ static ALWAYS_INLINE int64_t scatter_pixels(const scatter *s, const exact_gradie
         vmask finite = vfinite(vset(0));
         vec out[BLOCK];
         prefetch_reals(grad_output, 4, out_stride, vectors * LANES);
+        if (s->streams && !found && !accumulate) {
+            prefetch_stream(&s->reads, pixel);
+            prefetch_stream(&s->writes, pixel);
+        }
         for (int v = 0; v < vectors; ++v) {
             out[v] = part ? vload_part(grad_output, part) : vload(grad_output + v * LANES);
             finite = vmask_and(finite, vfinite(out[v]));

@@ -5,22 +5,22 @@
 
 #include "elements.inl"
 
-/* One side of a conversion. The side in storage is prefetched. */
+/* One side of a conversion. */
 typedef struct row_side {
     char *elements;
     int64_t stride; /* bytes */
     element_type type;
-    bool in_storage;
+    bool is_prefetched;
 } row_side;
 
 /* A stride may be as large as memory where there is but one row, so its bytes are computed unsigned, which wraps. */
 static ALWAYS_INLINE row_side row_side_of(void *elements, int64_t stride, const element_type type,
-                                          const bool in_storage) {
-    return (row_side){elements, (int64_t)((uint64_t)stride * (uint64_t)element_size(type)), type, in_storage};
+                                          const bool is_prefetched) {
+    return (row_side){elements, (int64_t)((uint64_t)stride * (uint64_t)element_size(type)), type, is_prefetched};
 }
 
 static ALWAYS_INLINE void prefetch_row(const row_side *side) {
-    if (side->in_storage)
+    if (side->is_prefetched)
         PREFETCH(side->elements, DCNV4I_ROWS_AHEAD, side->stride);
 }
 
@@ -60,24 +60,28 @@ static ALWAYS_INLINE void copy_rows(row_side from, row_side to, int64_t rows, in
     }
 }
 
-static ALWAYS_INLINE void read_rows(const element_type type, const void *from, int64_t from_stride, void *to,
-                                    int64_t to_stride, int64_t rows, int64_t count) {
-    copy_rows(row_side_of((void *)from, from_stride, type, true), row_side_of(to, to_stride, REALS, false), rows,
+static ALWAYS_INLINE void read_rows(const element_type type, const bool prefetches, const void *from,
+                                    int64_t from_stride, void *to, int64_t to_stride, int64_t rows, int64_t count) {
+    copy_rows(row_side_of((void *)from, from_stride, type, prefetches), row_side_of(to, to_stride, REALS, false), rows,
               count);
 }
 
-static ALWAYS_INLINE void write_rows(const element_type type, const void *from, int64_t from_stride, void *to,
-                                     int64_t to_stride, int64_t rows, int64_t count) {
-    copy_rows(row_side_of((void *)from, from_stride, REALS, false), row_side_of(to, to_stride, type, true), rows,
+static ALWAYS_INLINE void write_rows(const element_type type, const bool prefetches, const void *from,
+                                     int64_t from_stride, void *to, int64_t to_stride, int64_t rows, int64_t count) {
+    copy_rows(row_side_of((void *)from, from_stride, REALS, false), row_side_of(to, to_stride, type, prefetches), rows,
               count);
 }
 
-/* Defines a dcnv4i_copy_rows that reads or writes elements of one type. */
-#define COPY_ROWS(function, direction, type)                                                                     \
+/* Defines two dcnv4i_copy_rows that read or write elements of one type: one prefetches the side in storage, the other,
+ * whose name ends with _near, finds it in a cache. */
+#define COPY_ROWS_OF(function, direction, type, prefetches)                                                      \
     static void NAME(function)(const void *from, int64_t from_stride, void *to, int64_t to_stride, int64_t rows, \
                                int64_t count) {                                                                  \
-        direction(type, from, from_stride, to, to_stride, rows, count);                                          \
+        direction(type, prefetches, from, from_stride, to, to_stride, rows, count);                              \
     }
+#define COPY_ROWS(function, direction, type)      \
+    COPY_ROWS_OF(function, direction, type, true) \
+    COPY_ROWS_OF(function##_near, direction, type, false)
 COPY_ROWS(read_reals, read_rows, REALS)
 COPY_ROWS(write_reals, write_rows, REALS)
 #ifndef REAL_IS_DOUBLE
@@ -87,12 +91,15 @@ COPY_ROWS(write_float16, write_rows, FLOAT16S)
 COPY_ROWS(write_bfloat16, write_rows, BFLOAT16S)
 #endif
 #undef COPY_ROWS
+#undef COPY_ROWS_OF
 
 extern const dcnv4i_rows NAME(dcnv4i_rows);
 #ifdef REAL_IS_DOUBLE
 const dcnv4i_rows NAME(dcnv4i_rows) = {
     .read = {[DCNV4_FLOAT64] = NAME(read_reals)},
     .write = {[DCNV4_FLOAT64] = NAME(write_reals)},
+    .read_near = {[DCNV4_FLOAT64] = NAME(read_reals_near)},
+    .write_near = {[DCNV4_FLOAT64] = NAME(write_reals_near)},
 };
 #else
 const dcnv4i_rows NAME(dcnv4i_rows) = {
@@ -102,5 +109,11 @@ const dcnv4i_rows NAME(dcnv4i_rows) = {
     .write = {[DCNV4_FLOAT32] = NAME(write_reals),
               [DCNV4_FLOAT16] = NAME(write_float16),
               [DCNV4_BFLOAT16] = NAME(write_bfloat16)},
+    .read_near = {[DCNV4_FLOAT32] = NAME(read_reals_near),
+                  [DCNV4_FLOAT16] = NAME(read_float16_near),
+                  [DCNV4_BFLOAT16] = NAME(read_bfloat16_near)},
+    .write_near = {[DCNV4_FLOAT32] = NAME(write_reals_near),
+                   [DCNV4_FLOAT16] = NAME(write_float16_near),
+                   [DCNV4_BFLOAT16] = NAME(write_bfloat16_near)},
 };
 #endif
