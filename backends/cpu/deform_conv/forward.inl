@@ -41,7 +41,6 @@ static void forward_box(const forward_state *state, const place *at, const point
         .from = value,
         .chunk = &chunk->sampled,
         .out_stride = layer->converts ? depth : stride,
-        .partial = box->points < layer->points,
         .accumulate = at->point > 0,
         .ahead = prefetched_row(value, &chunk->sampled, p),
         .ahead_step = dcnv4i_min64(p->stride_w, p->width) * value->stride,

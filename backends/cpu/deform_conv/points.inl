@@ -1,11 +1,17 @@
 /* Where DCNv4's points are: from rows of offset_mask to a chunk of positions and weights. The points of several
  * pixels form one chunk, so that whole vectors of them are processed whatever K is. */
 
+/* Of the raw weights of a pixel and group. */
+typedef struct softmax_state {
+    real largest, sum; /* Σ exp(raw − largest) */
+} softmax_state;
+
 /* A chunk with what its points are made of. */
 typedef struct conv_chunk {
     _Alignas(64) real pairs[2 * POINTS_ROOM];      /* offsets (dx, dy); their gradients when these are known */
     real grid_x[POINTS_ROOM], grid_y[POINTS_ROOM]; /* the point's place in the kernel, measured from its middle */
     int64_t grid_from; /* the kernel's point that the grid begins with; −1 before anything is laid out */
+    softmax_state softmax;
     point_chunk sampled;
 } conv_chunk;
 
@@ -72,25 +78,28 @@ static image_frame NAME(conv_frame)(const dcnv4i_conv_layer *layer, int64_t firs
     return NAME(make_frame)(&layer->image, exact_x && exact_y, first, last, stride, grad_stride);
 }
 
-/* weight = exp(raw − largest) / sum, over the K raw weights of a pixel and group, of which `weight` has count. */
-static NOINLINE void NAME(softmax)(const dcnv4i_conv_layer *layer, const char *block, real *weight, int64_t count) {
-    const int64_t points = layer->points, item = layer->offset_item;
-    const char *weights = block + 2 * points * item;
-    real staged[POINTS], largest = -INFINITY, sum = 0;
-    for (int pass = 0; pass < 2; ++pass)
-        for (int64_t k = 0; k < points; k += POINTS) {
-            const int64_t part = dcnv4i_min64(points - k, POINTS);
-            const real *raw = count == points ? weight : staged;
-            if (raw == staged)
-                layer->read_offsets(weights + k * item, 0, staged, 0, 1, part);
-            for (int64_t i = 0; i < part; ++i)
-                if (pass == 0)
-                    largest = raw[i] > largest ? raw[i] : largest;
-                else
-                    sum += real_exp(raw[i] - largest);
-        }
+/* soften for a kernel that does not fit one chunk, of whose weights `weight` has those from number `first` on. `block`
+ * are the group's numbers; largest and sum are computed with the first part, which comes before the others. */
+static NOINLINE void NAME(soften_part)(const point_source *source, const char *block, int64_t first, real *weight,
+                                       int64_t count, softmax_state *state) {
+    const int64_t points = source->layer->points, item = source->layer->offset_item;
+    const char *const weights = block + 2 * points * item;
+    real raw[POINTS];
+    if (first == 0) {
+        *state = (softmax_state){-INFINITY, 0};
+        for (int pass = 0; pass < 2; ++pass)
+            for (int64_t k = 0; k < points; k += POINTS) {
+                const int64_t part = dcnv4i_min64(points - k, POINTS);
+                source->read(weights + k * item, 0, raw, 0, 1, part);
+                for (int64_t i = 0; i < part; ++i)
+                    if (pass == 0)
+                        state->largest = raw[i] > state->largest ? raw[i] : state->largest;
+                    else
+                        state->sum += real_exp(raw[i] - state->largest);
+            }
+    }
     for (int64_t i = 0; i < count; ++i)
-        weight[i] = real_exp(weight[i] - largest) / sum;
+        weight[i] = real_exp(weight[i] - state->largest) / state->sum;
 }
 
 /* Lays out the kernel's grid, which all boxes share that begin at the same point of the kernel. The first of them is
@@ -128,9 +137,13 @@ static void NAME(read_box)(const point_source *source, const place *at, const po
     for (int64_t g = 0; g < box->groups; ++g, block += 3 * points * item) {
         source->read(block + 2 * at->point * item, row, pairs, 2 * count, box->pixels, 2 * count);
         source->read(block + (2 * points + at->point) * item, row, weight, count, box->pixels, count);
-        if (p->softmax)
-            for (int64_t i = 0; i < box->pixels; ++i)
-                NAME(softmax)(layer, block + i * row * item, weight + i * count, count);
+        for (int64_t i = 0; p->softmax && i < box->pixels; ++i) {
+            real *const weights = weight + i * count;
+            if (count == points)
+                soften(weights, count);
+            else
+                NAME(soften_part)(source, block + i * row * item, at->point, weights, count, &chunk->softmax);
+        }
         pairs += 2 * count * box->pixels, weight += count * box->pixels;
     }
     /* Whole vectors are processed, so the lanes behind the last point need numbers: any that are not settled. */

@@ -112,17 +112,6 @@ static void find_places(all_levels_state *state, int64_t count) {
     }
 }
 
-/* The softmax of a row's weights. */
-static void soften(real *weight, int64_t points) {
-    real largest = -INFINITY, sum = 0;
-    for (int64_t k = 0; k < points; ++k)
-        largest = weight[k] > largest ? weight[k] : largest;
-    for (int64_t k = 0; k < points; ++k)
-        sum += weight[k] = real_exp(weight[k] - largest);
-    for (int64_t k = 0; k < points; ++k)
-        weight[k] /= sum;
-}
-
 /* Rows that are read: one for each head of each query of a box, of `count` elements. */
 typedef struct head_rows {
     const char *from;

@@ -27,7 +27,6 @@ static void NAME(gather_level)(forward_state *state, const query_box *box, const
             .from = &image.value,
             .chunk = &state->chunk,
             .out_stride = stride,
-            .partial = all->count > POINTS || (layer->converts && !state->copy),
             .accumulate = k > 0,
             .ahead = to,
         };

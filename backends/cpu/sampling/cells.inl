@@ -4,15 +4,17 @@
  * is inside, with weight 0 for pixels that are not its own; a point outside gets weights of 0 alone. So all points
  * are processed alike, without a branch. But 0 · Inf = NaN where the formula has no such product: where a result is
  * not finite, it is recomputed by exact.inl. Points that have no cell have index −1, and their pixels are computed
- * by exact.inl in the first place: the rows of their cells are not in the frame, their weights are not finite, or
- * the image is one pixel wide. */
+ * by exact.inl in the first place: the rows of their cells are not in the frame, or their weights are not finite.
+ *
+ * In an image that is one pixel wide or high, the second pixel of a cell is the first one again, with weight 0. */
 
 /* Bounds of an image that points are tested against, and how cells are indexed. */
 typedef struct image_frame {
     dcnv4i_image image;
     real width, height;           /* −1 for 0, so that no position is between −1 and them */
     bool exact;                   /* all whole numbers along both axes are exact reals */
-    bool has_cells;               /* that, and the image is at least two pixels wide and high; … */
+    bool has_cells;               /* that, and the image has pixels; … */
+    bool one_column, one_row;     /* whether it is one pixel wide, or high */
     bool rows_have_cells;         /* … and so are the rows of the frame */
     real last_column;             /* cells begin in columns 0 to this … */
     real first_row, last_row;     /* … and in these rows */
@@ -29,28 +31,37 @@ static inline bool axis_is_exact(int64_t first_middle, int64_t past_first, int64
     return first_middle > -REAL_WHOLE / 2 && first_middle + past_first < REAL_WHOLE / 2 - step && size < REAL_WHOLE / 2;
 }
 
+/* What an image's stride counts for: nothing where there is one pixel alone, and then it may be so large that twice as
+ * much overflows. */
+static inline int64_t stride_between(const dcnv4i_image *image, int64_t stride) {
+    return image->width == 1 && image->height == 1 ? 0 : stride;
+}
+
 /* Makes the frame of rows first to last − 1, whose pixels are `stride` reals apart in the image and grad_stride in its
  * gradient. `exact` says whether both axes are. */
 static image_frame NAME(make_frame)(const dcnv4i_image *image, bool exact, int64_t first, int64_t last, int64_t stride,
                                     int64_t grad_stride) {
     const int64_t width = image->width, height = image->height;
-    const bool has_cells = exact && width >= 2 && height >= 2;
+    const bool has_cells = exact && width >= 1 && height >= 1;
     image_frame frame = {
         .image = *image,
         .width = (real)(width > 0 ? width : -1),
         .height = (real)(height > 0 ? height : -1),
         .exact = exact,
         .has_cells = has_cells,
+        .one_column = width == 1,
+        .one_row = height == 1,
     };
     if (!has_cells) /* then what follows may overflow, and is not used */
         return frame;
+    stride = stride_between(image, stride), grad_stride = stride_between(image, grad_stride);
     const int64_t largest_index = sizeof(point_index) < sizeof(int64_t) ? INT32_MAX : INT64_MAX;
     const int64_t longest = dcnv4i_max64(stride, grad_stride);
     const bool by_pixel = longest > 0 && height > largest_index / width / longest;
-    frame.rows_have_cells = last - first >= 2;
-    frame.last_column = (real)(width - 2);
+    frame.rows_have_cells = last - first >= dcnv4i_min64(height, 2);
+    frame.last_column = (real)dcnv4i_max64(width - 2, 0);
     frame.first_row = (real)first;
-    frame.last_row = (real)(last - 2);
+    frame.last_row = (real)dcnv4i_max64(last - 2, first);
     frame.lowest_row = first == 0 ? -INFINITY : 1;
     frame.highest_row = last == height ? INFINITY : (real)(last - 1 - first);
     frame.unit = by_pixel ? stride : 1;
@@ -152,6 +163,7 @@ static ALWAYS_INLINE void find_cells(const image_frame *frame_, int64_t count, c
     const vec one = vset(1), zero = vset(0), before_middle_x = vset((real)(chunk->first_middle_x + 1));
     const vec from_row = vset((real)chunk->middle_y - frame.first_row + 1);
     const vec end_column = vset(frame.last_column + 1), end_row = vset(frame.last_row - frame.first_row + 1);
+    const bool whole_cells = !frame.one_column && !frame.one_row;
     vec lowest = one, highest = one, zero_or_nan = zero;
     for (int64_t i = 0; i < count; i += LANES) {
         const vec x = vload(chunk->x + i), y = vload(chunk->y + i), whole_x = vfloor(x), whole_y = vfloor(y);
@@ -162,11 +174,14 @@ static ALWAYS_INLINE void find_cells(const image_frame *frame_, int64_t count, c
         lowest = vmin(row, lowest), highest = vmax(row, highest);
         column = vnearest(column, end_column, &linear.left, &linear.right, &same_column);
         row = vnearest(row, end_row, &linear.upper, &linear.lower, &same_row);
+        if (frame.one_column)
+            linear.right = zero;
+        if (frame.one_row)
+            linear.lower = zero;
         store_cells(&frame, i, column, row, weight, linear, backward, chunk);
-        if (backward) {
-            chunk->inner[i / LANES] = vmask_full(vmask_and(same_column, same_row));
+        chunk->inner[i / LANES] = whole_cells && vmask_full(vmask_and(same_column, same_row));
+        if (backward)
             zero_or_nan = vfma(weight, zero, zero_or_nan);
-        }
     }
     const vmask missed = vmask_or(vless(lowest, vset(frame.lowest_row)), vless(vset(frame.highest_row), highest));
     chunk->complete = frame.rows_have_cells && vmask_full(vmask_and(vfinite(zero_or_nan), vmask_not(missed)));

@@ -17,6 +17,38 @@ typedef struct scattered_chunk {
     point_sums *sums;
 } scattered_chunk;
 
+/* Sums of the products of grad_output and each channel's derivatives, a vector of channels at a time. */
+typedef struct channel_sums {
+    vec by_x, by_y, by_weight;
+} channel_sums;
+
+/* Adds those of LANES channels, or of the first `part`. `corner` are the cell's channels: zeros outside the image. */
+static ALWAYS_INLINE void add_channels(const exact_cell *cell, const real *const corner[4], const real *out,
+                                       const int part, channel_sums *sums) {
+    const vec right = vset(cell->right), left = vset(1 - cell->right);
+    const vec lower = vset(cell->lower), upper = vset(1 - cell->lower);
+    const vec gradient = part ? vload_part(out, part) : vload(out);
+    vec v[4], sampled;
+    for (int i = 0; i < 4; ++i)
+        v[i] = part ? vload_part(corner[i], part) : vload(corner[i]);
+    sampled = vmul(vset(cell->weight[0]), v[0]);
+    for (int i = 1; i < 4; ++i)
+        sampled = vfma(vset(cell->weight[i]), v[i], sampled);
+    const vec by_x = vadd(vsub(vmul(upper, v[1]), vmul(upper, v[0])), vsub(vmul(lower, v[3]), vmul(lower, v[2])));
+    const vec by_y = vadd(vsub(vmul(left, v[2]), vmul(left, v[0])), vsub(vmul(right, v[3]), vmul(right, v[1])));
+    sums->by_x = vfma(gradient, by_x, sums->by_x);
+    sums->by_y = vfma(gradient, by_y, sums->by_y);
+    sums->by_weight = vfma(gradient, sampled, sums->by_weight);
+}
+
+static real sum_of_lanes(vec a) {
+    real lane[LANES], sum = 0;
+    vstore(lane, a);
+    for (int i = 0; i < LANES; ++i)
+        sum += lane[i];
+    return sum;
+}
+
 /* The derivatives by one point's position and weight, summed in the order of the formula, which dots do not keep.
  * That matters where a number is not finite: the sum of dots may be NaN where the formula's is not, and the other
  * way round. */
@@ -28,28 +60,23 @@ static NOINLINE void NAME(exact_derivatives)(const scattered_chunk *s, int64_t p
     const int64_t first_channel = group * image->depth;
     const char *row = s->out.storage + (pixel * s->out.stride + first_channel) * image->item;
     const exact_cell cell = locate_point(s->chunk, point, image);
-    *by_x = *by_y = *by_weight = 0;
-    if (!cell.counts)
-        return;
-    const real right = cell.right, lower = cell.lower;
-    for (int64_t d = 0; d < image->depth; ++d) {
-        real out, derivative_x = 0, derivative_y = 0, sampled = 0;
-        image->read(row + d * image->item, 0, &out, 0, 1, 1);
-        for (int i = 0; i < 4; ++i) {
-            const real wx = i & 1 ? right : 1 - right, wy = i >> 1 ? lower : 1 - lower;
-            if (!corner_inside(&cell, i, image))
-                continue;
-            real room;
-            const real *const corner = corner_channels(image, &s->image->value, &cell, i,
-                                                       s->out.channel + first_channel + d, 1, &room);
-            sampled += cell.weight[i] * *corner;
-            derivative_x += i & 1 ? wy * *corner : -wy * *corner;
-            derivative_y += i >> 1 ? wx * *corner : -wx * *corner;
-        }
-        *by_x += out * derivative_x;
-        *by_y += out * derivative_y;
-        *by_weight += out * sampled;
+    channel_sums sums = {vset(0), vset(0), vset(0)};
+    for (int64_t d = 0; cell.counts && d < image->depth; d += LANES) {
+        const int count = (int)dcnv4i_min64(image->depth - d, LANES);
+        real out[LANES], room[4][LANES];
+        const real *corner[4];
+        image->read(row + d * image->item, 0, out, 0, 1, count);
+        for (int i = 0; i < 4; ++i)
+            corner[i] = corner_channels(image, &s->image->value, &cell, i, s->out.channel + first_channel + d, count,
+                                        room[i]);
+        if (count == LANES)
+            add_channels(&cell, corner, out, 0, &sums);
+        else
+            add_channels(&cell, corner, out, count, &sums);
     }
+    *by_x = sum_of_lanes(sums.by_x);
+    *by_y = sum_of_lanes(sums.by_y);
+    *by_weight = sum_of_lanes(sums.by_weight);
 }
 
 /* For LANES points: the derivatives by position, without the factor of the point's weight; and the derivative by the
@@ -149,12 +176,16 @@ static ALWAYS_INLINE void finish_derivatives(const scattered_chunk *s, int64_t c
     const vec first = vset(frame->has_cells ? 0 : -1), width = vset(frame->width), height = vset(frame->height);
     const vec first_middle_x = vset((real)chunk->first_middle_x), middle_y = vset((real)chunk->middle_y);
     const vec last_column = vset(frame->has_cells ? frame->last_column : frame->width);
-    const vec last_row = vset(frame->has_cells ? (real)(frame->image.height - 2) : frame->height);
+    const vec last_row = vset(frame->has_cells ? (real)dcnv4i_max64(frame->image.height - 2, 0) : frame->height);
     for (int64_t i = 0; i < count; i += LANES) {
         const vec x = vload(chunk->x + i), y = vload(chunk->y + i), whole_x = vfloor(x), whole_y = vfloor(y);
         const vec weight = vload(chunk->weight + i);
         vec a, b, c, d, weight_x = vmul(vset(scale_x), weight), weight_y = vmul(vset(scale_y), weight);
         vload_quads(sums->corners + 4 * i, &a, &b, &c, &d);
+        if (frame->one_column)
+            b = d = vset(0);
+        if (frame->one_row)
+            c = d = vset(0);
         derivatives by;
         if (chunk->inner[i / LANES]) {
             by = inner_derivatives(vsub(x, whole_x), vsub(y, whole_y), a, b, c, d);

@@ -8,8 +8,8 @@ typedef struct gather {
     const point_chunk *chunk;
     int64_t first, pixels;
     int64_t out_stride; /* reals from one pixel of the result to the next */
-    bool partial;       /* pixels have more points than the chunk has of them … */
-    bool accumulate;    /* … and these are not the first: add to the result */
+    bool accumulate;    /* pixels have more points than the chunk has of them, and these are not the first: add to the
+                         * result */
     const real *ahead;  /* what of the image to prefetch while the first pixel is computed … */
     int64_t ahead_step; /* … and reals from there to what to prefetch with the next */
 } gather;
@@ -111,18 +111,17 @@ static ALWAYS_INLINE bool gather_block(const gather *g, const exact_points *foun
     enum { OUTPUT_AHEAD = 6 }; /* pixels */
     /* Copies, since for all that the compiler knows stores to the result change the originals. */
     const int64_t count = found ? found->plain : g->chunk->box.points, pixels = g->pixels, out_stride = g->out_stride;
-    const int64_t stride = g->from->stride, ahead_step = g->ahead_step;
+    const int64_t stride = stride_between(&g->frame->image, g->from->stride), ahead_step = g->ahead_step;
     const gather_source from = {
         .origin = g->from->pixels + (found ? 0 : index_origin(g->frame, g->from->first_row, stride)) + c,
         .unit = found ? 0 : g->frame->unit,
-        .stride = found ? 0 : stride,
-        .below = found ? 0 : g->frame->image.width * stride,
+        .stride = found || g->frame->one_column ? 0 : stride,
+        .below = found || g->frame->one_row ? 0 : g->frame->image.width * stride,
     };
     gather_source by_real = from;
     by_real.unit = 1;
     const real *weights = found ? found->weights : g->chunk->corners + 4 * g->first;
     const point_index *index = g->chunk->at + g->first;
-    const bool accumulate = found && g->accumulate;
     const real *const ahead = g->ahead + c;
     vec zero_or_nan = vset(0);
     for (int64_t pixel = 0; pixel < pixels; ++pixel, weights += 4 * count, index += count, out += out_stride) {
@@ -135,8 +134,6 @@ static ALWAYS_INLINE bool gather_block(const gather *g, const exact_points *foun
             gather_points(found, &from, index, weights, count, vectors, part, total);
         for (int v = 0; v < vectors; ++v) {
             zero_or_nan = vfma(total[v], vset(0), zero_or_nan);
-            if (accumulate)
-                total[v] = vadd(total[v], part ? vload_part(out, part) : vload(out + v * LANES));
             if (part)
                 vstore_part(out, total[v], part);
             else
@@ -192,16 +189,47 @@ static bool all_finite(const real *numbers, int64_t count) {
     return zero_or_nan == 0;
 }
 
-/* Gathers one group of `pixels` pixels. Results that are not finite are recomputed by the exact path; partial sums
- * take it in the first place, since once added to the result they could not be recomputed. */
-static void gather_group(gather *g, int64_t pixels, int64_t channel, int64_t depth, real *out) {
+/* Whether a pixel's results are the formula's although they are not finite: all cells are the points' own, so that no
+ * other pixel of the image, with a weight of 0, made them so. */
+static bool has_own_cells(const gather *g, int64_t first) {
+    const point_chunk *chunk = g->chunk;
+    bool own = true;
+    for (int64_t point = first; own && point < first + chunk->box.points; ++point)
+        own = chunk->inner[point / LANES] && chunk->weight[point] - chunk->weight[point] == 0;
+    return own;
+}
+
+/* Gathers `pixels` pixels. Those whose results are not finite are recomputed by the exact path. */
+static void gather_pixels(gather *g, int64_t pixels, int64_t channel, int64_t depth, real *out) {
     const int64_t points = g->chunk->box.points;
     for (int64_t i = 0, done; i < pixels; i += done, out += done * g->out_stride, g->first += done * points) {
-        g->pixels = g->partial ? 0 : complete_pixels(g->chunk, g->first, pixels - i);
+        g->pixels = complete_pixels(g->chunk, g->first, pixels - i);
         const bool gathered = g->pixels > 0, finite = gathered && gather_cells(g, channel, depth, out);
         done = gathered ? g->pixels : 1;
         for (int64_t k = 0; !finite && k < done; ++k)
-            if (!gathered || !all_finite(out + k * g->out_stride, depth))
+            if (!gathered || (!all_finite(out + k * g->out_stride, depth) && !has_own_cells(g, g->first + k * points)))
                 NAME(gather_exact)(g, k, channel, depth, out + k * g->out_stride);
     }
+}
+
+/* Adds what gather_pixels computes to the results. Once added, sums that are not finite could not be recomputed, so they
+ * are complete before. */
+static NOINLINE void NAME(add_pixels)(const gather *g, int64_t pixels, int64_t channel, int64_t depth, real *out) {
+    real sums[BLOCK * LANES];
+    for (channel_block b = block_at(0, depth); b.channels > 0; b = block_at(b.first + b.channels, depth))
+        for (int64_t i = 0; i < pixels; ++i) {
+            gather one = *g;
+            one.first += i * g->chunk->box.points;
+            gather_pixels(&one, 1, channel + b.first, b.channels, sums);
+            for (int64_t c = 0; c < b.channels; ++c)
+                out[i * g->out_stride + b.first + c] += sums[c];
+        }
+}
+
+/* Gathers one group of `pixels` pixels. */
+static void gather_group(gather *g, int64_t pixels, int64_t channel, int64_t depth, real *out) {
+    if (g->accumulate)
+        NAME(add_pixels)(g, pixels, channel, depth, out);
+    else
+        gather_pixels(g, pixels, channel, depth, out);
 }

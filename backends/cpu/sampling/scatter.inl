@@ -42,7 +42,7 @@ typedef struct scatter {
     int64_t first, points, pixels;
     int64_t out_stride; /* reals from one pixel of grad_output to the next */
     real *dots;         /* point_sums.corners, of the whole chunk */
-    bool streams; /* whether these are prefetched */
+    bool streams;       /* whether these are prefetched */
     row_stream reads, writes;
 } scatter;
 
@@ -59,8 +59,8 @@ static NOINLINE void NAME(locate_gradients)(const scatter *s, int64_t c, int cha
         if (!cell.counts)
             continue;
         /* At the image's edges vnearest takes another cell, whose pixels derivatives.inl expects in its order. */
-        const int beside = cell.column < 0 || cell.column == image->width - 1;
-        const int above = cell.row < 0 || cell.row == image->height - 1;
+        const int beside = cell.column < 0 || (cell.column == image->width - 1 && !to->frame.one_column);
+        const int above = cell.row < 0 || (cell.row == image->height - 1 && !to->frame.one_row);
         const int swap = to->frame.has_cells ? beside + 2 * above : 0;
         for (int i = 0; i < 4; ++i) {
             const int64_t column = cell.column + (i & 1), row = cell.row + (i >> 1) - grad->first_row;
@@ -171,16 +171,18 @@ static ALWAYS_INLINE int64_t scatter_block(const scatter *s, const exact_gradien
                                            const int part, const real *grad_output, bool accumulate) {
     const scatter_image *image = s->to;
     const int64_t width = image->frame.image.width;
-    const int64_t stride = found ? 0 : image->value.stride, grad_stride = found ? 0 : image->grad.stride;
+    const int64_t stride = found ? 0 : stride_between(&image->frame.image, image->value.stride);
+    const int64_t grad_stride = found ? 0 : stride_between(&image->frame.image, image->grad.stride);
+    const bool one_column = image->frame.one_column, one_row = image->frame.one_row;
     scatter_target to = {
         .value = image->value.pixels + (found ? 0 : index_origin(&image->frame, image->value.first_row, stride)) + c,
         .grad = image->grad.pixels + (found ? 0 : index_origin(&image->frame, image->grad.first_row, grad_stride)) + c,
         .unit = found ? 0 : image->frame.unit,
-        .stride = stride,
-        .below = width * stride,
+        .stride = one_column ? 0 : stride,
+        .below = one_row ? 0 : width * stride,
         .grad_unit = found ? 0 : image->frame.grad_unit,
-        .grad_stride = grad_stride,
-        .grad_below = width * grad_stride,
+        .grad_stride = one_column ? 0 : grad_stride,
+        .grad_below = one_row ? 0 : width * grad_stride,
     };
     to.apart = (uintptr_t)to.grad - (uintptr_t)to.value;
     const bool alike = stride == grad_stride && to.unit == 1;
@@ -193,7 +195,7 @@ static ALWAYS_INLINE int64_t scatter_block(const scatter *s, const exact_gradien
     /* A packed copy of one group's values and gradients has constant strides: they take no registers. */
     scatter_target packed = same;
     packed.stride = 2 * vectors * LANES, packed.apart = vectors * LANES * sizeof(real);
-    if (stride == packed.stride && to.apart == packed.apart)
+    if (to.stride == packed.stride && to.apart == packed.apart)
         return scatter_pixels(s, NULL, &packed, 9, vectors, part, grad_output, false);
     return scatter_pixels(s, NULL, &same, 9, vectors, part, grad_output, false);
 }
