@@ -9,7 +9,8 @@ typedef struct backward_state {
     point_source source;
     scatter_image image;         /* its grad may have rows that are not the task's own */
     int64_t first_own, last_own; /* the rows of grad_value that the task writes */
-    real *row;                   /* room for one group's grad_output of a box, where it is converted */
+    real *row;                   /* room for one group's grad_output of a box, where it is copied; else NULL */
+    int64_t depth;               /* channels of a group, in the copy if there is one */
     conv_chunk *chunk;
     point_sums *sums;
 } backward_state;
@@ -36,29 +37,28 @@ static void scatter_box(const backward_state *state, const backward_box *box) {
     const dcnv4i_conv_layer *layer = state->layer;
     const point_box *extent = &box->extent;
     const output_gradient out = gradient_of(state, box);
-    const int64_t depth = layer->params.group_channels, count = points_in(extent);
+    const int64_t stored = layer->params.group_channels, depth = state->depth, count = points_in(extent);
     real *const corners = state->sums->corners;
     scatter s = {
         .to = &state->image,
         .chunk = &state->chunk->sampled,
         .points = extent->points,
-        .out_stride = layer->converts ? depth : out.stride,
+        .out_stride = state->row ? depth : out.stride,
         .dots = corners,
         .streams = true,
     };
     for (int64_t i = 4 * count; i < 4 * (count + LANES - 1); ++i)
         corners[i] = 0;
     for (int64_t g = 0; g < extent->groups; ++g, s.first += extent->pixels * extent->points) {
-        const char *const from = out.storage + g * depth * layer->image.item;
+        const char *const from = out.storage + g * stored * layer->image.item;
         const int64_t pixel = box->at.pixel, group = box->at.group + g;
         s.reads = rows_of_points(layer, state->source.offset_mask, layer->params.offset_mask_stride,
                                  pixel + extent->pixels, group);
         s.writes = rows_of_points(layer, state->tensors->grad_offset_mask, layer->params.grad_offset_mask_stride, pixel,
                                   group);
-        if (layer->converts)
-            layer->image.read(from, out.stride, state->row, depth, extent->pixels, depth);
-        scatter_group(&s, extent->pixels, out.channel + g * depth, depth,
-                      layer->converts ? state->row : (const real *)from);
+        if (state->row)
+            layer->image.read(from, out.stride, state->row, depth, extent->pixels, stored);
+        scatter_group(&s, extent->pixels, out.channel + g * depth, depth, state->row ? state->row : (const real *)from);
     }
 }
 
@@ -226,14 +226,14 @@ static void NAME(backward_sums)(const backward_state *state, const dcnv4i_conv_t
         feraiseexcept(FE_UNDERFLOW);
 }
 
-/* Copies one group's channels of value as reals, with room for their gradients, zeroed, between the pixels. In a
+/* Copies one group's channels of value as reals, `depth` of them with the zeros behind, and with room for their gradients,
+ * zeroed, between the pixels. In a
  * copy neighbouring pixels are side by side, and a few rows stay in the first-level cache; in value, pixels of many
  * groups are often a large power of two apart and compete for few of its sets. */
-static void pack(const dcnv4i_image *image, const char *from, int64_t pixels, real *to) {
-    const int64_t depth = image->depth;
-    image->read(from, image->stride, to, 2 * depth, pixels, depth);
+static void pack(const dcnv4i_image *image, const char *from, int64_t pixels, int64_t depth, real *to) {
+    image->read(from, image->stride, to, 2 * depth, pixels, image->depth);
     for (int64_t i = 0; i < pixels; ++i, to += 2 * depth)
-        for (int64_t d = depth; d < 2 * depth; ++d)
+        for (int64_t d = image->depth; d < 2 * depth; ++d)
             to[d] = 0;
 }
 
@@ -242,9 +242,9 @@ static void pack(const dcnv4i_image *image, const char *from, int64_t pixels, re
 static void NAME(backward_packed)(const dcnv4i_conv_layer *layer, const dcnv4i_conv_tensors *tensors,
                                   const dcnv4i_conv_task *task, const char *image, char *rows) {
     const dcnv4_problem *p = &layer->params;
-    const int64_t item = layer->image.item, depth = p->group_channels, stride = 2 * depth;
+    const int64_t item = layer->image.item, stored = p->group_channels, depth = layer->packed_depth, stride = 2 * depth;
     const int64_t pixels = (task->last_input - task->first_input) * p->width;
-    real *const packed = task->scratch, *const grad = packed + depth;
+    real *const packed = task->scratch, *const grad = packed + depth, *const row = packed + pixels * stride;
     dcnv4i_conv_task one = *task;
     backward_state state = {
         .layer = layer,
@@ -254,17 +254,20 @@ static void NAME(backward_packed)(const dcnv4i_conv_layer *layer, const dcnv4i_c
         .image.grad = {grad, stride, task->first_input, task->last_input},
         .first_own = task->first_own,
         .last_own = task->last_own,
-        .row = packed + pixels * stride,
+        .row = dcnv4i_copies_grad_output(layer) ? row : NULL,
+        .depth = depth,
     };
+    if (state.row)
+        memset(row, 0, (size_t)(DCNV4I_BOX_PIXELS * depth) * sizeof *row);
     for (int64_t group = task->first_group; group < task->last_group; ++group) {
-        const int64_t channel = group * depth;
+        const int64_t channel = group * stored;
         const char *const storage = image + channel * item;
         one.first_group = group, one.last_group = group + 1;
         state.image.value = (view){packed, stride, task->first_input, task->last_input, channel, storage};
-        pack(&layer->image, storage + task->first_input * p->width * p->value_stride * item, pixels, packed);
+        pack(&layer->image, storage + task->first_input * p->width * p->value_stride * item, pixels, depth, packed);
         NAME(backward_sums)(&state, &one, depth);
         layer->write(grad + (task->first_own - task->first_input) * p->width * stride, stride, rows + channel * item,
-                     p->grad_value_stride, (task->last_own - task->first_own) * p->width, depth);
+                     p->grad_value_stride, (task->last_own - task->first_own) * p->width, stored);
     }
 }
 
@@ -284,6 +287,7 @@ static void NAME(backward_in_place)(const dcnv4i_conv_layer *layer, const dcnv4i
         .image.grad = {(real *)rows + first, stride, task->first_own, task->last_own},
         .first_own = task->first_own,
         .last_own = task->last_own,
+        .depth = p->group_channels,
     };
     for (int64_t i = 0; i < pixels; ++i)
         memset(state.image.grad.pixels + i * stride, 0, (size_t)channels * sizeof(real));

@@ -1,6 +1,7 @@
 /* DCNv4 on the cpu: programs, which know kernels and partitions, and their runs. */
 #include "../../../core/deform_conv_problem.h"
 #include "../cpu_operator.h"
+#include "../../../core/checked_math.h"
 #include "partition.h"
 
 #include <stdatomic.h>
@@ -131,6 +132,8 @@ static dcnv4_status program_create(const dcnv4i_cpu_device *device, const dcnv4i
     made->device = device;
     made->layer = layer_of((const dcnv4i_deform_conv *)problem, device->instruction_set);
     made->kernels = choose_kernels(&made->layer.params, device->instruction_set);
+    made->layer.packed_depth = dcnv4i_saturating_mul64(
+        dcnv4i_ceil_div64(made->layer.params.group_channels, made->kernels->lanes), made->kernels->lanes);
     dcnv4_status status = make_partitions(made);
     if (status == DCNV4_SUCCESS)
         status = make_grid(made);

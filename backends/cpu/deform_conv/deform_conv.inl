@@ -12,4 +12,5 @@ const dcnv4i_conv_kernels NAME(dcnv4i_conv_kernels) = {
     .forward = NAME(forward),
     .backward = NAME(backward),
     .max_pixels = sizeof(point_index) < sizeof(int64_t) ? INT32_MAX : INT64_MAX,
+    .lanes = LANES,
 };

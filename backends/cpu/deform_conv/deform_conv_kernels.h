@@ -8,8 +8,9 @@
 /* A problem as the kernels see it. */
 typedef struct dcnv4i_conv_layer {
     dcnv4_problem params;
-    int64_t points;   /* K */
-    int64_t channels; /* C = G·D */
+    int64_t points;       /* K */
+    int64_t channels;     /* C = G·D */
+    int64_t packed_depth; /* D rounded up to whole vectors: what backward's copies have, the rest being 0 */
     int64_t output_height, output_width;
     int64_t value_pixels, output_pixels; /* of all images */
     dcnv4i_image image;                  /* an image of value */
@@ -25,6 +26,11 @@ typedef struct dcnv4i_conv_layer {
 /* Half of what a kernel spans along one axis, rounded down. */
 static inline int64_t dcnv4i_half_span(int64_t kernel, int64_t dilation) {
     return dilation * (kernel - 1) >> 1;
+}
+
+/* Whether backward copies the rows of grad_output of a box, as reals and whole vectors. */
+static inline bool dcnv4i_copies_grad_output(const dcnv4i_conv_layer *layer) {
+    return layer->converts || layer->packed_depth != layer->params.group_channels;
 }
 
 /* The tensors of a run. */
@@ -55,6 +61,7 @@ typedef void dcnv4i_conv_kernel(const dcnv4i_conv_layer *layer, const dcnv4i_con
 typedef struct dcnv4i_conv_kernels {
     dcnv4i_conv_kernel *forward, *backward;
     int64_t max_pixels; /* of an image: so many have indices */
+    int64_t lanes;      /* reals in a vector */
 } dcnv4i_conv_kernels;
 
 /* Those of an instruction set, each in deform_conv_NAME.c; and those in double, for float64, in deform_conv_NAME_f64.c. */

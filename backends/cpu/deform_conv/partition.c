@@ -132,19 +132,20 @@ static dcnv4_status partition_forward(const dcnv4i_conv_layer *layer, int thread
 /* ---- Backward ---------------------------------------------------------------------------------------------------- */
 
 /* Whether backward works on copies of value and grad_value, a group at a time. A single group's pixels are side by
- * side without one. */
+ * side without one; but only in a copy are its channels whole vectors, whatever D is. Storing a part of a vector takes
+ * ten times as long on some processors, and delays the load that follows on others. */
 static bool backward_packs(const dcnv4i_conv_layer *layer) {
-    return layer->converts || layer->params.groups > 1;
+    return layer->converts || layer->params.groups > 1 || layer->packed_depth != layer->params.group_channels;
 }
 
-/* Keeps a copy of one group and its gradients no larger than value. With 16-bit storage and fewer than four groups
+/* Keeps a copy of one group and its gradients no larger than value, had it whole vectors of channels. With 16-bit storage and fewer than four groups
  * that takes bands: a copy then has the band's rows and some on each side, and points that sample others take the
  * exact path. Where value is small, copies may be larger; and they have at least one row. */
 static void limit_copy(const dcnv4i_conv_layer *layer, dcnv4i_partition *partition) {
     const dcnv4_problem *p = &layer->params;
-    const int64_t value = mul(layer->value_pixels, layer->channels);
+    const int64_t value = mul(layer->value_pixels, mul(p->groups, layer->packed_depth));
     const int64_t allowed = max(mul(value, layer->image.item) / real_size(layer), COPY_REALS);
-    const int64_t rows = max(1, allowed / max(1, mul(mul(2, p->width), p->group_channels)));
+    const int64_t rows = max(1, allowed / max(1, mul(mul(2, p->width), layer->packed_depth)));
     if (rows >= p->height)
         return;
     partition->margin_rows = min(MARGIN, rows / 4);
@@ -173,8 +174,8 @@ static dcnv4_status partition_backward(const dcnv4i_conv_layer *layer, int threa
     if (!backward_packs(layer) || partition->tasks == 0)
         return DCNV4_SUCCESS;
     const int64_t rows = min(p->height, add(ceil_div(p->height, partition->bands), mul(2, partition->margin_rows)));
-    const int64_t pixels = add(mul(mul(2, rows), p->width), layer->converts ? DCNV4I_BOX_PIXELS : 0);
-    return set_scratch(layer, mul(pixels, p->group_channels), partition);
+    const int64_t pixels = add(mul(mul(2, rows), p->width), dcnv4i_copies_grad_output(layer) ? DCNV4I_BOX_PIXELS : 0);
+    return set_scratch(layer, mul(pixels, layer->packed_depth), partition);
 }
 
 /* ---- Both -------------------------------------------------------------------------------------------------------- */

@@ -46,7 +46,8 @@ typedef struct scatter {
     row_stream reads, writes;
 } scatter;
 
-/* Locates the group's points, EXACT_POINTS at most, for `channels` channels from channel c of the view on. */
+/* Locates the group's points, EXACT_POINTS at most, for `channels` channels from channel c of the view on. The view may have
+ * zeros behind them, which storage has not. */
 static NOINLINE void NAME(locate_gradients)(const scatter *s, int64_t c, int channels, exact_gradients *found) {
     const scatter_image *to = s->to;
     const dcnv4i_image *image = &to->frame.image;
@@ -68,6 +69,8 @@ static NOINLINE void NAME(locate_gradients)(const scatter *s, int64_t c, int cha
             real *const target = ours ? grad->pixels + (row * image->width + column) * grad->stride + c : found->sink;
             found->corner[n][i ^ swap] = corner_channels(image, &to->value, &cell, i, c, channels,
                                                          found->converted[n][i]);
+            for (int d = channels; d < BLOCK * LANES; ++d)
+                found->converted[n][i][d] = 0;
             found->grad[n][i ^ swap] = target;
             found->weights[4 * n + (i ^ swap)] = corner_weight(&cell, i, s->chunk->weight[point]);
         }
@@ -223,6 +226,7 @@ static void NAME(scatter_exact)(const scatter *s, const channel_block *block, in
                                 const real *grad_output) {
     const int64_t c = channel + block->first;
     const bool accumulate = block->first > 0;
+    const int64_t stored = s->to->frame.image.depth - block->first;
     exact_gradients found;
     scatter some = *s;
     some.pixels = 1;
@@ -231,7 +235,7 @@ static void NAME(scatter_exact)(const scatter *s, const channel_block *block, in
     for (int64_t k = 0; k < s->points; k += EXACT_POINTS) {
         some.first = s->first + k;
         some.points = dcnv4i_min64(EXACT_POINTS, s->points - k);
-        NAME(locate_gradients)(&some, c, block->channels, &found);
+        NAME(locate_gradients)(&some, c, (int)dcnv4i_min64(block->channels, stored), &found);
         CHOOSE(scatter_exact_, *block)(&some, &found, c, block->part, grad_output, accumulate);
     }
 }
