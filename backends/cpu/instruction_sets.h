@@ -16,7 +16,7 @@ typedef enum dcnv4i_instruction_set_id {
 
 typedef struct dcnv4i_instruction_set {
     const char *name;
-    bool (*supported)(void); /* by this processor */
+    bool (*supported)(void);                /* by this processor */
     const dcnv4i_rows *rows_f32, *rows_f64; /* for dtypes that are computed in float, and for float64 */
 } dcnv4i_instruction_set;
 

@@ -110,6 +110,66 @@ static inline __m256 half_of(simde__m512 a, int upper) {
     return _mm256_loadu_ps(lanes + 8 * upper);
 }
 
+/* ---- Doubles ----------------------------------------------------------------------------------------------------- */
+
+static inline simde__m512d masked_load_doubles(simde__mmask8 mask, const double *from) {
+    double lanes[8] = {0};
+    for (int i = 0; i < 8; ++i)
+        if (mask >> i & 1)
+            lanes[i] = from[i];
+    return simde_mm512_loadu_pd(lanes);
+}
+
+static inline void masked_store_doubles(double *to, simde__mmask8 mask, simde__m512d a) {
+    double lanes[8];
+    simde_mm512_storeu_pd(lanes, a);
+    for (int i = 0; i < 8; ++i)
+        if (mask >> i & 1)
+            to[i] = lanes[i];
+}
+
+static inline __m256d half_of_doubles(simde__m512d a, int upper) {
+    double lanes[8];
+    simde_mm512_storeu_pd(lanes, a);
+    return _mm256_loadu_pd(lanes + 4 * upper);
+}
+
+static inline __m256i truncate_doubles(simde__m512d a) {
+    double lanes[8];
+    int32_t whole[8];
+    simde_mm512_storeu_pd(lanes, a);
+    for (int i = 0; i < 8; ++i)
+        whole[i] = lanes[i] >= -0x1p31 && lanes[i] < 0x1p31 ? (int32_t)lanes[i] : INT32_MIN;
+    return _mm256_loadu_si256((const __m256i *)whole);
+}
+
+/* Pairs of lanes: two of a, then two of b. */
+static inline simde__m512d shuffle_pairs(simde__m512d a, simde__m512d b, int choice) {
+    double from[16], lanes[8];
+    simde_mm512_storeu_pd(from, a);
+    simde_mm512_storeu_pd(from + 8, b);
+    for (int i = 0; i < 8; ++i)
+        lanes[i] = from[8 * (i / 4) + 2 * (choice >> 2 * (i / 2) & 3) + i % 2];
+    return simde_mm512_loadu_pd(lanes);
+}
+
+static inline __m256i masked_move_words(__m256i a, simde__mmask8 mask, __m256i b) {
+    int32_t lanes[8], others[8];
+    _mm256_storeu_si256((__m256i *)lanes, a);
+    _mm256_storeu_si256((__m256i *)others, b);
+    for (int i = 0; i < 8; ++i)
+        if (mask >> i & 1)
+            lanes[i] = others[i];
+    return _mm256_loadu_si256((const __m256i *)lanes);
+}
+
+#define _mm512_maskz_loadu_pd masked_load_doubles
+#define _mm512_mask_storeu_pd masked_store_doubles
+#define _mm512_castpd512_pd256(a) half_of_doubles(a, 0)
+#define _mm512_extractf64x4_pd half_of_doubles
+#define _mm512_cvttpd_epi32 truncate_doubles
+#define _mm512_shuffle_f64x2 shuffle_pairs
+#define _mm256_mask_mov_epi32 masked_move_words
 #define _mm512_maskz_loadu_ps masked_load
 #define _mm512_mask_storeu_ps masked_store
 #define _mm256_maskz_loadu_epi16 masked_load_words

@@ -154,6 +154,16 @@ static NOINLINE void NAME(remove_cells)(const image_frame *frame, int64_t count,
     }
 }
 
+/* Of cells whose second pixel is the first one again, gives that the weight 0. */
+static NOINLINE void NAME(drop_second_pixels)(const image_frame *frame, int64_t count, point_chunk *chunk) {
+    for (int64_t i = 0; i < 4 * count; i += 4) {
+        if (frame->one_column)
+            chunk->corners[i + 1] = chunk->corners[i + 3] = 0;
+        if (frame->one_row)
+            chunk->corners[i + 2] = chunk->corners[i + 3] = 0;
+    }
+}
+
 /* Finds the cells of a chunk's `count` points. In forward, a weight that is not finite needs no test: it makes a
  * result that is not, and that is noticed. In backward it would be added to pixels that are not the point's own. */
 static ALWAYS_INLINE void find_cells(const image_frame *frame_, int64_t count, const bool backward,
@@ -163,7 +173,6 @@ static ALWAYS_INLINE void find_cells(const image_frame *frame_, int64_t count, c
     const vec one = vset(1), zero = vset(0), before_middle_x = vset((real)(chunk->first_middle_x + 1));
     const vec from_row = vset((real)chunk->middle_y - frame.first_row + 1);
     const vec end_column = vset(frame.last_column + 1), end_row = vset(frame.last_row - frame.first_row + 1);
-    const bool whole_cells = !frame.one_column && !frame.one_row;
     vec lowest = one, highest = one, zero_or_nan = zero;
     for (int64_t i = 0; i < count; i += LANES) {
         const vec x = vload(chunk->x + i), y = vload(chunk->y + i), whole_x = vfloor(x), whole_y = vfloor(y);
@@ -174,15 +183,14 @@ static ALWAYS_INLINE void find_cells(const image_frame *frame_, int64_t count, c
         lowest = vmin(row, lowest), highest = vmax(row, highest);
         column = vnearest(column, end_column, &linear.left, &linear.right, &same_column);
         row = vnearest(row, end_row, &linear.upper, &linear.lower, &same_row);
-        if (frame.one_column)
-            linear.right = zero;
-        if (frame.one_row)
-            linear.lower = zero;
         store_cells(&frame, i, column, row, weight, linear, backward, chunk);
-        chunk->inner[i / LANES] = whole_cells && vmask_full(vmask_and(same_column, same_row));
-        if (backward)
+        if (backward) {
+            chunk->inner[i / LANES] = vmask_full(vmask_and(same_column, same_row));
             zero_or_nan = vfma(weight, zero, zero_or_nan);
+        }
     }
+    if (frame.one_column || frame.one_row)
+        NAME(drop_second_pixels)(&frame, count, chunk);
     const vmask missed = vmask_or(vless(lowest, vset(frame.lowest_row)), vless(vset(frame.highest_row), highest));
     chunk->complete = frame.rows_have_cells && vmask_full(vmask_and(vfinite(zero_or_nan), vmask_not(missed)));
     if (!chunk->complete)

@@ -192,10 +192,13 @@ static bool all_finite(const real *numbers, int64_t count) {
 /* Whether a pixel's results are the formula's although they are not finite: all cells are the points' own, so that no
  * other pixel of the image, with a weight of 0, made them so. */
 static bool has_own_cells(const gather *g, int64_t first) {
-    const point_chunk *chunk = g->chunk;
+    const dcnv4i_image *image = &g->frame->image;
     bool own = true;
-    for (int64_t point = first; own && point < first + chunk->box.points; ++point)
-        own = chunk->inner[point / LANES] && chunk->weight[point] - chunk->weight[point] == 0;
+    for (int64_t point = first; own && point < first + g->chunk->box.points; ++point) {
+        const exact_cell cell = locate_point(g->chunk, point, image);
+        const real weight = g->chunk->weight[point];
+        own = cell.counts && corner_inside(&cell, 0, image) && corner_inside(&cell, 3, image) && weight - weight == 0;
+    }
     return own;
 }
 
