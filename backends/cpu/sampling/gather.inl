@@ -74,12 +74,23 @@ typedef struct gather_source {
     int64_t stride, below; /* reals to the next pixel of the image, and to the one below */
 } gather_source;
 
-/* The sums of one pixel over count points, for `vectors` vectors of channels or `part` channels. There are enough
- * independent sums that no multiply-add waits for the one before. */
+/* The channels that are gathered together: `vectors` vectors, of which the last begins at channel `last`; or `part` channels.
+ * The last one may overlap the one before: the same results are then stored twice, which takes less than a vector more. */
+typedef struct gathered_channels {
+    int vectors, last, part;
+} gathered_channels;
+
+static ALWAYS_INLINE int channel_of(const gathered_channels *block, int vector) {
+    return vector == block->vectors - 1 ? block->last : vector * LANES;
+}
+
+/* The sums of one pixel over count points. There are enough independent sums that no multiply-add waits for the one
+ * before. */
 static ALWAYS_INLINE void gather_points(const exact_points *found, const gather_source *from, const point_index *index,
-                                        const real *weights, const int64_t count, const int vectors, const int part,
+                                        const real *weights, const int64_t count, const gathered_channels block,
                                         vec *total) {
     enum { LARGEST = 4 * BLOCK };
+    const int vectors = block.vectors, part = block.part;
     const int chains = 4 * vectors <= 8 ? 4 : 2 * vectors <= 8 ? 2 : 1;
     vec sum[LARGEST];
     for (int i = 0; i < chains * vectors; ++i)
@@ -94,7 +105,7 @@ static ALWAYS_INLINE void gather_points(const exact_points *found, const gather_
             for (int v = 0; v < vectors; ++v) {
                 const real *const corner = found ? found->corner[k][i] : inner[i];
                 vec *const to = &sum[i % chains * vectors + v];
-                *to = vfma(weight[i], part ? vload_part(corner, part) : vload(corner + v * LANES), *to);
+                *to = vfma(weight[i], part ? vload_part(corner, part) : vload(corner + channel_of(&block, v)), *to);
             }
     }
     for (int v = 0; v < vectors; ++v) {
@@ -106,9 +117,10 @@ static ALWAYS_INLINE void gather_points(const exact_points *found, const gather_
 
 /* Gathers one block of channels, from channel c of the view on. Returns whether all results are finite. Its loops
  * call nothing, so that the sums stay in registers. */
-static ALWAYS_INLINE bool gather_block(const gather *g, const exact_points *found, int64_t c, const int vectors,
-                                       const int part, real *out) {
+static ALWAYS_INLINE bool gather_block(const gather *g, const exact_points *found, int64_t c,
+                                       const gathered_channels block, real *out) {
     enum { OUTPUT_AHEAD = 6 }; /* pixels */
+    const int vectors = block.vectors, part = block.part;
     /* Copies, since for all that the compiler knows stores to the result change the originals. */
     const int64_t count = found ? found->plain : g->chunk->box.points, pixels = g->pixels, out_stride = g->out_stride;
     const int64_t stride = stride_between(&g->frame->image, g->from->stride), ahead_step = g->ahead_step;
@@ -129,42 +141,60 @@ static ALWAYS_INLINE bool gather_block(const gather *g, const exact_points *foun
         prefetch_reals(ahead, pixel, ahead_step, vectors * LANES);
         prefetch_reals(out, OUTPUT_AHEAD, out_stride, vectors * LANES);
         if (!found && count == 9 && from.unit == 1)
-            gather_points(NULL, &by_real, index, weights, 9, vectors, part, total);
+            gather_points(NULL, &by_real, index, weights, 9, block, total);
         else
-            gather_points(found, &from, index, weights, count, vectors, part, total);
+            gather_points(found, &from, index, weights, count, block, total);
         for (int v = 0; v < vectors; ++v) {
             zero_or_nan = vfma(total[v], vset(0), zero_or_nan);
             if (part)
                 vstore_part(out, total[v], part);
             else
-                vstore(out + v * LANES, total[v]);
+                vstore(out + channel_of(&block, v), total[v]);
         }
     }
     return vmask_full(vfinite(zero_or_nan));
 }
 
 /* gather_block as one function for each number of vectors, so that the compiler gives each the registers it needs. */
-#define GATHER(size, vectors, part_)                                                                                \
-    static NOINLINE bool NAME(gather_cells_##size)(const gather *g, int64_t c, int part, real *out) {               \
-        (void)part;                                                                                                 \
-        return gather_block(g, NULL, c, vectors, part_, out);                                                       \
-    }                                                                                                               \
-    static NOINLINE void NAME(gather_exact_##size)(const gather *g, const exact_points *found, int64_t c, int part, \
-                                                   real *out) {                                                     \
-        (void)part;                                                                                                 \
-        gather_block(g, found, c, vectors, part_, out);                                                             \
+#define GATHER_CELLS(size, vectors, last, part)                                                         \
+    static NOINLINE bool NAME(gather_cells_##size)(const gather *g, int64_t c, int number, real *out) { \
+        (void)number;                                                                                   \
+        return gather_block(g, NULL, c, (gathered_channels){vectors, last, part}, out);                 \
+    }
+#define GATHER(size, vectors, part)                                                                                   \
+    GATHER_CELLS(size, vectors, (vectors - 1) * LANES, part)                                                          \
+    static NOINLINE void NAME(gather_exact_##size)(const gather *g, const exact_points *found, int64_t c, int number, \
+                                                   real *out) {                                                       \
+        (void)number;                                                                                                 \
+        gather_block(g, found, c, (gathered_channels){vectors, (vectors - 1) * LANES, part}, out);                    \
     }
 GATHER(block, BLOCK, 0)
 GATHER(half, HALF_BLOCK, 0)
 GATHER(vector, 1, 0)
-GATHER(part, 1, part)
+GATHER(part, 1, number)
+GATHER_CELLS(block_overlapping, BLOCK, number, 0)
+GATHER_CELLS(half_overlapping, HALF_BLOCK, number, 0)
 #undef GATHER
+#undef GATHER_CELLS
 
 /* Gathers `depth` channels, from `channel` of the view on. Returns whether all results are finite. */
 static bool gather_cells(const gather *g, int64_t channel, int64_t depth, real *out) {
     bool finite = true;
-    for (channel_block b = block_at(0, depth); b.channels > 0; b = block_at(b.first + b.channels, depth))
-        finite &= CHOOSE(gather_cells_, b)(g, channel + b.first, b.part, out + b.first);
+    for (channel_block b = block_at(0, depth); b.channels > 0; b = block_at(b.first + b.channels, depth)) {
+        const int64_t left = depth - b.first;
+        const int last = (int)(left < BLOCK * LANES ? left - LANES : 0);
+        if (left > (BLOCK - 1) * LANES && left < BLOCK * LANES) {
+            b.channels = (int)left;
+            finite &= NAME(gather_cells_block_overlapping)(g, channel + b.first, last, out + b.first);
+        } else if (left > (HALF_BLOCK - 1) * LANES && left < HALF_BLOCK * LANES) {
+            b.channels = (int)left;
+            finite &= NAME(gather_cells_half_overlapping)(g, channel + b.first, last, out + b.first);
+        } else {
+            if (b.part && b.first > 0) /* a whole vector that ends with the last channel */
+                b = (channel_block){depth - LANES, 1, 0, LANES};
+            finite &= CHOOSE(gather_cells_, b)(g, channel + b.first, b.part, out + b.first);
+        }
+    }
     return finite;
 }
 
