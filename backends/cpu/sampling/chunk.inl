@@ -69,7 +69,8 @@ typedef struct row_stream {
 } row_stream;
 
 /* The first two cache lines of a row and its last one: all there is of the offsets and weights of nine points. There is
- * no loop, and no test for a row that is shorter: both cost more than what they save. */
+ * no loop, and no test for a row that is shorter: both cost more than what they save. It must be inlined: gcc drops calls of a
+ * function that only prefetches (findings/gcc-drops-prefetches.sh). */
 static ALWAYS_INLINE void prefetch_stream(const row_stream *stream, int64_t pixel) {
     enum { LINE = 64 };
     PREFETCH(stream->row, pixel, stream->step);
