@@ -1,5 +1,5 @@
 /* DCNv4's kernels for the instruction set and the real of the vector_*.h that is included before, with sampling. */
-#include "deform_conv_kernels.h"
+#include "partition.h"
 
 #include <fenv.h>
 

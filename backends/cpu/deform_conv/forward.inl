@@ -6,11 +6,63 @@ typedef struct forward_state {
     const dcnv4i_conv_task *task;
     point_source source;
     image_frame frame;
-    view value;
+    const char *image; /* of value, from the first group's first channel on */
+    real *copy;        /* room for the rows that the task may copy; NULL where the tensor itself is gathered from */
+    view value;        /* the tensor's rows, or those that were copied so far */
     char *output;
     real *row; /* room for one group's results of a box, where output is converted */
     conv_chunk *chunk;
 } forward_state;
+
+/* Copies rows of value up to this many, where there are copies. */
+static void hold_rows(forward_state *state, int64_t first, int64_t last) {
+    const dcnv4i_conv_layer *layer = state->layer;
+    const dcnv4i_image *image = &layer->image;
+    view *value = &state->value;
+    if (!state->copy || (first >= value->first_row && last <= value->last_row))
+        return;
+    first = dcnv4i_min64(first, value->first_row), last = dcnv4i_max64(last, value->last_row);
+    const int64_t width = layer->params.width, channels = value->stride;
+    const int64_t parts[2][2] = {{first, value->first_row}, {value->last_row, last}};
+    real *const row = state->copy - state->task->first_input * width * channels;
+    for (int i = 0; i < 2; ++i)
+        image->read(value->storage + parts[i][0] * width * image->stride * image->item, image->stride,
+                    row + parts[i][0] * width * channels, channels, (parts[i][1] - parts[i][0]) * width, channels);
+    value->pixels = row + first * width * channels;
+    value->first_row = first, value->last_row = last;
+    state->frame = NAME(conv_frame)(layer, first, last, channels, 0);
+}
+
+/* Copies more rows, for points that are farther away than most; false if there are no more. */
+static bool hold_more_rows(forward_state *state) {
+    enum { MORE = 16 };
+    const dcnv4i_conv_task *task = state->task;
+    const int64_t first = dcnv4i_max64(state->value.first_row - MORE, task->first_input);
+    const int64_t last = dcnv4i_min64(state->value.last_row + MORE, task->last_input);
+    if (!state->copy || (first == state->value.first_row && last == state->value.last_row))
+        return false;
+    hold_rows(state, first, last);
+    return true;
+}
+
+/* Makes the view of groups first to last − 1. Of copies it has no rows yet. */
+static void view_groups(forward_state *state, int64_t first, int64_t last) {
+    const dcnv4i_conv_layer *layer = state->layer;
+    const dcnv4i_conv_task *task = state->task;
+    const int64_t depth = layer->params.group_channels, channel = first * depth;
+    if (!state->copy) {
+        state->value = view_rows(&layer->image, state->image, task->first_input, task->last_input, channel,
+                                 (last - first) * depth, NULL);
+        state->frame = NAME(conv_frame)(layer, task->first_input, task->last_input, state->value.stride, 0);
+        return;
+    }
+    int64_t row, end;
+    dcnv4i_partition_input_rows(layer, task->first_output, task->last_output, &row, &end);
+    row = dcnv4i_max64(row, task->first_input);
+    state->value = (view){
+        state->copy, (last - first) * depth, row, row, channel, state->image + channel * layer->image.item};
+    hold_rows(state, row, dcnv4i_min64(end, task->last_input));
+}
 
 /* What a box prefetches of value: the row that the kernel's lowest points sample with an offset of OFFSET rows; most
  * offsets are smaller. Hardware prefetchers cannot predict these addresses, and without this most waits for memory
@@ -26,7 +78,7 @@ static const real *prefetched_row(const view *value, const point_chunk *chunk, c
 }
 
 /* Computes a box of output. */
-static void forward_box(const forward_state *state, const place *at, const point_box *box) {
+static void forward_box(forward_state *state, const place *at, const point_box *box) {
     const dcnv4i_conv_layer *layer = state->layer;
     const dcnv4_problem *p = &layer->params;
     const view *value = &state->value;
@@ -36,6 +88,8 @@ static void forward_box(const forward_state *state, const place *at, const point
     NAME(read_box)(&state->source, at, box, chunk);
     NAME(place_points)(&state->source, count, chunk);
     find_cells(&state->frame, count, false, &chunk->sampled);
+    while (!chunk->sampled.complete && hold_more_rows(state))
+        find_cells(&state->frame, count, false, &chunk->sampled);
     gather g = {
         .frame = &state->frame,
         .from = value,
@@ -55,12 +109,12 @@ static void forward_box(const forward_state *state, const place *at, const point
 }
 
 /* Computes groups first to last − 1, whose channels are in the view. */
-static void forward_groups(const forward_state *state, int64_t first, int64_t last) {
+static void forward_groups(forward_state *state, int64_t first, int64_t last) {
     const dcnv4i_conv_layer *layer = state->layer;
     const dcnv4i_conv_task *task = state->task;
     const int64_t width = layer->output_width, points = layer->points;
     const point_box largest = largest_box(width, last - first, points);
-    for (int64_t oy = task->first_output; oy < task->last_output; ++oy)
+    for (int64_t oy = task->first_output; oy < task->last_output; ++oy) {
         for (int64_t ox = 0; ox < width; ox += largest.pixels)
             for (int64_t group = first; group < last; group += largest.groups) {
                 place at = {(task->image * layer->output_height + oy) * width + ox, oy, ox, group, 0};
@@ -72,29 +126,28 @@ static void forward_groups(const forward_state *state, int64_t first, int64_t la
                     at.point += largest.points;
                 } while (at.point < points);
             }
+    }
 }
 
 static void NAME(forward)(const dcnv4i_conv_layer *layer, const dcnv4i_conv_tensors *tensors,
                           const dcnv4i_conv_task *task) {
     const dcnv4_problem *p = &layer->params;
     const int64_t depth = p->group_channels;
-    const char *image = tensors->value + task->image * p->height * p->width * p->value_stride * layer->image.item;
-    real *const copy = task->scratch ? (real *)task->scratch + DCNV4I_BOX_PIXELS * depth : NULL;
     conv_chunk chunk;
     chunk.grid_from = -1;
     forward_state state = {
         .layer = layer,
         .task = task,
         .source = source_of(layer, tensors, layer->read_offsets),
+        .image = tensors->value + task->image * p->height * p->width * p->value_stride * layer->image.item,
+        .copy = task->scratch ? (real *)task->scratch + DCNV4I_BOX_PIXELS * depth : NULL,
         .output = tensors->output,
         .row = task->scratch,
         .chunk = &chunk,
     };
     for (int64_t group = task->first_group, last; group < task->last_group; group = last) {
         last = dcnv4i_min64(group + task->packed_groups, task->last_group);
-        state.value = view_rows(&layer->image, image, task->first_input, task->last_input, group * depth,
-                                (last - group) * depth, copy);
-        state.frame = NAME(conv_frame)(layer, task->first_input, task->last_input, state.value.stride, 0);
+        view_groups(&state, group, last);
         forward_groups(&state, group, last);
     }
 }

@@ -17,7 +17,7 @@ enum {
     /* A task: small enough for threads to end together when one began late. */
     TASK_COST = 1 << 18,
     /* The same where value is converted: bands are longer, since rows on both sides of them are converted too. */
-    CONVERTED_TASK_COST = 1 << 22,
+    CONVERTED_TASK_COST = 1 << 24,
     /* Rows of value that are converted beyond those that the kernel's grid touches, for the offsets. Points that sample
      * rows further away take the exact path. */
     MARGIN = 4,
@@ -44,9 +44,9 @@ static int64_t rows_around(const dcnv4i_conv_layer *layer) {
     return layer->halo + MARGIN;
 }
 
-/* The rows of value that output rows first to last − 1 sample. A middle is from −2⁶² to the padded height. */
-static void input_rows(const dcnv4i_conv_layer *layer, int64_t first, int64_t last, int64_t *first_input,
-                       int64_t *last_input) {
+/* A middle is from −2⁶² to the padded height. */
+void dcnv4i_partition_input_rows(const dcnv4i_conv_layer *layer, int64_t first, int64_t last, int64_t *first_input,
+                                 int64_t *last_input) {
     const dcnv4_problem *p = &layer->params;
     const int64_t half = dcnv4i_half_span(p->kernel_h, p->dilation_h), around = rows_around(layer);
     const int64_t first_middle = first * p->stride_h - p->pad_h + half;
@@ -94,6 +94,13 @@ static bool forward_packs(const dcnv4i_conv_layer *layer, int64_t copy, int work
            points / 4 >= layer->value_pixels && mul(p->batch, p->groups) >= workers;
 }
 
+/* Whether a task has room for a converted copy of all rows, so that no point is too far away for it: if that of a group is no
+ * larger than value, or small. Only the rows that are needed are converted. */
+static bool has_room_for_all_rows(const dcnv4i_conv_layer *layer, int64_t copy) {
+    const int64_t value = mul(layer->value_pixels, layer->channels);
+    return copy <= max(mul(value, layer->image.item) / real_size(layer), COPY_REALS);
+}
+
 /* Slices and bands of a pass that works on copies of all rows: images, then groups are shared out; then rows, for
  * which every task has copies of its own. cost is that of a row. */
 static void share_out_groups(const dcnv4i_conv_layer *layer, int64_t cost, dcnv4i_partition *partition) {
@@ -115,6 +122,9 @@ static dcnv4_status partition_forward(const dcnv4i_conv_layer *layer, int thread
     const bool packs = converts ? copy <= COPY_REALS : forward_packs(layer, copy, partition->workers);
     partition->slice_groups = partition->packed_groups = p->groups;
     partition->band_rows = max(1, min(rows, (converts ? CONVERTED_TASK_COST : TASK_COST) / cost));
+    if (converts && partition->workers > 1)
+        partition->band_rows = min(partition->band_rows,
+                                   ceil_div(mul(p->batch, rows), 4 * (int64_t)partition->workers));
     if (packs || converts)
         partition->packed_groups = max(1, min(p->groups, DCNV4I_BOX_PIXELS / max(layer->output_width, 1)));
     if (packs)
@@ -122,7 +132,7 @@ static dcnv4_status partition_forward(const dcnv4i_conv_layer *layer, int thread
     partition->slices = ceil_div(p->groups, partition->slice_groups);
     partition->bands = ceil_div(rows, partition->band_rows);
     partition->tasks = p->batch * partition->slices * partition->bands;
-    partition->whole = packs;
+    partition->whole = packs || (converts && has_room_for_all_rows(layer, copy));
     if (!(packs || converts) || partition->tasks == 0)
         return DCNV4_SUCCESS;
     const int64_t pixels = mul(mul(max_input_rows(layer, partition), p->width), partition->packed_groups);
@@ -205,7 +215,8 @@ dcnv4i_conv_task dcnv4i_partition_task(const dcnv4i_conv_layer *layer, dcnv4_pas
         task.first_output = band * partition->band_rows;
         task.last_output = min(task.first_output + partition->band_rows, layer->output_height);
         if (layer->converts && !partition->whole)
-            input_rows(layer, task.first_output, task.last_output, &task.first_input, &task.last_input);
+            dcnv4i_partition_input_rows(layer, task.first_output, task.last_output, &task.first_input,
+                                        &task.last_input);
     } else {
         const int64_t output_rows = ceil_div(layer->output_height, partition->bands),
                       rows = ceil_div(p->height, partition->bands);

@@ -21,6 +21,10 @@ typedef struct dcnv4i_partition {
 /* What layer->halo is to be. */
 int64_t dcnv4i_partition_halo(const dcnv4_problem *params);
 
+/* The rows of value that output rows first to last − 1 sample, unless their offsets are large. */
+void dcnv4i_partition_input_rows(const dcnv4i_conv_layer *layer, int64_t first, int64_t last, int64_t *first_input,
+                                 int64_t *last_input);
+
 /* DCNV4_UNSUPPORTED where the scratch cannot be addressed, which depends on the layer alone. */
 dcnv4_status dcnv4i_partition_make(const dcnv4i_conv_layer *layer, dcnv4_pass pass, int threads,
                                    dcnv4i_partition *partition);
