@@ -275,16 +275,18 @@ static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-/* Per thread, the cpu's workspace in backward is at most as large as value. For small tensors it may be larger: a copy
- * of 64 KiB, or of one row with its gradients in float32; with 16-bit storage, 32 pixels of a group in float32;
- * alignment. */
+/* Per thread, the cpu's workspace in backward is at most as large as value, with a group's channels rounded up to whole
+ * vectors, of up to 16. For small tensors it may be larger: a copy of 16,384 numbers, or of one row with its gradients; where
+ * grad_output is copied, 32 pixels of a group; alignment. Copies are in float32, those of float64 in float64. */
 static void check_backward_workspace(dcnv4_context *context, size_t threads, const dcnv4_problem *problem) {
     dcnv4_sizes bytes = DCNV4_SIZES_INIT;
     dcnv4_plan *plan = NULL;
     ASSERT_SUCCESS(dcnv4_problem_sizes(problem, &bytes));
     ASSERT_SUCCESS(dcnv4_plan_create(context, problem, &plan));
-    const size_t pixel = (size_t)problem->group_channels * sizeof(float), row = (size_t)problem->width * pixel;
-    const size_t most = larger(bytes.value, larger(65536, 2 * row)) + 32 * pixel + 64;
+    const size_t depth = (size_t)problem->group_channels, whole = (depth + 15) / 16 * 16;
+    const size_t real = problem->dtype == DCNV4_FLOAT64 ? sizeof(double) : sizeof(float);
+    const size_t pixel = whole * real, row = (size_t)problem->width * pixel;
+    const size_t most = larger(bytes.value / depth * whole, larger(16384 * real, 2 * row)) + 32 * pixel + 64;
     assert_true(dcnv4_plan_workspace_size(plan, DCNV4_PASS_BACKWARD) <= threads * most + 64);
     dcnv4_plan_destroy(plan);
     count_case();

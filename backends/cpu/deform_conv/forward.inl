@@ -22,15 +22,15 @@ static void hold_rows(forward_state *state, int64_t first, int64_t last) {
     if (!state->copy || (first >= value->first_row && last <= value->last_row))
         return;
     first = dcnv4i_min64(first, value->first_row), last = dcnv4i_max64(last, value->last_row);
-    const int64_t width = layer->params.width, channels = value->stride;
+    const int64_t width = layer->params.width, row = width * value->stride, top = state->task->first_input;
     const int64_t parts[2][2] = {{first, value->first_row}, {value->last_row, last}};
-    real *const row = state->copy - state->task->first_input * width * channels;
     for (int i = 0; i < 2; ++i)
         image->read(value->storage + parts[i][0] * width * image->stride * image->item, image->stride,
-                    row + parts[i][0] * width * channels, channels, (parts[i][1] - parts[i][0]) * width, channels);
-    value->pixels = row + first * width * channels;
+                    state->copy + (parts[i][0] - top) * row, value->stride, (parts[i][1] - parts[i][0]) * width,
+                    value->stride);
+    value->pixels = state->copy + (first - top) * row;
     value->first_row = first, value->last_row = last;
-    state->frame = NAME(conv_frame)(layer, first, last, channels, 0);
+    state->frame = NAME(conv_frame)(layer, first, last, value->stride, 0);
 }
 
 /* Copies more rows, for points that are farther away than most; false if there are no more. */

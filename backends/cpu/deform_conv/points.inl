@@ -84,22 +84,25 @@ static NOINLINE void NAME(soften_part)(const point_source *source, const char *b
                                        int64_t count, softmax_state *state) {
     const int64_t points = source->layer->points, item = source->layer->offset_item;
     const char *const weights = block + 2 * points * item;
-    real raw[POINTS];
+    real raw[POINTS_ROOM];
     if (first == 0) {
         *state = (softmax_state){-INFINITY, 0};
         for (int pass = 0; pass < 2; ++pass)
             for (int64_t k = 0; k < points; k += POINTS) {
                 const int64_t part = dcnv4i_min64(points - k, POINTS);
                 source->read(weights + k * item, 0, raw, 0, 1, part);
+                if (pass == 1)
+                    exponentials(raw, part, state->largest);
                 for (int64_t i = 0; i < part; ++i)
                     if (pass == 0)
                         state->largest = raw[i] > state->largest ? raw[i] : state->largest;
                     else
-                        state->sum += real_exp(raw[i] - state->largest);
+                        state->sum += raw[i];
             }
     }
+    exponentials(weight, count, state->largest);
     for (int64_t i = 0; i < count; ++i)
-        weight[i] = real_exp(weight[i] - state->largest) / state->sum;
+        weight[i] /= state->sum;
 }
 
 /* Lays out the kernel's grid, which all boxes share that begin at the same point of the kernel. The first of them is
@@ -137,13 +140,10 @@ static void NAME(read_box)(const point_source *source, const place *at, const po
     for (int64_t g = 0; g < box->groups; ++g, block += 3 * points * item) {
         source->read(block + 2 * at->point * item, row, pairs, 2 * count, box->pixels, 2 * count);
         source->read(block + (2 * points + at->point) * item, row, weight, count, box->pixels, count);
-        for (int64_t i = 0; p->softmax && i < box->pixels; ++i) {
-            real *const weights = weight + i * count;
-            if (count == points)
-                soften(weights, count);
-            else
-                NAME(soften_part)(source, block + i * row * item, at->point, weights, count, &chunk->softmax);
-        }
+        if (p->softmax && count == points)
+            soften(weight, box->pixels, count);
+        for (int64_t i = 0; p->softmax && count < points && i < box->pixels; ++i)
+            NAME(soften_part)(source, block + i * row * item, at->point, weight + i * count, count, &chunk->softmax);
         pairs += 2 * count * box->pixels, weight += count * box->pixels;
     }
     /* Whole vectors are processed, so the lanes behind the last point need numbers: any that are not settled. */

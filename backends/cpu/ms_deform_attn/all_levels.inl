@@ -164,8 +164,8 @@ static void read_box(all_levels_state *state, const head_box *box) {
     };
     read_heads(layer->read_locations, &locations, box, state->pairs);
     read_heads(layer->read_weights, &weights, box, state->weight);
-    for (int64_t i = 0; p->softmax && i < rows; ++i)
-        soften(state->weight + i * points, points);
+    if (p->softmax)
+        soften(state->weight, rows, points);
     /* Whole vectors are processed, so the lanes behind the last point need numbers. */
     for (int64_t i = count; i < count + LANES - 1; ++i)
         state->pairs[2 * i] = state->pairs[2 * i + 1] = state->weight[i] = 0;

@@ -87,7 +87,7 @@ static void NAME(backward_points)(backward_state *state, const query_box *box, c
                                   const scatter_image *image, const box_gradient *out) {
     const dcnv4i_attn_layer *layer = state->layer;
     const dcnv4_msda_problem *p = &layer->problem->params;
-    const int64_t depth = p->head_channels, points = layer->problem->points, count = some->count * box->queries;
+    const int64_t points = layer->problem->points, count = some->count * box->queries;
     const bool normalized = p->location_unit == DCNV4_MSDA_NORMALIZED;
     const dcnv4_msda_level *const level = &state->tensors->levels[some->level];
     const real scale_x = normalized ? (real)level->width : 1, scale_y = normalized ? (real)level->height : 1;
@@ -105,7 +105,7 @@ static void NAME(backward_points)(backward_state *state, const query_box *box, c
     find_cells(&image->frame, count, true, &state->chunk);
     for (int64_t i = 4 * count; i < 4 * (count + LANES - 1); ++i)
         state->sums.corners[i] = 0;
-    scatter_group(&s, box->queries, 0, depth, out->rows);
+    scatter_group(&s, box->queries, 0, layer->packed_depth, out->rows);
     if (image->frame.exact)
         finish_derivatives(&scattered, count, scale_x, scale_y, state->pairs);
     else
@@ -141,19 +141,25 @@ static void NAME(write_weights)(const backward_state *state, const query_box *bo
                          stride, box->queries, points);
 }
 
+/* Whether the rows of grad_output of a box are copied, as reals and whole vectors. */
+static bool copies_grad_output(const dcnv4i_attn_layer *layer) {
+    return layer->converts || layer->packed_depth != layer->problem->params.head_channels;
+}
+
 static void NAME(backward_box)(backward_state *state, const query_box *box) {
     const dcnv4i_attn_layer *layer = state->layer;
     const dcnv4i_ms_deform_attn *problem = layer->problem;
     const dcnv4_msda_problem *p = &problem->params;
     const int64_t depth = p->head_channels, stride = p->grad_output_stride;
     const char *const stored = state->tensors->grad_output + (box->row * stride + box->head * depth) * layer->item;
+    const bool copies_out = copies_grad_output(layer);
     const box_gradient out = {
-        .rows = layer->converts ? state->row : (const real *)stored,
-        .stride = layer->converts ? depth : stride,
+        .rows = copies_out ? state->row : (const real *)stored,
+        .stride = copies_out ? layer->packed_depth : stride,
         .stored = {stored, stride, 0},
     };
-    if (layer->converts)
-        layer->read(stored, stride, state->row, depth, box->queries, depth);
+    if (copies_out)
+        layer->read(stored, stride, state->row, layer->packed_depth, box->queries, depth);
     if (p->softmax)
         NAME(normalize)(&state->source, box);
     for (int64_t i = 0; problem->reference_numbers > 0 && i < box->queries; ++i)
@@ -164,7 +170,8 @@ static void NAME(backward_box)(backward_state *state, const query_box *box) {
         all.level = l;
         all.count = problem->levels[l].points;
         const scatter_image image = NAME(level_image)(layer, &state->tensors->levels[l], state->value, box->head,
-                                                      state->copy, state->grad, 2 * depth, state->grad_stride);
+                                                      state->copy, state->grad, 2 * layer->packed_depth,
+                                                      state->grad_stride);
         for (int64_t k = 0; k < all.count; k += POINTS) {
             const level_points some = {all.level, all.first + k, dcnv4i_min64(all.count - k, POINTS)};
             NAME(backward_points)(state, box, &some, &image, &out);
@@ -173,20 +180,22 @@ static void NAME(backward_box)(backward_state *state, const query_box *box) {
     NAME(write_weights)(state, box);
 }
 
-/* Copies the head's channels of all places as reals, with their gradients, 0 at first, behind each. */
+/* Copies the head's channels of all places as reals, rounded up to whole vectors, with their gradients, 0 at first, behind
+ * each. */
 static void copy_value(const backward_state *state, int64_t head, real *copy) {
     const dcnv4i_attn_layer *layer = state->layer;
     const dcnv4_msda_problem *p = &layer->problem->params;
-    const int64_t depth = p->head_channels;
-    layer->read(state->value + head * depth * layer->item, p->value_stride, copy, 2 * depth, p->value_length, depth);
+    const int64_t depth = p->head_channels, stride = 2 * layer->packed_depth;
+    layer->read(state->value + head * depth * layer->item, p->value_stride, copy, stride, p->value_length, depth);
     for (int64_t i = 0; i < p->value_length; ++i)
-        memset(copy + (2 * i + 1) * depth, 0, (size_t)depth * sizeof *copy);
+        memset(copy + i * stride + depth, 0, (size_t)(stride - depth) * sizeof *copy);
 }
 
 static void NAME(backward)(const dcnv4i_attn_layer *layer, const dcnv4i_attn_tensors *tensors,
                            const dcnv4i_attn_task *task) {
     const dcnv4_msda_problem *p = &layer->problem->params;
-    const int64_t depth = p->head_channels, rows = layer->box_queries * depth, points = layer->problem->points;
+    const int64_t depth = p->head_channels, packed = layer->packed_depth, points = layer->problem->points;
+    const int64_t rows = layer->box_queries * packed;
     const int64_t first_place = task->batch * p->value_length;
     char *const grad = tensors->grad_value + (first_place * p->grad_value_stride + task->head * depth) * layer->item;
     real *const scratch = task->scratch, *const copy = scratch + 2 * rows + 2 * layer->box_queries * points;
@@ -195,13 +204,15 @@ static void NAME(backward)(const dcnv4i_attn_layer *layer, const dcnv4i_attn_ten
     state.tensors = tensors;
     state.value = tensors->value + first_place * p->value_stride * layer->item;
     state.copy = layer->copies ? copy : NULL;
-    state.grad = layer->copies ? copy + depth : (real *)grad;
-    state.grad_stride = layer->copies ? 2 * depth : p->grad_value_stride;
+    state.grad = layer->copies ? copy + packed : (real *)grad;
+    state.grad_stride = layer->copies ? 2 * packed : p->grad_value_stride;
     state.row = scratch;
     state.by_weight = scratch + 2 * rows, state.weights = state.by_weight + layer->box_queries * points;
     state.source.layer = layer, state.source.tensors = tensors;
     if (layer->copies)
         copy_value(&state, task->head, copy);
+    if (copies_grad_output(layer))
+        memset(state.row, 0, (size_t)rows * sizeof *state.row);
     for (int64_t query = task->first_query; query < task->last_query; query += layer->box_queries) {
         const query_box box = {task->batch * p->queries + query, task->head,
                                dcnv4i_min64(layer->box_queries, task->last_query - query)};

@@ -105,8 +105,8 @@ static int64_t reference_sums(const dcnv4i_ms_deform_attn *problem) {
 static int64_t scratch_of(const attn_program *program, dcnv4_pass pass) {
     const dcnv4_msda_problem *p = &program->layer.problem->params;
     const int64_t most = PTRDIFF_MAX / (1024 * 8) / 8,
-                  copies = dcnv4i_saturating_mul64(p->value_length, p->head_channels);
-    const int64_t rows = dcnv4i_saturating_mul64(program->layer.box_queries, p->head_channels);
+                  copies = dcnv4i_saturating_mul64(p->value_length, program->layer.packed_depth);
+    const int64_t rows = dcnv4i_saturating_mul64(program->layer.box_queries, program->layer.packed_depth);
     if (copies > most || rows > most || reference_sums(program->layer.problem) > most ||
         program->layer.problem->points > most / DCNV4I_ROWS_AHEAD)
         return -1;
@@ -121,6 +121,9 @@ static dcnv4_status program_create(const dcnv4i_cpu_device *device, const dcnv4i
     made->device = device;
     made->layer = layer_of(problem, device->instruction_set);
     made->kernels = choose_kernels(problem, device->instruction_set);
+    const int64_t depth = problem->params.head_channels, lanes = made->kernels->lanes;
+    made->layer.packed_depth = made->layer.copies ? dcnv4i_saturating_mul64(dcnv4i_ceil_div64(depth, lanes), lanes)
+                                                  : depth;
     if (scratch_of(made, DCNV4_PASS_BACKWARD) < 0) {
         free(made);
         return dcnv4i_fail(DCNV4_UNSUPPORTED, "the cpu would need more workspace than can be addressed");

@@ -14,4 +14,5 @@ const dcnv4i_attn_kernels NAME(dcnv4i_attn_kernels) = {
     .backward = NAME(backward),
     .sum_references = NAME(sum_references),
     .max_places = sizeof(point_index) < sizeof(int64_t) ? INT32_MAX : INT64_MAX,
+    .lanes = LANES,
 };

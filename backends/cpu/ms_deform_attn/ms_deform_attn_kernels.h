@@ -13,7 +13,8 @@ typedef struct dcnv4i_attn_layer {
     int64_t item, location_item, weight_item, reference_item; /* bytes of an element */
     bool converts;                                            /* value and output are not stored as reals */
     bool packs;                                               /* forward packs all heads first, see packed_value */
-    bool copies;                    /* backward works on a copy of a head's channels and gradients */
+    bool copies;                    /* backward works on a copy of a head's channels and gradients … */
+    int64_t packed_depth;           /* … and has them rounded up to whole vectors there, the rest being 0 */
     dcnv4i_copy_rows *read, *write; /* of value, output and their gradients */
     dcnv4i_copy_rows *read_locations, *write_locations;
     dcnv4i_copy_rows *read_weights, *write_weights;
@@ -40,8 +41,9 @@ typedef struct dcnv4i_attn_task {
 /* Reals of scratch that a task needs. */
 static inline int64_t dcnv4i_attn_scratch(const dcnv4i_attn_layer *layer, dcnv4_pass pass) {
     const dcnv4i_ms_deform_attn *problem = layer->problem;
-    const int64_t depth = problem->params.head_channels, rows = (2 * layer->box_queries + layer->box_rows) * depth;
-    const int64_t copy = problem->params.value_length * depth;
+    const int64_t depth = pass == DCNV4_PASS_FORWARD ? problem->params.head_channels : layer->packed_depth;
+    const int64_t rows = (2 * layer->box_queries + layer->box_rows) * depth,
+                  copy = problem->params.value_length * depth;
     if (pass == DCNV4_PASS_FORWARD)
         return rows + (layer->converts && layer->box_rows == 0 ? copy : 0);
     return rows + (layer->copies ? 2 * copy : 0) + 2 * layer->box_queries * problem->points;
@@ -55,6 +57,7 @@ typedef struct dcnv4i_attn_kernels {
     void (*sum_references)(const dcnv4i_attn_layer *layer, const dcnv4i_attn_tensors *tensors, int64_t first,
                            int64_t last); /* rows of grad_references */
     int64_t max_places;                   /* of a level: so many have indices */
+    int64_t lanes;                        /* reals in a vector */
 } dcnv4i_attn_kernels;
 
 /* Those of an instruction set, each in ms_deform_attn_NAME.c; and those in double, for float64, in ms_deform_attn_NAME_f64.c. */

@@ -83,14 +83,3 @@ static ALWAYS_INLINE void prefetch_reals(const real *row, int64_t rows_ahead, in
     for (int i = 0; i < reals; i += 64 / (int)sizeof(real))
         PREFETCH(row + i, rows_ahead, stride);
 }
-
-/* The softmax of `count` weights: exp(raw − largest) / sum. */
-static inline void soften(real *weight, int64_t count) {
-    real largest = -INFINITY, sum = 0;
-    for (int64_t k = 0; k < count; ++k)
-        largest = weight[k] > largest ? weight[k] : largest;
-    for (int64_t k = 0; k < count; ++k)
-        sum += weight[k] = real_exp(weight[k] - largest);
-    for (int64_t k = 0; k < count; ++k)
-        weight[k] /= sum;
-}

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "chunk.inl"
+#include "softmax.inl"
 #include "cells.inl"
 #include "exact.inl"
 #include "gather.inl"

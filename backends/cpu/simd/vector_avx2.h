@@ -24,6 +24,11 @@ static inline vec vmul(vec a, vec b) { return _mm256_mul_ps(a, b); }
 static inline vec vfma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
 static inline vec vfloor(vec a) { return _mm256_floor_ps(a); }
 
+#define HAS_VPOW2
+static inline vec vpow2(vec a) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvttps_epi32(a), _mm256_set1_epi32(127)), 23));
+}
+
 static inline __m256i first_lanes(int count) {
     static const int32_t mask[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
     return _mm256_loadu_si256((const __m256i *)(mask + 8 - count));

@@ -23,6 +23,11 @@ static inline vec vmul(vec a, vec b) { return _mm512_mul_ps(a, b); }
 static inline vec vfma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
 static inline vec vfloor(vec a) { return _mm512_floor_ps(a); }
 
+#define HAS_VPOW2
+static inline vec vpow2(vec a) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvttps_epi32(a), _mm512_set1_epi32(127)), 23));
+}
+
 static inline __mmask16 first_lanes(int count) { return (__mmask16)((1u << count) - 1); }
 static inline vec vload_part(const float *from, int count) { return _mm512_maskz_loadu_ps(first_lanes(count), from); }
 static inline void vstore_part(float *to, vec a, int count) { _mm512_mask_storeu_ps(to, first_lanes(count), a); }

@@ -24,6 +24,11 @@ static inline vec vmul(vec a, vec b) { return vmulq_f32(a, b); }
 static inline vec vfma(vec a, vec b, vec c) { return vfmaq_f32(c, a, b); }
 static inline vec vfloor(vec a) { return vrndmq_f32(a); }
 
+#define HAS_VPOW2
+static inline vec vpow2(vec a) {
+    return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(a), vdupq_n_s32(127)), 23));
+}
+
 static inline vec vload_part(const float *from, int count) {
     float lanes[LANES] = {0};
     for (int i = 0; i < count; ++i)

@@ -29,6 +29,8 @@ static inline vec vmul(vec a, vec b) { return a * b; }
 static inline vec vfloor(vec a) { return real_floor(a); }
 static inline vec vfma(vec a, vec b, vec c) { return real_fma(a, b, c); }
 
+/* Where HAS_VPOW2 is defined, vpow2(a) is 2^a, for whole numbers from −126 to 127. */
+
 /* The first count < LANES lanes: a load makes the others 0 and does not read them, a store does not write them. */
 static inline vec vload_part(const real *from, int count) { return count ? *from : 0; }
 static inline void vstore_part(real *to, vec a, int count) { if (count) *to = a; }
