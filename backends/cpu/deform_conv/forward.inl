@@ -24,10 +24,13 @@ static void hold_rows(forward_state *state, int64_t first, int64_t last) {
     first = dcnv4i_min64(first, value->first_row), last = dcnv4i_max64(last, value->last_row);
     const int64_t width = layer->params.width, row = width * value->stride, top = state->task->first_input;
     const int64_t parts[2][2] = {{first, value->first_row}, {value->last_row, last}};
-    for (int i = 0; i < 2; ++i)
+    for (int i = 0; i < 2; ++i) {
+        if (parts[i][0] == parts[i][1])
+            continue;
         image->read(value->storage + parts[i][0] * width * image->stride * image->item, image->stride,
                     state->copy + (parts[i][0] - top) * row, value->stride, (parts[i][1] - parts[i][0]) * width,
                     value->stride);
+    }
     value->pixels = state->copy + (first - top) * row;
     value->first_row = first, value->last_row = last;
     state->frame = NAME(conv_frame)(layer, first, last, value->stride, 0);
