@@ -1,12 +1,11 @@
 /* Extreme sizes: no elements, one, and more than 2^31; and batches in another order. */
-#define _GNU_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
+#include "../support/sparse.h"
 #include "../support/test_layer.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 static bool all_zero(const test_layer *layer, int tensor) {
     double *numbers = layer_read(layer, tensor);
@@ -140,7 +139,7 @@ static void more_rows_than_a_copy(void **state) {
 
 /* ---- Beyond 2^31 elements ---------------------------------------------------------------------------------------- */
 
-/* A layer whose tensors are mapped without reserved memory: pages are allocated where rows are touched. */
+/* A layer whose tensors have no memory but where rows are written. */
 static test_layer sparse_layer(const dcnv4_problem *problem) {
     test_layer made = {.problem = *problem, .sizes = DCNV4_SIZES_INIT};
     ASSERT_SUCCESS(dcnv4_problem_sizes(problem, &made.sizes));
@@ -149,17 +148,14 @@ static test_layer sparse_layer(const dcnv4_problem *problem) {
                                    s->grad_output, s->grad_value,  s->grad_offset_mask};
     for (int i = 0; i < TENSORS; ++i) {
         made.bytes[i] = bytes[i];
-        made.tensors[i] = mmap(NULL, bytes[i], PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-                               0);
-        if (made.tensors[i] == MAP_FAILED)
-            fail_msg("%zu bytes of address space could not be had", bytes[i]);
+        made.tensors[i] = sparse_map(bytes[i]);
     }
     return made;
 }
 
 static void sparse_free(test_layer *layer) {
     for (int i = 0; i < TENSORS; ++i)
-        munmap(layer->tensors[i], layer->bytes[i]);
+        sparse_unmap(layer->tensors[i], layer->bytes[i]);
 }
 
 /* The small problem with this pixel stride everywhere must give the bits of the dense one. */

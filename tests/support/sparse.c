@@ -1,0 +1,18 @@
+#define _GNU_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
+#include "sparse.h"
+
+#include "harness.h"
+
+#include <sys/mman.h>
+
+void *sparse_map(size_t bytes) {
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void *const made = mmap(NULL, bytes > 0 ? bytes : 1, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (made == MAP_FAILED)
+        fail_msg("%zu bytes of address space could not be had", bytes);
+    return made;
+}
+
+void sparse_unmap(void *tensor, size_t bytes) {
+    munmap(tensor, bytes > 0 ? bytes : 1);
+}
