@@ -182,9 +182,9 @@ def pp_doclayout(version):
     return model(config(backbone_config=hgnet(1 if version == 3 else 2), **RT_DETR, **more)), images()
 
 
-def make(name, **settings):
+def make(name, seed=5, **settings):
     """(model, inputs), in eval mode; parameters are random, since many are 0 initially. settings change its config."""
-    torch.manual_seed(5)
+    torch.manual_seed(seed)
     model, inputs = MODELS[name]()
     if settings:
         model.config.update(settings)

@@ -121,6 +121,42 @@ def test_bfloat16(name):
     assert apart(ours, exact) < 0.9 * apart(theirs, exact)
 
 
+@pytest.mark.parametrize("name, scaled", [("deformable_detr", 1), ("rt_detr_v2", 6)])
+def test_whole_models_in_bfloat16(name, scaled, monkeypatch):
+    """Outputs are nearer than before to those of the same parameters in float32. All other layers round too, so images are
+    larger than elsewhere here, and the attention of RT-DETRv2's decoder weighs more than its residuals. It decodes the
+    places with the largest scores, which rounding changes: those of float32 are chosen in all runs."""
+    topk, chosen = torch.topk, []
+    weights = ("sampling_offsets.weight", "value_proj.weight", "output_proj.weight")
+
+    def choose(scores, *arguments, **keywords):
+        if not chosen:
+            chosen.append(topk(scores, *arguments, **keywords).indices)
+        return torch.return_types.topk((scores.gather(keywords["dim"], chosen[0]), chosen[0]))
+
+    def results(model, pixels):
+        with torch.no_grad():
+            found = model(pixel_values=pixels)
+        return torch.cat([found[key].double().flatten() for key in ("logits", "last_hidden_state")])
+
+    monkeypatch.setattr(torch, "topk", choose)
+    before = after = 0.0
+    for seed in range(2):
+        chosen.clear()
+        model, _ = make(name, seed)
+        with torch.no_grad():
+            for key, parameter in model.named_parameters():
+                if "decoder" in key and key.endswith(weights):
+                    parameter.mul_(scaled)
+        model.bfloat16()
+        pixels = torch.randn(2, 3, 192, 288).bfloat16()  # two: with one, PyTorch's grid_sample reads elsewhere
+        exact = results(copy.deepcopy(model).float(), pixels.float())
+        before += apart(results(model, pixels), exact) ** 2
+        integrations.use(model)
+        after += apart(results(model, pixels), exact) ** 2
+    assert after**0.5 < 0.95 * before**0.5
+
+
 def test_calls_the_operator(monkeypatch):
     calls = []
 
