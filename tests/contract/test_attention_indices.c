@@ -1,4 +1,4 @@
-/* Attention with more than 2^31 elements: strides, places and a level's columns, with the bits of the same problem packed. */
+/* Attention with more than 2^31 elements: strides, places and columns. The same problem packed has the same bits. */
 #include "../support/attention.h"
 #include "../support/sparse.h"
 
@@ -125,8 +125,8 @@ static void strides_beyond_2_31(void **state) {
 
 /* ---- Places ------------------------------------------------------------------------------------------------------ */
 
-/* Two levels of one row each, for forward alone, since backward writes every place of grad_value. One head reads the cells
- * around `column` in the first, and the whole of the second. */
+/* Two levels of one row each, for forward alone, since backward writes every place of grad_value. One head reads around
+ * `column` in the first, and all of the second. */
 static attention two_rows(int32_t dtype, int64_t width, int64_t start, int64_t column) {
     uint64_t seed = 53;
     attention a = {.problem = DCNV4_MSDA_PROBLEM_INIT, .levels = {{1, width, 0, 2}, {1, 5, start, 2}}};
@@ -155,7 +155,7 @@ static void run_forward(attention *a, const char *device) {
     dcnv4_context_destroy(run.context);
 }
 
-/* A level of more than 2^31 columns, and one that begins past 2^31 and 2^32 places. In float64, which has such columns. */
+/* A level of more than 2^31 columns, and one that begins past 2^31 and 2^32 places. float64 has such columns. */
 static void places_beyond_2_31(void **state) {
     (void)state;
     static const int64_t columns[] = {(1LL << 31) - 1, 1LL << 31, (1LL << 32) - 1, 1LL << 32};

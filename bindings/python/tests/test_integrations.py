@@ -123,7 +123,7 @@ def test_bfloat16(name):
 
 @pytest.mark.parametrize("name, scaled", [("deformable_detr", 1), ("rt_detr_v2", 6)])
 def test_whole_models_in_bfloat16(name, scaled, monkeypatch):
-    """Outputs are nearer than before to those of the same parameters in float32. All other layers round too, so images are
+    """Outputs are nearer than before to those of the same parameters in float32. Other layers round too, so images are
     larger than elsewhere here, and the attention of RT-DETRv2's decoder weighs more than its residuals. It decodes the
     places with the largest scores, which rounding changes: those of float32 are chosen in all runs."""
     topk, chosen = torch.topk, []
