@@ -112,10 +112,11 @@ static void strides_beyond_2_31(void **state) {
     (void)state;
     /* Offsets past 2^31 and 2^32 elements over several rows, and in a single one. */
     static const int64_t strides[] = {(1LL << 29) + 3, (1LL << 31) - 1, 1LL << 31, (1LL << 32) + 5};
+    static const int32_t dtypes[] = {DCNV4_FLOAT16, DCNV4_FLOAT32, DCNV4_FLOAT64};
     for (const char *const *device = devices_to_try(); *device; ++device)
-        for (EACH_DTYPE(dtype))
+        for (int d = 0; d < 3; ++d)
             for (int kind = 0; kind < 4; ++kind) {
-                attention packed = strided(dtype, kind % 2, kind / 2 ? 40 : 3);
+                attention packed = strided(dtypes[d], kind % 2, kind / 2 ? 40 : 3);
                 attention_run_on(&packed, *device);
                 for (size_t i = 0; i < sizeof strides / sizeof *strides; ++i)
                     check_stride(&packed, *device, strides[i]);
