@@ -255,7 +255,7 @@ static void *compile_in(const char *folder, const char *text, const char *archit
     bool done = write_file(folder, "text", text) && run(folder, preprocess) &&
                 (preprocessed = read_file(folder, "preprocessed", &preprocessed_size)) &&
                 (rewritten = rewrite(preprocessed)) && write_file(folder, "kernel.cc", rewritten) &&
-                run(folder, "-O0 -fPIC -fvisibility=hidden -fsanitize=" CHECKS " -fsanitize-undefined-trap-on-error -c "
+                run(folder, "-O1 -fPIC -fvisibility=hidden -fsanitize=" CHECKS " -fsanitize-undefined-trap-on-error -c "
                             "-x c++ kernel.cc -o kernel.o") &&
                 run(folder, "-shared kernel.o -o kernel.so -lm");
     free(preprocessed);
