@@ -2,10 +2,11 @@
 
     output = dcnv4.jax.dcnv4(value, offset_mask, group=4)
 
-Arguments are those of dcnv4.functional. grad and vjp have the library's own gradients (once; there is no forward mode), jit
-compiles calls into programs, vmap folds its axis into the batch, and inside shard_map each device runs its own part. jit on
-operands that are sharded along the batch alone runs each device's part on it. float32, float16, bfloat16, and float64 with
-jax_enable_x64 on the CPU. spatial_shapes and level_start_index are numbers, not traced arrays.
+Arguments are those of dcnv4.functional. grad and vjp have the library's own gradients (once: a second derivative is a
+NotImplementedError, and there is no forward mode), jit compiles calls into programs, vmap folds its axis into the batch, and
+inside shard_map each device runs its own part. jit on operands that are sharded along the batch alone runs each device's part
+on it. float32, float16, bfloat16, and float64 with jax_enable_x64 on the CPU. spatial_shapes and level_start_index are
+numbers, not traced arrays.
 
 jax.export needs jax.export.DisabledSafetyCheck.custom_call(name) for each name of TARGETS that a function calls.
 """
@@ -187,16 +188,36 @@ def _output(layer: _Layer, operands):
     return output
 
 
+def _gradients(layer: _Layer, operands, grad_output):
+    results = [(each.shape, each.dtype) for each in operands]
+    return tuple(_call("backward", layer, results, (*operands, grad_output)))
+
+
+def _once(function):
+    """The function, with a sentence in place of its derivatives, in both modes."""
+    made = _jax.custom_jvp(function, nondiff_argnums=(0,))
+
+    @made.defjvp
+    def refuse(layer, primals, tangents):
+        name = "DCNv4" if layer.kind == "conv" else "MSDeformAttn"
+        raise NotImplementedError(
+            f"dcnv4: {name} has first derivatives alone in dcnv4.jax, and those of any order in dcnv4.functional"
+        )
+
+    return made
+
+
 _differentiable = _jax.custom_vjp(_output, nondiff_argnums=(0,))
+# What a first derivative leaves in the program, which a second one would differentiate.
+_output_once, _gradients_once = _once(_output), _once(_gradients)
 
 
 def _forward(layer: _Layer, operands):
-    return _output(layer, operands), operands
+    return _output_once(layer, operands), operands
 
 
 def _backward(layer: _Layer, operands, grad_output):
-    results = [(each.shape, each.dtype) for each in operands]
-    return (tuple(_call("backward", layer, results, (*operands, grad_output))),)
+    return (_gradients_once(layer, operands, grad_output),)
 
 
 _differentiable.defvjp(_forward, _backward)

@@ -125,6 +125,21 @@ def test_scan_remat_and_donation():
     close(jax.jit(run, donate_argnums=0)(value.copy(), offset_mask), expected, 0)
 
 
+def test_second_derivatives_are_refused():
+    value, offset_mask = arrays(batch=1)
+    memory, points = jnp.ones((1, 6, 1, 4)), (jnp.zeros((1, 2, 1, 3, 2)), jnp.ones((1, 2, 1, 3)))
+    conv = lambda v, o: run(v, o).sum()  # noqa: E731
+    attend = lambda m, l: ours.ms_deform_attn(m, [(2, 3)], l, points[1]).sum()  # noqa: E731
+    for function, name, operands in ((conv, "DCNv4", (value, offset_mask)), (attend, "MSDeformAttn", (memory, points[0]))):
+        sentence = f"^dcnv4: {name} has first derivatives alone in dcnv4.jax, and those of any order in dcnv4.functional"
+        penalty = lambda *given, f=function: (jax.grad(f, 1)(*given) ** 2).sum()  # noqa: E731
+        for second in (jax.hessian(function), jax.jacrev(jax.jacrev(function)), jax.grad(penalty), jax.jit(jax.grad(penalty, 1))):
+            with pytest.raises(NotImplementedError, match=sentence):
+                second(*operands)
+        with pytest.raises(TypeError, match="forward-mode"):
+            jax.jvp(function, operands, operands)
+
+
 def mesh_of_two():
     if len(jax.devices()) < 2:
         pytest.skip("JAX was started with one device")
