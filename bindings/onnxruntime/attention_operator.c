@@ -28,6 +28,9 @@ static const unsigned char signatures[][MOST_INPUTS] = {
     HALF(BF16),
 };
 
+/* Those of models: how many points, alike in all levels or not. */
+static const char *const foreign[] = {"num_points", "n_points", "num_points_list", NULL};
+
 static OrtStatus *read(node_kernel *kernel, const OrtKernelInfo *info) {
     dcnv4_msda_problem *const layer = &kernel->layer.attention;
     *layer = (dcnv4_msda_problem)DCNV4_MSDA_PROBLEM_INIT;
@@ -112,6 +115,7 @@ const operator_kind attention_kind = {
     .output_rank = 3,
     .signatures = signatures,
     .signature_count = sizeof signatures / sizeof *signatures,
+    .foreign = foreign,
     .read = read,
     .shape = shape_of,
     .find = find,

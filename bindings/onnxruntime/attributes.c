@@ -35,6 +35,16 @@ static OrtStatus *wrong_type(const node_kernel *kernel, const OrtKernelInfo *inf
                   kernel->op->kind->name, kernel->node, needed);
 }
 
+OrtStatus *refuse_foreign(const node_kernel *kernel, const OrtKernelInfo *info) {
+    const operator_kind *const kind = kernel->op->kind;
+    for (const char *const *name = kind->foreign; *name; ++name)
+        if (exists(kernel->op->api, info, *name))
+            return refuse(kernel->op->api, ORT_INVALID_ARGUMENT,
+                          "dcnv4: %s node '%s' has the attribute %s, which %s lacks", kind->name, kernel->node, *name,
+                          kind->name);
+    return NULL;
+}
+
 OrtStatus *read_list(const node_kernel *kernel, const OrtKernelInfo *info, const char *name, int64_t *numbers,
                      size_t most, size_t *count) {
     const OrtApi *const api = kernel->op->api;

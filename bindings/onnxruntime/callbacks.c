@@ -80,7 +80,9 @@ static OrtStatus *create(const OrtCustomOp *base, const OrtApi *api, const OrtKe
         ORT(api, ReleaseStatus)(status);
         made->node[0] = '\0';
     }
-    status = made->op->kind->read(made, info);
+    status = refuse_foreign(made, info);
+    if (!status)
+        status = made->op->kind->read(made, info);
     if (status)
         free(made);
     else

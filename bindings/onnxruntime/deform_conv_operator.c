@@ -10,6 +10,12 @@ static const unsigned char signatures[][MOST_INPUTS] = {
     {F32, F32}, {F16, F16}, {F16, F32}, {BF16, BF16}, {BF16, F32}, {F64, F64},
 };
 
+/* Those of ONNX's DeformConv, of DCNv3's exporters and of the authors' function. */
+static const char *const foreign[] = {
+    "kernel_shape", "strides",    "pads",     "dilations", "offset_group", "groups", "deform_groups",
+    "kernel_h",     "kernel_w",   "stride_h", "stride_w",  "pad_h",        "pad_w",  "pad",
+    "dilation_h",   "dilation_w", NULL};
+
 static OrtStatus *read(node_kernel *kernel, const OrtKernelInfo *info) {
     dcnv4_problem *const layer = &kernel->layer.conv;
     *layer = (dcnv4_problem)DCNV4_PROBLEM_INIT;
@@ -64,6 +70,7 @@ const operator_kind deform_conv_kind = {
     .output_rank = 4,
     .signatures = signatures,
     .signature_count = sizeof signatures / sizeof *signatures,
+    .foreign = foreign,
     .read = read,
     .shape = shape_of,
     .find = find,

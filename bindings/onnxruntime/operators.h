@@ -50,6 +50,7 @@ struct operator_kind {
     int output_rank;
     const unsigned char (*signatures)[MOST_INPUTS];
     int signature_count;
+    const char *const *foreign; /* what other operators call such attributes, which are refused; NULL at the end */
     /* Reads the attributes. NULL, or what is wrong with them. */
     OrtStatus *(*read)(node_kernel *kernel, const OrtKernelInfo *info);
     /* As plan_…_output and plan_…_find. */
@@ -82,6 +83,10 @@ OrtStatus *read_ints(const node_kernel *kernel, const OrtKernelInfo *info, const
 /* As many as there are, up to `most`; *count is 0 without the attribute. */
 OrtStatus *read_list(const node_kernel *kernel, const OrtKernelInfo *info, const char *name, int64_t *numbers,
                      size_t most, size_t *count);
+
+/* Refuses the operator's foreign attributes: the runtime says nothing of an attribute that is not asked for by name, and
+ * without `strides` a node would run, with another stride than its author's. */
+OrtStatus *refuse_foreign(const node_kernel *kernel, const OrtKernelInfo *info);
 
 OrtStatus *read_flag(const node_kernel *kernel, const OrtKernelInfo *info, const char *name, int32_t *flag);
 OrtStatus *read_float(const node_kernel *kernel, const OrtKernelInfo *info, const char *name, double *number);

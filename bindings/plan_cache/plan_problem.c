@@ -238,8 +238,14 @@ static dcnv4_status check_points(const dcnv4_msda_problem *problem, const plan_t
     const int64_t lead[] = {problem->batch, problem->queries, problem->heads};
     int64_t points = 0;
     char needed[160];
-    for (int64_t k = 0; k < problem->level_count; ++k)
-        points = (int64_t)((uint64_t)points + (uint64_t)problem->levels[k].points);
+    for (int64_t k = 0; k < problem->level_count; ++k) {
+        const int64_t more = problem->levels[k].points;
+        if (more < 0 || more > INT64_MAX / 3 - points)
+            return plan_refuse(message, DCNV4_INVALID_PROBLEM,
+                               "dcnv4: level %lld has %lld points, possible are 0 to %lld in all levels together",
+                               (long long)k, (long long)more, (long long)(INT64_MAX / 3));
+        points += more;
+    }
     const long long n = lead[0], q = lead[1], m = lead[2], p = points;
     if (problem->packed) {
         snprintf(needed, sizeof needed, "[%lld, Q, %lld, 3·%lld]", n, m, p);

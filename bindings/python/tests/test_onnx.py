@@ -13,6 +13,7 @@ import torch
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 
+from onnx import helper  # noqa: E402
 from onnx_files import FLOATS, node_model, run, session  # noqa: E402
 
 import dcnv4 as dcnv4_package  # noqa: E402
@@ -93,6 +94,14 @@ ATTRIBUTES = [
     (dict(softmax=2), "softmax of DCNv4 node 'here' is 2, it must be 0 or 1"),
     (dict(offset_scale=2), "offset_scale of DCNv4 node 'here' is not a float"),
     (dict(dilation=list(range(1, 9))), "dilation of DCNv4 node 'here' has 8 numbers"),
+    (dict(group="2"), "group of DCNv4 node 'here' is not one or more whole numbers"),
+    (dict(softmax=1.0), "softmax of DCNv4 node 'here' is not one or more whole numbers"),
+    (dict(padding=["1", "1"]), "padding of DCNv4 node 'here' is not one or more whole numbers"),
+    (dict(stride=helper.make_tensor("pair", 7, [2], [2, 1])), "stride of DCNv4 node 'here' is not one or more whole numbers"),
+    (dict(offset_scale=[1.0]), "offset_scale of DCNv4 node 'here' is not a float"),
+    (dict(strides=[2, 1]), "DCNv4 node 'here' has the attribute strides, which DCNv4 lacks"),
+    (dict(dilation_w=2), "DCNv4 node 'here' has the attribute dilation_w, which DCNv4 lacks"),
+    (dict(deform_groups="two"), "DCNv4 node 'here' has the attribute deform_groups, which DCNv4 lacks"),
 ]
 
 
@@ -131,10 +140,39 @@ def test_mixed_dtypes(value, offset_mask):
     assert "DCNv4" in str(raised.value)
 
 
+@pytest.mark.parametrize("pair", [("float32", "float64"), ("float16", "float64"), ("float16", "bfloat16")])
+def test_mixed_dtypes_of_attention(pair):
+    with pytest.raises(Exception, match="MSDeformAttn"):
+        session(attention_model(attention_tensors(*pair))[0])
+
+
 def test_without_the_library():
     with pytest.raises(Exception) as raised:
         session(conv_model(), library=False)
     assert "dcnv4" in str(raised.value) and "DCNv4" in str(raised.value)
+
+
+def test_a_missing_library(tmp_path, monkeypatch):
+    path = str(tmp_path / "libdcnv4_onnxruntime.so")
+    with pytest.raises(Exception, match=f"{path}: cannot open"):
+        onnxruntime.SessionOptions().register_custom_ops_library(path)
+    monkeypatch.setenv("DCNV4_ONNXRUNTIME_LIBRARY", path)
+    with pytest.raises(FileNotFoundError, match=f"dcnv4: there is no {path}"):
+        dcnv4_package.onnx.library()
+
+
+def test_later_versions_of_the_domain():
+    """They have the operators of version 1, as ONNX has it for versions that change nothing."""
+    tensors = conv_tensors()
+    for version in (2, 1000):
+        found = run(session(conv_model(version=version, stride=[2, 1])), value=tensors[0], offset_mask=tensors[1])
+        assert torch.equal(found, dcnv4(*tensors, stride=(2, 1), group=2))
+
+
+@pytest.mark.parametrize("version", [-1, 0, 2**31])
+def test_no_version_of_the_domain(version):
+    with pytest.raises(Exception, match="dcnv4"):
+        session(conv_model(version=version))
 
 
 @pytest.mark.parametrize("opset", [16, 18, 20, 22, 24])
@@ -258,6 +296,12 @@ ATTENTION = [
     (dict(points=[2, 3]), {}, "sampling_locations"),
     (dict(points=[1] * 65), {}, "65"),
     (dict(unit=2), {}, "reference_points"),
+    (dict(unit="pixels"), {}, "unit of MSDeformAttn node 'here' is not one or more whole numbers"),
+    (dict(points=[2.0, 4.0]), {}, "points of MSDeformAttn node 'here' is not one or more whole numbers"),
+    (dict(box_scale=1), {}, "box_scale of MSDeformAttn node 'here' is not a float"),
+    (dict(num_points=3), {}, "MSDeformAttn node 'here' has the attribute num_points, which MSDeformAttn lacks"),
+    (dict(points=[2**62, 2**62]), {}, "level 0 has 4611686018427387904 points, possible are 0 to"),
+    (dict(points=[3, 2**62, 2**62, 2**62, 2**62]), {}, "level 1 has 4611686018427387904 points, possible are 0 to"),
     ({}, dict(spatial_shapes=torch.tensor([[7, 6], [3, 2]])), "42"),
     ({}, dict(spatial_shapes=torch.tensor([[-5, -6], [3, 2]])), "-5"),
     ({}, dict(level_start_index=torch.tensor([0, 2**62])), "value"),

@@ -4,7 +4,7 @@ import numpy
 import pytest
 
 pytest.importorskip("onnxruntime")
-pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx")
 
 from onnx_files import node_model  # noqa: E402
 
@@ -25,6 +25,20 @@ def test_inspect(file, capsys):
     assert main(["inspect", file]) == 0
     text = capsys.readouterr().out
     assert "DCNv4 'here'" in text and "group=2" in text and "1 nodes of dcnv4" in text and "none" in text
+
+
+def test_inspect_finds_what_the_runtime_ignores(file, tmp_path, capsys):
+    path, model = tmp_path / "other.onnx", onnx.load(file)
+    model.opset_import[1].version = 2
+    model.graph.node[0].attribute.append(onnx.helper.make_attribute("scale", 2.0))
+    model.graph.node.append(onnx.helper.make_node("DCNv3", ["value"], ["other"], domain="dcnv4"))
+    onnx.save(model, path)
+    assert main(["inspect", str(path)]) == 1
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "wrong: DCNv4 'here' has the attribute scale, which is not read",
+        "wrong: there is no operator DCNv3, but DCNv4 and MSDeformAttn",
+        "wrong: the model asks for version 2 of dcnv4, the library has version 1",
+    ]
 
 
 def test_verify(file, capsys):

@@ -8,7 +8,7 @@ import statistics
 import sys
 import time
 
-from .functions import DOMAIN, add_functions, nodes_of
+from .functions import DOMAIN, OPERATORS, add_functions, attributes_of, nodes_of
 
 UNKNOWN = 64  # for a size that neither the model nor --dim says; 1 for the first axis
 
@@ -72,13 +72,22 @@ def _inspect(options) -> int:
     model = _load(options.file)
     versions = {each.domain or "ai.onnx": each.version for each in model.opset_import}
     print(f"{options.file}: " + ", ".join(f"{name} {version}" for name, version in versions.items()))
-    nodes = _ours(model)
+    nodes, wrong = _ours(model), []
     for node in nodes:
         attributes = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
         print(f"  {node.op_type} {node.name!r} " + " ".join(f"{key}={value}" for key, value in attributes.items()))
+        if node.op_type not in OPERATORS:
+            wrong.append(f"there is no operator {node.op_type}, but {' and '.join(OPERATORS)}")
+        else:
+            unknown = sorted(attributes.keys() - attributes_of(node.op_type))
+            wrong += [f"{node.op_type} {node.name!r} has the attribute {each}, which is not read" for each in unknown]
+    if nodes and versions.get(DOMAIN, 1) != 1:
+        wrong.append(f"the model asks for version {versions[DOMAIN]} of {DOMAIN}, the library has version 1")
     functions = sorted(each.name for each in model.functions if each.domain == DOMAIN)
     print(f"{len(nodes)} nodes of {DOMAIN}; functions for runtimes without the library: {', '.join(functions) or 'none'}")
-    return 0
+    for each in wrong:
+        print(f"wrong: {each}")
+    return 1 if wrong else 0
 
 
 def _shape(given, dims: dict) -> list:

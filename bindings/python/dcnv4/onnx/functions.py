@@ -11,6 +11,7 @@ onnx = need("onnx", "dcnv4.onnx", "onnx")
 need("onnx.parser", "dcnv4.onnx", "onnx")
 
 DOMAIN = "dcnv4"
+OPERATORS = ("DCNv4", "MSDeformAttn")
 OLDEST_OPSET = 16  # GridSample's first
 
 _CONSTANTS = """
@@ -319,6 +320,13 @@ def function(name: str, opset: int) -> onnx.FunctionProto:
     return parsed
 
 
+def attributes_of(name: str) -> set:
+    """The names of an operator's attributes."""
+    parsed = function(name, OLDEST_OPSET)
+    with_points_in_boxes = {"box_scale"} if name == "MSDeformAttn" else set()  # its function has none
+    return {*parsed.attribute, *(each.name for each in parsed.attribute_proto)} | with_points_in_boxes
+
+
 def nodes_of(graph):
     """All nodes of a graph or function, in its subgraphs too."""
     for node in graph.node:
@@ -333,7 +341,7 @@ def add_functions(model: onnx.ModelProto) -> None:
     there = {(each.domain, each.name) for each in model.functions}
     everything = [node for part in (model.graph, *model.functions) for node in nodes_of(part)]
     opset = next(each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
-    for name in ("DCNv4", "MSDeformAttn"):
+    for name in OPERATORS:
         used = any(node.domain == DOMAIN and node.op_type == name for node in everything)
         if used and (DOMAIN, name) not in there:
             model.functions.append(function(name, opset))
