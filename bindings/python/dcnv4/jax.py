@@ -13,9 +13,9 @@ jax.export needs jax.export.DisabledSafetyCheck.custom_call(name) for each name 
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import marshal
+import operator
 import struct
 from typing import Optional
 
@@ -39,6 +39,7 @@ __all__ = ["TARGETS", "dcnv4", "flash_deform_attn", "ms_deform_attn"]
 
 TARGETS = ("dcnv4_conv_forward", "dcnv4_conv_backward", "dcnv4_attention_forward", "dcnv4_attention_backward")
 LAYERS = 1024  # as many parameter sets are kept
+PACKED = 2  # which of an attention layer's numbers says that locations and weights are packed
 NUMBERS = {"float32": lib.FLOAT32, "float16": lib.FLOAT16, "bfloat16": lib.BFLOAT16, "float64": lib.FLOAT64}
 
 _layers: dict = {}
@@ -59,11 +60,14 @@ _register()
 
 
 class _Layer:
-    """A layer's numbers as the handlers read them: int64, with doubles as their bits. One object for equal layers."""
+    """A layer's numbers as the handlers read them: int64, with doubles as their bits. One object for equal layers.
+
+    run(*operands) is compiled, since calls outside jit would otherwise take ten times as long."""
 
     def __init__(self, kind: str, numbers: tuple):
         self.kind = kind
         self.numbers = _np.array(numbers, _np.int64)
+        self.run = _jax.jit(lambda *operands: _differentiable(self, _one_axis_of_points(self, operands)))
 
 
 def _bits(number: float) -> int:
@@ -178,6 +182,16 @@ def _partitioned(whole, operands, rows: tuple):
     return made
 
 
+def _one_axis_of_points(layer: _Layer, operands: tuple) -> tuple:
+    """Locations [N, Q, M, P, 2] and weights [N, Q, M, P], whatever the levels."""
+    if layer.kind == "conv" or layer.numbers[PACKED]:
+        return operands
+    value, locations, weights, *references = operands
+    locations = locations.reshape(*locations.shape[:3], -1, 2) if locations.ndim != 5 else locations
+    weights = weights.reshape(*weights.shape[:3], -1) if weights.ndim != 4 else weights
+    return (value, locations, weights, *references)
+
+
 def _output(layer: _Layer, operands):
     value, points = operands[:2]
     if layer.kind == "conv":
@@ -221,8 +235,6 @@ def _backward(layer: _Layer, operands, grad_output):
 
 
 _differentiable.defvjp(_forward, _backward)
-# Compiled, since calls outside jit would otherwise take ten times as long.
-_run = _jax.jit(_differentiable, static_argnums=(0,))
 
 
 # ---- Arguments ------------------------------------------------------------------------------------------------------------
@@ -248,21 +260,13 @@ def _go_together(first, second) -> bool:
     return first is second or first == second or (second == _np.float32 and first.itemsize == 2)
 
 
-def _find(key_of, plain_options, make) -> _Layer:
-    """The layer of a call that has been checked. key_of() has the options marshalled, which tells 3 from 3.0 and True; it
-    is looked up first, since only calls with Python's own numbers are kept."""
-    try:
-        key = key_of()
-        layer = _calls_seen.get(key)
-    except ValueError:  # numbers of other types
-        key = layer = None
-    if layer is None:
-        layer = make()
-        if key is not None and is_plain(plain_options):
-            if len(_calls_seen) >= LAYERS:
-                _calls_seen.clear()
-            _calls_seen[key] = layer
-    return layer
+def _remember(operands: tuple, options: tuple, layer: _Layer) -> None:
+    """Lets calls of such operands and options find their layer in _calls_seen. Options are marshalled, which tells 3 from
+    3.0 and True; only calls with Python's own numbers are kept, and with arrays that need no conversion."""
+    if is_plain(numbers_in(options)) and all(type(each) in _concrete for each in operands):
+        if len(_calls_seen) >= LAYERS:
+            _calls_seen.clear()
+        _calls_seen[(*[each.aval for each in operands], _dumps(options, 2))] = layer
 
 
 class _Shape:
@@ -291,13 +295,21 @@ def dcnv4(
     softmax: bool = False,
 ) -> _jax.Array:
     """dcnv4.functional.dcnv4 on arrays: value [N, H, W, C], offset_mask [N, Ho, Wo, P]; returns [N, Ho, Wo, C]."""
+    parameters = (kernel_size, stride, padding, dilation, group, offset_scale, remove_center, softmax)
+    given = value, offset_mask
+    try:  # all that a call like one before needs
+        layer = _calls_seen[value.aval, offset_mask.aval, _dumps(parameters, 2)]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass
+    else:
+        return layer.run(value, offset_mask)
     value, offset_mask = _array("value", value), _array("offset_mask", offset_mask)
     if not _go_together(value.dtype, offset_mask.dtype):
         offset_mask = offset_mask.astype(value.dtype)
-    parameters = (kernel_size, stride, padding, dilation, group, offset_scale, remove_center, softmax)
-    shapes = value.shape, offset_mask.shape
-    layer = _find(lambda: (shapes, _dumps(parameters, 2)), parameters, lambda: _conv_layer(shapes, parameters))
-    return _run(layer, _alike((value, offset_mask)))
+    layer = _conv_layer((value.shape, offset_mask.shape), parameters)
+    if offset_mask is given[1]:
+        _remember(given, parameters, layer)
+    return layer.run(*_alike((value, offset_mask)))
 
 
 def _beside(first, array):
@@ -328,21 +340,27 @@ def _static(name: str, given):
 
 def _attend(value, locations, weights, references, spatial_shapes, level_start_index, points, softmax, unit, box_scale):
     packed = weights is None
+    given = (value, locations) if packed else (value, locations, weights)
+    given = given if references is None else (*given, references)
+    options = (spatial_shapes, level_start_index, points, softmax, unit, box_scale)
+    try:  # as in dcnv4
+        layer = _calls_seen[(*[each.aval for each in given], _dumps((packed, options), 2))]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass
+    else:
+        return layer.run(*given)
     value = _array("value", value)
     locations = _beside(value, _array("sampling_loc_attn" if packed else "sampling_locations", locations))
     weights = None if packed else _beside(value, _array("attention_weights", weights))
     references = None if references is None else _beside(locations, _array("reference_points", references))
-    options = (_static("spatial_shapes", spatial_shapes), _static("level_start_index", level_start_index),
-               _static("points", points), softmax, unit, box_scale)  # fmt: skip
-    operands = tuple(
-        None if each is None else (each.shape, _numbers[each.dtype]) for each in (value, locations, weights, references)
-    )
-    make = functools.partial(_attention_layer, operands, options)
-    layer = _find(lambda: (operands, _dumps(options, 2)), numbers_in(options), make)
-    if not packed:  # one axis of points, whatever the levels
-        locations = locations.reshape(*locations.shape[:3], -1, 2) if locations.ndim != 5 else locations
-        weights = weights.reshape(*weights.shape[:3], -1) if weights.ndim != 4 else weights
-    return _run(layer, _alike(tuple(each for each in (value, locations, weights, references) if each is not None)))
+    static = (_static("spatial_shapes", spatial_shapes), _static("level_start_index", level_start_index),
+              _static("points", points), softmax, unit, box_scale)  # fmt: skip
+    operands = tuple(each for each in (value, locations, weights, references) if each is not None)
+    types = (None if each is None else (each.shape, _numbers[each.dtype]) for each in (value, locations, weights, references))
+    layer = _attention_layer(tuple(types), static)
+    if all(map(operator.is_, operands, given)):
+        _remember(given, (packed, options), layer)
+    return layer.run(*_alike(operands))
 
 
 def ms_deform_attn(
@@ -359,8 +377,9 @@ def ms_deform_attn(
     box_scale: float = 0.5,
 ) -> _jax.Array:
     """dcnv4.functional.ms_deform_attn on arrays: value [N, S, M, D]; returns [N, Q, M·D]."""
-    weights = _array("attention_weights", attention_weights)
-    return _attend(value, sampling_locations, weights, reference_points, spatial_shapes, level_start_index, points,
+    if attention_weights is None:
+        raise TypeError("dcnv4: attention_weights is of type NoneType, it must be an array")
+    return _attend(value, sampling_locations, attention_weights, reference_points, spatial_shapes, level_start_index, points,
                    softmax, unit, box_scale)  # fmt: skip
 
 

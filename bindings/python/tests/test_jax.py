@@ -229,6 +229,28 @@ def test_bad_calls():
         ours.ms_deform_attn(memory, [(2, 3)], points[0], points[1][..., :2])
 
 
+def test_calls_like_one_before():
+    """The second call is found by its arrays' types and its options: those that are equal but of other types are not."""
+    value, offset_mask = arrays()
+    expected = run(value, offset_mask)
+    close(run(value, offset_mask), expected, 0)
+    with pytest.raises(TypeError, match="kernel_size is 3.0"):
+        ours.dcnv4(value, offset_mask, 3.0, group=2)
+    with pytest.raises(ValueError, match="offset_mask has shape"):
+        run(value[:, 1:], offset_mask)
+    assert run(value.astype(jnp.float16), offset_mask).dtype == jnp.float16
+    assert ours.dcnv4(value, offset_mask, group=2, softmax=True)[0, 0, 0, 0] != expected[0, 0, 0, 0]
+    close(jax.jit(jax.vmap(run))(value[None], offset_mask[None])[0], expected, 0)
+    memory, points, weights = jnp.ones((1, 6, 1, 4)), jnp.full((1, 2, 1, 4, 2), 0.5), jnp.ones((1, 2, 1, 4))
+    first = ours.ms_deform_attn(memory, [(2, 2), (1, 2)], points, weights)
+    close(ours.ms_deform_attn(memory, [(2, 2), (1, 2)], points, weights), first, 0)
+    close(ours.ms_deform_attn(memory, np.array([[2, 2], [1, 2]]), points, weights), first, 0)
+    with pytest.raises(ValueError, match="spatial_shapes|level"):
+        ours.ms_deform_attn(memory, [(2, 2), (1, 3)], points, weights)
+    packed = jnp.concatenate([points.reshape(1, 2, 1, 8), weights], -1)
+    close(ours.flash_deform_attn(memory, [(2, 2), (1, 2)], [0, 4], packed, softmax=False), first, 0)
+
+
 def test_two_threads():
     value, offset_mask = arrays()
     expected, wrong = np.asarray(run(value, offset_mask)), []
