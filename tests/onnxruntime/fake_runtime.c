@@ -1,5 +1,6 @@
 #include "fake_runtime.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,8 +202,7 @@ static OrtStatus *get_entry(const OrtSessionOptions *options, const char *name, 
 /* The table ends where version 17's does. */
 static void (*table[273])(void);
 
-static const OrtApi *get_api(uint32_t version) {
-    runtime.asked = version;
+static void fill_table(void) {
 #define PUT(name, function)                                 \
     do {                                                    \
         const ort_##name checked = function;                \
@@ -235,6 +235,12 @@ static const OrtApi *get_api(uint32_t version) {
     PUT(HasSessionConfigEntry, has_entry);
     PUT(GetSessionConfigEntry, get_entry);
 #undef PUT
+}
+
+static const OrtApi *get_api(uint32_t version) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, fill_table);
+    runtime.asked = version;
     return (const OrtApi *)(void *)table;
 }
 

@@ -4,6 +4,7 @@
 
 #include "../../bindings/onnxruntime/ort_api.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 enum { FAKE_OPERATORS = 128, FAKE_AXES = 9 };
@@ -52,10 +53,10 @@ struct OrtCustomOpDomain {
 
 typedef struct fake_runtime {
     int64_t fails_at; /* the call that fails, from 1 on; 0: none */
-    int64_t calls;
-    int64_t live; /* statuses, infos and domains that were not given back */
+    _Atomic int64_t calls;
+    _Atomic int64_t live; /* statuses, infos and domains that were not given back */
     char version[16];
-    uint32_t asked; /* the version that GetApi was asked for */
+    _Atomic uint32_t asked; /* the version that GetApi was asked for */
 } fake_runtime;
 
 extern fake_runtime runtime;

@@ -90,7 +90,8 @@ static void test_faults(void **state) {
         snprintf(threads, sizeof threads, "%d", 100 + (int)at); /* made anew each time */
         OrtSessionOptions options = {threads, NULL};
         const int64_t live = runtime.live;
-        runtime.calls = 0, runtime.fails_at = at;
+        runtime.calls = 0;
+        runtime.fails_at = at;
         OrtStatus *const status = register_ops(&options, &fake_base);
         const bool over = runtime.calls < at;
         runtime.fails_at = 0;
@@ -109,7 +110,8 @@ static void test_faults(void **state) {
         float output[PIXELS * CHANNELS] = {0};
         OrtKernelContext context = {{tensor(value, CHANNELS), tensor(offset_mask, ROW)}, 2, {.data = output}, NULL};
         const int64_t live = runtime.live;
-        runtime.calls = 0, runtime.fails_at = at;
+        runtime.calls = 0;
+        runtime.fails_at = at;
         OrtStatus *const status = run(op, &context);
         const bool over = runtime.calls < at;
         runtime.fails_at = 0;
