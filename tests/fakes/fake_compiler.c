@@ -238,8 +238,7 @@ static char *rewrite(const char *text) {
 /* Undefined behaviour that ends the process if a kernel has it. */
 #define CHECKS "alignment,signed-integer-overflow,shift,integer-divide-by-zero,float-cast-overflow"
 
-/* Texts run for a moment: optimising them takes longer than it saves. Linking is a step of its own, since the checks trap
- * and need no library. */
+/* Linking is a step of its own, since the checks trap and need no library. */
 static bool run(const char *folder, const char *arguments) {
     char command[1024];
     snprintf(command, sizeof command, "cd '%s' && %s -std=c++17 -w %s 2>>log", folder, FAKE_COMPILER, arguments);
