@@ -78,8 +78,9 @@ static int curve_of(chart *c, const dcnv4i_scan_record *r) {
 static panel lay_out(const chart *c, int number, int64_t first) {
     panel p = {.first = first, .end = end_of_axis(c->records, first), .least = INFINITY};
     p.axis = dcnv4i_scan_axis_here(c->records->items[first].item.axis);
-    p.left = MARGIN + number % COLUMNS * PANEL + SCALE;
-    p.top = HEAD + number / COLUMNS * (TITLE + HIGH + VALUES) + TITLE;
+    const int column = number % COLUMNS, row = number / COLUMNS;
+    p.left = MARGIN + column * PANEL + SCALE;
+    p.top = HEAD + row * (TITLE + HIGH + VALUES) + TITLE;
     for (int64_t i = first; i < p.end; ++i) {
         p.least = fmin(p.least, c->records->items[i].ns);
         p.most = fmax(p.most, c->records->items[i].ns);

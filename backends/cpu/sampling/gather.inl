@@ -181,12 +181,13 @@ GATHER_CELLS(half_overlapping, HALF_BLOCK, number, 0)
 static bool gather_cells(const gather *g, int64_t channel, int64_t depth, real *out) {
     bool finite = true;
     for (channel_block b = block_at(0, depth); b.channels > 0; b = block_at(b.first + b.channels, depth)) {
-        const int64_t left = depth - b.first;
+        const int64_t left = depth - b.first, whole = left / LANES;
+        const bool overlaps = whole * LANES < left;
         const int last = (int)(left < BLOCK * LANES ? left - LANES : 0);
-        if (left > (BLOCK - 1) * LANES && left < BLOCK * LANES) {
+        if (overlaps && whole == BLOCK - 1) {
             b.channels = (int)left;
             finite &= NAME(gather_cells_block_overlapping)(g, channel + b.first, last, out + b.first);
-        } else if (left > (HALF_BLOCK - 1) * LANES && left < HALF_BLOCK * LANES) {
+        } else if (overlaps && whole == HALF_BLOCK - 1) {
             b.channels = (int)left;
             finite &= NAME(gather_cells_half_overlapping)(g, channel + b.first, last, out + b.first);
         } else {
