@@ -11,11 +11,10 @@
 # is called and has an empty asm statement. Needs apt-get with Debian 12's packages, dpkg, and the libraries that an
 # installed gcc has.
 set -eu
-version=12.2.0-14+deb12u1
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 trap 'exit 1' HUP INT TERM
-(cd "$folder" && apt-get download -q "gcc-12=$version" "cpp-12=$version" >/dev/null 2>&1)
+(cd "$folder" && apt-get download -q gcc-12=12.2.0-14+deb12u1 cpp-12=12.2.0-14+deb12u1 >/dev/null 2>&1)
 for package in "$folder"/*.deb; do
     dpkg -x "$package" "$folder/root"
 done
