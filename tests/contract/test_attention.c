@@ -94,7 +94,7 @@ static void run_with_wrong_table(attention *a, const char *device, const char *w
 static void empty(void **state) {
     (void)state;
     for (const char *const *device = devices_to_try(); *device; ++device)
-        for (int what = 0; what < 4; ++what) {
+        for (int what = 0; what < 5; ++what) {
             uint64_t seed = 9;
             attention a = attention_draw(&seed, DCNV4_FLOAT32);
             attention_free(&a);
@@ -104,6 +104,8 @@ static void empty(void **state) {
                 a.problem.queries = 0;
             for (int l = 0; l < a.problem.level_count && what >= 2; ++l)
                 *(what == 2 ? &a.levels[l].points : &a.levels[l].height) = 0;
+            for (int l = 0; l < a.problem.level_count && what == 4; ++l) /* no place has one right of it */
+                a.problem.value_length = 1, a.levels[l].width = 9, a.levels[l].start = 0;
             attention_allocate(&a);
             attention_fill(&a, &seed);
             attention_compare(&a, *device);

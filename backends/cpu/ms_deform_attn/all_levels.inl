@@ -328,7 +328,7 @@ static void start_all_levels(all_levels_state *state, const dcnv4i_attn_task *ta
         const dcnv4_msda_level *const level = &state->tensors->levels[l];
         state->steps[state->levels] = (level_steps){
             .points = problem->levels[l].points,
-            .right = level->width > 1 ? state->value_stride : 0,
+            .right = level->width > 1 && level->height > 0 ? state->value_stride : 0,
             .below = level->height > 1 ? level->width * state->value_stride : 0,
         };
         state->levels += problem->levels[l].points > 0;
