@@ -22,6 +22,18 @@ int64_t dcnv4i_reciprocal(int64_t divisor) {
     return shift << 32 | dcnv4i_ceil_div64(INT64_C(1) << (31 + shift), divisor);
 }
 
+/* Registers have eight floats, or take several vectors' turns: that is what a vector costs. */
+int32_t dcnv4i_vector_of_run(int64_t depth) {
+    enum { MOST = 16, REGISTER = 8 };
+    int64_t best = 1, least = INT64_MAX;
+    for (int64_t vector = 1; vector <= MOST && vector <= depth; vector *= 2) {
+        const int64_t cost = dcnv4i_ceil_div64(depth, vector) * dcnv4i_max64(1, vector / REGISTER);
+        if (cost <= least)
+            best = vector, least = cost;
+    }
+    return (int32_t)best;
+}
+
 void dcnv4i_program_add_workspace(dcnv4i_gpu_program *program, dcnv4_pass pass, const dcnv4i_steps *steps) {
     size_t bytes = 0;
     for (int i = 0; i < DCNV4I_MAX_SCRATCH; ++i)

@@ -74,6 +74,10 @@ typedef struct dcnv4i_loads {
     int64_t channels; /* of all pixels; an item is one vector access of these */
 } dcnv4i_loads;
 
+/* Channels of a vector of a run, on a CPU, for groups or heads of `depth` channels: at most so many, but not always a divisor,
+ * see DCN_OVERLAP in kernels/sampling/channels.inl. */
+int32_t dcnv4i_vector_of_run(int64_t depth);
+
 /* An operator's functions for this backend. `part` is one of the operator's parts. */
 typedef struct dcnv4i_gpu_operator {
     const dcnv4i_operator *op;

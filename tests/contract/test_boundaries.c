@@ -214,7 +214,36 @@ static void hard_sizes(void **state) {
                 }
 }
 
+/* Offsets of up to 2³⁰ pixels, which have 32-bit rows and columns, on images that are sampled point by point: the index of a
+ * pixel that far out has more. The stand-ins' kernels trap where an index overflows. */
+static void far_offsets(void **state) {
+    (void)state;
+    static const double far[] = {1e9, -1e9, 6e8, -6e8, 0x1p29};
+    for (const char *const *device = devices_to_try(); *device; ++device)
+        for (int64_t group_channels = 4; group_channels <= 16;
+             group_channels *= 4) { /* a block of one lane; of several */
+            dcnv4_problem problem = DCNV4_PROBLEM_INIT;
+            problem.batch = 2, problem.height = 1, problem.width = 9, problem.group_channels = group_channels;
+            test_layer layer = layer_make(&problem), expected = layer_make(&problem);
+            layer_fill(&layer, 7, 2);
+            for (int64_t pixel = 0; pixel < layer_pixels(&layer, OFFSET_MASK); ++pixel)
+                for (int64_t e = pixel % 3; e < 2 * layer.sizes.points; e += 3)
+                    layer_set(&layer, OFFSET_MASK, pixel, e, far[(pixel + e) % 5]);
+            for (int i = 0; i < TENSORS; ++i)
+                memcpy(expected.tensors[i], layer.tensors[i], layer.bytes[i]);
+            layer_both(&expected, "reference");
+            layer_both(&layer, *device);
+            for (int tensor = OUTPUT; tensor < TENSORS; ++tensor)
+                if (tensor != GRAD_OUTPUT)
+                    assert_alike(&layer, &expected, tensor, *device);
+            count_case();
+            layer_free(&layer);
+            layer_free(&expected);
+        }
+}
+
 int main(int argc, char **argv) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(hard_sizes), cmocka_unit_test(walk)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(hard_sizes), cmocka_unit_test(far_offsets),
+                                       cmocka_unit_test(walk)};
     return HARNESS_RUN(argc, argv, tests);
 }

@@ -52,7 +52,8 @@ static bool rows_allow(const dcnv4i_deform_conv *problem, dcnv4_part part, int64
     return problem->params.group_channels % width == 0;
 }
 
-/* A GPU accesses 16 bytes at a time where the rows' alignment allows; a CPU's vectors need no alignment. */
+/* A GPU accesses 16 bytes at a time where the rows' alignment allows; a CPU's vectors need no alignment. Those of runs
+ * are chosen by plan_for_cpu. */
 static int32_t vector_of(const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem, dcnv4_part part) {
     int64_t width = limits->cpu ? 16 : 16 / (int64_t)problem->item;
     while (limits->cpu ? problem->params.group_channels % width != 0 : !rows_allow(problem, part, width))
@@ -66,8 +67,10 @@ static void plan_for_cpu(dcnv4i_geometry *geometry, const dcnv4i_deform_conv *pr
     enum { RUN = 8, MAX_ROUND_POINTS = 16 };
     const int64_t depth = problem->params.group_channels, points = problem->points;
     geometry->lanes = 1;
-    geometry->vectors = (int32_t)dcnv4i_min64(dcnv4i_ceil_div64(depth, geometry->vector), 4);
     geometry->run = geometry->wide || points == 0 ? 1 : RUN; /* runs have 32-bit vectors of indices */
+    if (geometry->run > 1)
+        geometry->vector = dcnv4i_vector_of_run(depth);
+    geometry->vectors = (int32_t)dcnv4i_min64(dcnv4i_ceil_div64(depth, geometry->vector), 4);
     if (points > 0)
         geometry->round_points = (int32_t)dcnv4i_ceil_div64(points, dcnv4i_ceil_div64(points, MAX_ROUND_POINTS));
     const int64_t items = geometry->run > 1 ? 16 : 64;

@@ -1,4 +1,5 @@
 #include "passes.h"
+#include "../../../core/checked_math.h"
 #include "gpu_deform_conv.h"
 
 #include <string.h>
@@ -169,8 +170,9 @@ static size_t sums_of(const dcnv4i_deform_conv_program *made, const part *p) {
     const dcnv4_problem *asked = &made->problem->params;
     const int64_t pixels = made->problem->base.tensors[DCNV4I_VALUE].pixels;
     const dcnv4i_cuts cuts = dcnv4i_cuts_of(&made->base.gpu->limits, made->problem);
+    const int64_t vector = p->geometry.vector, depth = dcnv4i_ceil_div64(asked->group_channels, vector) * vector;
     if (p->module->kernels[DCNV4I_KERNEL_BOTH] && cuts.bands == 1 && asked->height > 1 && asked->width > 1)
-        return (size_t)(pixels * cuts.shares * asked->group_channels * 2);
+        return (size_t)(pixels * cuts.shares * depth * 2);
     const bool apart = asked->dtype != DCNV4_FLOAT32 && p->geometry.scatter != DCNV4I_SCATTER_TILES;
     return apart ? (size_t)(pixels * made->problem->channels) : 0;
 }

@@ -1,4 +1,5 @@
 #include "source.h"
+#include "../../../core/checked_math.h"
 #include "../runtime/kernel_text.h"
 #include "../runtime/text.h"
 
@@ -53,7 +54,7 @@ static bool does_both(dcnv4i_part_set parts, const dcnv4i_geometry *geometry) {
 
 static void define_geometry(dcnv4i_text *to, const dcnv4i_limits *limits, const dcnv4i_deform_conv *problem,
                             dcnv4i_part_set parts, const dcnv4i_geometry *geometry) {
-    const int64_t lane_vectors = problem->params.group_channels / geometry->vector / geometry->lanes;
+    const int64_t lane_vectors = dcnv4i_ceil_div64(problem->params.group_channels, geometry->vector) / geometry->lanes;
     const struct {
         const char *name;
         int64_t number;

@@ -84,6 +84,8 @@ static void plan_for_cpu(dcnv4i_attn_geometry *g, const dcnv4i_limits *limits, c
     if (g->wide || problem->points < 1 || problem->points > 64)
         return;
     g->way = DCNV4I_ATTN_RUN;
+    g->vector = dcnv4i_vector_of_run(problem->params.head_channels);
+    g->vectors = (int32_t)dcnv4i_min64(dcnv4i_ceil_div64(problem->params.head_channels, g->vector), 4);
     if (part != DCNV4_MSDA_PART_GRAD_VALUE)
         g->blocks = 64;
     else if (limits->units > problem->params.heads)
@@ -198,19 +200,19 @@ int64_t dcnv4i_attn_geometry_bounds(const dcnv4i_attn_geometry *g, const dcnv4i_
     return g->way == DCNV4I_ATTN_TILES ? bounds_of(problem, g->chunk) : 0;
 }
 
-/* Where places are read many times, as by encoders, it pays to have those of a head side by side; 16-bit types need sums apart from
- * grad_value anyway. */
-bool dcnv4i_attn_geometry_packs(const dcnv4i_ms_deform_attn *problem) {
+/* Where places are read many times, as by encoders, it pays to have those of a head side by side; 16-bit types, and vectors that
+ * have channels of another work-item as well, need sums apart from grad_value anyway. */
+bool dcnv4i_attn_geometry_packs(const dcnv4i_attn_geometry *g, const dcnv4i_ms_deform_attn *problem) {
     const dcnv4_msda_problem *p = &problem->params;
-    return p->dtype != DCNV4_FLOAT32 ||
+    return p->dtype != DCNV4_FLOAT32 || p->head_channels % g->vector != 0 ||
            dcnv4i_saturating_mul64(p->queries, problem->points) >= dcnv4i_saturating_mul64(2, p->value_length);
 }
 
 int64_t dcnv4i_attn_geometry_packed(const dcnv4i_limits *limits, const dcnv4i_attn_geometry *g,
                                     const dcnv4i_ms_deform_attn *problem) {
     const dcnv4i_attn_grid grid = dcnv4i_attn_geometry_grid(limits, g, problem, DCNV4_MSDA_PART_GRAD_VALUE);
-    return dcnv4i_attn_geometry_packs(problem) ? grid.groups * problem->params.value_length * g->vector * g->vectors
-                                               : 0;
+    return dcnv4i_attn_geometry_packs(g, problem) ? grid.groups * problem->params.value_length * g->vector * g->vectors
+                                                  : 0;
 }
 
 /* Some more than there are units even out delays of some. */

@@ -55,7 +55,7 @@ dcnv4i_attn_grid dcnv4i_attn_geometry_grid(const dcnv4i_limits *limits, const dc
 
 /* Runs, in grad_value: whether sums are in the workspace, the channels of each work-group one place after the other, and how many
  * floats they take. */
-bool dcnv4i_attn_geometry_packs(const dcnv4i_ms_deform_attn *problem);
+bool dcnv4i_attn_geometry_packs(const dcnv4i_attn_geometry *geometry, const dcnv4i_ms_deform_attn *problem);
 int64_t dcnv4i_attn_geometry_packed(const dcnv4i_limits *limits, const dcnv4i_attn_geometry *geometry,
                                     const dcnv4i_ms_deform_attn *problem);
 

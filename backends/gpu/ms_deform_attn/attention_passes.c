@@ -63,7 +63,7 @@ static void set_step(const dcnv4i_attn_program *made, const part *p, dcnv4i_step
                 [DCNV4I_NUMBER_VALUE_LENGTH] = problem->params.value_length,
                 [DCNV4I_NUMBER_BY_QUERIES] = dcnv4i_reciprocal(problem->params.queries),
                 [DCNV4I_NUMBER_PLACES] = problem->base.tensors[DCNV4I_MSDA_VALUE].pixels,
-                [DCNV4I_NUMBER_PACKED] = dcnv4i_attn_geometry_packs(problem),
+                [DCNV4I_NUMBER_PACKED] = dcnv4i_attn_geometry_packs(&p->geometry, problem),
                 [DCNV4I_NUMBER_SHARES] = groups,
             },
     };
@@ -120,7 +120,7 @@ static void add_value_runs(const dcnv4i_attn_program *made, const part *p, dcnv4
     const int64_t places = made->problem->base.tensors[DCNV4I_MSDA_VALUE].pixels;
     const int64_t packed = dcnv4i_attn_geometry_packed(limits, &p->geometry, made->problem);
     to->scratch[DCNV4I_ATTN_SUMS] = scratch_of(packed, sizeof(float));
-    if (!dcnv4i_attn_geometry_packs(made->problem))
+    if (!dcnv4i_attn_geometry_packs(&p->geometry, made->problem))
         set_step(made, p, to, STEP_BEFORE, DCNV4I_ATTN_KERNEL_CLEAR, DCNV4I_ATTN_CLEAR_BY_RUNS,
                  dcnv4i_min64(places, dcnv4i_attn_shares(limits)), 1);
     set_main(made, p, to, STEP_VALUE, DCNV4I_ATTN_KERNEL_VALUE, DCNV4I_ATTN_VALUE_BY_RUNS);

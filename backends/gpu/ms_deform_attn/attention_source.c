@@ -1,4 +1,5 @@
 #include "attention_source.h"
+#include "../../../core/checked_math.h"
 #include "../runtime/kernel_text.h"
 #include "../runtime/text.h"
 
@@ -87,7 +88,7 @@ static void define_layer(dcnv4i_text *to, const dcnv4i_ms_deform_attn *problem) 
 
 static void define_geometry(dcnv4i_text *to, const dcnv4i_limits *limits, const dcnv4i_ms_deform_attn *problem,
                             dcnv4_msda_part part, const dcnv4i_attn_geometry *g) {
-    const int64_t lane_vectors = problem->params.head_channels / g->vector / g->lanes;
+    const int64_t lane_vectors = dcnv4i_ceil_div64(problem->params.head_channels, g->vector) / g->lanes;
     const struct {
         const char *name;
         int64_t number;

@@ -10,20 +10,20 @@ DCN_INLINE void dcn_pack(const DCN_GLOBAL dcn_element *value, const DCN_PRIVATE 
     for (dcn_index pixel = own->begin; pixel < own->end; ++pixel, packed += DCN_PACKED)
         DCN_UNROLL_VECTORS
     for (int v = 0; v < DCN_LANE_VECTORS; ++v) {
-        dcn_store_sum(packed, v * DCN_VECTOR, dcn_load(value, pixel * DCN_VALUE_STRIDE + v * DCN_VECTOR));
-        dcn_store_sum(packed, DCN_CHANNELS + v * DCN_VECTOR, dcn_zero());
+        dcn_store_sum(packed, v * DCN_VECTOR, dcn_load(value, pixel * DCN_VALUE_STRIDE + DCN_STEP(0, v)));
+        dcn_store_sum(packed, DCN_PACKED_SUMS + v * DCN_VECTOR, dcn_zero());
     }
 }
 
-/* Writes the sums to grad_value. */
+/* Writes the sums to grad_value: the last vector first, whose channels that the one before has as well are 0. */
 DCN_INLINE void dcn_unpack(const DCN_GLOBAL float *packed, const DCN_PRIVATE dcn_share *own,
                            DCN_GLOBAL dcn_element *grad_value) {
     grad_value += own->group * DCN_CHANNELS;
     for (dcn_index pixel = own->begin; pixel < own->end; ++pixel, packed += DCN_PACKED)
         DCN_UNROLL_VECTORS
-    for (int v = 0; v < DCN_LANE_VECTORS; ++v)
-        dcn_store(grad_value, pixel * DCN_GRAD_VALUE_STRIDE + v * DCN_VECTOR,
-                  dcn_load_sum(packed, DCN_CHANNELS + v * DCN_VECTOR));
+    for (int v = DCN_LANE_VECTORS - 1; v >= 0; --v)
+        dcn_store(grad_value, pixel * DCN_GRAD_VALUE_STRIDE + DCN_STEP(0, v),
+                  dcn_load_sum(packed, DCN_PACKED_SUMS + v * DCN_VECTOR));
 }
 
 /* Each work-group has some groups of one image and a band of its rows: it owns the band in grad_value, and writes

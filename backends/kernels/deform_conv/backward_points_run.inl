@@ -32,9 +32,11 @@ DCN_INLINE void dcn_write_run_point(DCN_GLOBAL dcn_offset_element *to, const DCN
     dcn_write_run(to, run, 2 * DCN_POINTS + k, DCN_SOFTMAX ? mask * (d->mask - mean) : d->mask);
 }
 
-/* dcn_backward (backward_both.inl) works on a packed copy of one group: a pixel has its D values as float32 and,
- * behind them, the D sums of their gradients. Elements from pixel to pixel: */
-#define DCN_PACKED (2 * DCN_CHANNELS)
+/* dcn_backward (backward_both.inl) works on a packed copy of one group: a pixel has all vectors of its values as float32,
+ * one behind the other, and behind them the sums of their gradients. Elements from the values to the sums, and from pixel
+ * to pixel: */
+#define DCN_PACKED_SUMS (DCN_LANE_VECTORS * DCN_VECTOR)
+#define DCN_PACKED (2 * DCN_PACKED_SUMS)
 
 /* What is staged of a round of a run's points. `weights` and `nan_if_infinite` are for grad_value. */
 typedef struct dcn_run_points {
@@ -87,7 +89,7 @@ DCN_INLINE void dcn_dot_and_scatter_cells(DCN_GLOBAL float *packed, const DCN_GL
         DCN_UNROLL
         for (int v = 0; v < DCN_VECTORS; ++v)
             if (DCN_HAS_CHANNEL(channel + v * DCN_VECTOR))
-                grad[v] = dcn_load(grad_output, channel + v * DCN_VECTOR);
+                grad[v] = dcn_load_once(grad_output, channel, channel, v);
         DCN_UNROLL_LOADS
         for (int t = 0; t < DCN_ROUND_POINTS; ++t) {
             DCN_GLOBAL float *const first = packed + cells[t * DCN_RUN] * (dcn_long)DCN_PACKED + channel;
@@ -101,7 +103,7 @@ DCN_INLINE void dcn_dot_and_scatter_cells(DCN_GLOBAL float *packed, const DCN_GL
                 DCN_UNROLL
                 for (int v = 0; v < DCN_VECTORS; ++v)
                     if (DCN_HAS_CHANNEL(channel + v * DCN_VECTOR)) {
-                        const dcn_index at = v * DCN_VECTOR, sum_at = DCN_CHANNELS + v * DCN_VECTOR;
+                        const dcn_index at = v * DCN_VECTOR, sum_at = DCN_PACKED_SUMS + v * DCN_VECTOR;
                         dot[c] = dcn_add_products(grad[v], dcn_load_sum(pixel, at), dot[c]);
                         dcn_store_sum(pixel, sum_at, dcn_fma(weight.part[c], grad[v], dcn_load_sum(pixel, sum_at)));
                     }
@@ -140,7 +142,7 @@ DCN_INLINE void dcn_dot_run(const DCN_GLOBAL dcn_element *value, const DCN_GLOBA
         }
         if (packed) {
             dcn_owned all;
-            all.sums = packed + DCN_CHANNELS, all.stride = DCN_PACKED;
+            all.sums = packed + DCN_PACKED_SUMS, all.stride = DCN_PACKED, all.apart = 1;
             all.begin = image, all.end = image + sizes->height * sizes->width;
             dcn_scatter_block(offset_mask, grad_output, &all, &b, first,
                               DCN_MIN_INDEX(first + DCN_ROUND_POINTS, DCN_POINTS), 0, sizes);

@@ -156,8 +156,5 @@ DCN_KERNEL(dcn_backward_points, DCN_WORK_GROUP)
                 means[item] = mean;
 #endif
         }
-#if DCN_ROUNDS > 1 || DCN_SOFTMAX
-        DCN_BARRIER(); /* before the next round's points are written */
-#endif
     }
 }

@@ -54,7 +54,7 @@ DCN_INLINE dcn_owned dcn_owned_of(const DCN_PRIVATE dcn_share *share, DCN_GLOBAL
                                   dcn_index channel) {
     dcn_owned own;
     own.sums = sums + share->begin * DCN_SUMS_STRIDE + group * DCN_CHANNELS + channel;
-    own.stride = DCN_SUMS_STRIDE, own.begin = share->begin, own.end = share->end;
+    own.stride = DCN_SUMS_STRIDE, own.begin = share->begin, own.end = share->end, own.apart = 0;
     return own;
 }
 
@@ -82,7 +82,7 @@ DCN_INLINE void dcn_scatter_cells(DCN_GLOBAL float *sums, const DCN_GLOBAL dcn_e
     DCN_UNROLL
     for (int v = 0; v < DCN_VECTORS; ++v)
         if (DCN_HAS_CHANNEL(channel + v * DCN_VECTOR))
-            grad[v] = dcn_load(grad_output, channel + v * DCN_VECTOR);
+            grad[v] = dcn_load_once(grad_output, channel, channel, v);
     DCN_UNROLL_LOADS
     for (int k = 0; k < DCN_ROUND_POINTS; ++k) {
         const dcn_quad weight = weights[k];
@@ -93,8 +93,8 @@ DCN_INLINE void dcn_scatter_cells(DCN_GLOBAL float *sums, const DCN_GLOBAL dcn_e
             DCN_UNROLL
             for (int v = 0; v < DCN_VECTORS; ++v)
                 if (DCN_HAS_CHANNEL(channel + v * DCN_VECTOR))
-                    dcn_store_sum(pixel, v * DCN_VECTOR,
-                                  dcn_fma(weight.part[c], grad[v], dcn_load_sum(pixel, v * DCN_VECTOR)));
+                    dcn_store_sum(pixel, DCN_STEP(channel, v),
+                                  dcn_fma(weight.part[c], grad[v], dcn_load_sum(pixel, DCN_STEP(channel, v))));
         }
     }
 }
@@ -151,7 +151,7 @@ DCN_INLINE void dcn_clear_share(DCN_GLOBAL float *sums, const DCN_PRIVATE dcn_sh
             for (int v = 0; v < DCN_LANE_VECTORS; ++v)
                 if (DCN_HAS_VECTOR(channel, v))
                     dcn_store_sum(sums,
-                                  pixel * DCN_SUMS_STRIDE + group * DCN_CHANNELS + channel + v * DCN_LANES * DCN_VECTOR,
+                                  pixel * DCN_SUMS_STRIDE + group * DCN_CHANNELS + channel + DCN_STEP(channel, v),
                                   dcn_zero());
 }
 
@@ -163,7 +163,7 @@ DCN_INLINE void dcn_round_share(const DCN_GLOBAL float *sums, DCN_GLOBAL dcn_ele
         for (dcn_index group = own->group; group < own->end_group; ++group)
             for (int v = 0; v < DCN_LANE_VECTORS; ++v)
                 if (DCN_HAS_VECTOR(channel, v)) {
-                    const dcn_index step = group * DCN_CHANNELS + channel + v * DCN_LANES * DCN_VECTOR;
+                    const dcn_index step = group * DCN_CHANNELS + channel + DCN_STEP(channel, v);
                     dcn_store(grad_value, pixel * DCN_GRAD_VALUE_STRIDE + step,
                               dcn_load_sum(sums, pixel * DCN_SUMS_STRIDE + step));
                 }

@@ -306,7 +306,6 @@ DCN_KERNEL(dcn_backward_scatter, DCN_WORK_GROUP)
             }
             dcn_order_hits(&hits);
             dcn_gather_hits(sum, &hits, grad_output, y, x, channel);
-            DCN_BARRIER(); /* before hits are cleared */
         }
     }
 

@@ -101,6 +101,14 @@ DCN_INLINE dcn_vector dcn_fma(float factor, dcn_vector a, dcn_vector b) {
     return factor * a + b;
 }
 
+/* 0 in the first `count` components. */
+#if DCN_VECTOR > 1
+DCN_INLINE dcn_vector dcn_without_firsts(dcn_vector a, int count) {
+    const int number[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return DCN_N(vload)(0, number) >= count ? a : 0.0f;
+}
+#endif
+
 #define dcn_unpaired(a) (a) /* see vectors_plain.h */
 
 /* Partial sums of a dot product, to be added up at the end: at most 8 of them. */

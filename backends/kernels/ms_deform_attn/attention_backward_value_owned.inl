@@ -10,6 +10,7 @@ DCN_KERNEL(attn_backward_value, DCN_LANES)
     const dcn_index channel = DCN_LOCAL_ID * DCN_VECTOR, first = head * DCN_CHANNELS + channel;
     dcn_owned own;
     own.stride = DCN_SUMS_STRIDE, own.begin = n * (dcn_index)value_length, own.end = own.begin + (dcn_index)value_length;
+    own.apart = 0;
     own.sums = DCN_SUMS(grad_value, workspace) + own.begin * DCN_SUMS_STRIDE + first;
     for (dcn_index q = 0; q < queries; ++q) {
         const attn_block block = attn_block_of(n * (dcn_index)queries + q, head, queries, by_queries);

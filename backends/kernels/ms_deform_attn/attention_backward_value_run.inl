@@ -72,13 +72,20 @@ DCN_INLINE void attn_clear_packed(const DCN_PRIVATE attn_sums *sums, dcn_index p
     dcn_store_sum(sums->first, place * DCN_PART_CHANNELS + v * DCN_VECTOR, dcn_zero());
 }
 
-/* Writes the sums to an image of grad_value, which is given at the work-item's first channel. */
+/* Writes the sums to an image of grad_value, which is given at the work-item's first channel. Channels that another vector has as
+ * well, perhaps another work-item's, are left to that. */
 DCN_INLINE void attn_unpack(const DCN_PRIVATE attn_sums *sums, DCN_GLOBAL dcn_element *image, dcn_index places,
                             dcn_index channel) {
     for (dcn_index place = 0; place < places; ++place)
-        ATTN_EACH_VECTOR(v)
-    dcn_store(image, place * DCN_GRAD_VALUE_STRIDE + v * DCN_VECTOR,
-              dcn_load_sum(sums->first, place * DCN_PART_CHANNELS + v * DCN_VECTOR));
+        ATTN_EACH_VECTOR(v) {
+            const dcn_index from = place * DCN_PART_CHANNELS + v * DCN_VECTOR;
+            const dcn_index to = place * DCN_GRAD_VALUE_STRIDE + DCN_STEP(channel, v);
+            if (!DCN_OVERLAPS(channel, v))
+                dcn_store(image, to, dcn_load_sum(sums->first, from));
+            else
+                for (int i = DCN_OVERLAP; i < DCN_VECTOR; ++i)
+                    dcn_write(image, to + i, sums->first[from + i]);
+        }
 }
 
 DCN_KERNEL(attn_backward_value, 1)
@@ -111,7 +118,7 @@ DCN_KERNEL(attn_backward_value, 1)
                 dcn_vector grad[DCN_VECTORS];
                 dcn_partials nothing = dcn_no_products();
                 ATTN_EACH_VECTOR(v) {
-                    grad[v] = dcn_load(grad_output, (first + i) * DCN_GRAD_OUTPUT_STRIDE + own + v * DCN_VECTOR);
+                    grad[v] = dcn_load_once(grad_output, (first + i) * DCN_GRAD_OUTPUT_STRIDE + own, channel, v);
                     nothing = dcn_add_products(dcn_zero(), grad[v], nothing);
                 }
                 const int all = run.nan_if_infinite[i] != 0.0f || !dcn_are_zero(nothing);

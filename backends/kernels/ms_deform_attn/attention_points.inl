@@ -167,9 +167,9 @@ DCN_INLINE dcn_sample attn_sample_of(const DCN_GLOBAL attn_location_element *loc
     return dcn_locate(p.x, p.y, 0, 0, level->width, level->height);
 }
 
-/* Number of a sample's top left place in its image of value; some number if it does not count. */
+/* Number of a sample's top left place in its image of value; the level's first place if it does not count. */
 DCN_INLINE dcn_index attn_place_within(const DCN_PRIVATE dcn_sample *s, const DCN_PRIVATE attn_level *level) {
-    return s->inside ? level->start + s->row * level->width + s->column : 0;
+    return level->start + s->row * level->width + s->column;
 }
 
 /* The same in the batch. */

@@ -34,8 +34,8 @@ DCN_INLINE void dcn_corner_dots(const DCN_GLOBAL dcn_element *value, dcn_index a
         DCN_UNROLL_VECTORS
         for (int v = 0; v < DCN_LANE_VECTORS; ++v)
             if (DCN_HAS_VECTOR(channel, v)) {
-                const dcn_index step = v * DCN_LANES * DCN_VECTOR;
-                const dcn_vector grad = dcn_load(grad_output, grad_at + step);
+                const dcn_index step = DCN_STEP(channel, v);
+                const dcn_vector grad = dcn_load_once(grad_output, grad_at, channel, v);
                 sum[0] = dcn_add_products(grad, dcn_load(value, at + step), sum[0]);
                 sum[1] = dcn_add_products(grad, dcn_load(value, at + step + DCN_VALUE_STRIDE), sum[1]);
                 sum[2] = dcn_add_products(grad, dcn_load(value, at + step + below), sum[2]);
@@ -46,10 +46,9 @@ DCN_INLINE void dcn_corner_dots(const DCN_GLOBAL dcn_element *value, dcn_index a
             if (DCN_HAS_VECTOR(channel, v))
                 for (int c = 0; c < 4; ++c)
                     if (inside >> c & 1) {
-                        const dcn_index step = v * DCN_LANES * DCN_VECTOR;
-                        const dcn_index corner = at + step + (c & 1 ? DCN_VALUE_STRIDE : 0) + (c & 2 ? below : 0);
-                        sum[c] = dcn_add_products(dcn_load(grad_output, grad_at + step), dcn_load(value, corner),
-                                                  sum[c]);
+                        const dcn_index corner = at + (c & 1 ? DCN_VALUE_STRIDE : 0) + (c & 2 ? below : 0);
+                        sum[c] = dcn_add_products(dcn_load_once(grad_output, grad_at, channel, v),
+                                                  dcn_load(value, corner + DCN_STEP(channel, v)), sum[c]);
                     }
     }
     dcn_sum4(sum, dot);
@@ -75,7 +74,7 @@ DCN_INLINE dcn_derivatives dcn_derivatives_by_channel(const DCN_GLOBAL dcn_eleme
     DCN_UNROLL_NOT
     for (dcn_index v = channel; v < DCN_CHANNELS; v += DCN_LANES * DCN_VECTOR)
         DCN_UNROLL_NOT
-    for (int i = 0; i < DCN_VECTOR; ++i) {
+    for (int i = 0; i < DCN_VECTOR && (DCN_OVERLAP == 0 || v + i < DCN_CHANNELS); ++i) {
         const float grad = dcn_read(grad_output, grad_at + v - channel + i);
         float mask = 0.0f, x = 0.0f, y = 0.0f;
         for (int c = 0; c < 4; ++c)

@@ -14,12 +14,13 @@ DCN_INLINE void dcn_gather(DCN_PRIVATE dcn_vector *sum, const DCN_GLOBAL dcn_ele
     float weight[4];
     dcn_weights(s->fx, s->fy, 1.0f, weight);
     DCN_UNROLL
-    for (int v = 0; v < DCN_VECTORS; ++v, at += DCN_LANES * DCN_VECTOR)
+    for (int v = 0; v < DCN_VECTORS; ++v)
         if (DCN_HAS_CHANNEL(channel + v * DCN_LANES * DCN_VECTOR)) {
-            dcn_vector gathered = dcn_scale(weight[0], dcn_load_if(s->inside & 1, value, at));
-            gathered = dcn_fma(weight[1], dcn_load_if(s->inside & 2, value, at + DCN_VALUE_STRIDE), gathered);
-            gathered = dcn_fma(weight[2], dcn_load_if(s->inside & 4, value, at + below), gathered);
-            gathered = dcn_fma(weight[3], dcn_load_if(s->inside & 8, value, at + below + DCN_VALUE_STRIDE), gathered);
+            const dcn_index upper = at + DCN_STEP(channel, v), lower = upper + below;
+            dcn_vector gathered = dcn_scale(weight[0], dcn_load_if(s->inside & 1, value, upper));
+            gathered = dcn_fma(weight[1], dcn_load_if(s->inside & 2, value, upper + DCN_VALUE_STRIDE), gathered);
+            gathered = dcn_fma(weight[2], dcn_load_if(s->inside & 4, value, lower), gathered);
+            gathered = dcn_fma(weight[3], dcn_load_if(s->inside & 8, value, lower + DCN_VALUE_STRIDE), gathered);
             sum[v] = dcn_fma(s->mask, gathered, sum[v]);
         }
 }
@@ -52,8 +53,8 @@ DCN_INLINE void dcn_gather_cell(DCN_PRIVATE dcn_vector *upper_sum, DCN_PRIVATE d
                                 dcn_quad weights, dcn_index channel) {
     DCN_UNROLL
     for (int v = 0; v < DCN_VECTORS; ++v) {
-        const dcn_index step = v * DCN_LANES * DCN_VECTOR;
-        if (DCN_HAS_CHANNEL(channel + step)) {
+        const dcn_index step = DCN_STEP(channel, v);
+        if (DCN_HAS_CHANNEL(channel + v * DCN_LANES * DCN_VECTOR)) {
             upper_sum[v] = dcn_fma(weights.part[0], dcn_load(upper, step), upper_sum[v]);
             upper_sum[v] = dcn_fma(weights.part[1], dcn_load(upper, step + DCN_VALUE_STRIDE), upper_sum[v]);
             lower_sum[v] = dcn_fma(weights.part[2], dcn_load(lower, step), lower_sum[v]);
@@ -86,5 +87,5 @@ DCN_INLINE void dcn_store_sums(DCN_GLOBAL dcn_element *output, dcn_index at, con
     DCN_UNROLL
     for (int v = 0; v < DCN_VECTORS; ++v)
         if (DCN_HAS_CHANNEL(channel + v * DCN_LANES * DCN_VECTOR))
-            dcn_store(output, at + v * DCN_LANES * DCN_VECTOR, sum[v]);
+            dcn_store(output, at + DCN_STEP(channel, v), sum[v]);
 }

@@ -8,7 +8,7 @@ typedef struct dcn_sample {
     float fx, fy; /* position within the cell: 0 ≤ fx, fy ≤ 1 */
     float mask;   /* the point's weight */
     int inside;
-    dcn_index row, column; /* of the top left corner; may be −1; undefined if the point does not count */
+    dcn_index row, column; /* of the top left corner; may be −1; 0 if the point does not count */
 } dcn_sample;
 
 /* All four corners are in the image. */
@@ -40,10 +40,8 @@ DCN_INLINE dcn_sample dcn_locate(float x, float y, dcn_index middle_x, dcn_index
         const int right = dcn_within(DCN_SUM(s.column, 1), width) & (left | (s.fx > 0.0f));
         const int bottom = dcn_within(DCN_SUM(s.row, 1), height) & (top | (s.fy > 0.0f));
         s.inside = (left & top) | (right & top) << 1 | (left & bottom) << 2 | (right & bottom) << 3;
-#if DCN_WIDE /* addresses are computed even where nothing is read; they must not overflow */
-        if (!s.inside)
+        if (!s.inside) /* addresses are computed even where nothing is read; they must not overflow */
             s.row = 0, s.column = 0;
-#endif
     }
     return s;
 }

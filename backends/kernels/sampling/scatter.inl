@@ -26,20 +26,26 @@ DCN_INLINE void dcn_scatter_atomic(DCN_GLOBAL float *sums, dcn_index pixel, dcn_
 }
 
 /* Value pixels begin to end − 1 of a batch, to whose sums no other work-group adds. `sums` point to the first of
- * them, at the work-item's first channel, and have `stride` elements from pixel to pixel. */
+ * them, at the work-item's first channel, and have `stride` elements from pixel to pixel. Vectors are where they are in value,
+ * or, if `apart`, one behind the other (DCN_OVERLAP). */
 typedef struct dcn_owned {
     DCN_GLOBAL float *sums;
     dcn_index stride, begin, end;
+    int apart;
 } dcn_owned;
 
 /* Adds weight·grad to a pixel's sums, in all of a lane's channels, of which the first is `channel`. */
-DCN_INLINE void dcn_scatter_pixel(DCN_GLOBAL float *sums, float weight, const DCN_GLOBAL dcn_element *grad,
+DCN_INLINE void dcn_scatter_pixel(DCN_GLOBAL float *sums, int apart, float weight, const DCN_GLOBAL dcn_element *grad,
                                   dcn_index channel) {
     DCN_UNROLL_VECTORS
     for (int v = 0; v < DCN_LANE_VECTORS; ++v)
         if (DCN_HAS_VECTOR(channel, v)) {
-            const dcn_index step = v * DCN_LANES * DCN_VECTOR;
-            dcn_store_sum(sums, step, dcn_fma(weight, dcn_load(grad, step), dcn_load_sum(sums, step)));
+            const dcn_index step = apart ? v * DCN_LANES * DCN_VECTOR : DCN_STEP(channel, v);
+            const dcn_vector sum = dcn_load_sum(sums, step), a = dcn_load(grad, DCN_STEP(channel, v));
+            if (DCN_OVERLAPS(channel, v)) /* what is left out must not be multiplied: the weight may be infinite */
+                dcn_store_sum(sums, step, dcn_fma(1.0f, dcn_once(dcn_scale(weight, a), channel, v), sum));
+            else
+                dcn_store_sum(sums, step, dcn_fma(weight, a, sum));
         }
 }
 
@@ -57,6 +63,6 @@ DCN_INLINE void dcn_scatter_owned(const DCN_PRIVATE dcn_owned *own, dcn_index pi
     for (int c = 0; c < 4; ++c) {
         const dcn_index corner = pixel + (c & 1) + (c & 2 ? width : 0);
         if (all || ((s->inside >> c & 1) && corner >= own->begin && corner < own->end))
-            dcn_scatter_pixel(own->sums + (corner - own->begin) * own->stride, weight[c], grad, channel);
+            dcn_scatter_pixel(own->sums + (corner - own->begin) * own->stride, own->apart, weight[c], grad, channel);
     }
 }

@@ -79,11 +79,12 @@ DCN_INLINE dcn_quad dcn_cell_vector_dots(const DCN_GLOBAL dcn_element *value, co
         sum[c] = dcn_no_products();
     DCN_UNROLL_VECTORS
     for (int v = 0; v < DCN_LANE_VECTORS; ++v) {
-        const dcn_vector grad = dcn_load(grad_output, v * DCN_VECTOR);
-        sum[0] = dcn_add_products(grad, dcn_load(value, v * DCN_VECTOR), sum[0]);
-        sum[1] = dcn_add_products(grad, dcn_load(value, v * DCN_VECTOR + DCN_VALUE_STRIDE), sum[1]);
-        sum[2] = dcn_add_products(grad, dcn_load(value + below, v * DCN_VECTOR), sum[2]);
-        sum[3] = dcn_add_products(grad, dcn_load(value + below, v * DCN_VECTOR + DCN_VALUE_STRIDE), sum[3]);
+        const dcn_vector grad = dcn_load_once(grad_output, 0, 0, v);
+        const dcn_index step = DCN_STEP(0, v);
+        sum[0] = dcn_add_products(grad, dcn_load(value, step), sum[0]);
+        sum[1] = dcn_add_products(grad, dcn_load(value, step + DCN_VALUE_STRIDE), sum[1]);
+        sum[2] = dcn_add_products(grad, dcn_load(value + below, step), sum[2]);
+        sum[3] = dcn_add_products(grad, dcn_load(value + below, step + DCN_VALUE_STRIDE), sum[3]);
     }
     dcn_quad dot;
     dcn_sum4(sum, dot.part);
@@ -135,6 +136,6 @@ DCN_INLINE int dcn_are_grads_finite(const DCN_GLOBAL dcn_element *grad) {
     dcn_partials nothing = dcn_no_products();
     DCN_UNROLL_VECTORS
     for (int v = 0; v < DCN_LANE_VECTORS; ++v)
-        nothing = dcn_add_products(dcn_zero(), dcn_load(grad, v * DCN_VECTOR), nothing);
+        nothing = dcn_add_products(dcn_zero(), dcn_load(grad, DCN_STEP(0, v)), nothing);
     return dcn_are_zero(nothing);
 }
