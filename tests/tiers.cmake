@@ -26,7 +26,7 @@ set(dcnv4_medium_tests
   "^consumers\\."
   "^docs\\.readme\\.sh$"
   "^ci\\."
-  "^onnxruntime\\.fake"
+  "^(jax|onnxruntime)\\.fake"
   "^python\\.")
 
 # Wraps add_test to add the label, so that every test has one without the folders knowing tiers. Where no times are recorded
