@@ -57,12 +57,16 @@ void dcnv4i_opencl_vendors_complain(char *text, size_t room) {
         return;
     }
     DIR *const folder = opendir(place);
-    bool said = false;
+    bool said = false, any = false;
     for (const struct dirent *each; folder && !said && (each = readdir(folder));)
         if (is_icd(each->d_name)) {
             const int length = snprintf(path, sizeof path, "%s/%s", place, each->d_name);
             said = length > 0 && (size_t)length < sizeof path && complain(path, text, room);
+            any = true;
         }
+    if (asked && *asked && !any)
+        snprintf(text, room, "; OCL_ICD_VENDORS is %.140s, %s", place,
+                 folder ? "in which there is no .icd file" : "which is neither a folder nor an .icd file");
     if (folder)
         closedir(folder);
 }
