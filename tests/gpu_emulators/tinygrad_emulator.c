@@ -49,16 +49,23 @@ static void skip_cache_controls(void *code, uint32_t bytes, const char *target) 
     }
 }
 
+/* It flushes subnormal numbers to 0, in float32 whatever the kernel's descriptor says, which compilers set to keep them, and
+ * in float16 where it has integers do the conversions, which also make 65519 infinite: on all processors but Apple's. A
+ * processor with F16C converts right by itself. */
+static const char keep_subnormals[] = "import test.mockgpu.amd.emu as emulator\n"
+                                      "from tinygrad.dtype import dtypes\n"
+                                      "from tinygrad.renderer.llvmir import CPULLVMRenderer as renderer\n"
+                                      "emulator._get_ftz_lib = lambda: (None, 0)\n"
+                                      "without_half = renderer.supported_dtypes\n"
+                                      "renderer.supported_dtypes = lambda self: without_half(self) | {dtypes.half}\n";
+
 static PyObject *emulator(void) {
     static PyObject *run;
     if (!run) {
         show_symbols();
         Py_InitializeEx(0); /* signals stay the program's */
         PyObject *const module = PyImport_ImportModule("test.mockgpu.amd.emu");
-        /* It would flush subnormal numbers to 0, whatever the kernel's descriptor says; compilers keep them. */
-        PyRun_SimpleString("import test.mockgpu.amd.emu as emulator\n"
-                           "emulator._get_ftz_lib = lambda: (None, 0)\n");
-        run = module ? PyObject_GetAttrString(module, "run_asm") : NULL;
+        run = module && PyRun_SimpleString(keep_subnormals) == 0 ? PyObject_GetAttrString(module, "run_asm") : NULL;
     }
     return run;
 }
