@@ -1,14 +1,9 @@
 #!/bin/sh
-# on_driver.sh VENDORS PROGRAM ARGUMENT…: runs a test, or the command, on the OpenCL driver that the folder VENDORS names, or
-# skips it.
+# on_driver.sh VENDORS PROGRAM ARGUMENT…: runs a test on the OpenCL driver that the folder VENDORS names, or skips it.
 set -eu
 ls "$1"/*.icd >/dev/null 2>&1 || {
     echo "skipped: there is no driver in $1; ci/opencl install gets one, where pip or apt-get finds it"
     exit 77
 }
 shift
-"$@" || {
-    status=$?
-    [ $status != 3 ] || exit 77 # the command's, where the driver has no device
-    exit $status
-}
+exec "$@"
