@@ -24,6 +24,7 @@ set(dcnv4_medium_tests
   "^instructions\\."
   "^locale\\.(opencl|cuda|hip)"
   "^consumers\\."
+  "^api\\.abidiff_catches$"
   "^docs\\.readme\\.sh$"
   "^ci\\."
   "^(jax|onnxruntime)\\.fake"
