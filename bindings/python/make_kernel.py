@@ -1,6 +1,6 @@
 """Makes the folder that the package `kernels` loads, from a wheel.
 
-    python make_kernel.py dcnv4-0.1.0-py3-none-linux_x86_64.whl OUTPUT [--backend cpu]
+    python make_kernel.py dcnv4-X.Y.Z-py3-none-linux_x86_64.whl OUTPUT [--backend cpu]
 
 kernels.get_local_kernel(pathlib.Path(OUTPUT)) is then this package. The folder needs PyTorch 2.9 or newer, as its name says.
 """

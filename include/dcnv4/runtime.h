@@ -24,7 +24,7 @@
 
 /* The version is defined here alone; the build reads it from this file. */
 #define DCNV4_VERSION_MAJOR 0
-#define DCNV4_VERSION_MINOR 1
+#define DCNV4_VERSION_MINOR 2
 #define DCNV4_VERSION_PATCH 0
 
 #if defined(DCNV4_STATIC)
@@ -70,7 +70,7 @@ DCNV4_API const char *dcnv4_status_name(dcnv4_status status);
  * the library and stays unchanged until the next failed call in the same thread. */
 DCNV4_API const char *dcnv4_last_message(void);
 
-/* The version of the library that is running, such as "0.1.0". */
+/* The version of the library that is running, such as "1.2.3". */
 DCNV4_API const char *dcnv4_version(void);
 
 /* ---- Devices ---------------------------------------------------------------------------------------------------- */
