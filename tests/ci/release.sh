@@ -74,4 +74,9 @@ ci/release sources "$work/archives_one"
 [ "$(ls "$work/archives_one")" = "dcnv4-$version-source.tar.gz
 dcnv4-$version.tar.gz" ] || { echo "there are other archives"; wrong=1; }
 diff -r "$work/archives_one" "$work/archives_two" || wrong=1
+# The sdist has all that a build can read: wheels are built from the same folder.
+tar -tzf "$work/archives_one/dcnv4-$version.tar.gz" | sed 's,^[^/]*/,,' | grep -vxE 'PKG-INFO|' | sort >"$work/in_sdist"
+(cd "$work/two/bindings/python" && find -L . -name tests -prune -o -path './library/backends/*/README.md' -prune -o -type f -print) |
+    sed 's,^\./,,' | sort >"$work/wanted"
+diff "$work/wanted" "$work/in_sdist" || { echo "< is missing in the sdist, > is not wanted there"; wrong=1; }
 exit $wrong

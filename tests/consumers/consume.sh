@@ -4,8 +4,8 @@
 #     find_package     CMake, against an installation of BUILD
 #     pkg_config       the compiler alone, against an installation of BUILD
 #     moved            the compiler alone and CMake, after the installation was moved
-#     add_subdirectory the sources as a part of the user's project, shared
-#     static           the same, static, installed, and found by CMake and pkg-config
+#     fetch_content    an archive of the sources, fetched and built by the user's project, shared
+#     static           the sources as a part of the user's project, static, installed, and found by CMake and pkg-config
 #     debian           the compiler alone, against the Debian packages of BUILD, unpacked
 # CC and CXX are the compilers.
 set -eu
@@ -84,8 +84,11 @@ moved)
         second/bin/dcnv4 info
     fi
     ;;
-add_subdirectory)
-    configure_and_run -DDCNV4_SOURCE="$source" -DBUILD_SHARED_LIBS=ON
+fetch_content)
+    # What the build needs is in these alone.
+    tar -czf dcnv4.tar.gz -C "$source" --transform 's,^,dcnv4/,' \
+        CMakeLists.txt LICENSE backends cmake core include
+    configure_and_run -DDCNV4_URL="file://$work/dcnv4.tar.gz" -DBUILD_SHARED_LIBS=ON
     ;;
 static)
     configure_and_run -DDCNV4_SOURCE="$source" -DBUILD_SHARED_LIBS=OFF -DDCNV4_INSTALL=ON
