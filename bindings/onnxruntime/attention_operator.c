@@ -54,13 +54,15 @@ static OrtStatus *read(node_kernel *kernel, const OrtKernelInfo *info) {
     return status;
 }
 
-/* How many points all levels of a call have together, by the shape of its locations. */
+/* How many points all levels of a call have together, by the shape of its locations: that of a tensor without elements may
+ * have any sizes. */
 static int64_t all_points(const plan_tensor *locations, bool packed) {
     if (packed)
         return locations->rank == 4 ? locations->shape[3] / 3 : 0;
-    return locations->rank == 6   ? locations->shape[3] * locations->shape[4]
-           : locations->rank == 5 ? locations->shape[3]
-                                  : 0;
+    if (locations->rank != 6)
+        return locations->rank == 5 ? locations->shape[3] : 0;
+    const int64_t levels = locations->shape[3], points = locations->shape[4];
+    return levels > 0 && points > INT64_MAX / levels ? INT64_MAX : levels * points;
 }
 
 /* The layer of a call. Without the attribute points, all levels have as many. */
