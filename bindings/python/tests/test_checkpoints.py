@@ -165,3 +165,29 @@ def test_counter_may_be_missing(path):
     del state["conv_head.1.0.num_batches_tracked"]
     torch.save({"model": state}, path)
     assert models.load_checkpoint(build(), path).kept == ["conv_head.1.0.num_batches_tracked"]
+
+
+@pytest.mark.parametrize(
+    "name, tensor, match",
+    [
+        ("head.weight", torch.zeros(()), "head.weight is a single number, not 10×"),
+        ("levels.0.blocks.0.dcn.offset_mask.bias", torch.zeros(()), "shapes differ"),
+        ("levels.0.blocks.0.gamma1", torch.ones(3), "1 are not in the model: levels.0.blocks.0.gamma1"),
+        ("levels.0.blocks.0.gamma1", torch.zeros(1).expand(1 << 40), "1 are not in the model: levels.0.blocks.0.gamma1"),
+        ("patch_embed.conv1.bias", torch.eye(4).to_sparse(), "conv1.bias is torch.sparse_coo"),
+        ("patch_embed.conv1.bias", torch.empty(16, device="meta"), "conv1.bias is without values"),
+        ("patch_embed.conv1.bias", torch.zeros(16, dtype=torch.complex64), "conv1.bias is complex"),
+    ],
+)
+def test_tensors_that_no_model_has(name, tensor, match, path):
+    """γ beside layers of other sizes is multiplied with nothing."""
+    torch.save({"model": {**filled().state_dict(), name: tensor}}, path)
+    refused(build(), path, match)
+
+
+@pytest.mark.parametrize("name", ["head.weight", "head.bias"])
+def test_classes_of_half_a_head(name, path):
+    state = filled().state_dict()
+    del state[name]
+    torch.save(state, path)
+    refused(build(num_classes=2), path, f"tensors are missing in the file: {name}", classes=[0, 1])

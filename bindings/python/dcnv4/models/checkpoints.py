@@ -66,6 +66,7 @@ def load_checkpoint(
     loaded.ignored = [name for name in tensors if not name.startswith(prefix)]
     state = {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     target = model.state_dict()
+    _refuse_others(state, path)
     _fit_scales(state, target, loaded)
     _fit_padding(state, target, loaded)
     _fit_head(state, target, loaded, _indices(classes), keep_head)
@@ -90,8 +91,9 @@ def _read(path: str) -> dict:
             f"packages that it names are installed: file = torch.load({path!r}, map_location='cpu', weights_only=False); "
             f"torch.save({{'model': file['model']}}, 'tensors.pth'). Then load tensors.pth"
         ) from None
-    except (RuntimeError, EOFError, OSError) as error:
-        raise CheckpointError(f"{path} is not a complete file of torch.save: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # of a damaged file torch.load may raise any
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise CheckpointError(f"{path} is not a complete file of torch.save: {lines[0]}") from None
     if not isinstance(found, dict):
         raise CheckpointError(f"{path} holds a {type(found).__name__}, a state dict is needed")
     return found
@@ -119,6 +121,21 @@ def _prefix(tensors: Dict[str, torch.Tensor], path: str) -> str:
     return found[0]
 
 
+def _refuse_others(state: dict, path: str) -> None:
+    """Sparse, quantized, complex tensors and those without values cannot be a model's, whatever their shapes are."""
+    for name, tensor in state.items():
+        kind = (
+            "nested" if tensor.is_nested
+            else "quantized" if tensor.is_quantized
+            else str(tensor.layout) if tensor.layout != torch.strided
+            else "complex" if tensor.is_complex()
+            else "without values" if tensor.is_meta
+            else None
+        )  # fmt: skip
+        if kind:
+            raise CheckpointError(f"{path} does not fit: the tensor {name} is {kind}")
+
+
 def _fit_scales(state: dict, target: dict, loaded: Loaded) -> None:
     """γ: absent in T's classification, present in its detectors. A layer times γ is that layer with γ in its weights."""
     theirs = [name for name in state if re.search(r"\.gamma[12]$", name)]
@@ -129,10 +146,13 @@ def _fit_scales(state: dict, target: dict, loaded: Loaded) -> None:
     elif theirs and not ours:
         for name in theirs:
             layer = name.replace("gamma1", "dcn.output_proj").replace("gamma2", "mlp.fc2")
+            parts = [part for part in (f"{layer}.weight", f"{layer}.bias") if part in state]
+            wanted = [target[part].shape if part in target else None for part in parts]
+            if [state[part].shape for part in parts] != wanted or any(state[name].shape != x[:1] for x in wanted):
+                continue  # γ stays, as one that is not in the model: the product may be of any size
             gamma = state.pop(name)
-            for part in (f"{layer}.weight", f"{layer}.bias"):
-                if part in state:
-                    state[part] = state[part] * gamma.view(-1, *[1] * (state[part].dim() - 1))
+            for part in parts:
+                state[part] = state[part] * gamma.view(-1, *[1] * (state[part].dim() - 1))
         loaded.changes.append(f"{len(theirs)} γ multiplied into the layers before them")
 
 
@@ -140,7 +160,7 @@ def _fit_padding(state: dict, target: dict, loaded: Loaded) -> None:
     padded = 0
     for name, tensor in state.items():
         wanted = target.get(name)
-        if wanted is None or ".offset_mask." not in name or tensor.shape[1:] != wanted.shape[1:]:
+        if wanted is None or ".offset_mask." not in name or tensor.dim() == 0 or tensor.shape[1:] != wanted.shape[1:]:
             continue
         missing = wanted.shape[0] - tensor.shape[0]
         if 0 < missing < 8 and tensor.shape[0] % 27 == 0:
@@ -164,12 +184,13 @@ def _fit_head(state: dict, target: dict, loaded: Loaded, classes: Optional[torch
         loaded.ignored += [name for name in state if name.startswith("head.")]
         loaded.kept += [name for name in target if name.startswith("head.")]
     elif classes is not None and "head.weight" in state:
-        count = state["head.weight"].shape[0]
+        parts = [name for name in ("head.weight", "head.bias") if name in state]
+        count = min(len(state[name]) if state[name].dim() else 0 for name in parts)
         if not (0 <= int(classes.min()) and int(classes.max()) < count):
             raise CheckpointError(
                 f"classes has indices from {int(classes.min())} to {int(classes.max())}, the file's head has {count} rows"
             )
-        for name in ("head.weight", "head.bias"):
+        for name in parts:
             state[name] = state[name][classes]
         loaded.changes.append(f"{len(classes)} of the head's {count} classes")
     for name in loaded.ignored:
@@ -193,7 +214,7 @@ def _check(state: dict, target: dict, loaded: Loaded, path: str) -> None:
         return
     if missing and all(name.startswith(_HEAD) for name in missing):
         faults.append("the file is of a backbone; build the model with features_only=True")
-    elif shapes and all(name.startswith("head.") for name in shapes):
+    elif shapes and all(name.startswith("head.") and state[name].dim() for name in shapes):
         rows = state[shapes[0]].shape[0]
         faults.append(
             f"build the model with num_classes={rows}, or give classes (which rows to take), or keep_head=True to train a new head"
@@ -204,4 +225,4 @@ def _check(state: dict, target: dict, loaded: Loaded, path: str) -> None:
 
 
 def _size(tensor: torch.Tensor) -> str:
-    return "×".join(map(str, tensor.shape))
+    return "×".join(map(str, tensor.shape)) or "a single number"
