@@ -4,6 +4,7 @@ import collections
 import dataclasses
 
 import authors
+import fuzz_checkpoints
 import pytest
 import torch
 
@@ -191,3 +192,8 @@ def test_classes_of_half_a_head(name, path):
     del state[name]
     torch.save(state, path)
     refused(build(num_classes=2), path, f"tensors are missing in the file: {name}", classes=[0, 1])
+
+
+def test_any_files():
+    loaded, refused_files = fuzz_checkpoints.run(50, 1)
+    assert loaded > 0 and refused_files > 20
