@@ -1,30 +1,9 @@
 /* The dcnv4 command: reads the command line, calls the command, and ends with its verdict. */
 #include "cli/commands.h"
+#include "system/system.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <locale.h>
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
-
-/* A file that is opened later must not get the descriptor of a stdin, stdout or stderr that was closed at the start.
- * The /dev/null in its place has the wrong direction, so that using it fails as with the closed one. */
-static void fill_standard_descriptors(void) {
-    for (int descriptor = 0; descriptor >= 0 && descriptor <= STDERR_FILENO;)
-        if (fcntl(descriptor, F_GETFD) != -1 ||
-            open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY) == descriptor)
-            ++descriptor;
-        else
-            break;
-}
-
-/* Numbers are read and written in the C locale, even if a driver in this process calls setlocale. */
-static void use_one_locale(void) {
-    const locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (plain != (locale_t)0)
-        uselocale(plain);
-}
 
 static dcnv4i_exit run(const dcnv4i_settings *settings) {
     static dcnv4i_exit (*const commands[DCNV4I_COMMANDS])(const dcnv4i_settings *) = {
@@ -36,9 +15,7 @@ static dcnv4i_exit run(const dcnv4i_settings *settings) {
 }
 
 int main(int count, char **arguments) {
-    fill_standard_descriptors();
-    use_one_locale();
-    signal(SIGXFSZ, SIG_IGN); /* a write past the limit on file sizes then fails with an error */
+    dcnv4i_program_begin(&count, &arguments);
     if (count < 2) {
         dcnv4i_options_usage(stderr);
         return DCNV4I_REFUSED;

@@ -31,7 +31,7 @@ function allowed(file) {
     if (file ~ /^tools\/[a-z]+\//)
         return "^tools/(" reach[folder(file)] ")/"
     if (file == "tools/main.c")
-        return "^tools/cli/"
+        return "^tools/(cli|system)/"
     if (file ~ /^backends\/kernels\//)
         return "^$"
     if (file ~ /^backends\/(cuda|hip)\//)
@@ -63,7 +63,7 @@ function complain(text) {
 BEGIN {
     core = "core/(backend|deform_conv_problem|ms_deform_attn_problem|operator|operators|status|tensor|element|fork|platform|checked_math)[.](h|def)"
     # The command's folders: each may include itself and those before it.
-    folders = split("output cli tensors operators devices plot check bench tune", folder_name, " ")
+    folders = split("system output cli tensors operators devices plot check bench tune", folder_name, " ")
     for (i = 1; i <= folders; ++i)
         reach["tools/" folder_name[i]] = seen = seen (i > 1 ? "|" : "") folder_name[i]
     for (i = 1; i < ARGC; ++i)

@@ -1,29 +1,17 @@
 #include "bench_report.h"
 
 #include "../output/json.h"
+#include "../system/system.h"
 #include "processor_floor.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-#include <sys/utsname.h>
-#include <unistd.h>
 
 const char *dcnv4i_processor_name(char *text, size_t size) {
-    struct utsname system;
-    char line[256];
-    snprintf(text, size, "%s", uname(&system) == 0 ? system.machine : "unknown");
-    FILE *file = fopen("/proc/cpuinfo", "r");
-    while (file && fgets(line, sizeof line, file)) {
-        const char *colon = strncmp(line, "model name", 10) == 0 ? strchr(line, ':') : NULL;
-        if (!colon)
-            continue;
-        colon += 1 + strspn(colon + 1, " ");
-        snprintf(text, size, "%.*s", (int)strcspn(colon, "\n"), colon);
-        break;
-    }
-    if (file)
-        fclose(file);
+    dcnv4i_machine machine;
+    dcnv4i_machine_look(&machine);
+    snprintf(text, size, "%s", machine.processor);
     return text;
 }
 
@@ -69,17 +57,16 @@ void dcnv4i_report_json_problem(FILE *file, const dcnv4i_task *task) {
 }
 
 static void json_begin(FILE *file) {
-    struct utsname system;
-    char name[160];
-    const bool known = uname(&system) == 0;
+    dcnv4i_machine machine;
+    dcnv4i_machine_look(&machine);
     fputs("{\"dcnv4\": ", file);
     dcnv4i_json_text(file, dcnv4_version());
     fputs(", \"machine\": {\"processor\": ", file);
-    dcnv4i_json_text(file, dcnv4i_processor_name(name, sizeof name));
-    fprintf(file, ", \"processors\": %ld, \"architecture\": ", sysconf(_SC_NPROCESSORS_ONLN));
-    dcnv4i_json_text(file, known ? system.machine : "unknown");
+    dcnv4i_json_text(file, machine.processor);
+    fprintf(file, ", \"processors\": %ld, \"architecture\": ", machine.processors);
+    dcnv4i_json_text(file, machine.architecture);
     fputs(", \"system\": ", file);
-    dcnv4i_json_text(file, known ? system.sysname : "unknown");
+    dcnv4i_json_text(file, machine.system);
     fputs(", \"floor_loads\": ", file);
     dcnv4i_json_text(file, dcnv4i_floor_loads());
     fputs("}, \"results\": [", file);

@@ -11,7 +11,11 @@
 
 /* ---- Loads with their multiply-adds -------------------------------------------------------------------------------- */
 
-enum { BUFFER = 16384, ACCUMULATORS = 12 }; /* enough accumulators that no multiply-add waits for the one before */
+enum {
+    BUFFER = 16384,
+    ALIGNMENT = 64,
+    ACCUMULATORS = 12
+}; /* enough accumulators that no multiply-add waits for the one before */
 
 /* Loads `bytes` bytes, repeatedly from the same BUFFER, and returns a sum so that no load is optimised away. */
 typedef float loader(const float *buffer, size_t bytes);
@@ -119,7 +123,8 @@ typedef struct worker {
     int64_t number;
     gate *gate;
     void (*work)(const struct worker *);
-    float *buffer; /* of BUFFER bytes */
+    float *buffer; /* of BUFFER bytes, at a multiple of ALIGNMENT in memory */
+    void *memory;
     double ms;
     pthread_t thread;
 } worker;
@@ -173,11 +178,13 @@ static double time_threads(const dcnv4i_floor *floor, void (*work)(const worker 
     int64_t started = 0;
     for (; workers && started < floor->threads; ++started) {
         worker *w = &workers[started];
-        *w = (worker){.floor = floor, .number = started, .gate = &g, .work = work, .buffer = aligned_alloc(64, BUFFER)};
-        for (size_t i = 0; w->buffer && i < BUFFER / sizeof(float); ++i)
+        *w = (worker){
+            .floor = floor, .number = started, .gate = &g, .work = work, .memory = malloc(BUFFER + ALIGNMENT)};
+        w->buffer = (float *)(void *)((char *)w->memory + (ALIGNMENT - (uintptr_t)w->memory % ALIGNMENT));
+        for (size_t i = 0; w->memory && i < BUFFER / sizeof(float); ++i)
             w->buffer[i] = 1e-3f * (float)(i % 7);
-        if (!w->buffer || pthread_create(&w->thread, NULL, run_worker, w) != 0) {
-            free(w->buffer);
+        if (!w->memory || pthread_create(&w->thread, NULL, run_worker, w) != 0) {
+            free(w->memory);
             break;
         }
     }
@@ -185,7 +192,7 @@ static double time_threads(const dcnv4i_floor *floor, void (*work)(const worker 
     for (int64_t i = 0; i < started; ++i) {
         pthread_join(workers[i].thread, NULL);
         longest = fmax(longest, workers[i].ms);
-        free(workers[i].buffer);
+        free(workers[i].memory);
     }
     free(workers);
     return started == floor->threads ? longest : NAN;

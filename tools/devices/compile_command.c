@@ -2,12 +2,11 @@
 #include "../cli/commands.h"
 #include "compile_report.h"
 #include "../operators/task_list.h"
+#include "../system/system.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* The compiled kernels in a folder. */
 typedef struct holdings {
@@ -15,19 +14,8 @@ typedef struct holdings {
 } holdings;
 
 static holdings look(const char *folder) {
-    holdings found = {0, 0};
-    DIR *all = opendir(folder);
-    for (const struct dirent *entry; all && (entry = readdir(all));) {
-        struct stat about;
-        const size_t length = strlen(entry->d_name), ending = strlen(".kernel");
-        if (length > ending && strcmp(entry->d_name + length - ending, ".kernel") == 0 &&
-            fstatat(dirfd(all), entry->d_name, &about, 0) == 0) {
-            ++found.files;
-            found.bytes += about.st_size;
-        }
-    }
-    if (all)
-        closedir(all);
+    holdings found;
+    dcnv4i_folder_count(folder, ".kernel", &found.files, &found.bytes);
     return found;
 }
 
@@ -88,11 +76,11 @@ static dcnv4i_exit make_on(const char *target, const dcnv4i_tasks *tasks, dcnv4i
 /* Creates the plans with the compiler, and then without, to check that all kernels are in the folder. */
 static dcnv4i_exit compile_for(const char *target, const dcnv4i_tasks *tasks, const char *folder,
                                dcnv4i_kernel_rows *rows) {
-    unsetenv("DCNV4_COMPILER");
+    dcnv4i_variable_set("DCNV4_COMPILER", NULL);
     dcnv4i_exit verdict = make_on(target, tasks, rows);
     if (verdict != DCNV4I_DONE)
         return verdict;
-    setenv("DCNV4_COMPILER", "off", 1);
+    dcnv4i_variable_set("DCNV4_COMPILER", "off");
     verdict = make_on(target, tasks, rows);
     return verdict != DCNV4I_MISSING ? verdict
                                      : dcnv4i_verdict(DCNV4I_BROKEN,
@@ -158,7 +146,7 @@ dcnv4i_exit dcnv4i_compile(const dcnv4i_settings *settings) {
     dcnv4i_kernel_rows rows = {NULL, 0};
     dcnv4i_exit verdict = dcnv4i_tasks_layers(settings, &tasks);
     if (verdict == DCNV4I_DONE &&
-        (strcmp(settings->output, "off") == 0 || setenv("DCNV4_CACHE_DIR", settings->output, 1) != 0))
+        (strcmp(settings->output, "off") == 0 || !dcnv4i_variable_set("DCNV4_CACHE_DIR", settings->output)))
         verdict = dcnv4i_verdict(DCNV4I_REFUSED, "--output %s: no folder can have this name", settings->output);
     if (verdict == DCNV4I_DONE)
         verdict = compile_all(settings, &tasks, &rows);

@@ -1,22 +1,21 @@
 #include "output_file.h"
-#include "output_signals.h"
+
+#include "../system/system.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { ASIDE_ROOM = PATH_MAX + 16, ATTEMPTS = 100 };
+enum { ASIDE_ROOM = DCNV4I_PATH_ROOM + 16, ATTEMPTS = 100 };
 
 /* The files being written. A name is "" if there is no such file; the signal handler reads names. */
 static struct output {
-    const char *path;         /* as given on the command line */
-    char target[PATH_MAX];    /* path with its symbolic links resolved */
-    char aside[ASIDE_ROOM];   /* the new file, until it is in place */
-    char earlier[ASIDE_ROOM]; /* the old file, while it may have to be restored */
+    const char *path;              /* as given on the command line */
+    char target[DCNV4I_PATH_ROOM]; /* path with its symbolic links resolved */
+    char aside[ASIDE_ROOM];        /* the new file, until it is in place */
+    char earlier[ASIDE_ROOM];      /* the old file, while it may have to be restored */
     FILE *file;
 } outputs[DCNV4I_OUTPUTS_MOST];
 static int opened;
@@ -37,39 +36,23 @@ static void name_beside(const char *target, char name[ASIDE_ROOM]) {
     snprintf(name, ASIDE_ROOM, "%.*s.dcnv4-%s", (int)(strrchr(target, '/') - target) + 1, target, random);
 }
 
-/* Gives a new file the owner and permissions of another, as far as this user and the file system can. */
-static void make_like(int descriptor, const struct stat *other) {
-    if (fchown(descriptor, other->st_uid, other->st_gid) != 0)
-        (void)!fchown(descriptor, (uid_t)-1, other->st_gid);
-    fchmod(descriptor, other->st_mode & 0777);
-}
-
 /* Creates a file beside the target, with its owner and permissions if it exists. On failure −1 with errno, and name
  * "". */
 static int create_beside(const char *target, char name[ASIDE_ROOM]) {
-    struct stat other;
-    const bool present = stat(target, &other) == 0;
     int descriptor = -1;
     for (int attempt = 0; descriptor < 0 && attempt < ATTEMPTS && (attempt == 0 || errno == EEXIST); ++attempt) {
         name_beside(target, name);
-        descriptor = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, present ? other.st_mode & 0600 : 0666);
+        descriptor = dcnv4i_beside_create(name, target);
     }
-    if (descriptor >= 0 && present)
-        make_like(descriptor, &other);
-    else if (descriptor < 0)
+    if (descriptor < 0)
         name[0] = '\0';
     return descriptor;
 }
 
 static void remove_name(char name[ASIDE_ROOM]) {
     if (name[0])
-        unlink(name);
+        dcnv4i_name_remove(name);
     name[0] = '\0';
-}
-
-/* False if the file could not be flushed to disk. File systems that need no fsync fail it with one of these errors. */
-static bool flush_to_disk(int descriptor) {
-    return fsync(descriptor) == 0 || errno == EINVAL || errno == ENOSYS || errno == ENOTSUP;
 }
 
 /* ---- What was there before ----------------------------------------------------------------------------------------- */
@@ -84,12 +67,12 @@ static bool copy_bytes(int from, int to) {
                 return false;
             done += written;
         }
-    return count == 0 && flush_to_disk(to);
+    return count == 0 && dcnv4i_descriptor_flush(to);
 }
 
 /* For file systems without hard links, and files that this user may not link. */
 static bool copy_earlier(struct output *output) {
-    const int from = open(output->target, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    const int from = dcnv4i_earlier_open(output->target);
     const int to = from < 0 ? -1 : create_beside(output->target, output->earlier);
     const bool copied = to >= 0 && copy_bytes(from, to);
     const int why = errno;
@@ -107,7 +90,7 @@ static bool copy_earlier(struct output *output) {
 static bool keep_earlier(struct output *output) {
     for (int attempt = 0; attempt < ATTEMPTS; ++attempt) {
         name_beside(output->target, output->earlier);
-        if (link(output->target, output->earlier) == 0)
+        if (dcnv4i_name_link(output->target, output->earlier))
             return true;
         if (errno == EEXIST)
             continue;
@@ -123,7 +106,7 @@ static bool keep_earlier(struct output *output) {
 static void remove_asides(void) {
     for (int i = 0; i < opened; ++i)
         if (outputs[i].aside[0])
-            unlink(outputs[i].aside);
+            dcnv4i_name_remove(outputs[i].aside);
 }
 
 void dcnv4i_outputs_discard(void) {
@@ -149,7 +132,7 @@ static dcnv4i_exit give_up(const char *path) {
 dcnv4i_exit dcnv4i_output_open(const char *path, FILE **file) {
     struct output *output = &outputs[opened];
     *output = (struct output){.path = path};
-    if (!dcnv4i_output_target(path, output->target))
+    if (!dcnv4i_path_resolve(path, output->target))
         return give_up(path);
     dcnv4i_signals_watch(remove_asides);
     dcnv4i_signals_wait();
@@ -173,7 +156,7 @@ dcnv4i_exit dcnv4i_output_open(const char *path, FILE **file) {
 static bool finish(struct output *output) {
     FILE *file = output->file;
     errno = 0;
-    const bool whole = fflush(file) == 0 && !ferror(file) && flush_to_disk(fileno(file));
+    const bool whole = fflush(file) == 0 && !ferror(file) && dcnv4i_descriptor_flush(fileno(file));
     const int why = errno ? errno : EIO;
     output->file = NULL;
     const bool closed = fclose(file) == 0;
@@ -185,7 +168,7 @@ static bool finish(struct output *output) {
 static bool place(struct output *output, bool is_last) {
     if (!is_last && !keep_earlier(output)) /* the last one needs no way back: its rename fails or completes the set */
         return false;
-    if (rename(output->aside, output->target) != 0)
+    if (!dcnv4i_name_replace(output->aside, output->target))
         return false;
     output->aside[0] = '\0';
     return true;
@@ -193,7 +176,8 @@ static bool place(struct output *output, bool is_last) {
 
 /* Undoes place. */
 static bool put_back(struct output *output) {
-    if ((output->earlier[0] ? rename(output->earlier, output->target) : unlink(output->target)) != 0)
+    if (!(output->earlier[0] ? dcnv4i_name_replace(output->earlier, output->target)
+                             : dcnv4i_name_remove(output->target)))
         return false;
     output->earlier[0] = '\0';
     return true;

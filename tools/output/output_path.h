@@ -4,12 +4,7 @@
 
 #include "verdict.h"
 
-#include <limits.h>
 #include <stdbool.h>
-#include <stddef.h>
-
-/* Resolves all symbolic links of a path; the file itself need not exist. False with errno if a file cannot be there. */
-bool dcnv4i_output_target(const char *path, char target[PATH_MAX]);
 
 /* Before any work: refuses a path that cannot become a regular file: a directory, a device, a missing folder, the file
  * that stdout or stderr goes to. option is for the verdict's line. */

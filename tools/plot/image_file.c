@@ -2,13 +2,12 @@
 
 #ifdef DCNV4_HAVE_PNG
 
+#include "../system/system.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <png.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { PIXELS_MOST = 1 << 26 }; /* a small file can claim to be a picture that fills the memory */
 
@@ -40,19 +39,12 @@ static dcnv4i_exit decode(const char *path, png_image *image, dcnv4i_canvas *can
 
 dcnv4i_exit dcnv4i_image_read(const char *path, dcnv4i_canvas *canvas) {
     *canvas = (dcnv4i_canvas){.pixels = NULL};
-    const int descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    struct stat status;
-    if (descriptor < 0 || fstat(descriptor, &status) != 0) {
-        const dcnv4i_exit verdict = dcnv4i_verdict(DCNV4I_REFUSED, "%s: %s", path, strerror(errno));
-        if (descriptor >= 0)
-            close(descriptor);
-        return verdict;
-    }
-    FILE *file = S_ISREG(status.st_mode) ? fdopen(descriptor, "rb") : NULL;
-    if (!file) {
-        close(descriptor);
-        return dcnv4i_verdict(DCNV4I_REFUSED, "%s is no regular file; a PNG file is needed", path);
-    }
+    dcnv4i_entry entry;
+    FILE *const file = dcnv4i_regular_open(path, &entry);
+    if (!file && entry.kind)
+        return dcnv4i_verdict(DCNV4I_REFUSED, "%s is %s; a PNG file is needed", path, entry.kind);
+    if (!file)
+        return dcnv4i_verdict(DCNV4I_REFUSED, "%s: %s", path, strerror(errno));
     png_image image;
     memset(&image, 0, sizeof image);
     image.version = PNG_IMAGE_VERSION;

@@ -1,12 +1,11 @@
 #include "npy.h"
 
+#include "../system/system.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static const struct {
     int32_t dtype;
@@ -262,16 +261,6 @@ dcnv4i_exit dcnv4i_npy_parse(const char *name, dcnv4i_npy_kind kind, const unsig
 
 /* ---- Files ------------------------------------------------------------------------------------------------------- */
 
-static dcnv4i_exit check_kind(const char *path, mode_t mode) {
-    if (S_ISREG(mode))
-        return DCNV4I_DONE;
-    const char *kind = S_ISDIR(mode)    ? "a directory"
-                       : S_ISFIFO(mode) ? "a FIFO"
-                       : S_ISSOCK(mode) ? "a socket"
-                                        : "a device";
-    return dcnv4i_verdict(DCNV4I_REFUSED, "%s is %s; a regular .npy file is needed", path, kind);
-}
-
 static dcnv4i_exit parse_file(const char *path, dcnv4i_npy_kind kind, FILE *file, uint64_t length, dcnv4i_npy *npy) {
     const size_t most = length < DCNV4I_NPY_FRONT ? (size_t)length : DCNV4I_NPY_FRONT;
     unsigned char *front = malloc(most + 1);
@@ -285,24 +274,13 @@ static dcnv4i_exit parse_file(const char *path, dcnv4i_npy_kind kind, FILE *file
 }
 
 dcnv4i_exit dcnv4i_npy_open(const char *path, dcnv4i_npy_kind kind, dcnv4i_npy *npy, FILE **file) {
-    /* O_NONBLOCK: a FIFO that nobody writes to is refused, not waited for. */
-    const int descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (descriptor < 0)
+    dcnv4i_entry entry;
+    FILE *const opened = dcnv4i_regular_open(path, &entry);
+    if (!opened && entry.kind)
+        return dcnv4i_verdict(DCNV4I_REFUSED, "%s is %s; a regular .npy file is needed", path, entry.kind);
+    if (!opened)
         return dcnv4i_verdict(DCNV4I_REFUSED, "%s: %s", path, strerror(errno));
-    struct stat status;
-    FILE *opened = NULL;
-    dcnv4i_exit verdict = DCNV4I_DONE;
-    if (fstat(descriptor, &status) != 0)
-        verdict = dcnv4i_verdict(DCNV4I_BROKEN, "%s: %s", path, strerror(errno));
-    if (verdict == DCNV4I_DONE)
-        verdict = check_kind(path, status.st_mode);
-    if (verdict == DCNV4I_DONE && !(opened = fdopen(descriptor, "rb")))
-        verdict = dcnv4i_verdict(DCNV4I_BROKEN, "%s: %s", path, strerror(errno));
-    if (!opened) {
-        close(descriptor);
-        return verdict;
-    }
-    verdict = parse_file(path, kind, opened, (uint64_t)status.st_size, npy);
+    const dcnv4i_exit verdict = parse_file(path, kind, opened, entry.length, npy);
     if (verdict == DCNV4I_DONE)
         *file = opened;
     else

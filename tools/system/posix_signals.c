@@ -1,4 +1,4 @@
-#include "output_signals.h"
+#include "system.h"
 
 #include <signal.h>
 #include <stdatomic.h>
