@@ -21,7 +21,11 @@ typedef struct fake_control {
 
 /* ---- Within the libraries ---------------------------------------------------------------------------------------- */
 
+#if defined(_WIN32)
+#define FAKE_EXPORT __declspec(dllexport)
+#else
 #define FAKE_EXPORT __attribute__((visibility("default")))
+#endif
 
 FAKE_EXPORT fake_control *fake_driver_control(void);
 

@@ -15,6 +15,7 @@ typedef struct allocation {
     int device;
     size_t size;
     unsigned char *bytes; /* a margin, size bytes, a margin */
+    void *memory;         /* in which they are, for free() */
 } allocation;
 
 static allocation *allocations;
@@ -33,12 +34,13 @@ static uintptr_t address_of(const allocation *a) {
 
 static allocation *make(int device, size_t size) {
     allocation *made = malloc(sizeof *made);
-    void *bytes = NULL;
-    if (!made || posix_memalign(&bytes, MARGIN, size + 2 * MARGIN) != 0) {
+    char *const memory = made ? malloc(size + 3 * MARGIN) : NULL;
+    if (!memory) {
         free(made);
         return NULL;
     }
-    *made = (allocation){allocations, device, size, bytes};
+    void *const bytes = memory + (MARGIN - (uintptr_t)memory % MARGIN);
+    *made = (allocation){allocations, device, size, bytes, memory};
     memset(made->bytes, MARGIN_BYTE, size + 2 * MARGIN);
     memset(made->bytes + MARGIN, FRESH_BYTE, size);
     return made;
@@ -80,7 +82,7 @@ int32_t fake_memory_free(int device, void *address) {
         return FAKE_INVALID_VALUE;
     }
     check_margins(found);
-    free(found->bytes);
+    free(found->memory);
     free(found);
     fake_count(&fake_driver_control()->live, -1);
     return FAKE_OK;

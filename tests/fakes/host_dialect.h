@@ -18,8 +18,15 @@ struct {
     unsigned group, item, groups, work_group;
 } host_here;
 void (*host_barrier)(void);
+#if defined(_WIN32) /* sections of one name before the $ are put together in the order of what follows it */
+#define HOST_SHARED "shared$m"
+static char host_first [[gnu::section("shared$a"), gnu::used]] = 1, host_last [[gnu::section("shared$z"), gnu::used]] = 1;
+char *host_shared_begin = &host_first, *host_shared_end = &host_last;
+#else
+#define HOST_SHARED "host_shared"
 extern char __start_host_shared[] __attribute__((weak)), __stop_host_shared[] __attribute__((weak));
 char *host_shared_begin = __start_host_shared, *host_shared_end = __stop_host_shared;
+#endif
 }
 #pragma GCC visibility pop
 
@@ -62,7 +69,7 @@ template <class To, class From> static inline To host_bits(From from) {
 #define __device__
 #define __forceinline__ inline
 #define __noinline__
-#define __shared__ [[gnu::section("host_shared")]] static
+#define __shared__ [[gnu::section(HOST_SHARED)]] static
 #define __align__(bytes) alignas(bytes)
 #define __syncthreads() host_barrier()
 #define __isGlobal(pointer) 1
