@@ -159,7 +159,7 @@ class Compiler(threading.Thread):
 def kernels_run_and_are_kept():
     compiler = Compiler()
     device = {"WINEPATH": windows_path(STANDINS / "cuda"), "FAKE_COMPILER_FOLDER": windows_path(compiler.folder),
-              "TMPDIR": str(WORK), "DCNV4_SELF_CHECK": "off"}
+              "DCNV4_SELF_CHECK": "off"}
     cache = PREFIX / "drive_c" / "users"
     for kept in cache.glob("*/AppData/Local/dcnv4"):
         shutil.rmtree(kept)
