@@ -20,7 +20,8 @@ struct {
 void (*host_barrier)(void);
 #if defined(_WIN32) /* sections of one name before the $ are put together in the order of what follows it */
 #define HOST_SHARED "shared$m"
-static char host_first [[gnu::section("shared$a"), gnu::used]] = 1, host_last [[gnu::section("shared$z"), gnu::used]] = 1;
+static char host_first [[gnu::section("shared$a"), gnu::used]] = 1,
+                                                   host_last [[gnu::section("shared$z"), gnu::used]] = 1;
 char *host_shared_begin = &host_first, *host_shared_end = &host_last;
 #else
 #define HOST_SHARED "host_shared"

@@ -19,9 +19,9 @@ typedef enum dcnv4i_scatter {
 /* How a part's kernels divide the work. These are compile-time constants of the kernels, so nothing here depends on N,
  * H and W. A block is one group of one output pixel. */
 typedef struct dcnv4i_geometry {
-    int32_t vector;                      /* channels of one access: 1, 2, 4, 8 or 16, at most D; without runs a divisor of D */
-    int32_t lanes;                       /* work-items that share a block */
-    int32_t vectors;                     /* forward, tiles: vectors that one work-item sums up in registers */
+    int32_t vector;  /* channels of one access: 1, 2, 4, 8 or 16, at most D; without runs a divisor of D */
+    int32_t lanes;   /* work-items that share a block */
+    int32_t vectors; /* forward, tiles: vectors that one work-item sums up in registers */
     int32_t tile_h, tile_w, tile_groups; /* blocks of a work-group; with owned tiles, pixels of value */
     int32_t round_points;                /* points of a block that are staged at a time */
     bool staged;                         /* samples go through local memory, computed once for all lanes */
