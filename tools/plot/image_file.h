@@ -1,4 +1,4 @@
-/* Pictures in PNG files. Without libpng they are written without compression, and none is read. */
+/* Pictures in PNG files, by libpng where the command was built with it. */
 #ifndef DCNV4I_IMAGE_FILE_H
 #define DCNV4I_IMAGE_FILE_H
 
@@ -6,6 +6,9 @@
 #include "canvas.h"
 
 #include <stdio.h>
+
+/* DCNV4I_DONE, or a verdict that says what is missing. */
+dcnv4i_exit dcnv4i_image_available(void);
 
 /* Reads a PNG of any kind as RGB; transparent pixels are blended with white. */
 dcnv4i_exit dcnv4i_image_read(const char *path, dcnv4i_canvas *canvas);

@@ -45,7 +45,9 @@ dcnv4i_exit dcnv4i_plot_command(const dcnv4i_settings *settings) {
     dcnv4i_settings wide = *settings;
     wide.dtype = DCNV4_FLOAT64; /* nothing is computed that would depend on the dtype */
     dcnv4i_layer layer;
-    dcnv4i_exit verdict = check_output(settings);
+    dcnv4i_exit verdict = dcnv4i_image_available();
+    if (verdict == DCNV4I_DONE)
+        verdict = check_output(settings);
     if (verdict == DCNV4I_DONE)
         verdict = dcnv4i_layer_open(&wide, &layer);
     if (verdict != DCNV4I_DONE)

@@ -12,8 +12,10 @@ static int ends_with(const char *path, const char *ending) {
 }
 
 dcnv4i_exit dcnv4i_sheet_check(const char *option, const char *path) {
-    if (ends_with(path, ".svg") || ends_with(path, ".png"))
+    if (ends_with(path, ".svg"))
         return DCNV4I_DONE;
+    if (ends_with(path, ".png"))
+        return dcnv4i_image_available();
     return dcnv4i_verdict(DCNV4I_REFUSED, "%s is %s; a name that ends in .png or .svg is needed", option, path);
 }
 

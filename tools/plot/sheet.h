@@ -14,7 +14,7 @@ typedef struct dcnv4i_sheet {
 
 typedef enum dcnv4i_align { DCNV4I_LEFT, DCNV4I_MIDDLE, DCNV4I_RIGHT } dcnv4i_align;
 
-/* DCNV4I_DONE if pictures with the ending of this path can be made: ".png" or ".svg". */
+/* DCNV4I_DONE if pictures with the ending of this path can be made: ".png" where there is libpng, or ".svg". */
 dcnv4i_exit dcnv4i_sheet_check(const char *option, const char *path);
 
 /* Opens a white page, to be written to file. */
