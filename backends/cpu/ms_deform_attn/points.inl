@@ -137,15 +137,14 @@ static scatter_image NAME(level_image)(const dcnv4i_attn_layer *layer, const dcn
     const dcnv4_msda_problem *p = &layer->problem->params;
     const int64_t depth = p->head_channels, limit = REAL_WHOLE / 2;
     const dcnv4i_image image = {level->width, level->height, depth, p->value_stride, layer->item, layer->read};
+    const int64_t rows = layer->converts && !copy ? 0 : level->height;
     const char *const storage = value + level->start * p->value_stride * layer->item;
     scatter_image made = {
-        .frame = NAME(make_frame)(&image, level->width < limit && level->height < limit, 0, level->height,
+        .frame = NAME(make_frame)(&image, level->width < limit && level->height < limit, 0, rows,
                                   copy ? copy_stride : p->value_stride, grad_stride),
-        .value = view_rows(&image, storage, 0, level->height, head * depth, depth, NULL),
+        .value = view_rows(&image, storage, 0, rows, head * depth, depth, NULL),
     };
-    if (layer->converts && !copy)
-        made.value.last_row = 0;
-    else if (copy)
+    if (copy)
         made.value.pixels = copy + level->start * copy_stride, made.value.stride = copy_stride;
     if (grad)
         made.grad = (grad_rows){grad + level->start * grad_stride, grad_stride, 0, level->height};
