@@ -75,6 +75,13 @@ static attention draw_attention(int64_t number) {
                                  : i == 3 ? 0
                                           : -1,
                                  i == 1 ? high[p->location_unit] : 1);
+    const double infinite = number % 16 == 4 ? -INFINITY : INFINITY;
+    const int spoiled = number % 32 < 16 ? 0 : INPUTS - 1; /* value, grad_output */
+    const int64_t elements = (int64_t)(a.input_bytes[spoiled] / item_size(p->dtype));
+    if (number % 8 >= 4 && elements > 0) /* in each layer */
+        ASSERT_SUCCESS(dcnv4_convert(
+            DCNV4_FLOAT64, &infinite, p->dtype,
+            (char *)a.inputs[spoiled] + draw_integer(&seed, 0, elements - 1) * (int64_t)item_size(p->dtype), 1));
     return a;
 }
 
@@ -120,7 +127,13 @@ static double *run(attention *a, const char *device) {
     return numbers;
 }
 
-/* Each number is within a share of the largest one's magnitude, or of 1. */
+static bool is_close(double found, double expected, double bound) {
+    if (isfinite(expected))
+        return fabs(found - expected) <= bound;
+    return isnan(expected) ? isnan(found) : found == expected;
+}
+
+/* Each number is within a share of the largest one's magnitude, or of 1; one that is not finite is the same. */
 static void compare(attention *a, const char *device, int64_t number) {
     double *const expected = run(a, "reference"), *const found = run(a, device);
     const size_t item = item_size(a->problem.dtype);
@@ -128,9 +141,9 @@ static void compare(attention *a, const char *device, int64_t number) {
         const size_t end = at + a->result_bytes[i] / item;
         double largest = 1;
         for (size_t k = at; k < end; ++k)
-            largest = fmax(largest, fabs(expected[k]));
+            largest = isfinite(expected[k]) ? fmax(largest, fabs(expected[k])) : largest;
         for (size_t k = at; k < end; ++k)
-            if (!(fabs(found[k] - expected[k]) <= 4 * dtype_bound(a->problem.dtype) * largest))
+            if (!is_close(found[k], expected[k], 4 * dtype_bound(a->problem.dtype) * largest))
                 fail_msg("%s, problem %lld: element %zu of result %zu is %g instead of %g", device, (long long)number,
                          k - at, i, found[k], expected[k]);
     }

@@ -62,7 +62,7 @@ DCN_INLINE void dcn_find_points(const DCN_PRIVATE dcn_run *run, int first, const
         dcn_stage_cells(&found, sizes->width, 1, points->cells + t * DCN_RUN);
 #if DCN_BOTH
         const dcn_floats weight = DCN_HAS_POINT(first + t) ? mask : 0.0f;
-        nothing += 0.0f * weight;
+        nothing += DCN_ZERO_OR_NAN(weight);
         dcn_stage_weights(&found, weight, points->weights + t, DCN_ROUND_POINTS);
 #endif
     }
@@ -176,7 +176,7 @@ DCN_NOINLINE void dcn_points_run(const DCN_GLOBAL dcn_element *value, const DCN_
             dcn_floats dot[4];
             dcn_load_quads(points.dots + t * DCN_RUN, dot);
             dcn_vector_derivatives d = dcn_vector_derivatives_of(&points.found[t], dot);
-            const dcn_floats nothing = 0.0f * (dot[0] + dot[1] + dot[2] + dot[3]);
+            const dcn_floats total = dot[0] + dot[1] + dot[2] + dot[3], nothing = DCN_ZERO_OR_NAN(total);
             if (!dcn_are_zero8(nothing))
                 dcn_correct_derivatives(value, offset_mask, grad_output, run, first + t, nothing == 0.0f, &d, sizes);
             if (round < first_writing)

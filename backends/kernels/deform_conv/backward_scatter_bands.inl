@@ -120,7 +120,7 @@ DCN_NOINLINE void dcn_scatter_run(const DCN_GLOBAL dcn_offset_element *offset_ma
             const int k = DCN_POINT(first + t);
             const dcn_cells found = dcn_cells_of(run, k, &frame);
             const dcn_floats mask = DCN_HAS_POINT(first + t) ? dcn_masks_of(run, k, &norm) : 0.0f;
-            nothing += 0.0f * mask;
+            nothing += DCN_ZERO_OR_NAN(mask);
             dcn_stage_weights(&found, mask, weights + t, DCN_ROUND_POINTS);
             dcn_stage_cells(&found, sizes->width, 1, cells + t * DCN_RUN);
         }

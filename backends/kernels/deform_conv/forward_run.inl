@@ -12,12 +12,12 @@ DCN_INLINE void dcn_gather_staged(DCN_PRIVATE dcn_vector *upper_sum, DCN_PRIVATE
     }
 }
 
-/* Whether the sums of all pixels of a run are finite: 0·x is 0 for every finite x alone. */
+/* Whether the sums of all pixels of a run are finite. */
 DCN_INLINE int dcn_is_run_finite(const DCN_PRIVATE dcn_vector *sums) {
     dcn_partials nothing = dcn_no_products();
     DCN_UNROLL
     for (int i = 0; i < DCN_RUN * DCN_VECTORS; ++i)
-        nothing = dcn_add_products(dcn_zero(), sums[i], nothing);
+        nothing = dcn_add_zero_or_nan(sums[i], nothing);
     return dcn_are_zero(nothing);
 }
 

@@ -130,6 +130,18 @@ DCN_INLINE dcn_partials dcn_no_products(void) {
     return (dcn_partials)(0.0f);
 }
 
+/* 0 for a finite number, NaN for every other: of several a sum tells whether all are finite. 0·number is 0 for an infinite one too
+ * where rusticl compiles it (Mesa 22.3.6). */
+#define DCN_ZERO_OR_NAN(number) ((number) - (number))
+
+DCN_INLINE dcn_partials dcn_add_zero_or_nan(dcn_vector a, dcn_partials sum) {
+#if DCN_VECTOR == 16
+    return DCN_ZERO_OR_NAN(a.hi) + (DCN_ZERO_OR_NAN(a.lo) + sum);
+#else
+    return DCN_ZERO_OR_NAN(a) + sum;
+#endif
+}
+
 /* sum + Σ a·b. */
 DCN_INLINE float dcn_dot(dcn_vector a, dcn_vector b, float sum) {
 #if DCN_VECTOR == 16

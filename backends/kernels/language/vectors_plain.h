@@ -58,10 +58,13 @@ DCN_INLINE float dcn_dot(dcn_vector a, dcn_vector b, float sum) {
     return sum;
 }
 
-/* Whether no component is infinite or NaN: 0·x is 0 for every finite x alone. */
+/* 0 for a finite number, NaN for every other: of several a sum tells whether all are finite. */
+#define DCN_ZERO_OR_NAN(number) (0.0f * (number))
+
+/* Whether no component is infinite or NaN. */
 DCN_INLINE int dcn_finite(dcn_vector a) {
     float nothing = 0.0f;
-    DCN_EACH(i) nothing += 0.0f * a.part[i];
+    DCN_EACH(i) nothing += DCN_ZERO_OR_NAN(a.part[i]);
     return nothing == 0.0f;
 }
 

@@ -53,7 +53,8 @@ DCN_INLINE dcn_ints attn_derive(DCN_PRIVATE attn_run_points *points, int k) {
     const dcn_vector_derivatives d = dcn_vector_derivatives_of(&cells, dot);
     vstore8(d.mask, k, points->mask), vstore8(d.x, k, points->x), vstore8(d.y, k, points->y);
     vstore8(cells.x.counts & cells.y.counts, k, points->counts);
-    return 0.0f * (dot[0] + dot[1] + dot[2] + dot[3]) == 0.0f;
+    const dcn_floats total = dot[0] + dot[1] + dot[2] + dot[3];
+    return DCN_ZERO_OR_NAN(total) == 0.0f;
 }
 
 /* Computes the derivatives of point k again for those rows that are not finite. */

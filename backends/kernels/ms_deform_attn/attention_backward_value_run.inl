@@ -119,7 +119,7 @@ DCN_KERNEL(attn_backward_value, 1)
                 dcn_partials nothing = dcn_no_products();
                 ATTN_EACH_VECTOR(v) {
                     grad[v] = dcn_load_once(grad_output, (first + i) * DCN_GRAD_OUTPUT_STRIDE + own, channel, v);
-                    nothing = dcn_add_products(dcn_zero(), grad[v], nothing);
+                    nothing = dcn_add_zero_or_nan(grad[v], nothing);
                 }
                 const int all = run.nan_if_infinite[i] != 0.0f || !dcn_are_zero(nothing);
                 if (!all)

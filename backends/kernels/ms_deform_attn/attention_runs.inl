@@ -108,7 +108,7 @@ DCN_INLINE void attn_stage_run(DCN_PRIVATE attn_run *run, const DCN_PRIVATE attn
                 continue;
             const dcn_cells cells = attn_run_cells(locations, references, rows, k, l, &level);
             const dcn_floats weight = attn_run_weights(weights, rows, k, &norm);
-            nothing += 0.0f * weight;
+            nothing += DCN_ZERO_OR_NAN(weight);
             dcn_stage_weights(&cells, weight, run->weights + t, DCN_POINTS);
             dcn_stage_cells(&cells, level.width, stride, run->cells + 8 * t);
             run->start[t] = level.start * stride, run->below[t] = level.width * stride;

@@ -15,9 +15,8 @@ DCN_INLINE dcn_derivatives dcn_no_derivatives(int counts) {
     return d;
 }
 
-/* 0·x is 0 for every finite x alone. */
 DCN_INLINE int dcn_are_finite(const DCN_PRIVATE float *dot) {
-    return 0.0f * dot[0] + 0.0f * dot[1] + 0.0f * dot[2] + 0.0f * dot[3] == 0.0f;
+    return DCN_ZERO_OR_NAN(dot[0]) + DCN_ZERO_OR_NAN(dot[1]) + DCN_ZERO_OR_NAN(dot[2]) + DCN_ZERO_OR_NAN(dot[3]) == 0.0f;
 }
 
 /* ---- From samples: exact ----------------------------------------------------------------------------------------- */

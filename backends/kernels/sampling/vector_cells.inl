@@ -136,6 +136,6 @@ DCN_INLINE int dcn_are_grads_finite(const DCN_GLOBAL dcn_element *grad) {
     dcn_partials nothing = dcn_no_products();
     DCN_UNROLL_VECTORS
     for (int v = 0; v < DCN_LANE_VECTORS; ++v)
-        nothing = dcn_add_products(dcn_zero(), dcn_load(grad, DCN_STEP(0, v)), nothing);
+        nothing = dcn_add_zero_or_nan(dcn_load(grad, DCN_STEP(0, v)), nothing);
     return dcn_are_zero(nothing);
 }
