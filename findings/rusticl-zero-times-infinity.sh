@@ -11,7 +11,6 @@
 # Needs apt-get and Debian 12's package index, gcc, OpenCL's headers and loader (opencl-c-headers, ocl-icd-libopencl1), and the
 # libraries that mesa-opencl-icd depends on (libclc-15, libllvm15, libllvmspirvlib15).
 set -eu
-version=22.3.6-1+deb12u2
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -58,7 +57,7 @@ int main(void) {
 }
 END
 gcc -O1 -o "$folder/ask" "$folder/ask.c" -l:libOpenCL.so.1 -lm
-(cd "$folder" && apt-get -qq download "mesa-opencl-icd=$version" && dpkg -x mesa-opencl-icd_*.deb packages)
+(cd "$folder" && apt-get -qq download mesa-opencl-icd=22.3.6-1+deb12u2 && dpkg -x mesa-opencl-icd_*.deb packages)
 mesa=$(dirname "$(find "$folder/packages" -name libRusticlOpenCL.so.1)")
 echo "$mesa/libRusticlOpenCL.so.1" >"$folder/rusticl.icd"
 [ ! -e /etc/OpenCL/vendors/pocl.icd ] || OCL_ICD_VENDORS=/etc/OpenCL/vendors/pocl.icd "$folder/ask"

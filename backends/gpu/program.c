@@ -22,7 +22,8 @@ int64_t dcnv4i_reciprocal(int64_t divisor) {
     return shift << 32 | dcnv4i_ceil_div64(INT64_C(1) << (31 + shift), divisor);
 }
 
-/* Registers have eight floats, or take several vectors' turns: that is what a vector costs. */
+/* The fewest registers of eight floats: a vector of 16 takes two, and one of 4 or less a whole one. Of equals the widest, whose
+ * loop is shortest. */
 int32_t dcnv4i_vector_of_run(int64_t depth) {
     enum { MOST = 16, REGISTER = 8 };
     int64_t best = 1, least = INT64_MAX;
