@@ -193,11 +193,10 @@ static ALWAYS_INLINE void gather_row(const all_levels_state *state, const char *
             const char *const upper = from + *place * stride, *const lower = upper + below;
             const char *const corner[4] = {upper, upper + right, lower, lower + right};
             const quad four = quad_load(weights);
-            const vec weight[4] = {quad_0(four), quad_1(four), quad_2(four), quad_3(four)};
             for (int i = 0; i < 4; ++i)
                 for (int v = 0; v < vectors; ++v) {
                     vec *const to = &sum[i % chains * vectors + v];
-                    *to = vfma(weight[i],
+                    *to = vfma(quad_lane(four, i),
                                part ? load_elements_part(corner[i], part, type)
                                     : load_elements(corner[i], v * LANES, type),
                                *to);

@@ -100,12 +100,12 @@ static ALWAYS_INLINE void gather_points(const exact_points *found, const gather_
         const real *const upper = from->origin + index[k] * from->unit, *const lower = upper + from->below;
         const real *const inner[4] = {upper, upper + from->stride, lower, lower + from->stride};
         const quad four = quad_load(weights + 4 * k);
-        const vec weight[4] = {quad_0(four), quad_1(four), quad_2(four), quad_3(four)};
         for (int i = 0; i < 4; ++i)
             for (int v = 0; v < vectors; ++v) {
                 const real *const corner = found ? found->corner[k][i] : inner[i];
                 vec *const to = &sum[i % chains * vectors + v];
-                *to = vfma(weight[i], part ? vload_part(corner, part) : vload(corner + channel_of(&block, v)), *to);
+                *to = vfma(quad_lane(four, i), part ? vload_part(corner, part) : vload(corner + channel_of(&block, v)),
+                           *to);
             }
     }
     for (int v = 0; v < vectors; ++v) {

@@ -97,38 +97,71 @@ typedef struct scatter_points {
     real *dots;          /* of the first of them; of the chunk, for points of the exact path */
 } scatter_points;
 
+/* A point's four weights. Where the permutations of the dots are what limits the loop, they are broadcast from memory. */
+#ifdef SCATTER_READS_WEIGHTS
+typedef const real *point_weights;
+static inline point_weights point_weights_at(const real *from) {
+    return from;
+}
+static ALWAYS_INLINE vec point_weight(point_weights of, const int corner) {
+    return vset(of[corner]);
+}
+#else
+typedef quad point_weights;
+static inline point_weights point_weights_at(const real *from) {
+    return quad_load(from);
+}
+static ALWAYS_INLINE vec point_weight(point_weights of, const int corner) {
+    return quad_lane(of, corner);
+}
+#endif
+
+/* Scatters point k of a pixel whose vectors of grad_output are `out`. Returns its dots with the four pixels. */
+static ALWAYS_INLINE dots scatter_point(const scatter_target *to, const exact_gradients *found,
+                                        const scatter_points *from, int64_t k, const int vectors, const int part,
+                                        const vec *out) {
+    const bool alike = to->alike;
+    const int64_t grad_stride = alike ? to->stride : to->grad_stride;
+    const real *const upper = to->value + from->index[k] * (alike ? 1 : to->unit), *const lower = upper + to->below;
+    real *const grad_upper = alike ? (real *)((uintptr_t)upper + to->apart)
+                                   : to->grad + from->grad_index[k] * to->grad_unit;
+    real *const grad_lower = alike ? (real *)((uintptr_t)lower + to->apart) : grad_upper + to->grad_below;
+    const real *const inner[4] = {upper, upper + to->stride, lower, lower + to->stride};
+    real *const grad_inner[4] = {grad_upper, grad_upper + grad_stride, grad_lower, grad_lower + grad_stride};
+    const point_weights weights = point_weights_at(from->weights + 4 * k);
+    vec product[4];
+    for (int i = 0; i < 4; ++i) {
+        const real *const value = found ? found->corner[k][i] : inner[i];
+        real *const grad = found ? found->grad[k][i] : grad_inner[i];
+        const vec weight = point_weight(weights, i); /* here: read before the stores, gcc would keep it in a register */
+        for (int v = 0; v < vectors; ++v) {
+            const vec one = part ? vload_part(value, part) : vload(value + v * LANES);
+            product[i] = v == 0 ? vmul(out[v], one) : vfma(out[v], one, product[i]);
+            if (part)
+                vstore_part(grad, vfma(weight, out[v], vload_part(grad, part)), part);
+            else
+                vstore(grad + v * LANES, vfma(weight, out[v], vload(grad + v * LANES)));
+        }
+    }
+    return dots_of(product[0], product[1], product[2], product[3]);
+}
+
 /* Scatters count points of one pixel, whose vectors of grad_output are `out`. `accumulate`: dots are added to. */
 static ALWAYS_INLINE void scatter_pixel(const scatter_target *to, const exact_gradients *found,
                                         const scatter_points *from, const int64_t count, const int vectors,
                                         const int part, const bool accumulate, const vec *out) {
-    const bool alike = to->alike;
-    const int64_t grad_stride = alike ? to->stride : to->grad_stride;
+    const int64_t together = found ? 0 : count - count % DOTS_TOGETHER;
     UNROLL(9)
-    for (int64_t k = 0; k < count; ++k) {
-        const real *const upper = to->value + from->index[k] * (alike ? 1 : to->unit), *const lower = upper + to->below;
-        real *const grad_upper = alike ? (real *)((uintptr_t)upper + to->apart)
-                                       : to->grad + from->grad_index[k] * to->grad_unit;
-        real *const grad_lower = alike ? (real *)((uintptr_t)lower + to->apart) : grad_upper + to->grad_below;
-        const real *const inner[4] = {upper, upper + to->stride, lower, lower + to->stride};
-        real *const grad_inner[4] = {grad_upper, grad_upper + grad_stride, grad_lower, grad_lower + grad_stride};
-        const quad four = quad_load(from->weights + 4 * k);
-        const vec weight[4] = {quad_0(four), quad_1(four), quad_2(four), quad_3(four)};
-        vdots dot[4];
-        for (int i = 0; i < 4; ++i) {
-            const real *const value = found ? found->corner[k][i] : inner[i];
-            real *const grad = found ? found->grad[k][i] : grad_inner[i];
-            dot[i] = vdots_zero();
-            for (int v = 0; v < vectors; ++v) {
-                dot[i] = part ? vdots_add_part(dot[i], out[v], value, part)
-                              : vdots_add(dot[i], out[v], value + v * LANES);
-                if (part)
-                    vstore_part(grad, vfma(weight[i], out[v], vload_part(grad, part)), part);
-                else
-                    vstore(grad + v * LANES, vfma(weight[i], out[v], vload(grad + v * LANES)));
-            }
-        }
-        quad_store_sums(from->dots + 4 * (found ? found->number[k] : k), dot[0], dot[1], dot[2], dot[3], accumulate);
+    for (int64_t k = 0; k < together; k += DOTS_TOGETHER) {
+        dots some[DOTS_TOGETHER];
+        for (int i = 0; i < DOTS_TOGETHER; ++i)
+            some[i] = scatter_point(to, found, from, k + i, vectors, part, out);
+        store_dots_together(from->dots + 4 * k, some, accumulate);
     }
+    UNROLL(9)
+    for (int64_t k = together; k < count; ++k)
+        store_dots(from->dots + 4 * (found ? found->number[k] : k),
+                   scatter_point(to, found, from, k, vectors, part, out), accumulate);
 }
 
 /* scatter_block to this target. count is the number of points of a pixel. */

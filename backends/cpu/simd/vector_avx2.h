@@ -76,24 +76,29 @@ static inline void vload_quads(const float *from, vec *a, vec *b, vec *c, vec *d
 
 /* Broadcasts come from a register by shuffles: loads would compete with those of value for the load ports. */
 static inline quad quad_load(const float *from) { return _mm256_broadcast_ps((const __m128 *)from); }
-static inline vec quad_0(quad q) { return _mm256_permute_ps(q, 0x00); }
-static inline vec quad_1(quad q) { return _mm256_permute_ps(q, 0x55); }
-static inline vec quad_2(quad q) { return _mm256_permute_ps(q, 0xaa); }
-static inline vec quad_3(quad q) { return _mm256_permute_ps(q, 0xff); }
-
-typedef vec vdots;
-static inline vdots vdots_zero(void) { return vset(0); }
-static inline vdots vdots_add(vdots sum, vec a, const float *from) { return vfma(a, vload(from), sum); }
-static inline vdots vdots_add_part(vdots sum, vec a, const float *from, int count) {
-    return vfma(a, vload_part(from, count), sum);
+static ALWAYS_INLINE vec quad_lane(quad q, const int i) {
+    return i == 0   ? _mm256_permute_ps(q, 0x00)
+           : i == 1 ? _mm256_permute_ps(q, 0x55)
+           : i == 2 ? _mm256_permute_ps(q, 0xaa)
+                    : _mm256_permute_ps(q, 0xff);
 }
 
-static inline void quad_store_sums(float *to, vdots a, vdots b, vdots c, vdots d, int accumulate) {
+typedef vec dots; /* in each half, sums over some of the lanes */
+enum { DOTS_TOGETHER = 2 };
+static inline dots dots_of(vec a, vec b, vec c, vec d) {
     const vec ab = vadd(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
     const vec cd = vadd(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
-    const vec abcd = vadd(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
-    const __m128 sums = _mm_add_ps(_mm256_castps256_ps128(abcd), _mm256_extractf128_ps(abcd, 1));
+    return vadd(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
+}
+
+static inline void store_dots(float *to, dots a, int accumulate) {
+    const __m128 sums = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
     _mm_storeu_ps(to, accumulate ? _mm_add_ps(sums, _mm_loadu_ps(to)) : sums);
+}
+
+static inline void store_dots_together(float *to, const dots *two, int accumulate) {
+    const vec sums = vadd(_mm256_permute2f128_ps(two[0], two[1], 0x20), _mm256_permute2f128_ps(two[0], two[1], 0x31));
+    vstore(to, accumulate ? vadd(sums, vload(to)) : sums);
 }
 
 typedef __m256 vmask;

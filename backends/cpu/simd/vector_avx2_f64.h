@@ -64,24 +64,19 @@ static inline void vload_quads(const double *from, vec *a, vec *b, vec *c, vec *
 
 /* Broadcasts are loads: from a register they would take a permutation across both halves, which is slower. */
 static inline quad quad_load(const double *from) { return from; }
-static inline vec quad_0(quad q) { return _mm256_broadcast_sd(q); }
-static inline vec quad_1(quad q) { return _mm256_broadcast_sd(q + 1); }
-static inline vec quad_2(quad q) { return _mm256_broadcast_sd(q + 2); }
-static inline vec quad_3(quad q) { return _mm256_broadcast_sd(q + 3); }
+static ALWAYS_INLINE vec quad_lane(quad q, const int i) { return _mm256_broadcast_sd(q + i); }
 
-typedef vec vdots;
-static inline vdots vdots_zero(void) { return vset(0); }
-static inline vdots vdots_add(vdots sum, vec a, const double *from) { return vfma(a, vload(from), sum); }
-static inline vdots vdots_add_part(vdots sum, vec a, const double *from, int count) {
-    return vfma(a, vload_part(from, count), sum);
-}
-
-static inline void quad_store_sums(double *to, vdots a, vdots b, vdots c, vdots d, int accumulate) {
+typedef vec dots;
+enum { DOTS_TOGETHER = 1 };
+static inline dots dots_of(vec a, vec b, vec c, vec d) {
     const vec ab = vadd(_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
     const vec cd = vadd(_mm256_unpacklo_pd(c, d), _mm256_unpackhi_pd(c, d));
-    const vec sums = vadd(join_low(ab, cd), join_high(ab, cd));
-    vstore(to, accumulate ? vadd(sums, vload(to)) : sums);
+    return vadd(join_low(ab, cd), join_high(ab, cd));
 }
+
+static inline void store_dots(double *to, dots a, int accumulate) { vstore(to, accumulate ? vadd(a, vload(to)) : a); }
+
+static inline void store_dots_together(double *to, const dots *one, int accumulate) { store_dots(to, *one, accumulate); }
 
 typedef __m256d vmask;
 static inline vmask vless(vec a, vec b) { return _mm256_cmp_pd(a, b, _CMP_LT_OQ); }

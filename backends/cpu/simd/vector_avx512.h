@@ -8,6 +8,7 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#define SCATTER_READS_WEIGHTS
 enum { LANES = 16, BLOCK = 4, HALF_BLOCK = 2 };
 
 typedef __m512 vec;
@@ -70,32 +71,32 @@ static inline void vload_quads(const float *from, vec *a, vec *b, vec *c, vec *d
 }
 
 static inline quad quad_load(const float *from) { return _mm512_broadcast_f32x4(_mm_loadu_ps(from)); }
-static inline vec quad_0(quad q) { return _mm512_permute_ps(q, 0x00); }
-static inline vec quad_1(quad q) { return _mm512_permute_ps(q, 0x55); }
-static inline vec quad_2(quad q) { return _mm512_permute_ps(q, 0xaa); }
-static inline vec quad_3(quad q) { return _mm512_permute_ps(q, 0xff); }
-
-/* Half a vector: the sum across lanes costs less, and two half loads cost no more than a whole one. */
-typedef __m256 vdots;
-static inline vdots low_half(vec a) { return _mm512_castps512_ps256(a); }
-static inline vdots high_half(vec a) { return _mm512_extractf32x8_ps(a, 1); }
-static inline vdots vdots_zero(void) { return _mm256_setzero_ps(); }
-static inline vdots vdots_add(vdots sum, vec a, const float *from) {
-    sum = _mm256_fmadd_ps(low_half(a), _mm256_loadu_ps(from), sum);
-    return _mm256_fmadd_ps(high_half(a), _mm256_loadu_ps(from + 8), sum);
-}
-static inline vdots vdots_add_part(vdots sum, vec a, const float *from, int count) {
-    const vec b = vload_part(from, count);
-    sum = _mm256_fmadd_ps(low_half(a), low_half(b), sum);
-    return _mm256_fmadd_ps(high_half(a), high_half(b), sum);
+static ALWAYS_INLINE vec quad_lane(quad q, const int i) {
+    return i == 0   ? _mm512_permute_ps(q, 0x00)
+           : i == 1 ? _mm512_permute_ps(q, 0x55)
+           : i == 2 ? _mm512_permute_ps(q, 0xaa)
+                    : _mm512_permute_ps(q, 0xff);
 }
 
-static inline void quad_store_sums(float *to, vdots a, vdots b, vdots c, vdots d, int accumulate) {
-    const vdots ab = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
-    const vdots cd = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
-    const vdots abcd = _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
-    const __m128 sums = _mm_add_ps(_mm256_castps256_ps128(abcd), _mm256_extractf128_ps(abcd, 1));
+typedef vec dots; /* in each quarter, sums over some of the lanes */
+enum { DOTS_TOGETHER = 4 };
+static inline dots dots_of(vec a, vec b, vec c, vec d) {
+    const vec ab = vadd(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+    const vec cd = vadd(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+    return vadd(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));
+}
+
+static inline void store_dots(float *to, dots a, int accumulate) {
+    const __m256 halves = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    const __m128 sums = _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1));
     _mm_storeu_ps(to, accumulate ? _mm_add_ps(sums, _mm_loadu_ps(to)) : sums);
+}
+
+static inline void store_dots_together(float *to, const dots *four, int accumulate) {
+    const vec first = vadd(low_halves(four[0], four[1]), high_halves(four[0], four[1]));
+    const vec second = vadd(low_halves(four[2], four[3]), high_halves(four[2], four[3]));
+    const vec sums = vadd(_mm512_shuffle_f32x4(first, second, 0x88), _mm512_shuffle_f32x4(first, second, 0xdd));
+    vstore(to, accumulate ? vadd(sums, vload(to)) : sums);
 }
 
 typedef __mmask16 vmask;

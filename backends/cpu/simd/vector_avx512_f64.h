@@ -64,31 +64,26 @@ static inline void vload_quads(const double *from, vec *a, vec *b, vec *c, vec *
 
 /* As in vector_avx2_f64.h. */
 static inline quad quad_load(const double *from) { return from; }
-static inline vec quad_0(quad q) { return vset(q[0]); }
-static inline vec quad_1(quad q) { return vset(q[1]); }
-static inline vec quad_2(quad q) { return vset(q[2]); }
-static inline vec quad_3(quad q) { return vset(q[3]); }
+static ALWAYS_INLINE vec quad_lane(quad q, const int i) { return vset(q[i]); }
 
-/* As in vector_avx512.h: half a vector. */
-typedef __m256d vdots;
-static inline vdots low_half(vec a) { return _mm512_castpd512_pd256(a); }
-static inline vdots high_half(vec a) { return _mm512_extractf64x4_pd(a, 1); }
-static inline vdots vdots_zero(void) { return _mm256_setzero_pd(); }
-static inline vdots vdots_add(vdots sum, vec a, const double *from) {
-    sum = _mm256_fmadd_pd(low_half(a), _mm256_loadu_pd(from), sum);
-    return _mm256_fmadd_pd(high_half(a), _mm256_loadu_pd(from + 4), sum);
-}
-static inline vdots vdots_add_part(vdots sum, vec a, const double *from, int count) {
-    const vec b = vload_part(from, count);
-    sum = _mm256_fmadd_pd(low_half(a), low_half(b), sum);
-    return _mm256_fmadd_pd(high_half(a), high_half(b), sum);
+typedef vec dots; /* in each half, sums over some of the lanes */
+enum { DOTS_TOGETHER = 2 };
+static inline dots dots_of(vec a, vec b, vec c, vec d) {
+    const vec ab = vadd(_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b));
+    const vec cd = vadd(_mm512_unpacklo_pd(c, d), _mm512_unpackhi_pd(c, d));
+    const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13);
+    const __m512i second = _mm512_add_epi64(first, _mm512_set1_epi64(2));
+    return vadd(_mm512_permutex2var_pd(ab, first, cd), _mm512_permutex2var_pd(ab, second, cd));
 }
 
-static inline void quad_store_sums(double *to, vdots a, vdots b, vdots c, vdots d, int accumulate) {
-    const vdots ab = _mm256_add_pd(_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
-    const vdots cd = _mm256_add_pd(_mm256_unpacklo_pd(c, d), _mm256_unpackhi_pd(c, d));
-    const vdots sums = _mm256_add_pd(_mm256_permute2f128_pd(ab, cd, 0x20), _mm256_permute2f128_pd(ab, cd, 0x31));
+static inline void store_dots(double *to, dots a, int accumulate) {
+    const __m256d sums = _mm256_add_pd(_mm512_castpd512_pd256(a), _mm512_extractf64x4_pd(a, 1));
     _mm256_storeu_pd(to, accumulate ? _mm256_add_pd(sums, _mm256_loadu_pd(to)) : sums);
+}
+
+static inline void store_dots_together(double *to, const dots *two, int accumulate) {
+    const vec sums = vadd(_mm512_shuffle_f64x2(two[0], two[1], 0x44), _mm512_shuffle_f64x2(two[0], two[1], 0xee));
+    vstore(to, accumulate ? vadd(sums, vload(to)) : sums);
 }
 
 typedef __mmask8 vmask;

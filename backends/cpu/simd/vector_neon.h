@@ -65,22 +65,19 @@ static inline void vload_quads(const float *from, vec *a, vec *b, vec *c, vec *d
 }
 
 static inline quad quad_load(const float *from) { return vld1q_f32(from); }
-static inline vec quad_0(quad q) { return vdupq_laneq_f32(q, 0); }
-static inline vec quad_1(quad q) { return vdupq_laneq_f32(q, 1); }
-static inline vec quad_2(quad q) { return vdupq_laneq_f32(q, 2); }
-static inline vec quad_3(quad q) { return vdupq_laneq_f32(q, 3); }
-
-typedef vec vdots;
-static inline vdots vdots_zero(void) { return vset(0); }
-static inline vdots vdots_add(vdots sum, vec a, const float *from) { return vfma(a, vload(from), sum); }
-static inline vdots vdots_add_part(vdots sum, vec a, const float *from, int count) {
-    return vfma(a, vload_part(from, count), sum);
+static ALWAYS_INLINE vec quad_lane(quad q, const int i) {
+    return i == 0   ? vdupq_laneq_f32(q, 0)
+           : i == 1 ? vdupq_laneq_f32(q, 1)
+           : i == 2 ? vdupq_laneq_f32(q, 2)
+                    : vdupq_laneq_f32(q, 3);
 }
 
-static inline void quad_store_sums(float *to, vdots a, vdots b, vdots c, vdots d, int accumulate) {
-    const vec sums = vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d));
-    vstore(to, accumulate ? vadd(sums, vload(to)) : sums);
-}
+typedef vec dots;
+enum { DOTS_TOGETHER = 1 };
+static inline dots dots_of(vec a, vec b, vec c, vec d) { return vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)); }
+static inline void store_dots(float *to, dots a, int accumulate) { vstore(to, accumulate ? vadd(a, vload(to)) : a); }
+
+static inline void store_dots_together(float *to, const dots *one, int accumulate) { store_dots(to, *one, accumulate); }
 
 typedef uint32x4_t vmask;
 static inline vmask vless(vec a, vec b) { return vcltq_f32(a, b); }

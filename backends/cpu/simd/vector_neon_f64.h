@@ -53,23 +53,19 @@ static inline void vload_quads(const double *from, vec *a, vec *b, vec *c, vec *
 }
 
 static inline quad quad_load(const double *from) { return from; }
-static inline vec quad_0(quad q) { return vld1q_dup_f64(q); }
-static inline vec quad_1(quad q) { return vld1q_dup_f64(q + 1); }
-static inline vec quad_2(quad q) { return vld1q_dup_f64(q + 2); }
-static inline vec quad_3(quad q) { return vld1q_dup_f64(q + 3); }
+static ALWAYS_INLINE vec quad_lane(quad q, const int i) { return vld1q_dup_f64(q + i); }
 
-typedef vec vdots;
-static inline vdots vdots_zero(void) { return vset(0); }
-static inline vdots vdots_add(vdots sum, vec a, const double *from) { return vfma(a, vload(from), sum); }
-static inline vdots vdots_add_part(vdots sum, vec a, const double *from, int count) {
-    return vfma(a, vload_part(from, count), sum);
+typedef struct dots {
+    vec ab, cd;
+} dots;
+enum { DOTS_TOGETHER = 1 };
+static inline dots dots_of(vec a, vec b, vec c, vec d) { return (dots){vpaddq_f64(a, b), vpaddq_f64(c, d)}; }
+static inline void store_dots(double *to, dots a, int accumulate) {
+    vstore(to, accumulate ? vadd(a.ab, vload(to)) : a.ab);
+    vstore(to + 2, accumulate ? vadd(a.cd, vload(to + 2)) : a.cd);
 }
 
-static inline void quad_store_sums(double *to, vdots a, vdots b, vdots c, vdots d, int accumulate) {
-    const vec ab = vpaddq_f64(a, b), cd = vpaddq_f64(c, d);
-    vstore(to, accumulate ? vadd(ab, vload(to)) : ab);
-    vstore(to + 2, accumulate ? vadd(cd, vload(to + 2)) : cd);
-}
+static inline void store_dots_together(double *to, const dots *one, int accumulate) { store_dots(to, *one, accumulate); }
 
 typedef uint64x2_t vmask;
 static inline vmask vless(vec a, vec b) { return vcltq_f64(a, b); }

@@ -79,26 +79,23 @@ static inline void vclear_index(point_index *to, vmask known) { *to = known ? *t
 
 /* Loads a quad; broadcasts one of its numbers to every lane. */
 static inline quad quad_load(const real *from) { return from; }
-static inline vec quad_0(quad q) { return q[0]; }
-static inline vec quad_1(quad q) { return q[1]; }
-static inline vec quad_2(quad q) { return q[2]; }
-static inline vec quad_3(quad q) { return q[3]; }
+static ALWAYS_INLINE vec quad_lane(quad q, const int i) { return q[i]; }
 
-/* Adds the products of a and LANES numbers, or the first count of them, to `sum`. A vdots holds partial sums in
- * however many lanes are the fastest to add up at the end, perhaps fewer than LANES. */
-typedef real vdots;
-static inline vdots vdots_zero(void) { return 0; }
-static inline vdots vdots_add(vdots sum, vec a, const real *from) { return real_fma(a, *from, sum); }
-static inline vdots vdots_add_part(vdots sum, vec a, const real *from, int count) {
-    return count ? real_fma(a, *from, sum) : sum;
+/* Sums over the lanes of four vectors, perhaps not yet added up completely. */
+typedef struct dots {
+    real sum[4];
+} dots;
+static inline dots dots_of(vec a, vec b, vec c, vec d) { return (dots){{a, b, c, d}}; }
+
+/* Stores such sums as a quad, or adds them to the quad that is there. */
+static inline void store_dots(real *to, dots a, int accumulate) {
+    for (int i = 0; i < 4; ++i)
+        to[i] = accumulate ? to[i] + a.sum[i] : a.sum[i];
 }
 
-/* Stores the quad of the sums over the lanes of a, b, c and d, or adds it to the quad that is there. */
-static inline void quad_store_sums(real *to, vdots a, vdots b, vdots c, vdots d, int accumulate) {
-    if (accumulate)
-        vstore_quads(to, to[0] + a, to[1] + b, to[2] + c, to[3] + d);
-    else
-        vstore_quads(to, a, b, c, d);
-}
+/* The same for this many, to quads one behind the other: that may take less. */
+enum { DOTS_TOGETHER = 1 };
+
+static inline void store_dots_together(real *to, const dots *one, int accumulate) { store_dots(to, *one, accumulate); }
 
 #endif
