@@ -93,6 +93,11 @@ def is_eager(*tensors) -> bool:
     )
 
 
+def is_plain_call(*tensors) -> bool:
+    """is_eager, which torch.compile cannot trace, where it does not compile."""
+    return not (available and is_compiling()) and is_eager(*tensors)
+
+
 def call_eagerly(operator, tensors, parameters):
     try:
         if _profiler._is_profiler_enabled:

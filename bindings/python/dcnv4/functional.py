@@ -150,7 +150,7 @@ def flash_deform_attn(
 def _attend(tensors, spatial_shapes, level_start_index, points, softmax, unit, box_scale):
     value, locations, weights, references = tensors
     there = [value, *(tensor for tensor in tensors[1:] if tensor is not None)]
-    eager = not (_OPERATORS and _operators.is_compiling()) and _operators.is_eager(*there)
+    eager = _operators.is_plain_call(*there)
     if not eager:
         _attention.check_dtypes(tensors)
     *tables, sizes, starts, count = find_levels(spatial_shapes, level_start_index, value.device, eager)

@@ -146,6 +146,16 @@ def test_pieces_of_the_mlp(monkeypatch):
             assert len(seen) == 1
 
 
+@pytest.mark.skipif(not hasattr(torch, "compile"), reason="this PyTorch has no torch.compile")
+@pytest.mark.parametrize("gradients", [True, False], ids=["gradients", "no_grad"])
+def test_compiled_in_one_graph(gradients):
+    """Also without gradients, where eager calls go other ways."""
+    model, x = small(), authors.picture((1, 3, 44, 36))
+    with torch.set_grad_enabled(gradients):
+        compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+        assert authors.difference(compiled(x), model(x).detach()) < 1e-9
+
+
 def test_channels_last():
     """Feature maps are channels-last whatever the picture is; a channels-last picture gives the same."""
     model, x = small(features_only=True), authors.picture((2, 3, 64, 64))

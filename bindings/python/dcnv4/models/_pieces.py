@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from .._formats import _autocasts
-from .._operators import is_eager
+from .._operators import is_plain_call
 
 _HIDDEN = 1 << 18  # numbers in the hidden activations of a piece and thread: an L2 cache's size
 _ROWS = 512  # of a piece and thread at least: each piece reads the weights again
@@ -31,8 +31,8 @@ def applies(x: torch.Tensor, fc1: nn.Module, act: nn.Module, fc2: nn.Module) -> 
         and _is_plain(fc1, nn.Linear)
         and _is_plain(act, nn.GELU)
         and _is_plain(fc2, nn.Linear)
-        and is_eager(x, fc1.weight)
-        and is_eager(x, fc2.weight)
+        and is_plain_call(x, fc1.weight)
+        and is_plain_call(x, fc2.weight)
         and x.dtype == fc1.weight.dtype == fc2.weight.dtype
         and x.device.type == fc1.weight.device.type == "cpu"
         and fc1.bias is not None
@@ -101,7 +101,7 @@ def joined(x: torch.Tensor, first: nn.Module, second: nn.Module) -> Optional[Tup
     if (
         torch.is_grad_enabled()
         or not (_is_plain(first, nn.Linear) and _is_plain(second, nn.Linear))
-        or not (is_eager(x, first.weight) and is_eager(x, second.weight))
+        or not (is_plain_call(x, first.weight) and is_plain_call(x, second.weight))
         or first.weight.device.type != "cpu"
         or not (_are_joined(first.weight, second.weight) and _are_joined(first.bias, second.bias))
     ):
