@@ -3,7 +3,7 @@
 # The same compiler makes the same code from the same text. So a program that passed need not be compiled again until
 # its text (without comments), its compiler and targets, the scripts that measure it, or its budgets change.
 # recorded_*.txt has one digest of all these for each program. Programs whose digest is not recorded are compiled, and
-# always one in eight of the others, those with the smallest digests, since a record may be wrong. DCNV4_RESOURCES
+# always one in 24 of the others, those with the smallest digests, since a record may be wrong. DCNV4_RESOURCES
 # changes that:
 #   all      compile every program
 #   record   compile what is not recorded and, if all is well, rewrite the record (after a change of the kernels):
@@ -37,7 +37,7 @@ choose_programs() {
     awk 'FILENAME == ARGV[1] { recorded[$1]; next } { print ($1 in recorded), $0 }' "$1" "$2" | sort -k 1,2 >"$folder/all"
     grep '^0' "$folder/all" >"$folder/unrecorded" || true
     grep '^1' "$folder/all" >"$folder/recorded" || true
-    sample=$((($(wc -l <"$folder/recorded") + 7) / 8))
+    sample=$((($(wc -l <"$folder/recorded") + 23) / 24))
     [ "${DCNV4_RESOURCES:-}" != all ] || sample=$(wc -l <"$folder/recorded")
     head -n "$sample" "$folder/recorded" | cat "$folder/unrecorded" - | cut -d ' ' -f 3-
 }
