@@ -13,6 +13,16 @@ typedef struct point_box {
     int64_t pixels, groups, points;
 } point_box;
 
+/* The pixel and the group of a box that a point is of. A chunk's numbers are small, and short divisions take less. */
+typedef struct point_block {
+    int64_t pixel, group;
+} point_block;
+
+static inline point_block block_of(const point_box *box, int64_t point) {
+    const uint32_t pixels = (uint32_t)box->pixels, block = (uint32_t)point / (uint32_t)box->points;
+    return (point_block){block % pixels, block / pixels};
+}
+
 typedef struct point_chunk {
     _Alignas(64) real weight[POINTS_ROOM];
     /* Positions, measured from the output pixel's middle: a column and a row of the image that the operator chooses,

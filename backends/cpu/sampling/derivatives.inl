@@ -41,42 +41,34 @@ static ALWAYS_INLINE void add_channels(const exact_cell *cell, const real *const
     sums->by_weight = vfma(gradient, sampled, sums->by_weight);
 }
 
-static real sum_of_lanes(vec a) {
-    real lane[LANES], sum = 0;
-    vstore(lane, a);
-    for (int i = 0; i < LANES; ++i)
-        sum += lane[i];
-    return sum;
-}
-
 /* The derivatives by one point's position and weight, summed in the order of the formula, which dots do not keep.
  * That matters where a number is not finite: the sum of dots may be NaN where the formula's is not, and the other
  * way round. */
 static NOINLINE void NAME(exact_derivatives)(const scattered_chunk *s, int64_t point, real *by_x, real *by_y,
                                              real *by_weight) {
     const dcnv4i_image *image = &s->image->frame.image;
-    const point_box *box = &s->chunk->box;
-    const int64_t pixel = point / box->points % box->pixels, group = point / box->points / box->pixels;
-    const int64_t first_channel = group * image->depth;
-    const char *row = s->out.storage + (pixel * s->out.stride + first_channel) * image->item;
+    const point_block block = block_of(&s->chunk->box, point);
+    const int64_t first_channel = block.group * image->depth;
+    const char *row = s->out.storage + (block.pixel * s->out.stride + first_channel) * image->item;
     const exact_cell cell = locate_point(s->chunk, point, image);
     channel_sums sums = {vset(0), vset(0), vset(0)};
     for (int64_t d = 0; cell.counts && d < image->depth; d += LANES) {
         const int count = (int)dcnv4i_min64(image->depth - d, LANES);
-        real out[LANES], room[4][LANES];
-        const real *corner[4];
-        image->read(row + d * image->item, 0, out, 0, 1, count);
-        for (int i = 0; i < 4; ++i)
-            corner[i] = corner_channels(image, &s->image->value, &cell, i, s->out.channel + first_channel + d, count,
-                                        room[i]);
+        real converted[LANES], room[4][LANES];
+        const real *corner[4], *out = (const real *)(row + d * image->item);
+        if (image->item != sizeof(real)) {
+            image->read(out, 0, converted, 0, 1, count);
+            out = converted;
+        }
+        find_corners(image, &s->image->value, &cell, s->out.channel + first_channel + d, count, room, corner);
         if (count == LANES)
             add_channels(&cell, corner, out, 0, &sums);
         else
             add_channels(&cell, corner, out, count, &sums);
     }
-    *by_x = sum_of_lanes(sums.by_x);
-    *by_y = sum_of_lanes(sums.by_y);
-    *by_weight = sum_of_lanes(sums.by_weight);
+    real sum[4];
+    store_dots(sum, dots_of(sums.by_x, sums.by_y, sums.by_weight, vset(0)), false);
+    *by_x = sum[0], *by_y = sum[1], *by_weight = sum[2];
 }
 
 /* For LANES points: the derivatives by position, without the factor of the point's weight; and the derivative by the

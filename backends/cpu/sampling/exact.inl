@@ -15,8 +15,7 @@ static inline bool on_axis(int64_t whole, int64_t middle, int64_t size) {
 }
 
 static inline exact_cell locate_point(const point_chunk *chunk, int64_t point, const dcnv4i_image *image) {
-    const int64_t pixel = point / chunk->box.points % chunk->box.pixels;
-    const int64_t middle_x = chunk->first_middle_x + pixel * chunk->middle_step;
+    const int64_t middle_x = chunk->first_middle_x + block_of(&chunk->box, point).pixel * chunk->middle_step;
     const real x = chunk->x[point], y = chunk->y[point];
     const real limit = (real)0x1p63;
     if (!(x >= -limit && x < limit && y >= -limit && y < limit))
@@ -80,6 +79,22 @@ static inline const real *corner_channels(const dcnv4i_image *image, const view 
     image->read(from->storage + ((row * image->width + column) * image->stride + c) * image->item, 0, room, 0, 1,
                 count);
     return room;
+}
+
+/* corner_channels of all four, whose conversions may take this room. */
+static inline void find_corners(const dcnv4i_image *image, const view *from, const exact_cell *cell, int64_t c,
+                                int count, real room[4][LANES], const real *corner[4]) {
+    const int64_t row = cell->row - from->first_row;
+    const bool inside = cell->column >= 0 && cell->column < image->width - 1 && row >= 0 &&
+                        row < from->last_row - from->first_row - 1;
+    if (inside) { /* most are */
+        const real *const first = from->pixels + (row * image->width + cell->column) * from->stride + c;
+        for (int i = 0; i < 4; ++i)
+            corner[i] = first + ((i >> 1) * image->width + (i & 1)) * from->stride;
+        return;
+    }
+    for (int i = 0; i < 4; ++i)
+        corner[i] = corner_channels(image, from, cell, i, c, count, room[i]);
 }
 
 /* Whether all of a cell that is inside the image is in the view. */
