@@ -93,15 +93,20 @@ static inline vec vlevel_cell(vec position, vec size, vec *near, vec *far) {
     return first;
 }
 
+/* The positions of LANES points from number i of a box on, in places of their levels. */
+static inline void find_positions(const all_levels_state *state, int64_t i, vec *x, vec *y) {
+    vload_pairs(state->pairs + 2 * i, x, y);
+    *x = vadd(vmul(*x, vload(state->scale_x + i)), vload(state->shift_x + i));
+    *y = vadd(vmul(*y, vload(state->scale_y + i)), vload(state->shift_y + i));
+}
+
 /* From pairs and weights of `count` points to places and corners. */
 static void find_places(all_levels_state *state, int64_t count) {
     const vec one = vset(1);
     for (int64_t i = 0; i < count; i += LANES) {
         const vec width = vload(state->width + i), height = vload(state->height + i), weight = vload(state->weight + i);
         vec x, y, left, right, upper, lower;
-        vload_pairs(state->pairs + 2 * i, &x, &y);
-        x = vadd(vmul(x, vload(state->scale_x + i)), vload(state->shift_x + i));
-        y = vadd(vmul(y, vload(state->scale_y + i)), vload(state->shift_y + i));
+        find_positions(state, i, &x, &y);
         const vec column = vsub(vlevel_cell(x, width, &left, &right), one);
         const vec row = vsub(vlevel_cell(y, height, &upper, &lower), one);
         const vec place = vfma(row, width, vadd(column, vload(state->start + i)));
@@ -278,7 +283,33 @@ static box_gatherer *gatherer_of(element_type type, const channel_block *b) {
 
 /* ---- Boxes ----------------------------------------------------------------------------------------------------------- */
 
-/* Recomputes those heads of a box that are not finite, level by level. */
+/* How far the cells of positions along an axis of `size` > 1 places are from the nearest ones inside. */
+static inline vec vpast_cells(vec position, vec size) {
+    const vec at = vadd(vfloor(position), vset(1)), last = vsub(size, vset(1));
+    return vsub(at, vmin(vmax(at, vset(1)), last));
+}
+
+/* Whether a head's results are the formula's although they are not finite: all cells are the points' own, so that no other
+ * place, with a weight of 0, made them so. `first` is the head's first point in the box. */
+static bool has_own_places(const all_levels_state *state, int64_t first) {
+    const int64_t end = first + state->layer->problem->points;
+    bool own = true;
+    for (int64_t i = first; own && i < end; i += LANES) {
+        real past_x[LANES], past_y[LANES];
+        vec x, y;
+        find_positions(state, i, &x, &y);
+        vstore(past_x, vpast_cells(x, vload(state->width + i)));
+        vstore(past_y, vpast_cells(y, vload(state->height + i)));
+        for (int64_t k = 0; k < dcnv4i_min64(LANES, end - i); ++k) {
+            const real weight = state->weight[i + k];
+            const bool has_cells = state->width[i + k] > 1 && state->height[i + k] > 1; /* else a place is read twice */
+            own = own && has_cells && past_x[k] == 0 && past_y[k] == 0 && weight - weight == 0;
+        }
+    }
+    return own;
+}
+
+/* Recomputes, level by level, those heads of a box that are not finite and may be so because of other places. */
 static NOINLINE void NAME(recompute_heads)(const all_levels_state *state, const head_box *box, const box_sums *sums,
                                            real *scratch) {
     const int64_t depth = state->layer->problem->params.head_channels;
@@ -287,7 +318,8 @@ static NOINLINE void NAME(recompute_heads)(const all_levels_state *state, const 
                         NULL, scratch);
     for (int64_t i = 0; i < box->queries; ++i)
         for (int64_t m = 0; m < box->heads; ++m)
-            if (!all_finite(sums->to + i * sums->query_stride + m * depth, depth)) {
+            if (!all_finite(sums->to + i * sums->query_stride + m * depth, depth) &&
+                !has_own_places(state, (i * box->heads + m) * state->layer->problem->points)) {
                 const query_box one = {box->row + i, box->head + m, 1};
                 NAME(forward_box)(&exact, &one);
             }
