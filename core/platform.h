@@ -79,27 +79,27 @@ void dcnv4i_sleep(int milliseconds);
 /* Has in_child called in every child that fork() makes from now on. 0, or the error number of the failure. */
 int dcnv4i_call_after_fork(void (*in_child)(void));
 
-/* Whether dcnv4i_child_call can work at all. Windows cannot copy a process, and a DLL has no program of its own to
- * start. */
+/* Whether dcnv4i_child_call can work at all. On Windows it takes the child's program, beside the library. */
 bool dcnv4i_has_children(void);
 
 typedef enum dcnv4i_child_end {
     DCNV4I_CHILD_DONE,
-    DCNV4I_CHILD_SIGNALLED, /* number is the signal that ended it */
+    DCNV4I_CHILD_SIGNALLED, /* number is the signal, or Windows's exception, that ended it, and `what` says which */
     DCNV4I_CHILD_ENDED,     /* it ended without being done, or nothing is known about its end */
     DCNV4I_CHILD_SILENT,    /* it took longer than was allowed, and was killed */
-    DCNV4I_CHILD_NONE       /* it could not be started: number is the error, and `missing` what there was none of */
+    DCNV4I_CHILD_NONE       /* it could not be started: number is the error, and `what` what there was none of */
 } dcnv4i_child_end;
 
 typedef struct dcnv4i_child {
     dcnv4i_child_end end;
     int number;
-    const char *missing;
+    const char *what;
 } dcnv4i_child;
 
 /* Calls work(argument, result) in a child process, where `result` is size bytes of zeros, and copies these if the call
  * returns within so many milliseconds; otherwise *result stays as it is. The child prints nothing, runs none of the
- * caller's signal handlers and exit functions, and needs no descriptors. */
+ * caller's signal handlers and exit functions, and needs no descriptors. Both `work` and *argument are the library's own,
+ * and *argument is as it was when the library was loaded: Windows's child loads it anew. */
 dcnv4i_child dcnv4i_child_call(void (*work)(void *argument, void *result), void *argument, void *result, size_t size,
                                int milliseconds);
 

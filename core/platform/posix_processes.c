@@ -94,7 +94,7 @@ static dcnv4i_child wait_for(pid_t pid, int64_t ms) {
     for (;;) {
         const pid_t ended = waitpid(pid, &how, WNOHANG);
         if (ended == pid && WIFSIGNALED(how))
-            return (dcnv4i_child){.end = DCNV4I_CHILD_SIGNALLED, .number = WTERMSIG(how)};
+            return (dcnv4i_child){DCNV4I_CHILD_SIGNALLED, WTERMSIG(how), "signal"};
         if (ended == pid || (ended < 0 && errno != EINTR))
             return (dcnv4i_child){.end = DCNV4I_CHILD_ENDED};
         if (now_ms() >= late)

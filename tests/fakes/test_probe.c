@@ -1,7 +1,7 @@
 /* The probe of a driver, from processes with descriptors closed or exhausted, with signals ignored, blocked or handled,
  * or that cannot fork. Each case is a process of its own, since a process probes once.
  *   test_probe opencl|cuda|hip                            the stand-in is a GPU that works
- *   test_probe opencl abort|exit|prints|interrupted       FAKE_OPENCL is set to that word */
+ *   test_probe opencl abort|exit|trap|prints|interrupted  FAKE_OPENCL is set to that word */
 #define _GNU_SOURCE /* RTLD_NEXT, MAP_ANONYMOUS */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -147,7 +147,7 @@ static bool without_fork(void) {
     forks = false;
     if (is_there())
         return note("it was found without a child");
-    if (!strstr(notes->text, "no process to look for") || !strstr(notes->text, "(errno 11)"))
+    if (!strstr(notes->text, "no process to look for") || !strstr(notes->text, "(error 11)"))
         return false;
     if (!opens())
         return false;

@@ -1,6 +1,6 @@
 /* Stands in for libOpenCL.so.1: one platform, one GPU, kernels that do nothing. It counts calls, fails the one that it is
  * told to, and knows which objects are alive. $FAKE_OPENCL selects a variant: no_platform, no_device, pocl and rusticl
- * (also without a device), abort, exit, interrupted, prints or hang. */
+ * (also without a device), abort, exit, trap, interrupted, prints or hang. */
 #include "../fakes/fake_calls.h"
 #include "../../backends/opencl/opencl_api.h"
 
@@ -49,6 +49,8 @@ cl_int clGetPlatformIDs(cl_uint room, cl_platform_id *platforms, cl_uint *found)
         abort();
     if (is("exit"))
         exit(0);
+    if (is("trap"))
+        __builtin_trap();
     if (is("interrupted"))
         raise(SIGINT);
     if (is("prints")) {

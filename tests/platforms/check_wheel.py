@@ -56,7 +56,9 @@ with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as archive:
     source = ROOT / "bindings" / "python"
     modules = {str(path.relative_to(source)) for path in (source / "dcnv4").rglob("*.py")} | {"dcnv4/py.typed"}
     assert modules <= names, f"missing: {sorted(modules - names)}"
-    libraries = sorted(names - modules)
+    programs = {"dcnv4/dcnv4-probe.exe"} if platforms[0].startswith("win") else set()
+    assert programs <= names, f"missing: {sorted(programs - names)}"
+    libraries = sorted(names - modules - programs)
     assert libraries and all(re.fullmatch(r"dcnv4/(lib)?dcnv4\w*\.(so|dylib|dll)", name) for name in libraries), libraries
     own = [name for name in libraries if re.fullmatch(r"dcnv4/(lib)?dcnv4\.\w+", name)]
     assert len(own) == 1, libraries

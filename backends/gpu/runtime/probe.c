@@ -19,8 +19,8 @@ static void say_how_it_ended(dcnv4i_probe *probe, const dcnv4i_child *child) {
     if (child->end == DCNV4I_CHILD_SILENT)
         snprintf(reason, sizeof reason, "the %s driver did not answer in %d seconds", probe->what, PATIENCE_MS / 1000);
     else if (child->end == DCNV4I_CHILD_SIGNALLED)
-        snprintf(reason, sizeof reason, "the %s driver ended the process that loaded it (signal %d)", probe->what,
-                 child->number);
+        snprintf(reason, sizeof reason, "the %s driver ended the process that loaded it (%s %d)", probe->what,
+                 child->what, child->number);
     else
         snprintf(reason, sizeof reason, "the %s driver ended the process that loaded it", probe->what);
     dcnv4i_view_none(&probe->view, reason);
@@ -32,9 +32,9 @@ static void say_how_it_ended(dcnv4i_probe *probe, const dcnv4i_child *child) {
 static void say_no_child(dcnv4i_probe *probe, const dcnv4i_child *child) {
     char reason[160];
     snprintf(reason, sizeof reason,
-             "no %s to look for %s devices in could be had (errno %d); one that is opened by its name is looked for in "
+             "no %s to look for %s devices in could be had (error %d); one that is opened by its name is looked for in "
              "this process",
-             child->missing, probe->what, child->number);
+             child->what, probe->what, child->number);
     if (!probe->refused)
         dcnv4i_view_none(&probe->none, reason);
     probe->refused = true;

@@ -31,6 +31,7 @@ _Noreturn static inline void cmocka_fail(void) {
                                       : fail_msg("%s is %lld, %s is %lld", #a, (long long)(a), #b, (long long)(b)))
 #define assert_int_not_equal(a, b) assert_true((a) != (b))
 #define assert_string_equal(a, b) (strcmp(a, b) == 0 ? (void)0 : fail_msg("%s is \"%s\", not \"%s\"", #a, a, b))
+#define assert_string_not_equal(a, b) (strcmp(a, b) != 0 ? (void)0 : fail_msg("%s is \"%s\"", #a, a))
 #define assert_memory_equal(a, b, size) assert_true(memcmp(a, b, size) == 0)
 #define assert_in_range(a, low, high) assert_true((a) >= (low) && (a) <= (high))
 

@@ -3,6 +3,7 @@
 #define TESTS_WINDOWS_POSIX_H
 
 #include <stdlib.h>
+#include <unistd.h>
 
 static inline int setenv(const char *name, const char *value, int overwrite) {
     return overwrite || !getenv(name) ? _putenv_s(name, value) : 0;
@@ -10,6 +11,10 @@ static inline int setenv(const char *name, const char *value, int overwrite) {
 
 static inline int unsetenv(const char *name) {
     return _putenv_s(name, "");
+}
+
+static inline int pause(void) {
+    return usleep(1000000);
 }
 
 #endif

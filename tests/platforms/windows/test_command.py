@@ -1,6 +1,7 @@
 """test_command.py RUN PREFIX BUILD COMPILE GOLDEN WORK: the dcnv4 command for Windows, run by wine. RUN runs a program, PREFIX is
 wine's folder, BUILD has dcnv4.exe and the stand-ins, COMPILE is compile_kernel, GOLDEN is a golden case, and WORK is emptied."""
 import array
+import contextlib
 import json
 import os
 import pathlib
@@ -21,8 +22,8 @@ def windows_path(path):
     return "Z:" + str(path).replace("/", "\\")
 
 
-def command(*arguments, status=0, says="", **environment):
-    ran = subprocess.run([RUN, BUILD / "dcnv4.exe", *arguments], cwd=FOLDER, capture_output=True, timeout=300,
+def command(*arguments, status=0, says="", program=BUILD / "dcnv4.exe", **environment):
+    ran = subprocess.run([RUN, program, *arguments], cwd=FOLDER, capture_output=True, timeout=300,
                          env={**os.environ, **environment})
     out, err = ran.stdout.decode(), ran.stderr.decode()
     assert ran.returncode == status and says in out + err, f"{arguments}: {ran.returncode}, not {status}: {out}{err}"
@@ -107,27 +108,74 @@ def pictures_want_libpng():
     (FOLDER / "\u00fc.svg").unlink()
 
 
-# The stand-in for CUDA's driver in a folder of PATH, a library without CUDA's functions in the system's folder, and one that
-# leaves a file behind in the current folder.
+CUDA = {"WINEPATH": windows_path(STANDINS / "cuda")}
+OPENCL = {"WINEPATH": windows_path(STANDINS / "opencl"), "WINEDLLOVERRIDES": "opencl=n"}  # n: not wine's own
+
+
+@contextlib.contextmanager
+def in_the_system(name):
+    """A library without any driver's functions, in the system's folder under this name."""
+    path = PREFIX / "drive_c" / "windows" / "system32" / name
+    same = [each for each in path.parent.iterdir() if each.name.lower() == name.lower()]
+    for each in same:
+        each.rename(each.with_name(each.name + ".kept"))
+    shutil.copy(STANDINS / "found" / "nvcuda.dll", path)
+    try:
+        yield
+    finally:
+        path.unlink()
+        for each in same:
+            each.with_name(each.name + ".kept").rename(each)
+
+
+# The stand-ins for drivers are in a folder of PATH, and libraries that leave a file behind in the current folder.
 def drivers_come_from_the_system_first():
-    system = PREFIX / "drive_c" / "windows" / "system32"
     names = ["nvcuda", "nvrtc64_120_0", "OpenCL", "amdhip64", "amdhip64_6", "hiprtc0604"]
     for name in names:
         shutil.copy(STANDINS / "planted.dll", FOLDER / f"{name}.dll")
     command("info", says="nvcuda.dll: not found, error 126")
-    device = {"WINEPATH": windows_path(STANDINS / "cuda")}
-    command("info", says="cuda:0", **device)
-    command("info", says="(error 100 from cuInit)", FAKE_CUDA="no_device", **device)
-    command("info", says="is the driver of CUDA 10.2", FAKE_CUDA="old_driver", **device)
-    shutil.copy(STANDINS / "found" / "nvcuda.dll", system / "nvcuda.dll")
-    try:
-        command("info", says="is too old: it has no cu", **device)
-    finally:
-        (system / "nvcuda.dll").unlink()
-    command("info", says="OpenCL", WINEDLLOVERRIDES="opencl=n", **device)
+    command("info", says="cuda:0", **CUDA)
+    command("info", says="(error 100 from cuInit)", FAKE_CUDA="no_device", **CUDA)
+    command("info", says="is the driver of CUDA 10.2", FAKE_CUDA="old_driver", **CUDA)
+    with in_the_system("nvcuda.dll"):
+        command("info", says="is too old: it has no cu", **CUDA)
+    command("info", says="OpenCL.dll: not found", WINEDLLOVERRIDES="opencl=n")
+    command("info", says="opencl:0", **OPENCL)
+    command("info", says="1 OpenCL platform is installed, with 0 devices", FAKE_OPENCL="no_device", **OPENCL)
+    with in_the_system("OpenCL.dll"):
+        command("info", says="has no clGetPlatformIDs", **OPENCL)
     assert not (FOLDER / "planted.txt").exists(), "a library of the current folder was loaded"
     for name in names:
         (FOLDER / f"{name}.dll").unlink()
+
+
+# dcnv4-probe.exe looks for devices. Without it the program does, and ends with the driver.
+def a_driver_may_end_the_process():
+    ended = "driver ended the process that loaded it"
+    illegal_instruction = f" (exception {0xC000001D - (1 << 32)})"
+    for variant, how in {"abort": "", "exit": "", "trap": illegal_instruction}.items():
+        command("info", says=f"the OpenCL {ended}{how}", FAKE_OPENCL=variant, **OPENCL)
+    command("info", says=f"the CUDA {ended}", FAKE_CUDA="abort", **CUDA)
+    command("forward", *LAYER, "--device", "opencl:0", "--output", "x.npy", status=3, says=ended, FAKE_OPENCL="abort", **OPENCL)
+    out = command("info", FAKE_OPENCL="prints", **OPENCL)
+    assert "opencl:0" in out and "what a driver prints" not in out, out
+    alone = WORK / "alone"
+    alone.mkdir()
+    for name in ("dcnv4.exe", "dcnv4.dll"):
+        shutil.copy(BUILD / name, alone)
+    command("info", says="opencl:0", program=alone / "dcnv4.exe", **OPENCL)
+    ran = subprocess.run([RUN, alone / "dcnv4.exe", "info"], cwd=FOLDER, capture_output=True, timeout=300,
+                         env={**os.environ, **OPENCL, "FAKE_OPENCL": "abort"})
+    assert ran.returncode != 0 and ended not in ran.stdout.decode(), ran
+
+
+# The folder of the program counts, which is another one than dcnv4-probe.exe's where dcnv4.dll is found by PATH.
+def drivers_may_lie_beside_the_program():
+    beside = WORK / "beside"
+    beside.mkdir()
+    shutil.copy(BUILD / "dcnv4.exe", beside)
+    shutil.copy(STANDINS / "cuda" / "nvcuda.dll", beside)
+    command("info", says="cuda:0", program=beside / "dcnv4.exe", WINEPATH=windows_path(BUILD))
 
 
 # What compiles for the stand-in, outside of wine: it is handed the kernels' texts in a folder.
@@ -150,8 +198,7 @@ class Compiler(threading.Thread):
 # Kernels are kept below %LOCALAPPDATA%, which wine sets itself, so that a second program compiles none.
 def kernels_run_and_are_kept():
     compiler = Compiler()
-    device = {"WINEPATH": windows_path(STANDINS / "cuda"), "FAKE_COMPILER_FOLDER": windows_path(compiler.folder),
-              "DCNV4_SELF_CHECK": "off"}
+    device = {**CUDA, "FAKE_COMPILER_FOLDER": windows_path(compiler.folder), "DCNV4_SELF_CHECK": "off"}
     cache = PREFIX / "drive_c" / "users"
     for kept in cache.glob("*/AppData/Local/dcnv4"):
         shutil.rmtree(kept)
@@ -173,7 +220,7 @@ for tensor in ("value", "offset_mask", "grad_output"):
     shutil.copy(GOLDEN / f"{tensor}.npy", FOLDER / ("value \u00fc.npy" if tensor == "value" else f"{tensor}.npy"))
 os.environ.pop("WINEPATH", None)
 for test in (the_processor_is_used, results_are_golden, both_files_are_written_or_none, bad_paths_are_refused,
-             numbers_have_points, pictures_want_libpng, drivers_come_from_the_system_first,
-             kernels_run_and_are_kept):
+             numbers_have_points, pictures_want_libpng, drivers_come_from_the_system_first, a_driver_may_end_the_process,
+             drivers_may_lie_beside_the_program, kernels_run_and_are_kept):
     test()
     print(test.__name__)
