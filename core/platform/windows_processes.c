@@ -16,9 +16,10 @@ int dcnv4i_call_after_fork(void (*in_child)(void)) {
     return 0;
 }
 
-/* What two files must have in common for places in the one to be places in the other. */
+/* What two files must have in common for places in the one to be places in the other: when they were linked, or in its
+ * place a hash, and their size. */
 typedef struct build {
-    DWORD time, checksum, size, code;
+    DWORD time, size;
 } build;
 
 /* A call, in memory that is shared with the child. */
@@ -44,8 +45,7 @@ static HMODULE this_module(void) {
 static build build_of(HMODULE module) {
     const unsigned char *const begin = (const unsigned char *)module;
     const IMAGE_NT_HEADERS *const headers = (const void *)(begin + ((const IMAGE_DOS_HEADER *)begin)->e_lfanew);
-    return (build){headers->FileHeader.TimeDateStamp, headers->OptionalHeader.CheckSum,
-                   headers->OptionalHeader.SizeOfImage, headers->OptionalHeader.SizeOfCode};
+    return (build){headers->FileHeader.TimeDateStamp, headers->OptionalHeader.SizeOfImage};
 }
 
 /* Writes the path of a module's folder, or "" if it is too long, and returns its end. */
