@@ -107,6 +107,7 @@ typedef struct _cl_event *cl_event;
     X(DEVICE_VERSION, 0x102F)                         \
     X(DEVICE_EXTENSIONS, 0x1030)                      \
     X(DEVICE_PLATFORM, 0x1031)                        \
+    X(DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, 0x103A)       \
     X(DEVICE_OPENCL_C_VERSION, 0x103D)                \
     X(CONTEXT_DEVICES, 0x1081)                        \
     X(CONTEXT_PLATFORM, 0x1084)                       \

@@ -100,13 +100,21 @@ static dcnv4i_atomics ask_atomics(const dcnv4i_opencl_api *api, cl_device_id dev
     return strstr(vendor, "NVIDIA") ? DCNV4I_ATOMICS_PTX : DCNV4I_ATOMICS_EXCHANGE;
 }
 
+/* Whether a work-item's vectors are vectors of the device: a processor's, unless its driver puts several work-items side
+ * by side into them, as a GPU does (rusticl's llvmpipe, whose width is 1). There a vector of 16 floats is 16 vectors, each
+ * for one work-item, and kernels for CPUs take a minute to compile. */
+static bool has_wide_vectors(const dcnv4i_opencl_api *api, cl_device_id device, uint64_t type) {
+    return (type & DCNV4I_CL_DEVICE_TYPE_CPU) != 0 &&
+           ask_number(api, device, DCNV4I_CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, 4) != 1;
+}
+
 static void ask_limits(const dcnv4i_opencl_api *api, cl_device_id device, const char *vendor,
                        dcnv4i_opencl_facts *facts) {
     const uint64_t type = ask_number(api, device, DCNV4I_CL_DEVICE_TYPE, 8);
     facts->gpu = (type & DCNV4I_CL_DEVICE_TYPE_GPU) != 0;
     facts->compiler = ask_number(api, device, DCNV4I_CL_DEVICE_COMPILER_AVAILABLE, 4) != 0;
     facts->limits = (dcnv4i_limits){
-        .cpu = (type & DCNV4I_CL_DEVICE_TYPE_CPU) != 0,
+        .cpu = has_wide_vectors(api, device, type),
         .work_group = (int64_t)ask_number(api, device, DCNV4I_CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof(size_t)),
         .local_memory = (int64_t)ask_number(api, device, DCNV4I_CL_DEVICE_LOCAL_MEM_SIZE, 8),
         .units = (int64_t)ask_number(api, device, DCNV4I_CL_DEVICE_MAX_COMPUTE_UNITS, 4),

@@ -36,13 +36,20 @@ static dcnv4_status fail(opencl_device *d, const char *function, cl_int error) {
     return status;
 }
 
+/* Waits for all that is on the device's own queue. The marker is for rusticl (Mesa 22.3.6), whose clFinish does not wait
+ * for what was flushed before it. */
+static cl_int finish(const opencl_device *d) {
+    const cl_int error = d->api->clEnqueueMarkerWithWaitList(d->queue, 0, NULL, NULL);
+    return error == DCNV4I_CL_SUCCESS ? d->api->clFinish(d->queue) : error;
+}
+
 /* ---- Opening and closing ----------------------------------------------------------------------------------------- */
 
 static void close_device(void *device) {
     opencl_device *d = device;
     if (is_owner(d)) {
         if (d->queue) {
-            d->api->clFinish(d->queue);
+            finish(d);
             d->api->clReleaseCommandQueue(d->queue);
         }
         if (d->context)
@@ -314,7 +321,7 @@ static dcnv4_status start(void *device, const dcnv4i_launch *launches, int count
 
 static dcnv4_status synchronize(void *device) {
     opencl_device *d = device;
-    const cl_int error = d->api->clFinish(d->queue);
+    const cl_int error = finish(d);
     return error == DCNV4I_CL_SUCCESS ? DCNV4_SUCCESS : fail(d, "clFinish", error);
 }
 

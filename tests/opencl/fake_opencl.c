@@ -1,10 +1,12 @@
 /* Stands in for libOpenCL.so.1: one platform, one GPU, kernels that do nothing. It counts calls, fails the one that it is
  * told to, and knows which objects are alive. $FAKE_OPENCL selects a variant: no_platform, no_device, pocl and rusticl
- * (also without a device), abort, exit, trap, interrupted, prints or hang. */
+ * (also without a device), wide and narrow (a processor instead, with vectors of 8 floats and of 1), abort, exit, trap,
+ * interrupted, prints or hang. */
 #include "../fakes/fake_calls.h"
 #include "../../backends/opencl/opencl_api.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +45,7 @@ static cl_int answer(const void *bytes, size_t length, size_t room, void *to, si
 }
 
 static int platform, device;
+static atomic_int flushed; /* whether nothing was enqueued since the last clFlush */
 
 cl_int clGetPlatformIDs(cl_uint room, cl_platform_id *platforms, cl_uint *found) {
     if (is("abort"))
@@ -90,8 +93,9 @@ cl_int clGetDeviceIDs(cl_platform_id id, cl_device_type type, cl_uint room, cl_d
 }
 
 cl_int clGetDeviceInfo(cl_device_id id, cl_device_info what, size_t room, void *to, size_t *needed) {
-    const cl_ulong type = DCNV4I_CL_DEVICE_TYPE_GPU, memory = 1 << 20;
-    const cl_uint one = 1, units = 4;
+    const cl_ulong type = is("wide") || is("narrow") ? DCNV4I_CL_DEVICE_TYPE_CPU : DCNV4I_CL_DEVICE_TYPE_GPU;
+    const cl_ulong memory = 1 << 20;
+    const cl_uint one = 1, units = 4, width = is("wide") ? 8 : 1;
     const size_t work_group = 256;
     if (id != (cl_device_id)&device)
         fake_misuse("a device is asked about that is none");
@@ -101,6 +105,7 @@ cl_int clGetDeviceInfo(cl_device_id id, cl_device_info what, size_t room, void *
     case DCNV4I_CL_DEVICE_LOCAL_MEM_SIZE: return answer(&memory, sizeof memory, room, to, needed);
     case DCNV4I_CL_DEVICE_MAX_WORK_GROUP_SIZE: return answer(&work_group, sizeof work_group, room, to, needed);
     case DCNV4I_CL_DEVICE_MAX_COMPUTE_UNITS: return answer(&units, sizeof units, room, to, needed);
+    case DCNV4I_CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT: return answer(&width, sizeof width, room, to, needed);
     case DCNV4I_CL_DEVICE_COMPILER_AVAILABLE: return answer(&one, sizeof one, room, to, needed);
     default: return answer("fake", 5, room, to, needed);
     }
@@ -230,6 +235,7 @@ cl_int clSetKernelArg(cl_kernel kernel, cl_uint index, size_t size, const void *
 static cl_int enqueue(cl_command_queue queue, cl_uint waits, const cl_event *list, cl_event *event) {
     cl_int error = 0;
     fake_use(queue, QUEUE);
+    flushed = 0;
     for (cl_uint i = 0; i < waits; ++i)
         fake_use(list[i], EVENT);
     if (event)
@@ -281,10 +287,13 @@ cl_int clReleaseEvent(cl_event event) {
 
 cl_int clFlush(cl_command_queue queue) {
     fake_use(queue, QUEUE);
+    flushed = 1;
     return fake_called();
 }
 
 cl_int clFinish(cl_command_queue queue) {
     fake_use(queue, QUEUE);
+    if (flushed)
+        fake_misuse("clFinish follows clFlush, where rusticl's waits for nothing");
     return fake_called();
 }
