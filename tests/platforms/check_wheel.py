@@ -63,6 +63,13 @@ with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as archive:
     own = [name for name in libraries if re.fullmatch(r"dcnv4/(lib)?dcnv4\.\w+", name)]
     assert len(own) == 1, libraries
     check_library(pathlib.Path(folder) / own[0], platforms[0])
+    # The folder of a build is another one each time, and nowhere else: where libraries look for others, and in what a
+    # debugger needs.
+    contents = {name: (pathlib.Path(folder) / name).read_bytes() for name in libraries}
+    named = [name for name, data in contents.items() if re.search(rb"[._]debug_info|/build/", data)]
+    assert not named, f"the build's folder is in {named}"
+    lost = [name for name, data in contents.items() if name not in own and b"@loader_path" not in data]
+    assert not (lost and platforms[0].startswith("macosx")), f"does not look beside it: {lost}"
     # With musl the library needs no version of a symbol; and auditwheel stops at glibc's libc.so, which is a text.
     if platforms[0].startswith("manylinux"):
         shown = run(sys.executable, "-m", "auditwheel", "show", wheel)
