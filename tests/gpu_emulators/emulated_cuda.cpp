@@ -133,6 +133,7 @@ struct function {
  * instructions are replaced by older ones, by the PTX ISA's definitions. Accesses of four numbers are aligned to 16
  * bytes. */
 #define OPERANDS " (%\\w+), (%\\w+), (%\\w+), (%\\w+);"
+#define SOME_IMMEDIATE "(?=(?:%\\w+, )*-?[0-9])"
 static std::string as_known(const char *text) {
     static const struct {
         const char *pattern, *replacement;
@@ -143,8 +144,11 @@ static std::string as_known(const char *text) {
         {"\\.minnctapersm [0-9]+", ""},
         {"\\.ptr \\.align [0-9]+", ""},
         {"atom\\.relaxed\\.gpu\\.", "atom."},
-        {"st\\.global\\.v2\\.b32\\s+(\\[.*\\]), \\{(0f\\w+), (0f\\w+)\\};",
-         "{ .reg .b32 %x<2>; mov.b32 %x0, $2; mov.b32 %x1, $3; st.global.v2.b32 $1, {%x0, %x1}; }"},
+        {"st\\.(\\w+)\\.v2\\.(b[0-9]+)\\s+(\\[.*\\]), \\{" SOME_IMMEDIATE "(.+), (.+)\\};",
+         "{ .reg .$2 %x<2>; mov.$2 %x0, $4; mov.$2 %x1, $5; st.$1.v2.$2 $3, {%x0, %x1}; }"},
+        {"st\\.(\\w+)\\.v4\\.(b[0-9]+)\\s+(\\[.*\\]), \\{" SOME_IMMEDIATE "(.+), (.+), (.+), (.+)\\};",
+         "{ .reg .$2 %x<4>; mov.$2 %x0, $4; mov.$2 %x1, $5; mov.$2 %x2, $6; mov.$2 %x3, $7; "
+         "st.$1.v4.$2 $3, {%x0, %x1, %x2, %x3}; }"},
         {"mov\\.b64\\s+\\{_, (%\\w+)\\}, (%\\w+);", "{ .reg .b32 %x; mov.b64 {%x, $1}, $2; }"},
         {"fma\\.rn\\.f32x2" OPERANDS, "{ .reg .f32 %x<6>; mov.b64 {%x0, %x1}, $2; mov.b64 {%x2, %x3}, $3; "
                                       "mov.b64 {%x4, %x5}, $4; fma.rn.f32 %x0, %x0, %x2, %x4; "
