@@ -273,6 +273,12 @@ static void output_gradients(void **state) {
         }
 }
 
+static void fill_tensor(test_layer *layer, int tensor, double number) {
+    for (int64_t row = 0; row < layer_pixels(layer, tensor); ++row)
+        for (int64_t e = 0; e < layer_row(layer, tensor); ++e)
+            layer_set(layer, tensor, row, e, number);
+}
+
 /* The image is infinite everywhere: every output is infinite or, where no point counts, 0. If a corner outside the
  * image were read from a neighbour and multiplied by 0, the output would be NaN. */
 static void corners_outside(void **state) {
@@ -288,9 +294,7 @@ static void corners_outside(void **state) {
                     for (int64_t e = 0; e < 3 * block; ++e)
                         if (e % block < 2 * layer.sizes.points)
                             layer_set(&layer, OFFSET_MASK, row, e, layer_get(&wide, OFFSET_MASK, row, e));
-                for (int64_t row = 0; row < layer_pixels(&layer, VALUE); ++row)
-                    for (int64_t c = 0; c < layer_row(&layer, VALUE); ++c)
-                        layer_set(&layer, VALUE, row, c, poisons[i]);
+                fill_tensor(&layer, VALUE, poisons[i]);
                 compare_devices(&layer, "an image of poison");
                 const int64_t outputs = layer_pixels(&layer, OUTPUT) * layer_row(&layer, OUTPUT);
                 const int64_t poisoned = count_kind(&layer, OUTPUT, kind_of(poisons[i]));
@@ -301,18 +305,23 @@ static void corners_outside(void **state) {
             }
 }
 
+static void set_whole_offsets(test_layer *layer) {
+    const int64_t block = 3 * layer->sizes.points;
+    uint64_t seed = 31;
+    for (int64_t row = 0; row < layer_pixels(layer, OFFSET_MASK); ++row)
+        for (int64_t e = 0; e < 3 * block; ++e)
+            if (e % block < 2 * layer->sizes.points)
+                layer_set(layer, OFFSET_MASK, row, e, (double)draw_integer(&seed, -3, 3));
+}
+
 /* Integer positions on and around the border, where one of two corners has weight 0; the image's edge is poison. */
 static void whole_positions(void **state) {
     (void)state;
     for (EACH_DTYPE(dtype))
         for (int i = 0; i < 3; ++i) {
             test_layer layer = positive_layer(dtype, 0);
-            const int64_t block = 3 * layer.sizes.points, width = layer.problem.width, height = layer.problem.height;
-            uint64_t seed = 31;
-            for (int64_t row = 0; row < layer_pixels(&layer, OFFSET_MASK); ++row)
-                for (int64_t e = 0; e < 3 * block; ++e)
-                    if (e % block < 2 * layer.sizes.points)
-                        layer_set(&layer, OFFSET_MASK, row, e, (double)draw_integer(&seed, -3, 3));
+            const int64_t width = layer.problem.width, height = layer.problem.height;
+            set_whole_offsets(&layer);
             for (int64_t row = 0; row < layer_pixels(&layer, VALUE); ++row) {
                 const int64_t x = row % width, y = row / width % height;
                 for (int64_t c = 0;
@@ -322,6 +331,27 @@ static void whole_positions(void **state) {
             compare_devices(&layer, "whole positions");
             layer_free(&layer);
         }
+}
+
+/* The image is the same everywhere, so that moving a point inside it changes nothing: the gradient of its offset is 0. But
+ * sums of products with grad_output overflow, and their difference is NaN. Positions are whole, so that what overflows does
+ * so by far. */
+static void overflow(void **state) {
+    (void)state;
+    const struct {
+        int32_t dtype;
+        double number;
+    } cases[] = {{DCNV4_FLOAT32, 0x1p127}, {DCNV4_BFLOAT16, 0x1p127}, {DCNV4_FLOAT64, 0x1p1023}};
+    for (int i = 0; i < 3; ++i) {
+        test_layer layer = positive_layer(cases[i].dtype, 0);
+        set_whole_offsets(&layer);
+        fill_tensor(&layer, VALUE, cases[i].number);
+        fill_tensor(&layer, GRAD_OUTPUT, 4);
+        compare_devices(&layer, "products that overflow");
+        assert_true(count_kind(&layer, GRAD_OFFSET_MASK, PLUS_INFINITY) > 0);
+        assert_int_equal(count_kind(&layer, GRAD_OFFSET_MASK, NOT_A_NUMBER), 0);
+        layer_free(&layer);
+    }
 }
 
 /* The padding after a row's blocks is not read, and its gradients are 0. */
@@ -345,17 +375,10 @@ static void padding(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(offsets),
-        cmocka_unit_test(offset_scales),
-        cmocka_unit_test(weights),
-        cmocka_unit_test(values),
-        cmocka_unit_test(output_gradients),
-        cmocka_unit_test(corners_outside),
-        cmocka_unit_test(padding),
-        cmocka_unit_test(whole_positions),
-        cmocka_unit_test(just_outside),
-        cmocka_unit_test(infinite_weights),
-        cmocka_unit_test(offsets_too_small_to_tell),
+        cmocka_unit_test(offsets),      cmocka_unit_test(offset_scales),    cmocka_unit_test(weights),
+        cmocka_unit_test(values),       cmocka_unit_test(output_gradients), cmocka_unit_test(corners_outside),
+        cmocka_unit_test(padding),      cmocka_unit_test(whole_positions),  cmocka_unit_test(overflow),
+        cmocka_unit_test(just_outside), cmocka_unit_test(infinite_weights), cmocka_unit_test(offsets_too_small_to_tell),
     };
     return HARNESS_RUN(argc, argv, tests);
 }

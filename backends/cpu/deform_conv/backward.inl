@@ -209,12 +209,11 @@ static void NAME(backward_rows)(const backward_state *state, const dcnv4i_conv_t
 
 /* The same, with every sum of 0 made +0. A sum that underflows may be −0, and whether points elsewhere add +0 to it
  * depends on the partition. That is rare enough to look for it only where the processor's flag says that something
- * did underflow; and the caller's flag is kept. */
+ * did underflow. */
 static void NAME(backward_sums)(const backward_state *state, const dcnv4i_conv_task *task, int64_t channels) {
     const grad_rows *grad = &state->image.grad;
     const int64_t width = state->layer->params.width, rows = state->last_own - state->first_own;
-    const bool before = fetestexcept(FE_UNDERFLOW) != 0;
-    feclearexcept(FE_UNDERFLOW);
+    const int callers = lower_flags();
     NAME(backward_rows)(state, task);
     if (fetestexcept(FE_UNDERFLOW)) {
         real *pixel = grad->pixels + (state->first_own - grad->first_row) * width * grad->stride;
@@ -222,8 +221,7 @@ static void NAME(backward_sums)(const backward_state *state, const dcnv4i_conv_t
             for (int64_t c = 0; c < channels; ++c)
                 pixel[c] += 0;
     }
-    if (before)
-        feraiseexcept(FE_UNDERFLOW);
+    raise_flags(callers);
 }
 
 /* Copies one group's channels of value as reals, `depth` of them with the zeros behind, and with room for their gradients,

@@ -1,8 +1,6 @@
 /* DCNv4's kernels for the instruction set and the real of the vector_*.h that is included before, with sampling. */
 #include "partition.h"
 
-#include <fenv.h>
-
 #include "../sampling/derivatives.inl"
 #include "points.inl"
 #include "forward.inl"

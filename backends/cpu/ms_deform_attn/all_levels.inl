@@ -283,46 +283,108 @@ static box_gatherer *gatherer_of(element_type type, const channel_block *b) {
 
 /* ---- Boxes ----------------------------------------------------------------------------------------------------------- */
 
-/* How far the cells of positions along an axis of `size` > 1 places are from the nearest ones inside. */
-static inline vec vpast_cells(vec position, vec size) {
-    const vec at = vadd(vfloor(position), vset(1)), last = vsub(size, vset(1));
-    return vsub(at, vmin(vmax(at, vset(1)), last));
-}
-
-/* Whether a head's results are the formula's although they are not finite: all cells are the points' own, so that no other
- * place, with a weight of 0, made them so. `first` is the head's first point in the box. */
-static bool has_own_places(const all_levels_state *state, int64_t first) {
-    const int64_t end = first + state->layer->problem->points;
-    bool own = true;
-    for (int64_t i = first; own && i < end; i += LANES) {
-        real past_x[LANES], past_y[LANES];
+/* Of `count` points of a box: which places of their cells are not their own, and whether their weights are finite. */
+static NOINLINE void NAME(find_doubtful_places)(const all_levels_state *state, int64_t count, real *why) {
+    const vec one = vset(1);
+    for (int64_t i = 0; i < count; i += LANES) {
+        const vec last_column = vmax(vsub(vload(state->width + i), one), one);
+        const vec last_row = vmax(vsub(vload(state->height + i), one), one);
         vec x, y;
         find_positions(state, i, &x, &y);
-        vstore(past_x, vpast_cells(x, vload(state->width + i)));
-        vstore(past_y, vpast_cells(y, vload(state->height + i)));
-        for (int64_t k = 0; k < dcnv4i_min64(LANES, end - i); ++k) {
-            const real weight = state->weight[i + k];
-            const bool has_cells = state->width[i + k] > 1 && state->height[i + k] > 1; /* else a place is read twice */
-            own = own && has_cells && past_x[k] == 0 && past_y[k] == 0 && weight - weight == 0;
-        }
+        const vec whole_x = vfloor(x), whole_y = vfloor(y);
+        const vec columns = vothers(vadd(whole_x, one), vsub(x, whole_x), last_column, LEFT, RIGHT);
+        const vec rows = vothers(vadd(whole_y, one), vsub(y, whole_y), last_row, UPPER, LOWER);
+        vstore(why + i, vadd(vadd(columns, rows), vodd_weight(vload(state->weight + i))));
     }
-    return own;
 }
 
-/* Recomputes, level by level, those heads of a box that are not finite and may be so because of other places. */
+/* Gathers `vectors` vectors of a head's channels, or `part` channels, again, without places that are not the points' own.
+ * `value` is the first of these channels in place 0. */
+static ALWAYS_INLINE void gather_own_places(const all_levels_state *state, const char *value, int64_t first,
+                                            const real *why, const int vectors, const int part, real *to) {
+    static const int sides[4] = {UPPER | LEFT, UPPER | RIGHT, LOWER | LEFT, LOWER | RIGHT};
+    const element_type type = state->type;
+    const point_index *place = state->place + first;
+    const real *weights = state->corners + 4 * first;
+    vec sum[4 * BLOCK];
+    for (int i = 0; i < 4 * vectors; ++i)
+        sum[i] = vset(0);
+    for (const level_steps *level = state->steps, *end = level + state->levels; level < end; ++level) {
+        const int second = (level->right ? 0 : RIGHT) | (level->below ? 0 : LOWER);
+        for (int64_t k = level->points; k > 0; --k, ++place, ++why, weights += 4) {
+            const int other = (int)*why | second;
+            const char *const upper = value + *place * state->value_stride, *const lower = upper + level->below;
+            const char *const inner[4] = {upper, upper + level->right, lower, lower + level->right};
+            for (int i = 0; i < 4; ++i)
+                for (int v = 0; v < vectors; ++v) {
+                    const void *const corner = other & sides[i] ? (const void *)zeros : inner[i];
+                    sum[i * vectors + v] = vfma(vset(weights[i]),
+                                                part ? load_elements_part(corner, part, type)
+                                                     : load_elements(corner, v * LANES, type),
+                                                sum[i * vectors + v]);
+                }
+        }
+    }
+    for (int v = 0; v < vectors; ++v) {
+        const vec total = vadd(vadd(vadd(sum[v], sum[vectors + v]), sum[2 * vectors + v]), sum[3 * vectors + v]);
+        if (part)
+            vstore_part(to, total, part);
+        else
+            vstore(to + v * LANES, total);
+    }
+}
+
+#define GATHER_OWN(size, vectors, part_)                                                                          \
+    static NOINLINE void NAME(gather_own_##size)(const all_levels_state *state, const char *value, int64_t first, \
+                                                 const real *why, int part, real *to) {                           \
+        (void)part;                                                                                               \
+        gather_own_places(state, value, first, why, vectors, part_, to);                                          \
+    }
+GATHER_OWN(block, BLOCK, 0)
+GATHER_OWN(half, HALF_BLOCK, 0)
+GATHER_OWN(vector, 1, 0)
+GATHER_OWN(part, 1, part)
+#undef GATHER_OWN
+
+/* Recomputes one head of a box, some of whose points are doubtful. `why` begins with its first point, number `first` of the
+ * box. A weight that is not finite must be multiplied last, as forward.inl does it. */
+static void recompute_head(const all_levels_state *state, const query_box *head, int64_t first, const real *why,
+                           real *to, real *scratch) {
+    const dcnv4i_attn_layer *const layer = state->layer;
+    const dcnv4_msda_problem *const p = &layer->problem->params;
+    const int64_t depth = p->head_channels;
+    if (has_odd_weight(why, layer->problem->points)) {
+        forward_state exact;
+        NAME(start_forward)(&exact, layer, state->tensors, batch_value(layer, state->tensors, state->batch), NULL,
+                            scratch);
+        NAME(forward_box)(&exact, head);
+        return;
+    }
+    const char *const value = state->value + head->head * state->head_stride;
+    for (channel_block b = block_at(0, depth); b.channels > 0; b = block_at(b.first + b.channels, depth))
+        CHOOSE(gather_own_, b)(state, value + b.first * element_size(state->type), first, why, b.part, to + b.first);
+    if (layer->converts)
+        layer->write(to, 0, state->tensors->output + (head->row * p->output_stride + head->head * depth) * layer->item,
+                     0, 1, depth);
+}
+
+/* Recomputes those heads of a box that are not finite, if they may not be the formula's. */
 static NOINLINE void NAME(recompute_heads)(const all_levels_state *state, const head_box *box, const box_sums *sums,
                                            real *scratch) {
-    const int64_t depth = state->layer->problem->params.head_channels;
-    forward_state exact;
-    NAME(start_forward)(&exact, state->layer, state->tensors, batch_value(state->layer, state->tensors, state->batch),
-                        NULL, scratch);
+    const int64_t depth = state->layer->problem->params.head_channels, points = state->layer->problem->points;
+    real why[POINTS_ROOM];
+    bool single = false; /* whether there are cells whose second place is the first one again */
+    for (const level_steps *level = state->steps; level < state->steps + state->levels; ++level)
+        single = single || level->right == 0 || level->below == 0;
+    NAME(find_doubtful_places)(state, box->queries * box->heads * points, why);
     for (int64_t i = 0; i < box->queries; ++i)
-        for (int64_t m = 0; m < box->heads; ++m)
-            if (!all_finite(sums->to + i * sums->query_stride + m * depth, depth) &&
-                !has_own_places(state, (i * box->heads + m) * state->layer->problem->points)) {
-                const query_box one = {box->row + i, box->head + m, 1};
-                NAME(forward_box)(&exact, &one);
-            }
+        for (int64_t m = 0; m < box->heads; ++m) {
+            real *const to = sums->to + i * sums->query_stride + m * depth;
+            const int64_t first = (i * box->heads + m) * points;
+            const query_box head = {box->row + i, box->head + m, 1};
+            if (!all_finite(to, depth) && (single || !none_doubtful(why + first, points)))
+                recompute_head(state, &head, first, why + first, to, scratch);
+        }
 }
 
 static void NAME(sum_box)(all_levels_state *state, const head_box *box, real *scratch) {

@@ -1,6 +1,20 @@
 /* The gradients of points: from the dots of the scatter, derivatives of Σ grad_output · result by each point's
  * position and weight. */
 
+#include <fenv.h>
+
+/* The processor's flags say, of a whole task, whether anything overflowed or underflowed. Lowers them, and returns the
+ * caller's, which raise_flags raises again. */
+static inline int lower_flags(void) {
+    const int flags = fetestexcept(FE_OVERFLOW | FE_UNDERFLOW);
+    feclearexcept(FE_OVERFLOW | FE_UNDERFLOW);
+    return flags;
+}
+
+static inline void raise_flags(int flags) {
+    feraiseexcept(flags);
+}
+
 /* grad_output of a chunk, in the image's storage type: of its first pixel, from the first group's first channel on,
  * which is channel `channel` of the view. */
 typedef struct output_gradient {
@@ -134,6 +148,32 @@ static inline derivatives edge_derivatives(const axis_cell *h, const axis_cell *
     };
 }
 
+/* Whether the derivatives of a chunk's points are the formula's even where they are not finite. They and the formula sum the
+ * same products, in another order. If grad_output is finite and nothing overflowed, only numbers of the image make products
+ * that are not finite, and the order does not matter: a product of NaN, or of 0 and infinity, makes both sums NaN, as
+ * infinities of both signs do; infinities of one sign make both that infinity. */
+static NOINLINE bool NAME(any_order_will_do)(const scattered_chunk *s) {
+    const dcnv4i_image *image = &s->image->frame.image;
+    const point_box *box = &s->chunk->box;
+    const int64_t depth = image->depth;
+    vmask finite = vfinite(vset(0));
+    if (fetestexcept(FE_OVERFLOW))
+        return false;
+    for (int64_t i = 0; i < box->groups * box->pixels; ++i)
+        for (int64_t d = 0; d < depth; d += LANES) {
+            const int64_t element = i % box->pixels * s->out.stride + i / box->pixels * depth + d;
+            const int count = (int)dcnv4i_min64(depth - d, LANES);
+            const void *from = s->out.storage + element * image->item;
+            real converted[LANES];
+            if (image->item != sizeof(real)) {
+                image->read(from, 0, converted, 0, 1, count);
+                from = converted;
+            }
+            finite = vmask_and(finite, vfinite(count == LANES ? vload(from) : vload_part(from, count)));
+        }
+    return vmask_full(finite);
+}
+
 /* Recomputes those of LANES points, from number `first` of the chunk on, whose dots have a sum that is not finite. */
 static NOINLINE void NAME(recompute_derivatives)(const scattered_chunk *s, int64_t first, int64_t count,
                                                  derivatives *result) {
@@ -169,6 +209,7 @@ static ALWAYS_INLINE void finish_derivatives(const scattered_chunk *s, int64_t c
     const vec first_middle_x = vset((real)chunk->first_middle_x), middle_y = vset((real)chunk->middle_y);
     const vec last_column = vset(frame->has_cells ? frame->last_column : frame->width);
     const vec last_row = vset(frame->has_cells ? (real)dcnv4i_max64(frame->image.height - 2, 0) : frame->height);
+    bool asked = false, any_order = false;
     for (int64_t i = 0; i < count; i += LANES) {
         const vec x = vload(chunk->x + i), y = vload(chunk->y + i), whole_x = vfloor(x), whole_y = vfloor(y);
         const vec weight = vload(chunk->weight + i);
@@ -192,8 +233,12 @@ static ALWAYS_INLINE void finish_derivatives(const scattered_chunk *s, int64_t c
             weight_x = vkeep(counts, weight_x), weight_y = vkeep(counts, weight_y);
         }
         if (!vmask_full(vfinite(vadd(vadd(a, b), vadd(c, d))))) {
+            if (!asked)
+                any_order = NAME(any_order_will_do)(s);
+            asked = true;
             vstore_quads(sums->corners + 4 * i, a, b, c, d);
-            NAME(recompute_derivatives)(s, i, dcnv4i_min64(LANES, count - i), &by);
+            if (!any_order)
+                NAME(recompute_derivatives)(s, i, dcnv4i_min64(LANES, count - i), &by);
         }
         vstore_pairs(pairs + 2 * i, vmul(weight_x, by.by_x), vmul(weight_y, by.by_y));
         vstore(sums->by_weight + i, by.by_weight);

@@ -214,35 +214,126 @@ static void NAME(gather_exact)(const gather *g, int64_t pixel, int64_t channel, 
 }
 
 static bool all_finite(const real *numbers, int64_t count) {
-    real zero_or_nan = 0;
-    for (int64_t i = 0; i < count; ++i)
-        zero_or_nan += 0 * numbers[i];
-    return zero_or_nan == 0;
+    vmask finite = vfinite(vset(0));
+    for (int64_t i = 0; i < count; i += LANES)
+        finite = vmask_and(
+            finite, vfinite(count - i >= LANES ? vload(numbers + i) : vload_part(numbers + i, (int)(count - i))));
+    return vmask_full(finite);
 }
 
-/* Whether a pixel's results are the formula's although they are not finite: all cells are the points' own, so that no
- * other pixel of the image, with a weight of 0, made them so. */
-static bool has_own_cells(const gather *g, int64_t first) {
-    const dcnv4i_image *image = &g->frame->image;
-    bool own = true;
-    for (int64_t point = first; own && point < first + g->chunk->box.points; ++point) {
-        const exact_cell cell = locate_point(g->chunk, point, image);
-        const real weight = g->chunk->weight[point];
-        own = cell.counts && corner_inside(&cell, 0, image) && corner_inside(&cell, 3, image) && weight - weight == 0;
+/* What a result must be checked for: pixels of a point's cell that are not its own, but there because they are the nearest in
+ * the image; and a weight that is not finite. */
+enum { LEFT = 1, RIGHT = 2, UPPER = 4, LOWER = 8, ODD_WEIGHT = 16 };
+typedef struct doubtful_points {
+    bool known;
+    real why[POINTS_ROOM]; /* sums of LEFT, … for the points of a gather; 0 for those that are not doubtful */
+} doubtful_points;
+
+/* Along one axis, for points whose cells begin in number `at`, counted from 1, where those of the image begin in 1 to `last`, and
+ * which are `rest` past it: which pixels are others. */
+static inline vec vothers(vec at, vec rest, vec last, const real first, const real second) {
+    const vec past = vsub(at, vmin(vmax(at, vset(1)), last));
+    const vmask before = vmask_and(vequal(past, vset(-1)), vless(vset(0), rest)), behind = vequal(past, vset(1));
+    const vec others = vadd(vdrop(before, vset(first)), vdrop(behind, vset(second)));
+    return vdrop(vequal(past, vset(0)), others);
+}
+
+static inline vec vodd_weight(vec weight) {
+    return vdrop(vfinite(weight), vset(ODD_WEIGHT));
+}
+
+static NOINLINE void NAME(find_doubtful_points)(const gather *g, doubtful_points *doubtful) {
+    const image_frame *frame = g->frame;
+    const point_chunk *chunk = g->chunk;
+    const vec before_middle_x = vset((real)(chunk->first_middle_x + 1)), end_column = vset(frame->last_column + 1);
+    const vec from_row = vset((real)chunk->middle_y - frame->first_row + 1);
+    const vec end_row = vset(frame->last_row - frame->first_row + 1);
+    const int64_t count = g->pixels * chunk->box.points;
+    for (int64_t i = 0, point = g->first; i < count; i += LANES, point += LANES) {
+        const vec x = vload(chunk->x + point), y = vload(chunk->y + point), whole_x = vfloor(x), whole_y = vfloor(y);
+        const vec column = vadd(vadd(before_middle_x, vload(chunk->middle_x + point)), whole_x);
+        const vec columns = vothers(column, vsub(x, whole_x), end_column, LEFT, RIGHT);
+        const vec rows = vothers(vadd(from_row, whole_y), vsub(y, whole_y), end_row, UPPER, LOWER);
+        vstore(doubtful->why + i, vadd(vadd(columns, rows), vodd_weight(vload(chunk->weight + point))));
     }
-    return own;
+    doubtful->known = true;
 }
 
-/* Gathers `pixels` pixels. Those whose results are not finite are recomputed by the exact path. */
+/* Whether no point of a pixel is doubtful. */
+static bool none_doubtful(const real *why, int64_t points) {
+    vmask none = vequal(vset(0), vset(0));
+    for (int64_t k = 0; k < points; k += LANES) {
+        const int64_t left = points - k;
+        none = vmask_and(none, vequal(left >= LANES ? vload(why + k) : vload_part(why + k, (int)left), vset(0)));
+    }
+    return vmask_full(none);
+}
+
+/* Whether one of them has a weight that is not finite. */
+static bool has_odd_weight(const real *why, int64_t points) {
+    bool odd = false;
+    for (int64_t k = 0; k < points; ++k)
+        odd = odd || why[k] >= ODD_WEIGHT;
+    return odd;
+}
+
+/* The points of pixel number `pixel` of g as they were gathered, but zeros in place of other pixels. */
+static NOINLINE void NAME(take_own_pixels)(const gather *g, int64_t pixel, const real *why, int64_t channel,
+                                           exact_points *found) {
+    const image_frame *frame = g->frame;
+    const int64_t points = g->chunk->box.points, first = g->first + pixel * points;
+    const int64_t stride = stride_between(&frame->image, g->from->stride), row = frame->image.width * stride;
+    const real *const origin = g->from->pixels + index_origin(frame, g->from->first_row, stride) + channel;
+    const int second_column = frame->one_column ? RIGHT : 0, second_row = frame->one_row ? LOWER : 0;
+    for (int64_t k = 0; k < points; ++k) {
+        const int other = (int)why[k] | second_column | second_row;
+        const real *const upper = origin + g->chunk->at[first + k] * frame->unit, *const lower = upper + row;
+        const real **const corner = found->corner[k];
+        corner[0] = other & (UPPER | LEFT) ? zeros : upper;
+        corner[1] = other & (UPPER | RIGHT) ? zeros : upper + stride;
+        corner[2] = other & (LOWER | LEFT) ? zeros : lower;
+        corner[3] = other & (LOWER | RIGHT) ? zeros : lower + stride;
+    }
+    memcpy(found->weights, g->chunk->corners + 4 * first, (size_t)(4 * points) * sizeof *found->weights);
+    found->plain = points, found->slow = 0;
+}
+
+/* Gathers pixel number `pixel` of g, whose results are not finite, again, if they may not be the formula's. */
+static NOINLINE void NAME(check_pixel)(const gather *g, int64_t pixel, doubtful_points *doubtful, int64_t channel,
+                                       int64_t depth, real *out) {
+    const int64_t points = g->chunk->box.points;
+    const real *const why = doubtful->why + pixel * points;
+    exact_points found;
+    gather one = *g;
+    one.pixels = 1;
+    if (!doubtful->known)
+        NAME(find_doubtful_points)(g, doubtful);
+    if (none_doubtful(why, points) && !g->frame->one_column && !g->frame->one_row)
+        return;
+    if (has_odd_weight(why, points)) {
+        NAME(gather_exact)(g, pixel, channel, depth, out);
+        return;
+    }
+    for (channel_block b = block_at(0, depth); b.channels > 0; b = block_at(b.first + b.channels, depth)) {
+        NAME(take_own_pixels)(g, pixel, why, channel + b.first, &found);
+        CHOOSE(gather_exact_, b)(&one, &found, channel + b.first, b.part, out + b.first);
+    }
+}
+
+/* Gathers `pixels` pixels. Those whose results are not finite are checked. */
 static void gather_pixels(gather *g, int64_t pixels, int64_t channel, int64_t depth, real *out) {
     const int64_t points = g->chunk->box.points;
+    doubtful_points doubtful;
     for (int64_t i = 0, done; i < pixels; i += done, out += done * g->out_stride, g->first += done * points) {
+        doubtful.known = false;
         g->pixels = complete_pixels(g->chunk, g->first, pixels - i);
         const bool gathered = g->pixels > 0, finite = gathered && gather_cells(g, channel, depth, out);
         done = gathered ? g->pixels : 1;
-        for (int64_t k = 0; !finite && k < done; ++k)
-            if (!gathered || (!all_finite(out + k * g->out_stride, depth) && !has_own_cells(g, g->first + k * points)))
-                NAME(gather_exact)(g, k, channel, depth, out + k * g->out_stride);
+        if (!gathered)
+            NAME(gather_exact)(g, 0, channel, depth, out);
+        for (int64_t k = 0; gathered && !finite && k < done; ++k)
+            if (!all_finite(out + k * g->out_stride, depth))
+                NAME(check_pixel)(g, k, &doubtful, channel, depth, out + k * g->out_stride);
     }
 }
 
