@@ -131,18 +131,52 @@ static void NAME(sum_box)(const backward_state *state, const backward_box *box) 
         NAME(finish_box)(state, box);
 }
 
-/* With softmax, for a kernel that does not fit one chunk: the weighted sum over all its points, by a round that adds
- * to no row. */
+/* Σ grad_output · result, over the channels of a box of one pixel and group and the points of its chunk, whose cells were
+ * found without gradients. */
+static real gradient_times_result(const backward_state *state, const backward_box *box, const image_frame *frame) {
+    const dcnv4i_conv_layer *layer = state->layer;
+    const output_gradient out = gradient_of(state, box);
+    const int64_t depth = layer->params.group_channels;
+    gather g = {.frame = frame, .from = &state->image.value, .chunk = &state->chunk->sampled};
+    real sums[BLOCK * LANES], gradient[BLOCK * LANES], total = 0;
+    g.ahead = sums;
+    for (int64_t d = 0; d < depth; d += BLOCK * LANES) {
+        const int64_t count = dcnv4i_min64(depth - d, BLOCK * LANES);
+        g.first = 0;
+        gather_group(&g, 1, out.channel + d, count, sums);
+        layer->image.read(out.storage + d * layer->image.item, 0, gradient, 0, 1, count);
+        for (int64_t i = 0; i < count; ++i)
+            total += gradient[i] * sums[i];
+    }
+    return total;
+}
+
+/* With softmax, for a kernel that does not fit one chunk: the weighted sum over all its points, which is grad_output times the
+ * result. Where that is not finite it is computed in the formula's order, by a round that scatters to no row. */
 static real mean_of_large_kernel(const backward_state *state, place at) {
     const int64_t points = state->layer->points;
+    const image_frame *const frame = &state->image.frame;
     backward_state dry = *state;
     dry.image.grad.first_row = dry.image.grad.last_row = 0;
     dry.image.frame = NAME(conv_frame)(state->layer, 0, 0, 0, 0);
+    const bool has_results = frame->exact && state->image.value.last_row > state->image.value.first_row;
     real mean = 0;
-    for (; at.point < points; at.point += POINTS) {
-        const backward_box box = {at, {1, 1, dcnv4i_min64(POINTS, points - at.point)}, true};
-        NAME(sum_box)(&dry, &box);
-        mean += weighted_sum(state, 0, box.extent.points);
+    for (int in_order = has_results ? 0 : 1; in_order < 2; ++in_order) {
+        mean = 0;
+        for (place part = at; part.point < points; part.point += POINTS) {
+            const backward_box box = {part, {1, 1, dcnv4i_min64(POINTS, points - part.point)}, true};
+            if (in_order) {
+                NAME(sum_box)(&dry, &box);
+                mean += weighted_sum(state, 0, box.extent.points);
+            } else {
+                NAME(read_box)(&state->source, &box.at, &box.extent, state->chunk);
+                NAME(place_points)(&state->source, box.extent.points, state->chunk);
+                find_cells(frame, box.extent.points, false, &state->chunk->sampled);
+                mean += gradient_times_result(state, &box, frame);
+            }
+        }
+        if (mean - mean == 0)
+            break;
     }
     return mean;
 }
