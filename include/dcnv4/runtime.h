@@ -249,7 +249,8 @@ typedef enum dcnv4_roofline {
 
 /* A piece of memory: a handle (on the reference and the cpu a pointer to host memory, on CUDA and HIP a pointer to
  * device memory, on OpenCL a cl_mem), a byte offset into it, and the number of bytes from there on that may be used.
- * Tensors start at a multiple of their element size; a workspace may start anywhere. */
+ * Tensors start at a multiple of their element size; a workspace may start anywhere. The cpu is fastest where value starts
+ * at a multiple of 64 bytes. */
 typedef struct dcnv4_buffer {
     void *handle;
     size_t offset;
