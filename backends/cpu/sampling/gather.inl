@@ -282,17 +282,18 @@ static NOINLINE void NAME(take_own_pixels)(const gather *g, int64_t pixel, const
                                            exact_points *found) {
     const image_frame *frame = g->frame;
     const int64_t points = g->chunk->box.points, first = g->first + pixel * points;
-    const int64_t stride = stride_between(&frame->image, g->from->stride), row = frame->image.width * stride;
+    const int64_t stride = stride_between(&frame->image, g->from->stride);
+    const int64_t right = frame->one_column ? 0 : stride, below = frame->one_row ? 0 : frame->image.width * stride;
     const real *const origin = g->from->pixels + index_origin(frame, g->from->first_row, stride) + channel;
-    const int second_column = frame->one_column ? RIGHT : 0, second_row = frame->one_row ? LOWER : 0;
+    const int second = (frame->one_column ? RIGHT : 0) | (frame->one_row ? LOWER : 0);
     for (int64_t k = 0; k < points; ++k) {
-        const int other = (int)why[k] | second_column | second_row;
-        const real *const upper = origin + g->chunk->at[first + k] * frame->unit, *const lower = upper + row;
+        const int other = (int)why[k] | second;
+        const real *const upper = origin + g->chunk->at[first + k] * frame->unit, *const lower = upper + below;
         const real **const corner = found->corner[k];
         corner[0] = other & (UPPER | LEFT) ? zeros : upper;
-        corner[1] = other & (UPPER | RIGHT) ? zeros : upper + stride;
+        corner[1] = other & (UPPER | RIGHT) ? zeros : upper + right;
         corner[2] = other & (LOWER | LEFT) ? zeros : lower;
-        corner[3] = other & (LOWER | RIGHT) ? zeros : lower + stride;
+        corner[3] = other & (LOWER | RIGHT) ? zeros : lower + right;
     }
     memcpy(found->weights, g->chunk->corners + 4 * first, (size_t)(4 * points) * sizeof *found->weights);
     found->plain = points, found->slow = 0;
