@@ -108,7 +108,13 @@ static bool has_wide_vectors(const dcnv4i_opencl_api *api, cl_device_id device, 
            ask_number(api, device, DCNV4I_CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, 4) != 1;
 }
 
-static void ask_limits(const dcnv4i_opencl_api *api, cl_device_id device, const char *vendor,
+/* llvmpipe leaves a work-item's loops after so many turns, and reports nothing (findings/rusticl-loops-end.sh). */
+static int64_t most_turns(const char *name) {
+    enum { LLVMPIPE_TURNS = 65535 };
+    return strstr(name, "llvmpipe") ? LLVMPIPE_TURNS : 0;
+}
+
+static void ask_limits(const dcnv4i_opencl_api *api, cl_device_id device, const char *name, const char *vendor,
                        dcnv4i_opencl_facts *facts) {
     const uint64_t type = ask_number(api, device, DCNV4I_CL_DEVICE_TYPE, 8);
     facts->gpu = (type & DCNV4I_CL_DEVICE_TYPE_GPU) != 0;
@@ -118,6 +124,7 @@ static void ask_limits(const dcnv4i_opencl_api *api, cl_device_id device, const 
         .work_group = (int64_t)ask_number(api, device, DCNV4I_CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof(size_t)),
         .local_memory = (int64_t)ask_number(api, device, DCNV4I_CL_DEVICE_LOCAL_MEM_SIZE, 8),
         .units = (int64_t)ask_number(api, device, DCNV4I_CL_DEVICE_MAX_COMPUTE_UNITS, 4),
+        .turns = most_turns(name),
         .atomics = ask_atomics(api, device, vendor),
     };
 }
@@ -131,7 +138,7 @@ void dcnv4i_opencl_ask(const dcnv4i_opencl_api *api, cl_device_id device, int in
     ask_text(api, device, DCNV4I_CL_DEVICE_VERSION, version, sizeof version);
     ask_text(api, device, DCNV4I_CL_DRIVER_VERSION, driver, sizeof driver);
     ask_text(api, device, DCNV4I_CL_DEVICE_OPENCL_C_VERSION, language, sizeof language);
-    ask_limits(api, device, vendor, facts);
+    ask_limits(api, device, name, vendor, facts);
 
     dcnv4_device_info *const info = &facts->info;
     if (index >= 0)

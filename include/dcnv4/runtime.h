@@ -25,7 +25,7 @@
 /* The version is defined here alone; the build reads it from this file. */
 #define DCNV4_VERSION_MAJOR 0
 #define DCNV4_VERSION_MINOR 2
-#define DCNV4_VERSION_PATCH 0
+#define DCNV4_VERSION_PATCH 1
 
 #if defined(DCNV4_STATIC)
 #define DCNV4_API

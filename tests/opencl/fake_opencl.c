@@ -1,6 +1,6 @@
 /* Stands in for libOpenCL.so.1: one platform, one GPU, kernels that do nothing. It counts calls, fails the one that it is
  * told to, and knows which objects are alive. $FAKE_OPENCL selects a variant: no_platform, no_device, pocl and rusticl
- * (also without a device), wide and narrow (a processor instead, with vectors of 8 floats and of 1), abort, exit, trap,
+ * (also without a device), wide and narrow (a processor instead, with vectors of 8 floats; llvmpipe, with those of 1), abort, exit, trap,
  * interrupted, prints or hang. */
 #include "../fakes/fake_calls.h"
 #include "../../backends/opencl/opencl_api.h"
@@ -97,6 +97,7 @@ cl_int clGetDeviceInfo(cl_device_id id, cl_device_info what, size_t room, void *
     const cl_ulong memory = 1 << 20;
     const cl_uint one = 1, units = 4, width = is("wide") ? 8 : 1;
     const size_t work_group = 256;
+    const char *const name = is("narrow") ? "llvmpipe (fake)" : "fake";
     if (id != (cl_device_id)&device)
         fake_misuse("a device is asked about that is none");
     switch (what) {
@@ -107,6 +108,7 @@ cl_int clGetDeviceInfo(cl_device_id id, cl_device_info what, size_t room, void *
     case DCNV4I_CL_DEVICE_MAX_COMPUTE_UNITS: return answer(&units, sizeof units, room, to, needed);
     case DCNV4I_CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT: return answer(&width, sizeof width, room, to, needed);
     case DCNV4I_CL_DEVICE_COMPILER_AVAILABLE: return answer(&one, sizeof one, room, to, needed);
+    case DCNV4I_CL_DEVICE_NAME: return answer(name, strlen(name) + 1, room, to, needed);
     default: return answer("fake", 5, room, to, needed);
     }
 }

@@ -8,8 +8,10 @@
 #include <inttypes.h>
 
 /* Limits of the kernels' 32-bit counters and of the address space. */
-static dcnv4_status check(const dcnv4i_ms_deform_attn *problem) {
-    const dcnv4_status status = dcnv4i_program_check_dtype(problem->params.dtype);
+static dcnv4_status check(const dcnv4i_limits *limits, const dcnv4i_ms_deform_attn *problem) {
+    dcnv4_status status = dcnv4i_program_check_dtype(problem->params.dtype);
+    if (status == DCNV4_SUCCESS)
+        status = dcnv4i_program_check_turns(limits, problem->points, problem->params.softmax != 0);
     if (status != DCNV4_SUCCESS)
         return status;
     if (problem->points > INT32_MAX / 4)
@@ -45,7 +47,7 @@ static dcnv4_status create(dcnv4i_gpu *gpu, const dcnv4i_problem *base, dcnv4i_g
     static const dcnv4i_attn_choices defaults = {.any = false};
     const dcnv4i_ms_deform_attn *const problem = (const dcnv4i_ms_deform_attn *)base;
     void *memory = NULL;
-    dcnv4_status status = check(problem);
+    dcnv4_status status = check(&gpu->limits, problem);
     if (status == DCNV4_SUCCESS)
         status = dcnv4i_program_allocate(sizeof(dcnv4i_attn_program), &memory);
     if (status != DCNV4_SUCCESS)

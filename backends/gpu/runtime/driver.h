@@ -23,6 +23,7 @@ typedef struct dcnv4i_limits {
     int64_t units;        /* about how many work-groups run at once */
     int64_t groups;       /* maximum work-groups in a launch; 0: no limit */
     int64_t items;        /* maximum work-items in a launch; 0: no limit */
+    int64_t turns;        /* of all loops of a work-item together; 0: no limit */
     dcnv4i_atomics atomics;
 } dcnv4i_limits;
 
