@@ -89,16 +89,14 @@ dcnv4_status dcnv4i_program_check_dtype(int32_t dtype) {
                : DCNV4_SUCCESS;
 }
 
-dcnv4_status dcnv4i_program_check_turns(const dcnv4i_limits *limits, int64_t points, bool softmax) {
-    enum { TURNS_OF_A_POINT = 16 }; /* of several passes over the points, and over their channels */
-    const int64_t turns = dcnv4i_saturating_mul64(points, softmax ? points : TURNS_OF_A_POINT);
-    return limits->turns > 0 && turns > limits->turns
-               ? dcnv4i_fail(DCNV4_UNSUPPORTED,
-                             "%" PRId64 " points%s may take a work-item %" PRId64
-                             " turns of loops, and this device leaves "
-                             "them after %" PRId64,
-                             points, softmax ? " with softmax" : "", turns, limits->turns)
-               : DCNV4_SUCCESS;
+dcnv4_status dcnv4i_program_check_turns(const dcnv4i_limits *limits, int64_t points, int64_t turns_of_point) {
+    const int64_t turns = dcnv4i_saturating_mul64(points, turns_of_point);
+    return limits->turns > 0 && turns > limits->turns ? dcnv4i_fail(DCNV4_UNSUPPORTED,
+                                                                    "%" PRId64 " points may take a work-item %" PRId64
+                                                                    " turns of loops, and this device leaves them "
+                                                                    "after %" PRId64,
+                                                                    points, turns, limits->turns)
+                                                      : DCNV4_SUCCESS;
 }
 
 dcnv4_status dcnv4i_program_check_sums(int64_t pixels, int64_t channels, int buffers) {

@@ -123,9 +123,10 @@ dcnv4_status dcnv4i_program_hand_over(dcnv4i_gpu_program *made, dcnv4_status sta
 dcnv4_status dcnv4i_program_check_dtype(int32_t dtype);
 dcnv4_status dcnv4i_program_check_sums(int64_t pixels, int64_t channels, int buffers);
 
-/* DCNV4_UNSUPPORTED if a work-item might loop more often than this device lets it, over so many points of a pixel or head. With
- * softmax, each may need the weights of all. */
-dcnv4_status dcnv4i_program_check_turns(const dcnv4i_limits *limits, int64_t points, bool softmax);
+/* DCNV4_UNSUPPORTED if a work-item might loop more often than this device lets it, over the points of a pixel or head: so many
+ * turns for each, DCNV4I_TURNS_OF_A_POINT where their number does not grow with that of the points. */
+enum { DCNV4I_TURNS_OF_A_POINT = 16 };
+dcnv4_status dcnv4i_program_check_turns(const dcnv4i_limits *limits, int64_t points, int64_t turns_of_point);
 
 /* DCNV4_UNSUPPORTED if a launch is too large for this device. */
 dcnv4_status dcnv4i_program_check_launches(const dcnv4i_gpu_program *program);
