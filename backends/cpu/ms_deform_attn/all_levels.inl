@@ -353,6 +353,8 @@ static void recompute_head(const all_levels_state *state, const query_box *head,
     const dcnv4i_attn_layer *const layer = state->layer;
     const dcnv4_msda_problem *const p = &layer->problem->params;
     const int64_t depth = p->head_channels;
+    if (is_nan_throughout(why, layer->problem->points))
+        return;
     if (has_odd_weight(why, layer->problem->points)) {
         forward_state exact;
         NAME(start_forward)(&exact, layer, state->tensors, batch_value(layer, state->tensors, state->batch), NULL,

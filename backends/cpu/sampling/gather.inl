@@ -223,7 +223,7 @@ static bool all_finite(const real *numbers, int64_t count) {
 
 /* What a result must be checked for: pixels of a point's cell that are not its own, but there because they are the nearest in
  * the image; and a weight that is not finite. */
-enum { LEFT = 1, RIGHT = 2, UPPER = 4, LOWER = 8, ODD_WEIGHT = 16 };
+enum { LEFT = 1, RIGHT = 2, UPPER = 4, LOWER = 8, INFINITE_WEIGHT = 16, NAN_WEIGHT = 32 };
 typedef struct doubtful_points {
     bool known;
     real why[POINTS_ROOM]; /* sums of LEFT, … for the points of a gather; 0 for those that are not doubtful */
@@ -239,7 +239,7 @@ static inline vec vothers(vec at, vec rest, vec last, const real first, const re
 }
 
 static inline vec vodd_weight(vec weight) {
-    return vdrop(vfinite(weight), vset(ODD_WEIGHT));
+    return vselect(vequal(weight, weight), vdrop(vfinite(weight), vset(INFINITE_WEIGHT)), vset(NAN_WEIGHT));
 }
 
 static NOINLINE void NAME(find_doubtful_points)(const gather *g, doubtful_points *doubtful) {
@@ -273,8 +273,16 @@ static bool none_doubtful(const real *why, int64_t points) {
 static bool has_odd_weight(const real *why, int64_t points) {
     bool odd = false;
     for (int64_t k = 0; k < points; ++k)
-        odd = odd || why[k] >= ODD_WEIGHT;
+        odd = odd || why[k] >= INFINITE_WEIGHT;
     return odd;
+}
+
+/* Whether all channels are NaN, as they were gathered: one of the points, whose cell is its own, has a weight of NaN. */
+static bool is_nan_throughout(const real *why, int64_t points) {
+    bool nan = false;
+    for (int64_t k = 0; k < points; ++k)
+        nan = nan || why[k] == NAN_WEIGHT;
+    return nan;
 }
 
 /* The points of pixel number `pixel` of g as they were gathered, but zeros in place of other pixels. */
@@ -312,7 +320,8 @@ static NOINLINE void NAME(check_pixel)(const gather *g, int64_t pixel, doubtful_
     if (none_doubtful(why, points) && !g->frame->one_column && !g->frame->one_row)
         return;
     if (has_odd_weight(why, points)) {
-        NAME(gather_exact)(g, pixel, channel, depth, out);
+        if (!is_nan_throughout(why, points))
+            NAME(gather_exact)(g, pixel, channel, depth, out);
         return;
     }
     for (channel_block b = block_at(0, depth); b.channels > 0; b = block_at(b.first + b.channels, depth)) {
