@@ -54,12 +54,12 @@ static void assert_same_kinds(const test_layer *layer, const test_layer *expecte
     }
 }
 
-/* Runs a layer on every device and compares. The layer then holds the reference's results. */
-static void compare_devices(test_layer *layer, const char *what) {
+/* Runs a layer on every device, or every one on the host, and compares. The layer then holds the reference's results. */
+static void compare_some_devices(test_layer *layer, bool host_alone, const char *what) {
     test_layer expected = layer_as(layer, layer->problem.dtype);
     layer_both(&expected, "reference");
     for (const char *const *device = devices_to_try(); *device; ++device) {
-        if (!tries_dtype(*device, layer->problem.dtype))
+        if (!tries_dtype(*device, layer->problem.dtype) || (host_alone && !on_host(*device)))
             continue;
         char name[160];
         snprintf(name, sizeof name, "%s, %s, %s", *device, dtype_name(layer->problem.dtype), what);
@@ -70,6 +70,10 @@ static void compare_devices(test_layer *layer, const char *what) {
     for (int i = 0; i < 3; ++i)
         memcpy(layer->tensors[results[i]], expected.tensors[results[i]], expected.bytes[results[i]]);
     layer_free(&expected);
+}
+
+static void compare_devices(test_layer *layer, const char *what) {
+    compare_some_devices(layer, false, what);
 }
 
 static int64_t count_kind(const test_layer *layer, int tensor, kind wanted) {
@@ -354,6 +358,28 @@ static void overflow(void **state) {
     }
 }
 
+/* The cpu processes at most 256 points together. The gradients of softmaxed weights need a sum over all points. */
+static void large_kernels(void **state) {
+    (void)state;
+    const double numbers[] = {1, INFINITY, -INFINITY, NAN};
+    for (EACH_DTYPE(dtype))
+        for (int i = 0; i < 4; ++i)
+            for (int tensor = VALUE; tensor <= GRAD_OUTPUT; tensor += GRAD_OUTPUT - VALUE) {
+                dcnv4_problem problem = small_problem(dtype);
+                problem.batch = problem.groups = 1, problem.height = 18, problem.width = 19, problem.softmax = 1;
+                problem.kernel_h = problem.kernel_w = 17, problem.pad_h = problem.pad_w = 8;
+                problem.stride_w = problem.dilation_h = 1;
+                test_layer layer = layer_make(&problem);
+                layer_fill(&layer, 37, 1);
+                for (int64_t row = 0; row < layer_pixels(&layer, GRAD_OUTPUT); ++row) /* since weights are small */
+                    for (int64_t c = 0; c < layer_row(&layer, GRAD_OUTPUT); ++c)
+                        layer_set(&layer, GRAD_OUTPUT, row, c, 1000 * layer_get(&layer, GRAD_OUTPUT, row, c));
+                layer_set(&layer, tensor, 180, 2, numbers[i]); /* in the middle */
+                compare_some_devices(&layer, true, "over 256 points with softmax");
+                layer_free(&layer);
+            }
+}
+
 /* The padding after a row's blocks is not read, and its gradients are 0. */
 static void padding(void **state) {
     (void)state;
@@ -375,10 +401,19 @@ static void padding(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(offsets),      cmocka_unit_test(offset_scales),    cmocka_unit_test(weights),
-        cmocka_unit_test(values),       cmocka_unit_test(output_gradients), cmocka_unit_test(corners_outside),
-        cmocka_unit_test(padding),      cmocka_unit_test(whole_positions),  cmocka_unit_test(overflow),
-        cmocka_unit_test(just_outside), cmocka_unit_test(infinite_weights), cmocka_unit_test(offsets_too_small_to_tell),
+        cmocka_unit_test(offsets),
+        cmocka_unit_test(offset_scales),
+        cmocka_unit_test(weights),
+        cmocka_unit_test(values),
+        cmocka_unit_test(output_gradients),
+        cmocka_unit_test(corners_outside),
+        cmocka_unit_test(padding),
+        cmocka_unit_test(whole_positions),
+        cmocka_unit_test(overflow),
+        cmocka_unit_test(large_kernels),
+        cmocka_unit_test(just_outside),
+        cmocka_unit_test(infinite_weights),
+        cmocka_unit_test(offsets_too_small_to_tell),
     };
     return HARNESS_RUN(argc, argv, tests);
 }
