@@ -1,7 +1,7 @@
 /* Stands in for libOpenCL.so.1: one platform, one GPU, kernels that do nothing. It counts calls, fails the one that it is
  * told to, and knows which objects are alive. $FAKE_OPENCL selects a variant: no_platform, no_device, pocl and rusticl
- * (also without a device), wide and narrow (a processor instead, with vectors of 8 floats; llvmpipe, with those of 1), abort, exit, trap,
- * interrupted, prints or hang. */
+ * (also without a device), wide and narrow (a processor instead, with vectors of 8 floats; llvmpipe, with those of 1),
+ * abort, exit, trap, interrupted, prints or hang. */
 #include "../fakes/fake_calls.h"
 #include "../../backends/opencl/opencl_api.h"
 

@@ -131,18 +131,24 @@ static void NAME(sum_box)(const backward_state *state, const backward_box *box) 
         NAME(finish_box)(state, box);
 }
 
-/* Σ grad_output · result, over the channels of a box of one pixel and group and the points of its chunk, whose cells were
- * found without gradients. */
-static real gradient_times_result(const backward_state *state, const backward_box *box, const image_frame *frame) {
+/* The parts of a kernel that does not fit one chunk, each a box of one pixel and group. */
+static backward_box part_of_kernel(const backward_state *state, place at) {
+    return (backward_box){at, {1, 1, dcnv4i_min64(POINTS, state->layer->points - at.point)}, true};
+}
+
+/* Σ grad_output · result over the channels, of the points of a part. */
+static real gradient_times_result(const backward_state *state, const backward_box *box) {
     const dcnv4i_conv_layer *layer = state->layer;
     const output_gradient out = gradient_of(state, box);
     const int64_t depth = layer->params.group_channels;
-    gather g = {.frame = frame, .from = &state->image.value, .chunk = &state->chunk->sampled};
     real sums[BLOCK * LANES], gradient[BLOCK * LANES], total = 0;
-    g.ahead = sums;
+    NAME(read_box)(&state->source, &box->at, &box->extent, state->chunk);
+    NAME(place_points)(&state->source, box->extent.points, state->chunk);
+    find_cells(&state->image.frame, box->extent.points, false, &state->chunk->sampled);
     for (int64_t d = 0; d < depth; d += BLOCK * LANES) {
         const int64_t count = dcnv4i_min64(depth - d, BLOCK * LANES);
-        g.first = 0;
+        gather g = {
+            .frame = &state->image.frame, .from = &state->image.value, .chunk = &state->chunk->sampled, .ahead = sums};
         gather_group(&g, 1, out.channel + d, count, sums);
         layer->image.read(out.storage + d * layer->image.item, 0, gradient, 0, 1, count);
         for (int64_t i = 0; i < count; ++i)
@@ -151,34 +157,32 @@ static real gradient_times_result(const backward_state *state, const backward_bo
     return total;
 }
 
-/* With softmax, for a kernel that does not fit one chunk: the weighted sum over all its points, which is grad_output times the
- * result. Where that is not finite it is computed in the formula's order, by a round that scatters to no row. */
-static real mean_of_large_kernel(const backward_state *state, place at) {
-    const int64_t points = state->layer->points;
-    const image_frame *const frame = &state->image.frame;
+/* Σ_k weight_k · ∂/∂weight_k in the formula's order, by a round that scatters to no row. */
+static real mean_in_order(const backward_state *state, place at) {
     backward_state dry = *state;
     dry.image.grad.first_row = dry.image.grad.last_row = 0;
     dry.image.frame = NAME(conv_frame)(state->layer, 0, 0, 0, 0);
-    const bool has_results = frame->exact && state->image.value.last_row > state->image.value.first_row;
     real mean = 0;
-    for (int in_order = has_results ? 0 : 1; in_order < 2; ++in_order) {
-        mean = 0;
-        for (place part = at; part.point < points; part.point += POINTS) {
-            const backward_box box = {part, {1, 1, dcnv4i_min64(POINTS, points - part.point)}, true};
-            if (in_order) {
-                NAME(sum_box)(&dry, &box);
-                mean += weighted_sum(state, 0, box.extent.points);
-            } else {
-                NAME(read_box)(&state->source, &box.at, &box.extent, state->chunk);
-                NAME(place_points)(&state->source, box.extent.points, state->chunk);
-                find_cells(frame, box.extent.points, false, &state->chunk->sampled);
-                mean += gradient_times_result(state, &box, frame);
-            }
-        }
-        if (mean - mean == 0)
-            break;
+    for (; at.point < state->layer->points; at.point += POINTS) {
+        const backward_box box = part_of_kernel(state, at);
+        NAME(sum_box)(&dry, &box);
+        mean += weighted_sum(state, 0, box.extent.points);
     }
     return mean;
+}
+
+/* The same for a kernel that does not fit one chunk, as softmax needs it. It is grad_output times the result, which takes less
+ * than half as long; but where it is not finite, the order of the sum decides what it is. */
+static real mean_of_large_kernel(const backward_state *state, place at) {
+    const view *value = &state->image.value;
+    real mean = 0;
+    if (!state->image.frame.exact || value->first_row == value->last_row)
+        return mean_in_order(state, at);
+    for (place part = at; part.point < state->layer->points; part.point += POINTS) {
+        const backward_box box = part_of_kernel(state, part);
+        mean += gradient_times_result(state, &box);
+    }
+    return mean - mean == 0 ? mean : mean_in_order(state, at);
 }
 
 /* Does all for a box. large_mean is mean_of_large_kernel's, where that is needed. */
@@ -247,7 +251,7 @@ static void NAME(backward_rows)(const backward_state *state, const dcnv4i_conv_t
 static void NAME(backward_sums)(const backward_state *state, const dcnv4i_conv_task *task, int64_t channels) {
     const grad_rows *grad = &state->image.grad;
     const int64_t width = state->layer->params.width, rows = state->last_own - state->first_own;
-    const int callers = lower_flags();
+    const int callers = clear_flags();
     NAME(backward_rows)(state, task);
     if (fetestexcept(FE_UNDERFLOW)) {
         real *pixel = grad->pixels + (state->first_own - grad->first_row) * width * grad->stride;
@@ -255,7 +259,7 @@ static void NAME(backward_sums)(const backward_state *state, const dcnv4i_conv_t
             for (int64_t c = 0; c < channels; ++c)
                 pixel[c] += 0;
     }
-    raise_flags(callers);
+    feraiseexcept(callers);
 }
 
 /* Copies one group's channels of value as reals, `depth` of them with the zeros behind, and with room for their gradients,

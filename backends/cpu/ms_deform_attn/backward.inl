@@ -213,13 +213,13 @@ static void NAME(backward)(const dcnv4i_attn_layer *layer, const dcnv4i_attn_ten
         copy_value(&state, task->head, copy);
     if (copies_grad_output(layer))
         memset(state.row, 0, (size_t)rows * sizeof *state.row);
-    const int callers = lower_flags();
+    const int callers = clear_flags();
     for (int64_t query = task->first_query; query < task->last_query; query += layer->box_queries) {
         const query_box box = {task->batch * p->queries + query, task->head,
                                dcnv4i_min64(layer->box_queries, task->last_query - query)};
         NAME(backward_box)(&state, &box);
     }
-    raise_flags(callers);
+    feraiseexcept(callers);
     if (layer->copies)
         layer->write(state.grad, state.grad_stride, grad, p->grad_value_stride, p->value_length, depth);
 }

@@ -3,16 +3,12 @@
 
 #include <fenv.h>
 
-/* The processor's flags say, of a whole task, whether anything overflowed or underflowed. Lowers them, and returns the
- * caller's, which raise_flags raises again. */
-static inline int lower_flags(void) {
+/* Clears the floating-point exception flags that tell, after a task or during it, whether a sum of it overflowed or
+ * underflowed. Returns the caller's, to be raised again. */
+static inline int clear_flags(void) {
     const int flags = fetestexcept(FE_OVERFLOW | FE_UNDERFLOW);
     feclearexcept(FE_OVERFLOW | FE_UNDERFLOW);
     return flags;
-}
-
-static inline void raise_flags(int flags) {
-    feraiseexcept(flags);
 }
 
 /* grad_output of a chunk, in the image's storage type: of its first pixel, from the first group's first channel on,
